@@ -1,0 +1,5 @@
+// Width 1: generated functions handle one element at a time.
+alias Float = f32;
+alias Int = i32;
+alias Uint = u32;
+alias Bool = bool;

@@ -1,0 +1,168 @@
+//! Floor 2: networks as data. A [`Graph`] of [`Node`]s and [`Value`]s, the [`Op`] trait, what is known of a value
+//! before a run ([`Fact`]), a [`Builder`], and the checks every graph passes. Knows no operator by name.
+
+mod builder;
+mod edit;
+mod evaluate;
+mod fact;
+mod op;
+mod print;
+mod verify;
+
+pub use builder::Builder;
+pub use edit::Edit;
+pub use evaluate::evaluate;
+pub use fact::{Bounds, Fact};
+pub use op::{Epilogue, Io, Op, OpExt, required};
+
+use crate::error::{Error, Result};
+use crate::tensor::{DType, Tensor};
+use std::sync::Arc;
+
+/// Names a value of a graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ValueId(pub(crate) usize);
+
+impl ValueId {
+    /// Its place in [`Graph::values`].
+    pub fn index(self) -> usize {
+        self.0
+    }
+}
+
+/// A tensor that flows along an edge.
+#[derive(Clone, Debug)]
+pub struct Value {
+    /// The name a caller can ask for; unique within the graph.
+    pub name: String,
+    /// Its contents, for weights and folded values.
+    pub constant: Option<Tensor>,
+    /// What is known of it; set on every value once the graph is specialised.
+    pub fact: Option<Fact>,
+}
+
+/// One application of an operator.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Operator and name, for messages.
+    pub path: String,
+    /// What it does.
+    pub op: Arc<dyn Op>,
+    /// Its arguments; `None` where an optional one is left out.
+    pub inputs: Vec<Option<ValueId>>,
+    /// Its results; `None` where nobody wants one.
+    pub outputs: Vec<Option<ValueId>>,
+}
+
+/// An extent of a declared input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Dim {
+    /// Fixed.
+    Known(usize),
+    /// Named, and the same wherever the name stands again.
+    Named(String),
+    /// Anything.
+    Unknown,
+}
+
+/// A declared input of a graph.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// The value it provides.
+    pub value: ValueId,
+    /// Its element type.
+    pub dtype: DType,
+    /// Its extents; `None` when even the rank is open.
+    pub dims: Option<Vec<Dim>>,
+}
+
+/// A network: nodes in an order in which every value is made before it is used.
+#[derive(Clone, Debug, Default)]
+pub struct Graph {
+    pub(crate) name: String,
+    pub(crate) values: Vec<Value>,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) inputs: Vec<Input>,
+    pub(crate) outputs: Vec<ValueId>,
+}
+
+impl Graph {
+    /// The graph's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// All values, constants among them.
+    pub fn values(&self) -> &[Value] {
+        &self.values
+    }
+
+    /// All nodes, in an order in which they can run.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The declared inputs.
+    pub fn inputs(&self) -> &[Input] {
+        &self.inputs
+    }
+
+    /// The outputs.
+    pub fn outputs(&self) -> &[ValueId] {
+        &self.outputs
+    }
+
+    /// A value.
+    pub fn value(&self, id: ValueId) -> &Value {
+        &self.values[id.0]
+    }
+
+    /// The contents of a value that is constant.
+    pub fn constant(&self, id: ValueId) -> Option<&Tensor> {
+        self.values[id.0].constant.as_ref()
+    }
+
+    /// What is known of a value of a specialised graph.
+    ///
+    /// # Errors
+    /// [`Internal`](crate::ErrorKind::Internal) before the graph is specialised.
+    pub fn fact(&self, id: ValueId) -> Result<&Fact> {
+        let value = &self.values[id.0];
+        value.fact.as_ref().ok_or_else(|| Error::internal(format!("value `{}` has no type yet", value.name)))
+    }
+
+    /// The value of a name.
+    pub fn find(&self, name: &str) -> Option<ValueId> {
+        self.values.iter().position(|v| v.name == name).map(ValueId)
+    }
+
+    /// For each value, the node that makes it.
+    pub fn producers(&self) -> Vec<Option<usize>> {
+        let mut producers = vec![None; self.values.len()];
+        for (index, node) in self.nodes.iter().enumerate() {
+            for output in node.outputs.iter().flatten() {
+                producers[output.0] = Some(index);
+            }
+        }
+        producers
+    }
+
+    /// For each value, the nodes that use it, in order; a node that uses it twice stands there twice.
+    pub fn consumers(&self) -> Vec<Vec<usize>> {
+        let mut consumers = vec![Vec::new(); self.values.len()];
+        for (index, node) in self.nodes.iter().enumerate() {
+            for input in node.inputs.iter().flatten() {
+                consumers[input.0].push(index);
+            }
+        }
+        consumers
+    }
+
+    /// The facts of a node's inputs, in a specialised graph.
+    ///
+    /// # Errors
+    /// [`Internal`](crate::ErrorKind::Internal) before the graph is specialised.
+    pub fn input_facts(&self, node: &Node) -> Result<Vec<Option<&Fact>>> {
+        node.inputs.iter().map(|i| i.map(|id| self.fact(id)).transpose()).collect()
+    }
+}

@@ -1,0 +1,165 @@
+//! Everything the engine knows of one operator.
+
+use super::{Edit, Fact, Node};
+use crate::error::{Error, Result};
+use crate::kernel::{Access, Caps, Kernel, Lowering, Operand, Program};
+use crate::tensor::{Tensor, View};
+use std::any::Any;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+/// An operator with its attributes.
+///
+/// The Debug form is part of a node's identity (equal text means equal meaning), so derive it.
+pub trait Op: Debug + Send + Sync + Any {
+    /// The ONNX name, or the standard term where ONNX has none.
+    fn name(&self) -> &'static str;
+
+    /// What is known of the outputs from what is known of the inputs (`None` for an optional input left out): shape and
+    /// dtype rules, bounds of integers, and the value itself where types alone decide it (Shape, Size).
+    /// Called with concrete shapes only.
+    ///
+    /// # Errors
+    /// [`InvalidModel`](crate::ErrorKind::InvalidModel) with what was expected and found;
+    /// [`NeedsValue`](crate::ErrorKind::NeedsValue) when a shape depends on an input whose value is not known.
+    fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>>;
+
+    /// The meaning of the operator: naive loops on the CPU, sums in f64. It folds constants and is the host fallback.
+    /// Called with inputs that `infer` accepted.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) when data is out of range (an index, for example).
+    fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>>;
+
+    /// GPU work as data: candidates in order of preference for these types on this adapter. The first is taken unless
+    /// the tuner measured another to be faster.
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) with the reason when there is no kernel for these types; the node
+    /// then runs on the host.
+    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>>;
+
+    /// Output `output` as a strided view of input 0, for operators that only move data (Transpose, Slice, Split, Reshape).
+    fn view(&self, inputs: &[Option<&Fact>], output: usize) -> Option<View> {
+        let _ = (inputs, output);
+        None
+    }
+
+    /// This operator reading input `index` through `view` (of the new, underlying tensor `base`) instead of directly, so that the copy is
+    /// saved; `None` when its kernels cannot. Afterwards `infer` and `reference` are called with the underlying tensor.
+    fn absorb(&self, index: usize, view: &View, base: &Fact) -> Option<Arc<dyn Op>> {
+        let _ = (index, view, base);
+        None
+    }
+
+    /// The simpler nodes that an operator stands for, once its input types are known; they make the same outputs. Fresh values
+    /// come from `edit`. `None` for operators that have kernels of their own.
+    ///
+    /// # Errors
+    /// [`InvalidModel`](crate::ErrorKind::InvalidModel) with what was expected and found.
+    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], edit: &mut Edit) -> Result<Option<Vec<Node>>> {
+        let _ = (node, inputs, edit);
+        Ok(None)
+    }
+
+    /// True when the kernels of this operator call `epilogue` on each f32 element of output 0, so that an elementwise
+    /// program can be fused into them.
+    fn takes_epilogue(&self) -> bool {
+        false
+    }
+
+    /// False for operators whose result changes from run to run (random numbers); they are never folded.
+    fn is_pure(&self) -> bool {
+        true
+    }
+}
+
+/// Looking behind the trait object; only passes do.
+pub trait OpExt {
+    /// The operator as a concrete type.
+    fn downcast<T: Op>(&self) -> Option<&T>;
+}
+
+impl OpExt for dyn Op {
+    fn downcast<T: Op>(&self) -> Option<&T> {
+        (self as &dyn Any).downcast_ref()
+    }
+}
+
+/// An elementwise program fused into a kernel.
+#[derive(Clone, Copy, Debug)]
+pub struct Epilogue<'a> {
+    /// What to compute from the carried value.
+    pub program: &'a Program,
+    /// Its operand `k` is input `first + k` of the node.
+    pub first: usize,
+}
+
+/// The types of a node that is being lowered.
+#[derive(Clone, Debug)]
+pub struct Io<'a> {
+    /// What is known of the inputs; those of the epilogue follow those of the operator.
+    pub inputs: Vec<Option<&'a Fact>>,
+    /// What is known of all outputs that `infer` gave.
+    pub outputs: Vec<&'a Fact>,
+    /// Which outputs anybody reads. A kernel may write the others too: they are given scratch memory when bound.
+    pub used: Vec<bool>,
+    /// A program to call on each element of output 0.
+    pub epilogue: Option<Epilogue<'a>>,
+}
+
+impl Io<'_> {
+    /// The fact of an input that must be there.
+    ///
+    /// # Errors
+    /// [`Internal`](crate::ErrorKind::Internal) when it is not.
+    pub fn input(&self, index: usize) -> Result<&Fact> {
+        self.inputs.get(index).copied().flatten().ok_or_else(|| Error::internal(format!("input {index} is missing")))
+    }
+
+    /// The fact of an optional input.
+    pub fn optional(&self, index: usize) -> Option<&Fact> {
+        self.inputs.get(index).copied().flatten()
+    }
+
+    /// Gives a kernel its `epilogue` function and the bindings that function reads.
+    ///
+    /// Call it last: `bindings` must already hold everything the body itself binds, in order. `width` is 1 or 4: how
+    /// many neighbouring elements of output 0 the body hands to `epilogue(value: Float, index: u32)` at a time, `index`
+    /// counting groups of that many. The matching width prelude is joined too. Without an epilogue the function is the
+    /// identity.
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) when the adapter has too few bindings.
+    pub fn attach_epilogue(&self, kernel: Kernel, bindings: &mut Vec<Operand>, width: u32, caps: &Caps) -> Result<Kernel> {
+        let output = self.outputs.first().ok_or_else(|| Error::internal("an epilogue without an output"))?;
+        let mut operands = Vec::new();
+        let empty = Program::default();
+        let (program, first) = self.epilogue.map_or((&empty, 0), |e| (e.program, e.first));
+        for k in 0..program.operands.len() {
+            operands.push(self.input(first + k)?.ty.clone());
+        }
+        let scalars = (0..program.operands.len()).map(|k| self.input(first + k)?.scalar().ok_or_else(|| Error::unsupported("an epilogue operand that lives on the host"))).collect::<Result<Vec<_>>>()?;
+        let text = program.epilogue_wgsl(&operands, &scalars, &output.ty, bindings.len() as u32 + 1, width)?;
+        let mut kernel = kernel;
+        kernel.preludes.push(if width == 4 { &crate::kernel::preludes::WIDTH4 } else { &crate::kernel::preludes::WIDTH1 });
+        kernel.preludes.push(&crate::kernel::preludes::MATH);
+        kernel.generated = Some(text.into());
+        for k in 0..program.operands.len() {
+            bindings.push(Operand::Input(first + k));
+            kernel.storage.push(Access::Read);
+        }
+        if bindings.len() > caps.max_storage_buffers as usize {
+            return Err(Error::unsupported(format!("{} storage bindings exceed the adapter's limit of {}", bindings.len(), caps.max_storage_buffers)));
+        }
+        Ok(kernel)
+    }
+}
+
+/// An input that the operator cannot do without.
+///
+/// # Errors
+/// [`InvalidModel`](crate::ErrorKind::InvalidModel) naming the operator and the index when it is left out.
+pub fn required<'a, T: ?Sized>(op: &'static str, inputs: &[Option<&'a T>], index: usize) -> Result<&'a T> {
+    inputs.get(index).copied().flatten().ok_or_else(|| Error::invalid_model(format!("{op} needs input {index}, which is missing")))
+}

@@ -1,0 +1,125 @@
+//! What to run, as data: dispatches over the inputs, outputs and temporaries of one node.
+
+use super::{Caps, Kernel, Parameters};
+use crate::error::{Error, Result};
+use crate::tensor::Tensor;
+
+/// Workgroups along x, y and z.
+pub type Grid = [u32; 3];
+
+/// What a storage binding is bound to, counted within the node being lowered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operand {
+    /// An input of the node.
+    Input(usize),
+    /// An output of the node.
+    Output(usize),
+    /// A scratch buffer that lives for this node only.
+    Temporary(usize),
+    /// A constant input, repacked when the model is loaded.
+    Packed(usize),
+}
+
+/// How much a dispatch does, for profiles and benches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Floating-point operations; a multiply-add counts two.
+    pub flops: u64,
+    /// Bytes that must be read and written at least.
+    pub bytes: u64,
+}
+
+/// One kernel launch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dispatch {
+    /// What to compile.
+    pub kernel: Kernel,
+    /// The bytes of its parameter struct.
+    pub params: Vec<u8>,
+    /// What stands at binding 1 and on.
+    pub bindings: Vec<Operand>,
+    /// How many workgroups.
+    pub grid: Grid,
+    /// How much it does.
+    pub work: Work,
+}
+
+impl Dispatch {
+    /// A dispatch of a kernel with its parameters.
+    pub fn new<P: Parameters>(kernel: Kernel, params: P, bindings: Vec<Operand>, grid: Grid) -> Self {
+        Dispatch { kernel, params: bytemuck::bytes_of(&params).to_vec(), bindings, grid, work: Work::default() }
+    }
+
+    /// The same with the amount of work it does.
+    pub fn work(mut self, flops: u64, bytes: u64) -> Self {
+        self.work = Work { flops, bytes };
+        self
+    }
+
+    /// A grid of at least `groups` workgroups in one dimension, folded into two where it exceeds the limit of one.
+    /// A kernel that uses it takes `x + y * workgroups.x` as its number and returns when that is past the end.
+    ///
+    /// # Errors
+    /// [`Limit`](crate::ErrorKind::Limit) when even two dimensions do not hold it.
+    pub fn linear_grid(groups: u64, caps: &Caps) -> Result<Grid> {
+        let max = u64::from(caps.max_grid);
+        let rows = groups.div_ceil(max).max(1);
+        if rows > max {
+            return Err(Error::limit(format!("a grid of {groups} workgroups exceeds the adapter's limit of {max} squared")));
+        }
+        // Both are at most `max_grid`, a u32.
+        Ok([groups.div_ceil(rows).max(1) as u32, rows as u32, 1])
+    }
+}
+
+/// A constant input that is repacked once, when the model is loaded, into the layout a kernel wants.
+#[derive(Clone, Debug)]
+pub struct Packing {
+    /// Which input of the node; it must be a constant.
+    pub input: usize,
+    /// Name of the layout; with `arguments` it identifies the packed form.
+    pub layout: &'static str,
+    /// Sizes that the layout depends on.
+    pub arguments: Vec<u32>,
+    /// The repacking: bytes as they will stand in the storage buffer.
+    pub pack: fn(&Tensor, &[u32]) -> Vec<u8>,
+}
+
+impl PartialEq for Packing {
+    fn eq(&self, other: &Self) -> bool {
+        (self.input, self.layout, &self.arguments) == (other.input, other.layout, &other.arguments)
+    }
+}
+
+/// How a node is done on the GPU.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Lowering {
+    /// Output 0 is input `input` under another shape: no work, one buffer.
+    Alias {
+        /// The input that the output shares its buffer with.
+        input: usize,
+    },
+    /// Dispatches in order. None at all is right for outputs without elements.
+    Dispatches {
+        /// Name of the variant, for `explain` and `bench`.
+        variant: &'static str,
+        /// The launches.
+        dispatches: Vec<Dispatch>,
+        /// Bytes of each temporary.
+        temporaries: Vec<u64>,
+        /// Constant inputs in another layout.
+        packed: Vec<Packing>,
+    },
+}
+
+impl Lowering {
+    /// Dispatches without temporaries or packed weights.
+    pub fn dispatches(variant: &'static str, dispatches: Vec<Dispatch>) -> Self {
+        Lowering::Dispatches { variant, dispatches, temporaries: vec![], packed: vec![] }
+    }
+
+    /// Nothing to do, since no output has an element.
+    pub fn empty() -> Self {
+        Lowering::dispatches("empty", vec![])
+    }
+}

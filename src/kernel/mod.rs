@@ -1,0 +1,19 @@
+//! Floor 1: GPU work as plain data.
+//!
+//! A [`Kernel`] says what to compile (a shader file, its preludes, constants and generated epilogue), a [`Dispatch`] what
+//! to run (a kernel, its parameters, what it binds, its grid), [`Caps`] for which adapter. Nothing here names a GPU API:
+//! all of it can be printed, compared and built on a machine that has none.
+
+mod caps;
+mod dispatch;
+mod params;
+mod program;
+mod shader;
+
+pub use caps::{AdapterClass, Caps};
+pub use dispatch::{Dispatch, Grid, Lowering, Operand, Packing, Work};
+pub use params::{Cell, Field, Parameters};
+pub use program::{Arguments, Instruction, Program, ProgramOperand, ScalarFunction, Signature, Term};
+pub use shader::{Access, Kernel, Prelude, Shader, preludes};
+
+pub(crate) use params::params;

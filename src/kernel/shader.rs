@@ -1,0 +1,130 @@
+//! Which text a pipeline is compiled from, as data.
+
+use super::params::Field;
+use std::fmt::Write;
+use std::sync::Arc;
+
+/// A whole file that is joined in front of a kernel: element widths, reductions, index helpers.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct Prelude {
+    /// File name under `shaders/lib`, without its ending.
+    pub name: &'static str,
+    /// The text.
+    pub source: &'static str,
+}
+
+/// The preludes under `shaders/lib`.
+pub mod preludes {
+    use super::Prelude;
+
+    macro_rules! prelude {
+        ($($(#[$meta:meta])* $name:ident = $file:literal;)*) => {
+            $($(#[$meta])* pub static $name: Prelude = Prelude { name: $file, source: include_str!(concat!("../../shaders/lib/", $file, ".wgsl")) };)*
+            /// All of them.
+            pub static ALL: &[&Prelude] = &[$(&$name),*];
+        };
+    }
+
+    prelude! {
+        /// `Float`, `Int`, `Uint` are scalars: a value at a time.
+        WIDTH1 = "width1";
+        /// `Float`, `Int`, `Uint` are vectors of four: four neighbours at a time.
+        WIDTH4 = "width4";
+        /// Scalar functions that WGSL lacks, on `Float` of either width.
+        MATH = "math";
+    }
+}
+
+/// A hand-written kernel: one file under `shaders/` and the layout of its parameters.
+#[derive(Debug)]
+pub struct Shader {
+    /// File name under `shaders/`, without its ending.
+    pub name: &'static str,
+    /// The text.
+    pub source: &'static str,
+    /// The fields of its `struct Params` (binding 0).
+    pub params: &'static [Field],
+}
+
+impl PartialEq for Shader {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+impl Eq for Shader {}
+impl std::hash::Hash for Shader {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
+/// How a kernel uses a storage binding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// `var<storage, read>`.
+    Read,
+    /// `var<storage, read_write>`.
+    Write,
+}
+
+/// Everything a pipeline is compiled from; equal kernels share one pipeline.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Kernel {
+    /// The hand-written body.
+    pub shader: &'static Shader,
+    /// Whole files joined in front of it, in order.
+    pub preludes: Vec<&'static Prelude>,
+    /// `const NAME: u32` lines in front of it, where an `override` is not allowed (sizes of function-local arrays).
+    pub constants: Vec<(&'static str, u32)>,
+    /// Values of its `override` constants. Every one the body declares must be given.
+    pub overrides: Vec<(&'static str, u32)>,
+    /// A generated function that the body calls (see [`Program`](super::Program)), with the bindings it reads.
+    pub generated: Option<Arc<str>>,
+    /// Its storage bindings from binding 1 on: inputs, outputs, then what `generated` reads.
+    pub storage: Vec<Access>,
+    /// Its workgroup size, as the contract test finds it in the compiled module.
+    pub workgroup: [u32; 3],
+}
+
+impl Kernel {
+    /// A kernel with nothing but its body.
+    pub fn new(shader: &'static Shader, storage: &[Access], workgroup: [u32; 3]) -> Self {
+        Kernel { shader, preludes: vec![], constants: vec![], overrides: vec![], generated: None, storage: storage.to_vec(), workgroup }
+    }
+
+    /// The same with one more prelude.
+    pub fn prelude(mut self, prelude: &'static Prelude) -> Self {
+        self.preludes.push(prelude);
+        self
+    }
+
+    /// The same with one more `const` line.
+    pub fn constant(mut self, name: &'static str, value: u32) -> Self {
+        self.constants.push((name, value));
+        self
+    }
+
+    /// The same with one more `override` value.
+    pub fn set(mut self, name: &'static str, value: u32) -> Self {
+        self.overrides.push((name, value));
+        self
+    }
+
+    /// The text to compile: constants, preludes, the generated function, the body.
+    pub fn source(&self) -> String {
+        let mut text = String::new();
+        for (name, value) in &self.constants {
+            let _ = writeln!(text, "const {name}: u32 = {value}u;");
+        }
+        for prelude in &self.preludes {
+            text.push_str(prelude.source);
+            text.push('\n');
+        }
+        if let Some(generated) = &self.generated {
+            text.push_str(generated);
+            text.push('\n');
+        }
+        text.push_str(self.shader.source);
+        text
+    }
+}

@@ -1,0 +1,11 @@
+//! Gristmill runs neural networks on any GPU through hand-written WGSL compute kernels.
+#![warn(missing_docs)]
+
+mod error;
+pub mod graph;
+pub mod kernel;
+pub mod ops;
+pub mod tensor;
+
+pub use error::{Error, ErrorKind, Result};
+pub use tensor::{DType, Element, Shape, Tensor, TensorType, TensorView};

@@ -1,0 +1,18 @@
+//! Floor 3: one file per operator family. Each holds `infer`, `reference` and `lower`, and one line in [`REGISTRY`].
+//!
+//! To add an operator: its shader under `shaders/`, its file here, its line below, its rows in `tests/cases/`, its row in
+//! the import table. CONTRIBUTING.md walks through one.
+
+use crate::kernel::Shader;
+
+/// What a file of this folder offers.
+#[derive(Debug)]
+pub struct Registration {
+    /// Names of its operators, as [`Op::name`](crate::graph::Op::name) gives them.
+    pub operators: &'static [&'static str],
+    /// The hand-written kernels it lowers to.
+    pub shaders: &'static [&'static Shader],
+}
+
+/// Every operator family.
+pub static REGISTRY: &[&Registration] = &[];
