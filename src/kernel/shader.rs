@@ -32,6 +32,10 @@ pub mod preludes {
         WIDTH4 = "width4";
         /// Scalar functions that WGSL lacks, on `Float` of either width.
         MATH = "math";
+        /// Sums and maxima over a workgroup through workgroup memory. Wants `const WORKGROUP`.
+        REDUCE_SHARED = "reduce_shared";
+        /// The same functions by subgroup operations. Wants `const WORKGROUP` and `const SUBGROUP`.
+        REDUCE_SUBGROUP = "reduce_subgroup";
     }
 }
 
@@ -89,7 +93,15 @@ pub struct Kernel {
 impl Kernel {
     /// A kernel with nothing but its body.
     pub fn new(shader: &'static Shader, storage: &[Access], workgroup: [u32; 3]) -> Self {
-        Kernel { shader, preludes: vec![], constants: vec![], overrides: vec![], generated: None, storage: storage.to_vec(), workgroup }
+        Kernel {
+            shader,
+            preludes: vec![],
+            constants: vec![],
+            overrides: vec![],
+            generated: None,
+            storage: storage.to_vec(),
+            workgroup,
+        }
     }
 
     /// The same with one more prelude.

@@ -3,6 +3,8 @@
 //! To add an operator: its shader under `shaders/`, its file here, its line below, its rows in `tests/cases/`, its row in
 //! the import table. CONTRIBUTING.md walks through one.
 
+pub mod attention;
+
 use crate::kernel::Shader;
 
 /// What a file of this folder offers.
@@ -15,4 +17,4 @@ pub struct Registration {
 }
 
 /// Every operator family.
-pub static REGISTRY: &[&Registration] = &[];
+pub static REGISTRY: &[&Registration] = &[&attention::REGISTRATION];

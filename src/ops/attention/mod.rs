@@ -1,0 +1,183 @@
+//! Scaled dot-product attention: softmax(scale * Q K^T + mask) V without the matrix of scores in memory.
+
+mod lower;
+mod reference;
+
+use super::Registration;
+use crate::error::{Error, Result};
+use crate::graph::{Fact, Io, Op, required};
+use crate::kernel::{Caps, Lowering};
+use crate::tensor::{DType, Shape, Tensor, View};
+use std::sync::Arc;
+
+pub(super) static REGISTRATION: Registration = Registration { operators: &["ScaledDotProductAttention"], shaders: lower::SHADERS };
+
+const NAME: &str = "ScaledDotProductAttention";
+
+/// Attention of queries (input 0) over keys (input 1) and values (input 2), with an optional mask (input 3).
+///
+/// The heads of queries are a multiple of those of keys and values (grouped-query attention); head `h` reads
+/// key head `h / (heads / key heads)`.
+#[derive(Clone, Debug)]
+pub struct Attention {
+    /// What a score, the product of query and key, is multiplied with.
+    pub scale: f32,
+    /// Key `j` is seen by query `i` only when `j <= i + causal_offset`.
+    pub causal: bool,
+    /// How far a query sees past its own index; key length less query length where queries are the newest positions.
+    pub causal_offset: i64,
+    /// `c` in `c * tanh(score / c)`, which is applied after `scale` and before the mask.
+    pub softcap: Option<f32>,
+    /// Input 0 as `[batch, heads, queries, size]`; `None` when it is that already.
+    pub query: Option<View>,
+    /// Input 1 as `[batch, key heads, keys, size]`.
+    pub key: Option<View>,
+    /// Input 2 as `[batch, key heads, keys, value size]`.
+    pub value: Option<View>,
+    /// Input 3, whose shape broadcasts to `[batch, heads, queries, keys]`: floats are added to the scores, bool says
+    /// which keys are seen.
+    pub mask: Option<View>,
+    /// The output is `[batch, queries, heads, value size]` instead of `[batch, heads, queries, value size]`.
+    pub interleaved: bool,
+}
+
+impl Attention {
+    /// Plain attention of contiguous inputs.
+    pub fn new(scale: f32) -> Self {
+        Attention {
+            scale,
+            causal: false,
+            causal_offset: 0,
+            softcap: None,
+            query: None,
+            key: None,
+            value: None,
+            mask: None,
+            interleaved: false,
+        }
+    }
+}
+
+/// An attention operator.
+pub fn attention(attributes: Attention) -> Arc<dyn Op> {
+    Arc::new(attributes)
+}
+
+/// Views and extents of one attention, once the types of its inputs are known.
+struct Geometry {
+    query: View,
+    key: View,
+    value: View,
+    /// Broadcast to `[batch, heads, queries, keys]`.
+    mask: Option<View>,
+    batch: usize,
+    heads: usize,
+    key_heads: usize,
+    queries: usize,
+    keys: usize,
+    size: usize,
+    value_size: usize,
+}
+
+impl Attention {
+    fn geometry(&self, query: &Shape, key: &Shape, value: &Shape, mask: Option<&Shape>) -> Result<Geometry> {
+        let view = |own: &Option<View>, shape: &Shape, what: &str| {
+            let view = own.clone().unwrap_or_else(|| View::contiguous(shape));
+            if view.shape.rank() == 4 {
+                Ok(view)
+            } else {
+                Err(Error::invalid_model(format!("{NAME} takes {what} of rank 4, found {}", view.shape)))
+            }
+        };
+        let (query, key, value) =
+            (view(&self.query, query, "queries")?, view(&self.key, key, "keys")?, view(&self.value, value, "values")?);
+        let (q, k, v) = (&query.shape, &key.shape, &value.shape);
+        if q[0] != k[0] || q[3] != k[3] || k[..3] != v[..3] || (k[1] == 0 && q[1] != 0) || (k[1] != 0 && q[1] % k[1] != 0) {
+            return Err(Error::invalid_model(format!(
+                "{NAME} takes queries [batch,heads,queries,size], keys [batch,key heads,keys,size] and values [batch,key heads,keys,\
+                 value size] with heads a multiple of key heads, found {q}, {k} and {v}"
+            )));
+        }
+        let scores: Shape = [q[0], q[1], q[2], k[2]].into();
+        let mask = match mask {
+            None => None,
+            Some(shape) => {
+                let own = self.mask.clone().unwrap_or_else(|| View::contiguous(shape));
+                let wide = own.broadcast(&scores).ok_or_else(|| {
+                    Error::invalid_model(format!("the mask of {NAME} must broadcast to {scores}, found {}", own.shape))
+                })?;
+                Some(wide)
+            }
+        };
+        Ok(Geometry {
+            batch: q[0],
+            heads: q[1],
+            key_heads: k[1],
+            queries: q[2],
+            keys: k[2],
+            size: q[3],
+            value_size: v[3],
+            query,
+            key,
+            value,
+            mask,
+        })
+    }
+
+    fn geometry_of(&self, inputs: &[Option<&Fact>]) -> Result<Geometry> {
+        let shape = |k| required(NAME, inputs, k).map(Fact::shape);
+        self.geometry(shape(0)?, shape(1)?, shape(2)?, inputs.get(3).copied().flatten().map(Fact::shape))
+    }
+}
+
+impl Op for Attention {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
+        let dtype = required(NAME, inputs, 0)?.dtype();
+        for k in 0..3 {
+            let found = required(NAME, inputs, k)?.dtype();
+            if found != dtype || !dtype.is_float() {
+                return Err(Error::invalid_model(format!(
+                    "{NAME} takes queries, keys and values of one float dtype, found {found}"
+                )));
+            }
+        }
+        if let Some(mask) = inputs.get(3).copied().flatten()
+            && mask.dtype() != DType::Bool
+            && !mask.dtype().is_float()
+        {
+            return Err(Error::invalid_model(format!("{NAME} takes a mask of floats or bool, found {}", mask.dtype())));
+        }
+        let g = self.geometry_of(inputs)?;
+        let shape = if self.interleaved {
+            [g.batch, g.queries, g.heads, g.value_size]
+        } else {
+            [g.batch, g.heads, g.queries, g.value_size]
+        };
+        Ok(vec![Fact::new(dtype, shape)])
+    }
+
+    fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
+        reference::attention(self, inputs)
+    }
+
+    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+        lower::lower(self, io, caps)
+    }
+
+    fn absorb(&self, index: usize, view: &View, _base: &Fact) -> Option<Arc<dyn Op>> {
+        let compose = |own: &Option<View>| own.as_ref().map_or_else(|| Some(view.clone()), |own| own.of(view));
+        let mut op = self.clone();
+        match index {
+            0 => op.query = Some(compose(&self.query)?),
+            1 => op.key = Some(compose(&self.key)?),
+            2 => op.value = Some(compose(&self.value)?),
+            3 => op.mask = Some(compose(&self.mask)?),
+            _ => return None,
+        }
+        Some(Arc::new(op))
+    }
+}

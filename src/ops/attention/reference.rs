@@ -1,0 +1,59 @@
+//! The meaning of attention: every score in f64.
+
+use super::{Attention, Geometry, NAME};
+use crate::error::Result;
+use crate::graph::required;
+use crate::tensor::{DType, Tensor, TensorType};
+
+pub(super) fn attention(op: &Attention, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
+    let (query, key, value) = (required(NAME, inputs, 0)?, required(NAME, inputs, 1)?, required(NAME, inputs, 2)?);
+    let mask = inputs.get(3).copied().flatten();
+    let g = op.geometry(query.shape(), key.shape(), value.shape(), mask.map(Tensor::shape))?;
+    let Geometry { batch, heads, key_heads, queries, keys, size, value_size, .. } = g;
+    let q = query.gather(&g.query).to_f64();
+    let k = key.gather(&g.key).to_f64();
+    let v = value.gather(&g.value).to_f64();
+    let bias = mask.zip(g.mask.as_ref()).map(|(tensor, view)| {
+        let values = tensor.gather(view).to_f64();
+        if tensor.dtype() == DType::Bool {
+            values.into_iter().map(|x| if x == 0.0 { f64::NEG_INFINITY } else { 0.0 }).collect()
+        } else {
+            values
+        }
+    });
+    let mut out = vec![0f64; batch * heads * queries * value_size];
+    let mut scores = vec![0f64; keys];
+    for b in 0..batch {
+        for h in 0..heads {
+            let kv = (b * key_heads + h * key_heads / heads) * keys;
+            for i in 0..queries {
+                let row = (b * heads + h) * queries + i;
+                for (j, score) in scores.iter_mut().enumerate() {
+                    let products = q[row * size..][..size].iter().zip(&k[(kv + j) * size..][..size]).map(|(a, b)| a * b);
+                    *score = products.sum::<f64>() * f64::from(op.scale);
+                    if let Some(cap) = op.softcap {
+                        *score = f64::from(cap) * (*score / f64::from(cap)).tanh();
+                    }
+                    if let Some(bias) = &bias {
+                        *score += bias[row * keys + j];
+                    }
+                    if op.causal && j as i64 > i as i64 + op.causal_offset {
+                        *score = f64::NEG_INFINITY;
+                    }
+                }
+                let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                let weights: Vec<f64> = scores.iter().map(|s| (s - max).exp()).collect();
+                let total: f64 = weights.iter().sum();
+                let at = if op.interleaved { (b * queries + i) * heads + h } else { row };
+                let target = &mut out[at * value_size..][..value_size];
+                for (j, weight) in weights.iter().enumerate() {
+                    for (o, x) in target.iter_mut().zip(&v[(kv + j) * value_size..][..value_size]) {
+                        *o += weight / total * x;
+                    }
+                }
+            }
+        }
+    }
+    let shape = if op.interleaved { [batch, queries, heads, value_size] } else { [batch, heads, queries, value_size] };
+    Ok(vec![Tensor::from_f64(TensorType::new(query.dtype(), shape), &out)?])
+}
