@@ -3,8 +3,10 @@
 //! A program is the body of the elementwise kernel, or the epilogue of a hand-written one. It is evaluated on the host
 //! (the reference) and printed as one WGSL function (the kernel); both read the same table of [`ScalarFunction`]s.
 
+mod print;
+
 use crate::error::{Error, Result};
-use crate::tensor::{DType, Scalar, TensorType, View};
+use crate::tensor::{DType, View};
 use std::fmt;
 
 /// How the dtypes of a function's arguments and result relate.
@@ -51,8 +53,9 @@ pub struct ScalarFunction {
     pub integer: Option<fn(&[i128]) -> i128>,
     /// Bounds of the result from bounds of the arguments, for integers; `None` when nothing is known.
     pub bounds: Option<fn(&[(i128, i128)]) -> Option<(i128, i128)>>,
-    /// Its WGSL expression, of either width.
-    pub wgsl: fn(&Arguments) -> String,
+    /// Its WGSL expression, of either width; `None` when it has none for these dtypes. What it gives for narrow integers is
+    /// wrapped to their width afterwards.
+    pub wgsl: fn(&Arguments) -> Option<String>,
 }
 
 impl fmt::Debug for ScalarFunction {
@@ -133,7 +136,13 @@ impl Program {
     ///
     /// # Errors
     /// [`Internal`](crate::ErrorKind::Internal) when a term names what does not exist.
-    pub fn argument_dtypes(&self, instruction: &Instruction, operands: &[DType], carried: Option<DType>, results: &[DType]) -> Result<Vec<DType>> {
+    pub fn argument_dtypes(
+        &self,
+        instruction: &Instruction,
+        operands: &[DType],
+        carried: Option<DType>,
+        results: &[DType],
+    ) -> Result<Vec<DType>> {
         let missing = || Error::internal(format!("{} refers to a term that does not exist", instruction.function.name));
         let own = |term: &Term| match *term {
             Term::Carried => carried.map(Some).ok_or_else(missing),
@@ -151,7 +160,11 @@ impl Program {
         let function = instruction.function;
         let (min, max) = function.arity;
         if arguments.len() < min || arguments.len() > max {
-            return Err(Error::invalid_model(format!("{} takes {min} to {max} arguments, found {}", function.name, arguments.len())));
+            return Err(Error::invalid_model(format!(
+                "{} takes {min} to {max} arguments, found {}",
+                function.name,
+                arguments.len()
+            )));
         }
         let data = if function.signature == Signature::Select { &arguments[1..] } else { arguments };
         let first = data.first().copied().unwrap_or(DType::F32);
@@ -160,7 +173,9 @@ impl Program {
         }
         let alike = || match data.iter().find(|d| **d != first) {
             None => Ok(()),
-            Some(other) => Err(Error::invalid_model(format!("{} takes arguments of one dtype, found {first} and {other}", function.name))),
+            Some(other) => {
+                Err(Error::invalid_model(format!("{} takes arguments of one dtype, found {first} and {other}", function.name)))
+            }
         };
         match function.signature {
             Signature::Same => alike().map(|()| first),
@@ -173,16 +188,5 @@ impl Program {
             Signature::Cast => instruction.cast.ok_or_else(|| Error::internal("a cast without a dtype to cast to")),
             Signature::First => Ok(first),
         }
-    }
-}
-
-impl Program {
-    /// The WGSL function `epilogue(value: Float, index: u32) -> Float` and the bindings it reads, from `first_binding` on.
-    ///
-    /// # Errors
-    /// [`Unsupported`](crate::ErrorKind::Unsupported) when the result is no f32.
-    pub fn epilogue_wgsl(&self, operands: &[TensorType], scalars: &[Scalar], output: &TensorType, first_binding: u32, width: u32) -> Result<String> {
-        let _ = (operands, scalars, output, first_binding, width);
-        Ok("fn epilogue(value: Float, index: u32) -> Float {\n    return value;\n}\n".into())
     }
 }

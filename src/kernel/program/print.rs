@@ -1,0 +1,260 @@
+//! Printing a program as a WGSL function: one statement per operand and instruction.
+
+use super::{Arguments, Instruction, Program, Signature, Term};
+use crate::error::{Error, Result};
+use crate::tensor::{DType, Scalar, TensorType, View};
+use std::fmt::Write;
+
+impl Program {
+    /// The WGSL function `epilogue(value: Float, index: u32) -> Float` and the bindings it reads, from `first_binding` on.
+    ///
+    /// `index` counts groups of `width` neighbouring elements of `output`, whose dtype the carried value shares.
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) when the result is no f32 or a function has no WGSL for its dtypes.
+    pub fn epilogue_wgsl(
+        &self,
+        operands: &[TensorType],
+        scalars: &[Scalar],
+        output: &TensorType,
+        first_binding: u32,
+        width: u32,
+    ) -> Result<String> {
+        if self.instructions.is_empty() || output.elements() == 0 {
+            return Ok("fn epilogue(value: Float, index: u32) -> Float {\n    return value;\n}\n".into());
+        }
+        let function = self.function(operands, scalars, output, Some(output.dtype), first_binding, width)?;
+        if function.result != "Float" {
+            return Err(Error::unsupported(format!("an epilogue that makes {output}: expected a float of at most 32 bits")));
+        }
+        let Function { declarations, body, .. } = function;
+        Ok(format!("{declarations}fn epilogue(value: Float, index: u32) -> Float {{\n{body}}}\n"))
+    }
+
+    /// The WGSL function `element(index: u32) -> Out`, the alias `Out` and the bindings it reads, from `first_binding` on.
+    ///
+    /// `index` counts groups of `width` neighbouring elements of `output`.
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) when a function has no WGSL for its dtypes.
+    pub fn element_wgsl(
+        &self,
+        operands: &[TensorType],
+        scalars: &[Scalar],
+        output: &TensorType,
+        first_binding: u32,
+        width: u32,
+    ) -> Result<String> {
+        let Function { declarations, body, result } = self.function(operands, scalars, output, None, first_binding, width)?;
+        Ok(format!("{declarations}alias Out = {result};\nfn element(index: u32) -> Out {{\n{body}}}\n"))
+    }
+
+    /// What both functions share.
+    fn function(
+        &self,
+        operands: &[TensorType],
+        scalars: &[Scalar],
+        output: &TensorType,
+        carried: Option<DType>,
+        first_binding: u32,
+        width: u32,
+    ) -> Result<Function> {
+        let dtypes: Vec<DType> = operands.iter().map(|o| o.dtype).collect();
+        let results = self.dtypes(&dtypes, carried)?;
+        let last = results.len().checked_sub(1).ok_or_else(|| Error::internal("a program without instructions"))?;
+        if results[last] != output.dtype {
+            return Err(Error::internal(format!("a program that makes {} for {output}", results[last])));
+        }
+        let (mut declarations, mut body) = (String::new(), String::new());
+        for (k, (operand, scalar)) in operands.iter().zip(scalars).enumerate() {
+            let own = self.operands[k].view.clone().unwrap_or_else(|| View::contiguous(&operand.shape));
+            let view = own
+                .broadcast(&output.shape)
+                .ok_or_else(|| Error::internal(format!("{} does not broadcast to {output}", own.shape)))?;
+            let load = Load::new(k, &view, *scalar, width);
+            let binding = first_binding as usize + k;
+            let _ = writeln!(declarations, "// {operand} seen as {}", view.shape);
+            let _ = writeln!(declarations, "@group(0) @binding({binding}) var<storage, read> operand{k}: array<{}>;", load.element);
+            declarations.push_str(&load.helper);
+            let _ = writeln!(body, "    let x{k} = {};", load.expression);
+        }
+        for (k, (instruction, result)) in self.instructions.iter().zip(&results).enumerate() {
+            let arguments = self.argument_dtypes(instruction, &dtypes, carried, &results)?;
+            let _ = writeln!(body, "    let r{k} = {};", expression(instruction, &arguments, *result)?);
+        }
+        let _ = writeln!(body, "    return r{last};");
+        Ok(Function { declarations, body, result: alias(output.dtype)? })
+    }
+}
+
+/// The parts of a printed function.
+struct Function {
+    /// Bindings and helpers that stand before it.
+    declarations: String,
+    /// Its statements.
+    body: String,
+    /// The type it returns.
+    result: &'static str,
+}
+
+/// The WGSL type that holds values of a dtype: an alias of the width prelude.
+fn alias(dtype: DType) -> Result<&'static str> {
+    Ok(match dtype {
+        DType::F32 | DType::F16 | DType::BF16 => "Float",
+        DType::I8 | DType::I16 | DType::I32 | DType::I64 => "Int",
+        DType::U8 | DType::U16 | DType::U32 | DType::U64 | DType::Bool => "Uint",
+        DType::F64 => return Err(Error::unsupported("arithmetic in f64 is done on the host")),
+    })
+}
+
+fn expression(instruction: &Instruction, dtypes: &[DType], result: DType) -> Result<String> {
+    let function = instruction.function;
+    let term = |(term, dtype): (&Term, &DType)| match *term {
+        Term::Carried => Ok("value".to_string()),
+        Term::Operand(i) => Ok(format!("x{i}")),
+        Term::Result(i) => Ok(format!("r{i}")),
+        Term::Literal(value) => literal(value, *dtype),
+    };
+    let terms = instruction.arguments.iter().zip(dtypes).map(term).collect::<Result<Vec<_>>>()?;
+    alias(result)?;
+    let text = (function.wgsl)(&Arguments { terms: &terms, dtypes, result });
+    let text = text.ok_or_else(|| Error::unsupported(format!("{} of {} has no GPU form", function.name, dtypes[0])))?;
+    Ok(match (function.signature, result) {
+        (Signature::Same | Signature::First | Signature::Cast, DType::I8) => format!("extractBits({text}, 0u, 8u)"),
+        (Signature::Same | Signature::First | Signature::Cast, DType::I16) => format!("extractBits({text}, 0u, 16u)"),
+        (Signature::Same | Signature::First | Signature::Cast, DType::U8) => format!("({text}) & Uint(255u)"),
+        (Signature::Same | Signature::First | Signature::Cast, DType::U16) => format!("({text}) & Uint(65535u)"),
+        _ => text,
+    })
+}
+
+fn literal(value: f64, dtype: DType) -> Result<String> {
+    let single = value as f32;
+    Ok(match alias(dtype)? {
+        "Float" if single.is_nan() => "Float(not_a_number())".into(),
+        "Float" if single == f32::INFINITY => "Float(infinity())".into(),
+        "Float" if single == f32::NEG_INFINITY => "Float(-infinity())".into(),
+        "Float" => format!("Float({single:?})"),
+        "Int" => format!("Int({})", value as i32),
+        _ => format!("Uint({}u)", value as u32),
+    })
+}
+
+/// How a function reads one operand.
+struct Load {
+    /// The element type of the binding.
+    element: String,
+    /// A function that `expression` calls, if any.
+    helper: String,
+    /// The value at `index`.
+    expression: String,
+}
+
+impl Load {
+    fn new(k: usize, view: &View, scalar: Scalar, width: u32) -> Self {
+        let mut runs = runs(view);
+        let name = format!("operand{k}");
+        let ty = scalar.wgsl();
+        let alias = match scalar {
+            Scalar::F32 => "Float",
+            Scalar::I32 => "Int",
+            Scalar::U32 => "Uint",
+        };
+        let plain = |expression| Load { element: ty.into(), helper: String::new(), expression };
+        if width == 1 {
+            return plain(format!("{name}[{}]", position(&runs, view.offset, "index")));
+        }
+        let w = i64::from(width);
+        let (extent, stride) = runs.last().copied().unwrap_or((w, 0));
+        if extent % w != 0 {
+            let each: Vec<String> = (0..width).map(|j| format!("{name}[position{k}(index * {width}u + {j}u)]")).collect();
+            let helper =
+                format!("fn position{k}(index: u32) -> u32 {{\n    return {};\n}}\n", position(&runs, view.offset, "index"));
+            return Load { element: ty.into(), helper, expression: format!("{alias}({})", each.join(", ")) };
+        }
+        // Four neighbours never leave the innermost run, so `index` walks it in steps of four elements.
+        let outer = runs.len().saturating_sub(1);
+        let aligned = view.offset % w == 0 && runs[..outer].iter().all(|(_, s)| s % w == 0);
+        if let Some(last) = runs.last_mut() {
+            *last = (extent / w, stride * w);
+        }
+        match stride {
+            0 => plain(format!("{alias}({name}[{}])", position(&runs, view.offset, "index"))),
+            1 if aligned => {
+                runs.iter_mut().for_each(|(_, s)| *s /= w);
+                Load {
+                    element: format!("vec{width}<{ty}>"),
+                    ..plain(format!("{name}[{}]", position(&runs, view.offset / w, "index")))
+                }
+            }
+            _ => {
+                let helper =
+                    format!("fn position{k}(index: u32) -> u32 {{\n    return {};\n}}\n", position(&runs, view.offset, "index"));
+                let each: Vec<String> = (0..w).map(|j| format!("{name}[position{k}(index){}]", plus(stride * j))).collect();
+                Load { element: ty.into(), helper, expression: format!("{alias}({})", each.join(", ")) }
+            }
+        }
+    }
+}
+
+/// The axes of a view from the outermost in, as (extent, stride), joined where they are walked without a gap.
+fn runs(view: &View) -> Vec<(i64, i64)> {
+    let mut runs: Vec<(i64, i64)> = Vec::new();
+    for (&d, &s) in view.shape.iter().zip(&view.strides).filter(|(d, _)| **d != 1) {
+        let d = d as i64;
+        match runs.last_mut() {
+            Some((extent, stride)) if *stride == s * d => {
+                *extent *= d;
+                *stride = s;
+            }
+            _ => runs.push((d, s)),
+        }
+    }
+    runs
+}
+
+/// The expression of an element's position: each run's digit of `index` times its stride. Indices are u32 and wrap, so
+/// that a negative stride or an offset past the start is a subtraction.
+fn position(runs: &[(i64, i64)], offset: i64, index: &str) -> String {
+    let mut text = String::new();
+    let mut inner = runs.iter().map(|(d, _)| d).product::<i64>();
+    for (k, &(extent, stride)) in runs.iter().enumerate() {
+        inner /= extent;
+        if stride == 0 {
+            continue;
+        }
+        let mut digit = index.to_string();
+        if inner > 1 {
+            let _ = write!(digit, " / {inner}u");
+        }
+        // The outermost digit is what is left, without a remainder.
+        if k > 0 {
+            let _ = write!(digit, " % {extent}u");
+        }
+        if stride.abs() > 1 {
+            let _ = write!(digit, " * {}u", stride.abs());
+        }
+        match (text.is_empty(), stride < 0) {
+            (true, false) => text = digit,
+            (true, true) => {
+                let _ = write!(text, "0u - {digit}");
+            }
+            (false, negative) => {
+                let _ = write!(text, " {} {digit}", if negative { '-' } else { '+' });
+            }
+        }
+    }
+    if text.is_empty() {
+        return format!("{offset}u");
+    }
+    text + &plus(offset)
+}
+
+/// The text that adds a constant.
+fn plus(n: i64) -> String {
+    match n {
+        0 => String::new(),
+        1.. => format!(" + {n}u"),
+        _ => format!(" - {}u", -n),
+    }
+}
