@@ -1,2 +1,3 @@
 //! All integration tests in one binary, so that the GPU stack is linked once.
 mod cases;
+mod layering;

@@ -1,0 +1,235 @@
+//! The laws of ARCHITECTURE.md that can be read off the source text.
+
+use gristmill::ops::REGISTRY;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The modules in the order of their floors; those of one floor stand on one line and do not see each other.
+const FLOORS: &[&[&str]] = &[
+    &["error"],
+    &["tensor"],
+    &["kernel"],
+    &["graph"],
+    &["ops"],
+    &["passes"],
+    &["plan"],
+    &["gpu"],
+    &["session"],
+    &["import", "models"],
+];
+
+/// What the way into a graph must not see, although it lies on a lower floor.
+const HIDDEN_FROM_IMPORT: &[&str] = &["passes", "plan", "gpu", "session"];
+
+/// The longest file; past it one file serves more than one purpose.
+const MAX_LINES: usize = 600;
+
+/// One source file.
+struct Source {
+    /// Relative to the repository.
+    path: String,
+    /// The whole text.
+    text: String,
+    /// Without comments and without the module of unit tests at its end.
+    code: String,
+}
+
+impl Source {
+    /// Its place in the crate's module tree, for files under `src`.
+    fn module(&self) -> Vec<&str> {
+        let path = self.path.trim_start_matches("src/").trim_end_matches(".rs").trim_end_matches("/mod");
+        if path == "lib" { vec![] } else { path.split('/').collect() }
+    }
+
+    fn is_in(&self, folder: &str) -> bool {
+        self.path.starts_with(&format!("{folder}/")) || self.path == format!("{folder}.rs")
+    }
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn sources(folder: &str, extension: &str) -> Vec<Source> {
+    fn walk(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                walk(&path, extension, found);
+            } else if path.extension().is_some_and(|e| e == extension) {
+                found.push(path);
+            }
+        }
+    }
+    let mut paths = Vec::new();
+    walk(&root().join(folder), extension, &mut paths);
+    paths.sort();
+    let source = |path: PathBuf| {
+        let text = fs::read_to_string(&path).expect("source files are UTF-8");
+        let path = path.strip_prefix(root()).expect("it was found under the root").to_string_lossy().replace('\\', "/");
+        Source { path, code: code(&text), text }
+    };
+    paths.into_iter().map(source).collect()
+}
+
+/// The lines up to the unit tests, each without its comment.
+fn code(text: &str) -> String {
+    let before_tests = text.split("#[cfg(test)]").next().unwrap_or(text);
+    before_tests.lines().map(|line| line.split("//").next().unwrap_or(line)).collect::<Vec<_>>().join("\n")
+}
+
+fn identifier(text: &str) -> &str {
+    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+    &text[..end]
+}
+
+/// The first names of a path's rest: one, or those of a `{...}` group.
+fn heads(rest: &str) -> Vec<&str> {
+    let Some(group) = rest.strip_prefix('{') else {
+        return vec![identifier(rest)];
+    };
+    let (mut depth, mut start, mut names) = (0, 0, Vec::new());
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth > 0 => depth -= 1,
+            ',' | '}' if depth == 0 => {
+                names.push(identifier(group[start..at].trim()));
+                start = at + 1;
+                if c == '}' {
+                    break;
+                }
+            }
+            _ => {}
+        }
+    }
+    names
+}
+
+/// Names that code refers to from the root of the crate: `crate::name`, or `super::` often enough.
+fn root_names(source: &Source) -> Vec<&str> {
+    let depth = source.module().len();
+    let mut names: Vec<&str> = source.code.match_indices("crate::").flat_map(|(at, found)| heads(&source.code[at + found.len()..])).collect();
+    let mut rest = source.code.as_str();
+    while let Some(at) = rest.find("super::") {
+        rest = &rest[at..];
+        let mut climbs = 0;
+        while let Some(next) = rest.strip_prefix("super::") {
+            climbs += 1;
+            rest = next;
+        }
+        if climbs >= depth {
+            names.extend(heads(rest));
+        }
+    }
+    names
+}
+
+fn floor(module: &str) -> Option<usize> {
+    FLOORS.iter().position(|floor| floor.contains(&module))
+}
+
+/// For each name that lib.rs exports, the module it comes from.
+fn exports(library: &Source) -> Vec<(&str, &str)> {
+    let statements = library.code.split(';').filter_map(|s| s.trim().rsplit_once("pub use ").map(|(_, path)| path));
+    statements.filter_map(|path| path.split_once("::")).flat_map(|(module, rest)| heads(rest).into_iter().map(move |name| (name, module))).collect()
+}
+
+/// Fails with all that was found at once.
+fn assert_none(law: &str, found: &[String]) {
+    assert!(found.is_empty(), "{law}:\n  {}", found.join("\n  "));
+}
+
+#[test]
+fn modules_import_downwards_only() {
+    let sources = sources("src", "rs");
+    let library = sources.iter().find(|s| s.path == "src/lib.rs").expect("the library has a root");
+    let exports = exports(library);
+    let mut found = Vec::new();
+    for source in sources.iter().filter(|s| s.path != "src/lib.rs" && !s.is_in("src/bin")) {
+        let own = source.module()[0];
+        let Some(own_floor) = floor(own) else {
+            found.push(format!("{}: the module `{own}` stands on no floor", source.path));
+            continue;
+        };
+        for name in root_names(source) {
+            let module = exports.iter().find(|(export, _)| *export == name).map_or(name, |(_, module)| module);
+            let upwards = floor(module).is_some_and(|f| f > own_floor || (f == own_floor && module != own));
+            let hidden = ["import", "models"].contains(&own) && HIDDEN_FROM_IMPORT.contains(&module);
+            if upwards || hidden {
+                found.push(format!("{} names `{name}` of `{module}`", source.path));
+            }
+        }
+    }
+    assert_none("a module imports from floors below its own", &found);
+}
+
+#[test]
+fn only_the_gpu_floor_names_wgpu() {
+    let outside = |s: &&Source| !s.is_in("src/gpu") && s.path != "src/lib.rs";
+    let names = |s: &Source| s.code.contains("wgpu::") || s.code.contains("use wgpu");
+    let found: Vec<String> = sources("src", "rs").iter().filter(outside).filter(|s| names(s)).map(|s| s.path.clone()).collect();
+    assert_none("wgpu is named under src/gpu and in the re-exports of lib.rs only", &found);
+}
+
+#[test]
+fn one_place_blocks_and_one_dispatches() {
+    for word in ["pollster::", ".dispatch_workgroups"] {
+        let places: Vec<String> =
+            sources("src", "rs").iter().flat_map(|s| vec![s.path.clone(); s.code.matches(word).count()]).collect();
+        assert_eq!(places.len(), 1, "`{word}` stands in one place, found {places:?}");
+    }
+}
+
+#[test]
+fn the_graph_names_no_operator() {
+    let graph = sources("src/graph", "rs");
+    let mut found = Vec::new();
+    for name in REGISTRY.iter().flat_map(|r| r.operators) {
+        let literal = format!("\"{name}\"");
+        found.extend(graph.iter().filter(|s| s.code.contains(&literal)).map(|s| format!("{} names {literal}", s.path)));
+    }
+    assert_none("the graph knows no operator by name", &found);
+}
+
+#[test]
+fn nothing_a_model_file_holds_can_panic_the_importer() {
+    let mut found = Vec::new();
+    for source in sources("src/import", "rs") {
+        for word in [".unwrap()", ".expect(", "panic!", "unreachable!", "assert!", "assert_eq!"] {
+            found.extend(source.code.contains(word).then(|| format!("{} has {word}", source.path)));
+        }
+    }
+    assert_none("the importer treats every byte as hostile", &found);
+}
+
+#[test]
+fn files_serve_one_purpose() {
+    let mut found = Vec::new();
+    for folder in ["src", "tests", "benches", "examples"] {
+        for source in sources(folder, "rs") {
+            let lines = source.text.split("#[cfg(test)]").next().unwrap_or_default().lines().count();
+            found.extend((lines > MAX_LINES).then(|| format!("{}: {lines} lines", source.path)));
+        }
+    }
+    for source in sources("shaders", "wgsl") {
+        let lines = source.text.lines().count();
+        found.extend((lines > MAX_LINES).then(|| format!("{}: {lines} lines", source.path)));
+    }
+    assert_none(&format!("a file has at most {MAX_LINES} lines, unit tests aside"), &found);
+}
+
+#[test]
+fn no_loose_ends() {
+    let marks = ["TO", "FIX", "X", "HA"].into_iter().zip(["DO", "ME", "XX", "CK"]).map(|(a, b)| format!("{a}{b}"));
+    let marks: Vec<String> = marks.collect();
+    let mut found = Vec::new();
+    for (folder, extension) in [("src", "rs"), ("tests", "rs"), ("benches", "rs"), ("examples", "rs"), ("shaders", "wgsl")] {
+        for source in sources(folder, extension) {
+            for mark in marks.iter().filter(|m| source.text.split(|c: char| !c.is_alphanumeric()).any(|word| word == m.as_str())) {
+                found.push(format!("{} has {mark}", source.path));
+            }
+        }
+    }
+    assert_none("what is open stands in an issue", &found);
+}
