@@ -3,7 +3,10 @@
 //! To add an operator: its shader under `shaders/`, its file here, its line below, its rows in `tests/cases/`, its row in
 //! the import table. CONTRIBUTING.md walks through one.
 
+pub mod argreduce;
 pub mod attention;
+pub mod reduce;
+pub mod softmax;
 
 use crate::kernel::Shader;
 
@@ -17,4 +20,4 @@ pub struct Registration {
 }
 
 /// Every operator family.
-pub static REGISTRY: &[&Registration] = &[&attention::REGISTRATION];
+pub static REGISTRY: &[&Registration] = &[&argreduce::REGISTRATION, &attention::REGISTRATION, &reduce::REGISTRATION, &softmax::REGISTRATION];

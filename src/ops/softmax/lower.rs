@@ -1,0 +1,13 @@
+//! Softmax on the GPU.
+
+use super::Softmax;
+use crate::error::{Error, Result};
+use crate::graph::Io;
+use crate::kernel::{Caps, Lowering, Shader};
+
+pub(super) static SHADERS: &[&Shader] = &[];
+
+pub(super) fn lower(op: &Softmax, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    let _ = (op, io, caps);
+    Err(Error::unsupported("softmax has no kernel yet"))
+}

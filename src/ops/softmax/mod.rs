@@ -1,0 +1,114 @@
+//! Softmax, LogSoftmax and Hardmax along one axis.
+
+mod lower;
+
+use super::Registration;
+use crate::error::{Error, Result};
+use crate::graph::{Fact, Io, Op, required};
+use crate::kernel::{Caps, Lowering};
+use crate::tensor::{Shape, Tensor};
+use std::sync::Arc;
+
+pub(super) static REGISTRATION: Registration =
+    Registration { operators: &["Softmax", "LogSoftmax", "Hardmax"], shaders: lower::SHADERS };
+
+/// What is made of the values along the axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Normalization {
+    /// `exp(x) / sum(exp(x))`.
+    Softmax,
+    /// The logarithm of that.
+    LogSoftmax,
+    /// 1 at the first greatest value, 0 elsewhere.
+    Hardmax,
+}
+
+/// Softmax and its relatives along one axis, as since opset 13.
+#[derive(Clone, Debug)]
+pub struct Softmax {
+    /// Which of them.
+    pub normalization: Normalization,
+    /// The axis; negative counts from the end.
+    pub axis: i64,
+}
+
+/// The ONNX operator Softmax (opset 13 and later; the older form flattens its input to two axes first).
+pub fn softmax(axis: i64) -> Arc<dyn Op> {
+    Arc::new(Softmax { normalization: Normalization::Softmax, axis })
+}
+
+/// The ONNX operator LogSoftmax (opset 13 and later).
+pub fn log_softmax(axis: i64) -> Arc<dyn Op> {
+    Arc::new(Softmax { normalization: Normalization::LogSoftmax, axis })
+}
+
+/// The ONNX operator Hardmax (opset 13 and later).
+pub fn hardmax(axis: i64) -> Arc<dyn Op> {
+    Arc::new(Softmax { normalization: Normalization::Hardmax, axis })
+}
+
+/// A tensor as `[outer, length, inner]` around one axis.
+pub(super) fn around(shape: &Shape, axis: usize) -> (usize, usize, usize) {
+    (shape.product(0..axis), shape[axis], shape.product(axis + 1..shape.rank()))
+}
+
+impl Softmax {
+    /// The axis as an index; a scalar is seen as one row of one value.
+    fn around(&self, shape: &Shape) -> Result<(usize, usize, usize)> {
+        if shape.rank() == 0 && (self.axis == 0 || self.axis == -1) {
+            return Ok((1, 1, 1));
+        }
+        Ok(around(shape, shape.axis(self.axis)?))
+    }
+}
+
+impl Op for Softmax {
+    fn name(&self) -> &'static str {
+        match self.normalization {
+            Normalization::Softmax => "Softmax",
+            Normalization::LogSoftmax => "LogSoftmax",
+            Normalization::Hardmax => "Hardmax",
+        }
+    }
+
+    fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
+        let x = required(self.name(), inputs, 0)?;
+        if !x.dtype().is_float() {
+            return Err(Error::invalid_model(format!("{} takes floats, found {}", self.name(), x.dtype())));
+        }
+        self.around(x.shape())?;
+        Ok(vec![Fact::new(x.dtype(), x.shape().clone())])
+    }
+
+    fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
+        let x = required(self.name(), inputs, 0)?;
+        let (outer, length, inner) = self.around(x.shape())?;
+        let data = x.to_f64();
+        let mut out = vec![0f64; data.len()];
+        for row in 0..outer * inner {
+            let at = |k: usize| ((row / inner) * length + k) * inner + row % inner;
+            let max = (0..length).map(|k| data[at(k)]).fold(f64::NEG_INFINITY, f64::max);
+            match self.normalization {
+                Normalization::Hardmax => {
+                    // numpy's argmax takes a NaN for the greatest.
+                    let first = (0..length).find(|k| data[at(*k)].is_nan()).or_else(|| (0..length).find(|k| data[at(*k)] == max));
+                    if let Some(k) = first {
+                        out[at(k)] = 1.0;
+                    }
+                }
+                kind => {
+                    let total: f64 = (0..length).map(|k| (data[at(k)] - max).exp()).sum();
+                    for k in 0..length {
+                        let x = data[at(k)] - max;
+                        out[at(k)] = if kind == Normalization::Softmax { x.exp() / total } else { x - total.ln() };
+                    }
+                }
+            }
+        }
+        Ok(vec![Tensor::from_f64(x.ty().clone(), &out)?])
+    }
+
+    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+        lower::lower(self, io, caps)
+    }
+}
