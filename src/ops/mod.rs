@@ -5,8 +5,15 @@
 
 pub mod argreduce;
 pub mod attention;
+mod copy;
+pub mod expand;
+pub mod movement;
 pub mod reduce;
+pub mod reshape;
+pub mod slice;
 pub mod softmax;
+pub mod transpose;
+pub mod view;
 
 use crate::kernel::Shader;
 
@@ -20,4 +27,15 @@ pub struct Registration {
 }
 
 /// Every operator family.
-pub static REGISTRY: &[&Registration] = &[&argreduce::REGISTRATION, &attention::REGISTRATION, &reduce::REGISTRATION, &softmax::REGISTRATION];
+pub static REGISTRY: &[&Registration] = &[
+    &argreduce::REGISTRATION,
+    &attention::REGISTRATION,
+    &copy::REGISTRATION,
+    &expand::REGISTRATION,
+    &reduce::REGISTRATION,
+    &reshape::REGISTRATION,
+    &slice::REGISTRATION,
+    &softmax::REGISTRATION,
+    &transpose::REGISTRATION,
+    &view::REGISTRATION,
+];
