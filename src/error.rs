@@ -82,7 +82,10 @@ impl Error {
 
     /// The value of input `index` of a node must be known before its output shapes are.
     pub fn needs_value(index: usize) -> Self {
-        Self::new(ErrorKind::NeedsValue(index), format!("the output shape depends on the value of input {index}, which is not known before the run"))
+        Self::new(
+            ErrorKind::NeedsValue(index),
+            format!("the output shape depends on the value of input {index}, which is not known before the run"),
+        )
     }
 
     /// The same error with the path of the node it concerns, unless one is set already.

@@ -5,6 +5,7 @@ mod error;
 pub mod graph;
 pub mod kernel;
 pub mod ops;
+pub mod passes;
 pub mod tensor;
 
 pub use error::{Error, ErrorKind, Result};

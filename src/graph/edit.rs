@@ -55,6 +55,12 @@ impl Edit {
         self.graph.values[id.0].constant = Some(tensor);
     }
 
+    /// Makes a declared input constant: it is no input any more.
+    pub fn fold_input(&mut self, id: ValueId, tensor: Tensor) {
+        self.graph.inputs.retain(|input| input.value != id);
+        self.fold(id, tensor);
+    }
+
     /// Records what is known of a value.
     pub fn set_fact(&mut self, id: ValueId, fact: Fact) {
         self.graph.values[id.0].fact = Some(fact);
@@ -109,6 +115,9 @@ impl Edit {
         for (index, value) in graph.values.iter_mut().enumerate() {
             if !live.contains(&ValueId(index)) {
                 value.constant = None;
+                if let Some(fact) = &mut value.fact {
+                    fact.value = None;
+                }
             }
         }
         graph.verify()?;

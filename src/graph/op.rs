@@ -139,7 +139,11 @@ impl Io<'_> {
         for k in 0..program.operands.len() {
             operands.push(self.input(first + k)?.ty.clone());
         }
-        let scalars = (0..program.operands.len()).map(|k| self.input(first + k)?.scalar().ok_or_else(|| Error::unsupported("an epilogue operand that lives on the host"))).collect::<Result<Vec<_>>>()?;
+        let scalars = (0..program.operands.len())
+            .map(|k| {
+                self.input(first + k)?.scalar().ok_or_else(|| Error::unsupported("an epilogue operand that lives on the host"))
+            })
+            .collect::<Result<Vec<_>>>()?;
         let text = program.epilogue_wgsl(&operands, &scalars, &output.ty, bindings.len() as u32 + 1, width)?;
         let mut kernel = kernel;
         kernel.preludes.push(if width == 4 { &crate::kernel::preludes::WIDTH4 } else { &crate::kernel::preludes::WIDTH1 });
@@ -150,7 +154,11 @@ impl Io<'_> {
             kernel.storage.push(Access::Read);
         }
         if bindings.len() > caps.max_storage_buffers as usize {
-            return Err(Error::unsupported(format!("{} storage bindings exceed the adapter's limit of {}", bindings.len(), caps.max_storage_buffers)));
+            return Err(Error::unsupported(format!(
+                "{} storage bindings exceed the adapter's limit of {}",
+                bindings.len(),
+                caps.max_storage_buffers
+            )));
         }
         Ok(kernel)
     }

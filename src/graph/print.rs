@@ -23,8 +23,13 @@ impl fmt::Display for Graph {
             writeln!(f, "  input {}: {}[{dims}]", self.values[input.value.0].name, input.dtype)?;
         }
         for node in &self.nodes {
-            let types: Vec<String> =
-                node.outputs.iter().flatten().filter_map(|id| self.values[id.0].fact.as_ref()).map(|fact| fact.ty.to_string()).collect();
+            let types: Vec<String> = node
+                .outputs
+                .iter()
+                .flatten()
+                .filter_map(|id| self.values[id.0].fact.as_ref())
+                .map(|fact| fact.ty.to_string())
+                .collect();
             writeln!(f, "  {} = {:?}({}) {}", list(&node.outputs), node.op, list(&node.inputs), types.join(" "))?;
         }
         writeln!(f, "  output {}", list(&self.outputs.iter().copied().map(Some).collect::<Vec<_>>()))

@@ -25,8 +25,12 @@ impl Graph {
                     state[node] = 1;
                 }
                 let inputs = &self.nodes[node].inputs;
-                match (next..inputs.len()).find_map(|i| inputs[i].and_then(|v| producers[v.0]).filter(|p| state[*p] != 2).map(|p| (i, p))) {
-                    Some((_, p)) if state[p] == 1 => return Err(Error::invalid_model("the node is part of a cycle").at(&self.nodes[p].path)),
+                match (next..inputs.len())
+                    .find_map(|i| inputs[i].and_then(|v| producers[v.0]).filter(|p| state[*p] != 2).map(|p| (i, p)))
+                {
+                    Some((_, p)) if state[p] == 1 => {
+                        return Err(Error::invalid_model("the node is part of a cycle").at(&self.nodes[p].path));
+                    }
                     Some((i, p)) => {
                         stack.push((node, i + 1));
                         stack.push((p, 0));
@@ -70,7 +74,8 @@ impl Graph {
             for input in node.inputs.iter().flatten() {
                 if !made.get(input.0).copied().unwrap_or(false) {
                     let name = self.values.get(input.0).map_or("?", |v| v.name.as_str());
-                    return Err(Error::invalid_model(format!("input `{name}` is made by no earlier node, input or constant")).at(&node.path));
+                    return Err(Error::invalid_model(format!("input `{name}` is made by no earlier node, input or constant"))
+                        .at(&node.path));
                 }
             }
             for output in node.outputs.iter().flatten() {
@@ -78,7 +83,10 @@ impl Graph {
             }
         }
         match self.outputs.iter().find(|o| !made.get(o.0).copied().unwrap_or(false)) {
-            Some(o) => Err(Error::invalid_model(format!("output `{}` is made by no node, input or constant", self.values.get(o.0).map_or("?", |v| v.name.as_str())))),
+            Some(o) => Err(Error::invalid_model(format!(
+                "output `{}` is made by no node, input or constant",
+                self.values.get(o.0).map_or("?", |v| v.name.as_str())
+            ))),
             None => Ok(()),
         }
     }

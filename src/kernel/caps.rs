@@ -66,7 +66,13 @@ impl Caps {
 
     /// Portable limits as a software adapter with subgroups of eight lanes.
     pub fn software() -> Self {
-        Caps { name: "software".into(), class: AdapterClass::Cpu, subgroup: Some(8), max_workgroup_storage: 32768, ..Self::portable() }
+        Caps {
+            name: "software".into(),
+            class: AdapterClass::Cpu,
+            subgroup: Some(8),
+            max_workgroup_storage: 32768,
+            ..Self::portable()
+        }
     }
 }
 

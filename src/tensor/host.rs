@@ -29,7 +29,12 @@ impl<'a> TensorView<'a> {
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) when the shape does not have as many elements as given.
     pub fn new<T: Element>(shape: &'a [usize], elements: &'a [T]) -> Result<Self> {
         if Shape::from(shape).elements() != elements.len() {
-            return Err(Error::invalid_input(format!("expected {} elements for shape {}, found {}", Shape::from(shape).elements(), Shape::from(shape), elements.len())));
+            return Err(Error::invalid_input(format!(
+                "expected {} elements for shape {}, found {}",
+                Shape::from(shape).elements(),
+                Shape::from(shape),
+                elements.len()
+            )));
         }
         Ok(TensorView { dtype: T::DTYPE, shape, bytes: T::to_bytes(elements) })
     }
@@ -82,7 +87,10 @@ impl Tensor {
     pub fn from_bytes(ty: TensorType, bytes: &[u8]) -> Result<Self> {
         let expected = ty.elements().saturating_mul(ty.dtype.size());
         if expected != bytes.len() {
-            return Err(Error::invalid_input(format!("expected {expected} bytes for a tensor of type {ty}, found {}", bytes.len())));
+            return Err(Error::invalid_input(format!(
+                "expected {expected} bytes for a tensor of type {ty}, found {}",
+                bytes.len()
+            )));
         }
         if ty.dtype == DType::Bool && bytes.iter().any(|b| *b > 1) {
             return Err(Error::invalid_input("a bool tensor holds a byte that is neither 0 nor 1"));
@@ -260,7 +268,11 @@ impl fmt::Debug for Tensor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.ty)?;
         if self.elements() <= 8 {
-            let text: Vec<String> = if self.dtype().is_float() { self.to_f64().iter().map(ToString::to_string).collect() } else { self.to_i128().iter().map(ToString::to_string).collect() };
+            let text: Vec<String> = if self.dtype().is_float() {
+                self.to_f64().iter().map(ToString::to_string).collect()
+            } else {
+                self.to_i128().iter().map(ToString::to_string).collect()
+            };
             write!(f, "{{{}}}", text.join(","))?;
         }
         Ok(())

@@ -57,7 +57,11 @@ impl Shape {
     pub fn axis(&self, axis: i64) -> Result<usize> {
         let rank = self.0.len() as i64;
         if axis < -rank || axis >= rank {
-            return Err(Error::invalid_model(format!("axis {axis} is outside the rank of {self}: expected {} to {}", -rank, rank - 1)));
+            return Err(Error::invalid_model(format!(
+                "axis {axis} is outside the rank of {self}: expected {} to {}",
+                -rank,
+                rank - 1
+            )));
         }
         Ok(if axis < 0 { axis + rank } else { axis } as usize)
     }

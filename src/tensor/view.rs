@@ -29,7 +29,8 @@ impl View {
 
     /// True when both walk their buffers in the same order; strides of extents of 1 do not count.
     fn same_order(&self, other: &View) -> bool {
-        self.shape.elements() == 0 || self.shape.iter().zip(self.strides.iter().zip(&other.strides)).all(|(d, (a, b))| *d == 1 || a == b)
+        self.shape.elements() == 0
+            || self.shape.iter().zip(self.strides.iter().zip(&other.strides)).all(|(d, (a, b))| *d == 1 || a == b)
     }
 
     /// Axes reordered: axis `k` of the result is axis `permutation[k]` of this view.
@@ -73,17 +74,8 @@ impl View {
         if shape.elements() == 0 {
             return Some(View { shape: shape.clone(), ..View::contiguous(shape) });
         }
-        // Old axes joined into runs that are walked without a gap; each run must be split exactly by new axes.
-        let mut runs: Vec<(usize, i64)> = Vec::new();
-        for (&d, &s) in self.shape.iter().zip(&self.strides).filter(|(d, _)| **d != 1) {
-            match runs.last_mut() {
-                Some((n, inner)) if *inner == s * d as i64 => {
-                    *n *= d;
-                    *inner = s;
-                }
-                _ => runs.push((d, s)),
-            }
-        }
+        // Each run of old axes must be split exactly by new axes.
+        let runs = self.runs();
         let mut strides = vec![0i64; shape.rank()];
         let (mut run, mut left, mut stride) = (runs.len(), 1usize, 0i64);
         for axis in (0..shape.rank()).rev() {
@@ -142,6 +134,27 @@ impl View {
         let inside = reach.iter().zip(base.shape.iter()).all(|(r, d)| *r < (*d).max(1) as i64) && low.iter().all(|l| *l >= 0);
         let offset = base.offset + start.iter().zip(&base.strides).map(|(a, b)| a * b).sum::<i64>();
         inside.then(|| View { shape: self.shape.clone(), strides, offset })
+    }
+
+    /// Extents and strides with extents of 1 dropped and axes that are walked without a gap joined: two views with equal
+    /// runs and offsets take the same elements in the same order.
+    pub fn runs(&self) -> Vec<(usize, i64)> {
+        let mut runs: Vec<(usize, i64)> = Vec::new();
+        for (&d, &s) in self.shape.iter().zip(&self.strides).filter(|(d, _)| **d != 1) {
+            match runs.last_mut() {
+                Some((n, inner)) if *inner == s * d as i64 => {
+                    *n *= d;
+                    *inner = s;
+                }
+                _ => runs.push((d, s)),
+            }
+        }
+        runs
+    }
+
+    /// True when both take the same elements in the same order, under whatever extents.
+    pub fn same_elements(&self, other: &View) -> bool {
+        self.offset == other.offset && self.runs() == other.runs()
     }
 
     /// The positions of all elements in row-major order of the view.

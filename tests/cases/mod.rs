@@ -35,7 +35,15 @@ pub struct Case {
 
 impl Case {
     pub fn new(name: impl Into<String>, op: Arc<dyn Op>, inputs: Vec<Tensor>) -> Self {
-        Case { name: name.into(), op, inputs: inputs.into_iter().map(Some).collect(), weights: vec![], outputs: 1, tolerance: F32, golden: None }
+        Case {
+            name: name.into(),
+            op,
+            inputs: inputs.into_iter().map(Some).collect(),
+            weights: vec![],
+            outputs: 1,
+            tolerance: F32,
+            golden: None,
+        }
     }
 
     pub fn weights(mut self, weights: &[usize]) -> Self {
