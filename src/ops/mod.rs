@@ -8,8 +8,10 @@ pub mod attention;
 mod copy;
 pub mod expand;
 pub mod movement;
+pub mod norm;
 pub mod reduce;
 pub mod reshape;
+pub mod rnn;
 pub mod slice;
 pub mod softmax;
 pub mod transpose;
@@ -32,7 +34,9 @@ pub static REGISTRY: &[&Registration] = &[
     &attention::REGISTRATION,
     &copy::REGISTRATION,
     &expand::REGISTRATION,
+    &norm::REGISTRATION,
     &reduce::REGISTRATION,
+    &rnn::REGISTRATION,
     &reshape::REGISTRATION,
     &slice::REGISTRATION,
     &softmax::REGISTRATION,

@@ -37,6 +37,8 @@ pub struct Attention {
     /// Input 3, whose shape broadcasts to `[batch, heads, queries, keys]`: floats are added to the scores, bool says
     /// which keys are seen.
     pub mask: Option<View>,
+    /// A query that sees no key yields zeros, as ONNX's Attention has it, instead of the NaN that Softmax makes.
+    pub zero_unseen: bool,
     /// The output is `[batch, queries, heads, value size]` instead of `[batch, heads, queries, value size]`.
     pub interleaved: bool,
 }
@@ -53,6 +55,7 @@ impl Attention {
             key: None,
             value: None,
             mask: None,
+            zero_unseen: false,
             interleaved: false,
         }
     }

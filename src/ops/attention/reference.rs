@@ -45,6 +45,9 @@ pub(super) fn attention(op: &Attention, inputs: &[Option<&Tensor>]) -> Result<Ve
                 let weights: Vec<f64> = scores.iter().map(|s| (s - max).exp()).collect();
                 let total: f64 = weights.iter().sum();
                 let at = if op.interleaved { (b * queries + i) * heads + h } else { row };
+                if max == f64::NEG_INFINITY && op.zero_unseen {
+                    continue;
+                }
                 let target = &mut out[at * value_size..][..value_size];
                 for (j, weight) in weights.iter().enumerate() {
                     for (o, x) in target.iter_mut().zip(&v[(kv + j) * value_size..][..value_size]) {

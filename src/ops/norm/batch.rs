@@ -1,0 +1,87 @@
+//! BatchNormalization: at inference a scale and a shift per channel.
+
+use crate::error::{Error, Result};
+use crate::graph::{Fact, Io, Op, required};
+use crate::kernel::{Caps, Lowering};
+use crate::tensor::Tensor;
+use std::sync::Arc;
+
+const NAME: &str = "BatchNormalization";
+
+/// The ONNX operator BatchNormalization over inputs X, scale, B, mean and variance.
+#[derive(Clone, Debug)]
+pub struct BatchNormalization {
+    /// Keeps the divisor from zero.
+    pub epsilon: f32,
+    /// How much of the old running statistics is kept (training only).
+    pub momentum: f32,
+    /// Mean and variance are taken from the batch, and outputs 1 and 2 are the running statistics.
+    pub training_mode: bool,
+}
+
+/// BatchNormalization with given statistics.
+pub fn batch_normalization(epsilon: f32) -> Arc<dyn Op> {
+    Arc::new(BatchNormalization { epsilon, momentum: 0.9, training_mode: false })
+}
+
+impl Op for BatchNormalization {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
+        let x = required(NAME, inputs, 0)?;
+        if !x.dtype().is_float() || x.shape().rank() == 0 {
+            return Err(Error::invalid_model(format!("{NAME} takes floats of rank 1 or more, found {}", x.ty)));
+        }
+        let channels = x.shape().get(1).copied().unwrap_or(1);
+        for k in 1..5 {
+            let found = required(NAME, inputs, k)?;
+            if found.shape().dims() != [channels] || !found.dtype().is_float() {
+                return Err(Error::invalid_model(format!("{NAME} takes input {k} of shape [{channels}], found {}", found.ty)));
+            }
+        }
+        let mut outputs = vec![Fact::new(x.dtype(), x.shape().clone())];
+        if self.training_mode {
+            let mean = required(NAME, inputs, 3)?.dtype();
+            outputs.extend([Fact::new(mean, [channels]), Fact::new(mean, [channels])]);
+        }
+        Ok(outputs)
+    }
+
+    fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
+        let x = required(NAME, inputs, 0)?;
+        let parameter = |k: usize| required(NAME, inputs, k).map(Tensor::to_f64);
+        let (scale, bias, mut mean, mut variance) = (parameter(1)?, parameter(2)?, parameter(3)?, parameter(4)?);
+        let channels = mean.len();
+        let inner = x.shape().product(2.min(x.shape().rank())..x.shape().rank());
+        let channel = |k: usize| k / inner % channels;
+        let data = x.to_f64();
+        let mut running = vec![];
+        if self.training_mode {
+            let (old_mean, old_variance) = (mean, variance);
+            let count = (data.len() / channels.max(1)) as f64;
+            mean = vec![0.0; channels];
+            data.iter().enumerate().for_each(|(k, v)| mean[channel(k)] += v / count);
+            variance = vec![0.0; channels];
+            data.iter().enumerate().for_each(|(k, v)| variance[channel(k)] += (v - mean[channel(k)]).powi(2) / count);
+            let keep = f64::from(self.momentum);
+            for (k, (old, new)) in [(3, (old_mean, &mean)), (4, (old_variance, &variance))] {
+                let mixed: Vec<f64> = old.iter().zip(new).map(|(o, n)| o * keep + n * (1.0 - keep)).collect();
+                running.push(Tensor::from_f64(required(NAME, inputs, k)?.ty().clone(), &mixed)?);
+            }
+        }
+        let normal = |(k, v): (usize, &f64)| {
+            let c = channel(k);
+            (v - mean[c]) / (variance[c] + f64::from(self.epsilon)).sqrt() * scale[c] + bias[c]
+        };
+        let out: Vec<f64> = data.iter().enumerate().map(normal).collect();
+        let mut outputs = vec![Tensor::from_f64(x.ty().clone(), &out)?];
+        outputs.extend(running);
+        Ok(outputs)
+    }
+
+    fn lower(&self, _io: &Io, _caps: &Caps) -> Result<Vec<Lowering>> {
+        Err(Error::unsupported("BatchNormalization in training mode has no kernel"))
+    }
+}
