@@ -5,13 +5,16 @@
 
 pub mod argreduce;
 pub mod attention;
+pub mod concat;
 mod copy;
 pub mod expand;
+pub mod gather;
 pub mod movement;
 pub mod norm;
 pub mod reduce;
 pub mod reshape;
 pub mod rnn;
+pub mod shape;
 pub mod slice;
 pub mod softmax;
 pub mod transpose;
@@ -32,12 +35,15 @@ pub struct Registration {
 pub static REGISTRY: &[&Registration] = &[
     &argreduce::REGISTRATION,
     &attention::REGISTRATION,
+    &concat::REGISTRATION,
     &copy::REGISTRATION,
     &expand::REGISTRATION,
+    &gather::REGISTRATION,
     &norm::REGISTRATION,
     &reduce::REGISTRATION,
-    &rnn::REGISTRATION,
     &reshape::REGISTRATION,
+    &rnn::REGISTRATION,
+    &shape::REGISTRATION,
     &slice::REGISTRATION,
     &softmax::REGISTRATION,
     &transpose::REGISTRATION,
