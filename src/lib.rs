@@ -3,10 +3,12 @@
 
 mod error;
 pub mod graph;
+pub mod import;
 pub mod kernel;
 pub mod ops;
 pub mod passes;
 pub mod tensor;
 
 pub use error::{Error, ErrorKind, Result};
+pub use graph::Model;
 pub use tensor::{DType, Element, Shape, Tensor, TensorType, TensorView};

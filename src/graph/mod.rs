@@ -5,6 +5,7 @@ mod builder;
 mod edit;
 mod evaluate;
 mod fact;
+mod model;
 mod op;
 mod print;
 mod verify;
@@ -13,6 +14,7 @@ pub use builder::Builder;
 pub use edit::Edit;
 pub use evaluate::evaluate;
 pub use fact::{Bounds, Fact};
+pub use model::Model;
 pub use op::{Epilogue, Io, Op, OpExt, required};
 
 use crate::error::{Error, Result};

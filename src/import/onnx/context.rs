@@ -1,0 +1,215 @@
+//! What a row of the import table works with: one node of the file, and the graph that is being built.
+
+use super::attributes::Attributes;
+use super::graph::Importer;
+use super::order;
+use super::proto::NodeProto;
+use crate::error::{Error, Result};
+use crate::graph::{Dim, Op, ValueId};
+use crate::tensor::{DType, Tensor};
+use std::sync::Arc;
+
+/// A node being imported.
+#[derive(Debug)]
+pub(super) struct Context<'c, 'm> {
+    importer: &'c mut Importer<'m>,
+    node: &'m NodeProto,
+    pub(super) attributes: Attributes<'m>,
+    /// The operator set version under which the node stands.
+    pub(super) version: i64,
+    /// The node's name with the path of the functions around it.
+    name: String,
+    prefix: String,
+    inputs: Vec<Option<ValueId>>,
+    results: Vec<Option<ValueId>>,
+}
+
+impl<'c, 'm> Context<'c, 'm> {
+    pub(super) fn new(
+        importer: &'c mut Importer<'m>,
+        node: &'m NodeProto,
+        attributes: Attributes<'m>,
+        version: i64,
+        inputs: Vec<Option<ValueId>>,
+    ) -> Self {
+        let prefix = importer.scopes.last().map(|s| s.prefix.clone()).unwrap_or_default();
+        let results = vec![None; node.output.len()];
+        Context { name: format!("{prefix}{}", order::name(node)), importer, node, attributes, version, prefix, inputs, results }
+    }
+
+    /// The values of the node's outputs.
+    pub(super) fn into_results(self) -> Result<Vec<Option<ValueId>>> {
+        let missing = self.node.output.iter().zip(&self.results).find(|(name, value)| !name.is_empty() && value.is_none());
+        match missing {
+            Some((name, _)) => {
+                Err(Error::unsupported(format!("output `{name}` of operator {} is not implemented", self.node.op_type)))
+            }
+            None => Ok(self.results),
+        }
+    }
+
+    /// All inputs; those left out at the end are not there.
+    pub(super) fn inputs(&self) -> Vec<Option<ValueId>> {
+        self.inputs.clone()
+    }
+
+    /// An input that must be there.
+    pub(super) fn input(&self, index: usize) -> Result<ValueId> {
+        self.optional(index)
+            .ok_or_else(|| Error::invalid_model(format!("{} needs input {index}, which is missing", self.node.op_type)))
+    }
+
+    /// An input that may be left out.
+    pub(super) fn optional(&self, index: usize) -> Option<ValueId> {
+        self.inputs.get(index).copied().flatten()
+    }
+
+    /// Number of outputs the node names, those left out among them.
+    pub(super) fn outputs(&self) -> usize {
+        self.node.output.len()
+    }
+
+    /// True when somebody may want the output.
+    pub(super) fn wants(&self, output: usize) -> bool {
+        self.node.output.get(output).is_some_and(|name| !name.is_empty())
+    }
+
+    /// The contents of an input, where they are a constant of the file.
+    pub(super) fn known(&self, index: usize) -> Option<&Tensor> {
+        self.importer.constants.get(&self.optional(index)?)
+    }
+
+    /// The element type of a value, where the file declares it.
+    pub(super) fn dtype(&self, value: ValueId) -> Option<DType> {
+        self.importer.types.get(&value).map(|t| t.dtype)
+    }
+
+    /// The rank of a value, where the file declares it.
+    pub(super) fn rank(&self, value: ValueId) -> Option<usize> {
+        self.importer.types.get(&value)?.dims.as_ref().map(Vec::len)
+    }
+
+    /// The extents of a value, where the file declares them all.
+    pub(super) fn extents(&self, value: ValueId) -> Option<Vec<usize>> {
+        let dims = self.importer.types.get(&value)?.dims.as_ref()?;
+        dims.iter().map(|d| if let Dim::Known(n) = d { Some(*n) } else { None }).collect()
+    }
+
+    pub(super) fn int(&self, name: &str, default: i64) -> Result<i64> {
+        Ok(self.attributes.int(name)?.unwrap_or(default))
+    }
+
+    pub(super) fn flag(&self, name: &str, default: bool) -> Result<bool> {
+        Ok(self.attributes.int(name)?.map_or(default, |i| i != 0))
+    }
+
+    pub(super) fn float(&self, name: &str, default: f32) -> Result<f32> {
+        Ok(self.attributes.float(name)?.unwrap_or(default))
+    }
+
+    pub(super) fn string(&self, name: &str, default: &'m str) -> Result<&'m str> {
+        Ok(self.attributes.string(name)?.unwrap_or(default))
+    }
+
+    /// Integers, as an owned list; `None` where the attribute is missing.
+    pub(super) fn ints(&self, name: &str) -> Result<Option<Vec<i64>>> {
+        Ok(self.attributes.ints(name)?.map(<[i64]>::to_vec))
+    }
+
+    /// A count or size: an integer of at least 0.
+    pub(super) fn count(&self, name: &str, default: usize) -> Result<usize> {
+        match self.attributes.int(name)? {
+            Some(i) => {
+                usize::try_from(i).map_err(|_| Error::invalid_model(format!("attribute `{name}` is {i}: expected 0 or more")))
+            }
+            None => Ok(default),
+        }
+    }
+
+    /// Counts or sizes; empty where the attribute is missing.
+    pub(super) fn counts(&self, name: &str) -> Result<Vec<usize>> {
+        let each = |i: &i64| {
+            usize::try_from(*i).map_err(|_| Error::invalid_model(format!("attribute `{name}` holds {i}: expected 0 or more")))
+        };
+        self.attributes.ints(name)?.unwrap_or_default().iter().map(each).collect()
+    }
+
+    /// A tensor attribute.
+    pub(super) fn tensor(&mut self, name: &str) -> Result<Option<Tensor>> {
+        self.attributes.tensor(name)?.map(|proto| self.importer.tensor(proto)).transpose()
+    }
+
+    /// The error for an attribute that must be there.
+    pub(super) fn missing(&self, name: &str) -> Error {
+        Error::invalid_model(format!("{} needs attribute `{name}`, which is missing", self.node.op_type))
+    }
+
+    /// The error for an attribute or form that has no meaning here.
+    pub(super) fn unsupported(&self, what: impl std::fmt::Display) -> Error {
+        Error::unsupported(format!("operator {}: {what}", self.node.op_type))
+    }
+
+    /// Adds a constant.
+    pub(super) fn constant(&mut self, label: &str, tensor: Tensor) -> ValueId {
+        let name = format!("{}/{label}", self.name);
+        self.importer.constant(&name, tensor)
+    }
+
+    /// Integers that an operator now takes as an input, and earlier took as an attribute.
+    pub(super) fn int_constant(&mut self, label: &str, values: &[i64]) -> Result<ValueId> {
+        // A function called often would copy them each time.
+        self.importer.spend(values.len().saturating_mul(8))?;
+        Ok(self.constant(label, Tensor::vector(values)))
+    }
+
+    /// Adds a node whose result stays inside this row.
+    pub(super) fn node(&mut self, op: Arc<dyn Op>, inputs: &[Option<ValueId>]) -> ValueId {
+        let name = format!("{}/{}", self.name, op.name());
+        self.importer.builder.node(&name, op, inputs)
+    }
+
+    /// Adds a node with one argument whose result stays inside this row.
+    pub(super) fn apply(&mut self, op: Arc<dyn Op>, input: ValueId) -> ValueId {
+        self.node(op, &[Some(input)])
+    }
+
+    /// Adds a node that makes the outputs of this one.
+    pub(super) fn emit(&mut self, op: Arc<dyn Op>, inputs: &[Option<ValueId>]) -> Result<()> {
+        let mut outputs = Vec::with_capacity(self.node.output.len());
+        for name in &self.node.output {
+            outputs.push(if name.is_empty() {
+                None
+            } else {
+                Some(self.importer.builder.value(&format!("{}{name}", self.prefix), None))
+            });
+        }
+        self.results.clone_from(&outputs);
+        self.importer.builder.push(&self.name, op, inputs.to_vec(), outputs);
+        Ok(())
+    }
+
+    /// Adds a node that makes one output of this one.
+    pub(super) fn emit_output(&mut self, output: usize, op: Arc<dyn Op>, inputs: &[Option<ValueId>]) {
+        let Some(name) = self.node.output.get(output).filter(|name| !name.is_empty()) else { return };
+        let value = self.importer.builder.value(&format!("{}{name}", self.prefix), None);
+        self.importer.builder.push(&self.name, op, inputs.to_vec(), vec![Some(value)]);
+        if let Some(result) = self.results.get_mut(output) {
+            *result = Some(value);
+        }
+    }
+
+    /// Makes output 0 a constant.
+    pub(super) fn emit_constant(&mut self, tensor: Tensor) -> Result<()> {
+        let Some(name) = self.node.output.first() else { return Ok(()) };
+        let value = self.importer.constant(&format!("{}{name}", self.prefix), tensor);
+        if let Some(result) = self.results.first_mut() {
+            *result = Some(value);
+        }
+        Ok(())
+    }
+
+    /// Takes from what the whole import may cost.
+    pub(super) fn spend(&mut self, cost: usize) -> Result<()> {
+        self.importer.spend(cost)
+    }
+}

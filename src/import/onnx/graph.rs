@@ -1,0 +1,234 @@
+//! `ModelProto` to [`Graph`].
+
+use super::attributes::Attributes;
+use super::context::Context;
+use super::dtype::{Declared, declared};
+use super::external::Folder;
+use super::proto::{FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
+use super::scope::{Scope, normal, versions};
+use super::{operators, order, tensor};
+use crate::error::{Error, Result};
+use crate::graph::{Builder, Dim, Graph, ValueId};
+use crate::ops::reshape;
+use crate::tensor::Tensor;
+use std::collections::{HashMap, HashSet};
+
+/// What nodes may cost in all, in bytes or thereabouts. Functions that call functions can make a small file stand for
+/// any number of nodes.
+const BUDGET: usize = 1 << 28;
+
+/// What one node costs besides the names it carries.
+const NODE_COST: usize = 512;
+
+/// The state of an import.
+#[derive(Debug)]
+pub(super) struct Importer<'m> {
+    pub(super) builder: Builder,
+    pub(super) scopes: Vec<Scope<'m>>,
+    /// Model-local functions by domain, name and overload.
+    pub(super) functions: HashMap<(&'m str, &'m str, &'m str), &'m FunctionProto>,
+    /// Types of values, as far as the file declares them.
+    pub(super) types: HashMap<ValueId, Declared>,
+    /// Contents of the values that are constant.
+    pub(super) constants: HashMap<ValueId, Tensor>,
+    /// Converted tensors by address, so that a function body called often shares its constants.
+    tensors: HashMap<*const TensorProto, Tensor>,
+    folder: Folder,
+    budget: usize,
+}
+
+/// The graph of a model.
+pub(super) fn import(model: &ModelProto, folder: Folder) -> Result<Graph> {
+    let graph = model.graph.as_ref().ok_or_else(|| Error::invalid_model("the model has no graph"))?;
+    let mut functions = HashMap::new();
+    for function in &model.functions {
+        if functions.insert((normal(&function.domain), function.name.as_str(), function.overload.as_str()), function).is_some() {
+            return Err(Error::invalid_model(format!(
+                "two functions are named `{}` in domain `{}`",
+                function.name, function.domain
+            )));
+        }
+    }
+    let mut importer = Importer {
+        builder: Builder::new(&graph.name),
+        scopes: vec![Scope { versions: versions(&model.opset_import)?, ..Scope::default() }],
+        functions,
+        types: HashMap::new(),
+        constants: HashMap::new(),
+        tensors: HashMap::new(),
+        folder,
+        budget: BUDGET,
+    };
+    importer.enter(graph)?;
+    let inputs = importer.declare_inputs(&graph.input)?;
+    importer.nodes(&graph.node)?;
+    importer.declare_outputs(&graph.output, inputs)?;
+    importer.builder.finish()
+}
+
+impl<'m> Importer<'m> {
+    /// The innermost scope.
+    pub(super) fn scope(&mut self) -> Result<&mut Scope<'m>> {
+        self.scopes.last_mut().ok_or_else(|| Error::internal("an import without a scope"))
+    }
+
+    /// Takes over the initializers and declared types of a graph.
+    pub(super) fn enter(&mut self, graph: &'m GraphProto) -> Result<()> {
+        if let Some(sparse) = graph.sparse_initializer.first() {
+            let name = sparse.values.as_ref().map_or("", |v| v.name.as_str());
+            return Err(Error::unsupported(format!("initializer `{name}` is a sparse tensor; only dense tensors are implemented")));
+        }
+        let scope = self.scope()?;
+        scope.initialize(&graph.initializer)?;
+        scope.declared.extend(graph.value_info.iter().chain(&graph.output).map(|info| (info.name.as_str(), info)));
+        Ok(())
+    }
+
+    /// Declares the graph's inputs. One that has an initializer (files before IR version 4 list them all) is a constant.
+    fn declare_inputs(&mut self, inputs: &'m [ValueInfoProto]) -> Result<HashSet<ValueId>> {
+        let (mut names, mut values) = (HashSet::new(), HashSet::new());
+        for info in inputs {
+            if info.name.is_empty() {
+                return Err(Error::invalid_model("a graph input has no name"));
+            }
+            if !names.insert(&info.name) {
+                return Err(Error::invalid_model(format!("two graph inputs are named `{}`", info.name)));
+            }
+            if self.scope()?.initializers.contains_key(info.name.as_str()) {
+                continue;
+            }
+            let declared = declared(info)?;
+            let value = self.builder.declare(&info.name, declared.dtype, declared.dims.clone());
+            self.types.insert(value, declared);
+            self.scope()?.bind(&info.name, Some(value))?;
+            values.insert(value);
+        }
+        Ok(values)
+    }
+
+    /// Declares the graph's outputs. One that is another input, constant or output gets an Identity, to have its own name.
+    fn declare_outputs(&mut self, outputs: &'m [ValueInfoProto], inputs: HashSet<ValueId>) -> Result<()> {
+        if outputs.is_empty() {
+            return Err(Error::invalid_model("the graph has no outputs"));
+        }
+        let (mut names, mut taken) = (HashSet::new(), inputs);
+        for info in outputs {
+            let name = info.name.as_str();
+            if !names.insert(name) {
+                return Err(Error::invalid_model(format!("two graph outputs are named `{name}`")));
+            }
+            let mut value = match self.resolve(name) {
+                Ok(Some(value)) => value,
+                _ => return Err(Error::invalid_model(format!("output `{name}` is made by no node, input or initializer"))),
+            };
+            if taken.contains(&value) || self.constants.contains_key(&value) {
+                value = self.builder.node(&format!("{name}.identity"), reshape::identity(), &[Some(value)]);
+            }
+            taken.insert(value);
+            self.builder.output(name, value)?;
+        }
+        Ok(())
+    }
+
+    /// The value that a name means in the innermost scope; `None` where an optional one was left out.
+    pub(super) fn resolve(&mut self, name: &str) -> Result<Option<ValueId>> {
+        for index in (0..self.scopes.len()).rev() {
+            let Some(scope) = self.scopes.get_mut(index) else { break };
+            if let Some(value) = scope.values.get(name) {
+                return Ok(*value);
+            }
+            if let Some((key, proto)) = scope.initializers.remove_entry(name) {
+                let label = format!("{}{name}", scope.prefix);
+                let tensor = self.tensor(proto)?;
+                let value = self.constant(&label, tensor);
+                if let Some(scope) = self.scopes.get_mut(index) {
+                    scope.values.insert(key, Some(value));
+                }
+                return Ok(Some(value));
+            }
+            if !scope.nested {
+                break;
+            }
+        }
+        Err(Error::invalid_model(format!("input `{name}` is made by no node, input or initializer")))
+    }
+
+    /// Adds a constant.
+    pub(super) fn constant(&mut self, name: &str, tensor: Tensor) -> ValueId {
+        let value = self.builder.constant(name, tensor.clone());
+        let dims = tensor.shape().iter().map(|d| Dim::Known(*d)).collect();
+        self.types.insert(value, Declared { dtype: tensor.dtype(), dims: Some(dims) });
+        self.constants.insert(value, tensor);
+        value
+    }
+
+    /// The contents of a stored tensor, converted once.
+    pub(super) fn tensor(&mut self, proto: &'m TensorProto) -> Result<Tensor> {
+        if let Some(tensor) = self.tensors.get(&std::ptr::from_ref(proto)) {
+            return Ok(tensor.clone());
+        }
+        let tensor = tensor::tensor(proto, &mut self.folder)?;
+        self.tensors.insert(proto, tensor.clone());
+        Ok(tensor)
+    }
+
+    /// Imports nodes, in an order in which every value is made before it is used.
+    pub(super) fn nodes(&mut self, nodes: &'m [NodeProto]) -> Result<()> {
+        order::order(nodes)?.into_iter().try_for_each(|node| {
+            let path = self.scopes.last().map(|s| format!("{}:{}{}", node.op_type, s.prefix, order::name(node)));
+            self.node(node).map_err(|e| e.at(path.unwrap_or_default()))
+        })
+    }
+
+    /// Takes from what the whole import may cost.
+    pub(super) fn spend(&mut self, cost: usize) -> Result<()> {
+        self.budget = self.budget.checked_sub(cost).ok_or_else(|| {
+            Error::limit(format!("the graph is too large with its functions inlined: it takes more than {BUDGET} bytes"))
+        })?;
+        Ok(())
+    }
+
+    fn node(&mut self, node: &'m NodeProto) -> Result<()> {
+        let (prefix, outer) = self.scopes.last().map(|s| (s.prefix.clone(), s.attributes.clone())).unwrap_or_default();
+        let links = node.input.len().saturating_add(node.output.len());
+        let text = node.output.iter().map(String::len).fold(prefix.len().saturating_mul(links), usize::saturating_add);
+        self.spend(NODE_COST.saturating_add(text).saturating_add(links.saturating_mul(64)))?;
+        let mut inputs = Vec::with_capacity(node.input.len());
+        for name in &node.input {
+            inputs.push(if name.is_empty() { None } else { self.resolve(name)? });
+        }
+        // Trailing arguments that are left out say nothing.
+        while inputs.last().is_some_and(Option::is_none) {
+            inputs.pop();
+        }
+        let attributes = Attributes::of(&node.attribute, &outer)?;
+        let domain = normal(&node.domain);
+        let results = if let Some(function) = self.functions.get(&(domain, node.op_type.as_str(), node.overload.as_str())).copied()
+        {
+            self.call(function, node, &inputs, attributes)?
+        } else if domain.is_empty() && node.op_type == "If" {
+            self.branch(node, &inputs, &attributes)?
+        } else {
+            let version = self.scopes.iter().rev().find_map(|s| s.versions.get(domain)).copied();
+            let version = version.ok_or_else(|| {
+                Error::invalid_model(format!("the model uses domain `{domain}`, but imports no operator set of it"))
+            })?;
+            let row = operators::find(domain, &node.op_type, version)?;
+            row.check(&inputs, node.output.len())?;
+            let mut context = Context::new(self, node, attributes, version, inputs);
+            (row.build)(&mut context)?;
+            context.into_results()?
+        };
+        for (name, value) in node.output.iter().zip(results).filter(|(name, _)| !name.is_empty()) {
+            let value = value.ok_or_else(|| Error::invalid_model(format!("output `{name}` is never made")))?;
+            let scope = self.scope()?;
+            scope.bind(name, Some(value))?;
+            if let Some(info) = scope.declared.get(name.as_str())
+                && let Ok(declared) = declared(info)
+            {
+                self.types.entry(value).or_insert(declared);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,48 @@
+//! ONNX, operator sets 1 to the newest.
+
+mod attributes;
+mod context;
+mod dtype;
+mod external;
+mod function;
+mod graph;
+mod operators;
+mod order;
+mod proto;
+mod scope;
+mod tensor;
+
+pub use tensor::tensor_from_bytes;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::graph::Graph;
+use external::Folder;
+use prost::Message;
+use prost::bytes::{Buf, Bytes};
+use std::path::Path;
+
+/// Every operator that is implemented: domain (empty for the default one), name, first and last operator set version.
+pub fn supported() -> impl Iterator<Item = (&'static str, &'static str, std::ops::RangeInclusive<i64>)> {
+    operators::rows().map(|row| (row.domain, row.name, row.versions.clone()))
+}
+
+/// The graph of an ONNX file.
+pub(super) fn load(path: &Path) -> Result<Graph> {
+    let file = external::map(path)?;
+    let folder = path.parent().map(|p| if p.as_os_str().is_empty() { Path::new(".") } else { p });
+    decode(Bytes::from_owner(file), folder)
+}
+
+/// The graph of a serialized `ModelProto`.
+pub(super) fn from_bytes(bytes: &[u8], folder: Option<&Path>) -> Result<Graph> {
+    decode(bytes, folder)
+}
+
+fn decode(bytes: impl Buf, folder: Option<&Path>) -> Result<Graph> {
+    let size = bytes.remaining();
+    let model = proto::ModelProto::decode(bytes).map_err(|e| {
+        Error::new(ErrorKind::InvalidModel, format!("expected an ONNX model, found {size} bytes that do not decode as one"))
+            .caused_by(e)
+    })?;
+    graph::import(&model, Folder::new(folder))
+}

@@ -1,0 +1,102 @@
+//! Operators that only move data: Reshape, Squeeze, Transpose, Slice, Split, Expand and their kin.
+
+use super::{Row, row};
+use crate::error::{Error, Result};
+use crate::import::onnx::context::Context;
+use crate::ops::{expand, reshape, slice, transpose};
+
+pub(super) const ROWS: &[Row] = &[
+    row("Identity", 1, 1..=1, 1, |c| c.emit(reshape::identity(), &c.inputs())),
+    row("Flatten", 1, 1..=1, 1, |c| c.emit(reshape::flatten(c.int("axis", 1)?), &c.inputs())),
+    row("Reshape", 1, 1..=1, 1, reshape_by_attribute).until(4),
+    row("Reshape", 5, 2..=2, 1, |c| c.emit(reshape::reshape(c.flag("allowzero", false)?), &c.inputs())),
+    row("Squeeze", 1, 1..=1, 1, |c| with_axes(c, reshape::squeeze)).until(12),
+    row("Squeeze", 13, 1..=2, 1, |c| c.emit(reshape::squeeze(), &c.inputs())),
+    row("Unsqueeze", 1, 1..=1, 1, unsqueeze_by_attribute).until(12),
+    row("Unsqueeze", 13, 2..=2, 1, |c| c.emit(reshape::unsqueeze(), &c.inputs())),
+    row("Transpose", 1, 1..=1, 1, |c| c.emit(transpose::transpose(c.ints("perm")?), &c.inputs())),
+    row("DepthToSpace", 1, 1..=1, 1, depth_to_space),
+    row("SpaceToDepth", 1, 1..=1, 1, space_to_depth),
+    row("Slice", 1, 1..=1, 1, slice_by_attributes).until(9),
+    row("Slice", 10, 3..=5, 1, |c| c.emit(slice::slice(), &c.inputs())),
+    row("Split", 1, 1..=2, usize::MAX, split_by_attribute).until(1),
+    row("Split", 2, 1..=1, usize::MAX, split_by_attribute).until(12),
+    row("Split", 13, 1..=2, usize::MAX, split),
+    row("Expand", 8, 2..=2, 1, |c| c.emit(expand::expand(), &c.inputs())),
+    row("Tile", 1, 3..=3, 1, tile_one_axis).until(5),
+    row("Tile", 6, 2..=2, 1, |c| c.emit(expand::tile(), &c.inputs())),
+];
+
+fn reshape_by_attribute(c: &mut Context<'_, '_>) -> Result<()> {
+    let shape = c.ints("shape")?.ok_or_else(|| c.missing("shape"))?;
+    let shape = c.int_constant("shape", &shape)?;
+    c.emit(reshape::reshape(false), &[c.optional(0), Some(shape)])
+}
+
+/// An operator whose optional attribute `axes` became input 1.
+fn with_axes(c: &mut Context<'_, '_>, op: fn() -> std::sync::Arc<dyn crate::graph::Op>) -> Result<()> {
+    let axes = c.ints("axes")?.map(|axes| c.int_constant("axes", &axes)).transpose()?;
+    c.emit(op(), &[c.optional(0), axes])
+}
+
+fn unsqueeze_by_attribute(c: &mut Context<'_, '_>) -> Result<()> {
+    if !c.attributes.has("axes") {
+        return Err(c.missing("axes"));
+    }
+    with_axes(c, reshape::unsqueeze)
+}
+
+fn block_order(c: &Context<'_, '_>) -> Result<transpose::BlockOrder> {
+    transpose::BlockOrder::from_mode(c.string("mode", "DCR")?)
+}
+
+fn depth_to_space(c: &mut Context<'_, '_>) -> Result<()> {
+    let block = c.attributes.int("blocksize")?.ok_or_else(|| c.missing("blocksize"))?;
+    c.emit(transpose::depth_to_space(block, block_order(c)?), &c.inputs())
+}
+
+fn space_to_depth(c: &mut Context<'_, '_>) -> Result<()> {
+    let block = c.attributes.int("blocksize")?.ok_or_else(|| c.missing("blocksize"))?;
+    c.emit(transpose::space_to_depth(block, block_order(c)?), &c.inputs())
+}
+
+fn slice_by_attributes(c: &mut Context<'_, '_>) -> Result<()> {
+    let starts = c.ints("starts")?.ok_or_else(|| c.missing("starts"))?;
+    let ends = c.ints("ends")?.ok_or_else(|| c.missing("ends"))?;
+    let starts = c.int_constant("starts", &starts)?;
+    let ends = c.int_constant("ends", &ends)?;
+    let axes = c.ints("axes")?.map(|axes| c.int_constant("axes", &axes)).transpose()?;
+    c.emit(slice::slice(), &[c.optional(0), Some(starts), Some(ends), axes])
+}
+
+/// Version 1 has the sizes as input 1 or as attribute, versions 2 to 12 as attribute.
+fn split_by_attribute(c: &mut Context<'_, '_>) -> Result<()> {
+    let sizes = match c.ints("split")? {
+        Some(sizes) => Some(c.int_constant("split", &sizes)?),
+        None => c.optional(1),
+    };
+    c.emit(slice::split(c.int("axis", 0)?, c.outputs()), &[c.optional(0), sizes])
+}
+
+fn split(c: &mut Context<'_, '_>) -> Result<()> {
+    let count = c.count("num_outputs", c.outputs())?;
+    if count != c.outputs() {
+        return Err(Error::invalid_model(format!("Split has num_outputs {count} and {} outputs", c.outputs())));
+    }
+    c.emit(slice::split(c.int("axis", 0)?, count), &c.inputs())
+}
+
+/// Version 1: `tiles` repeats along `axis`, both scalars in inputs.
+fn tile_one_axis(c: &mut Context<'_, '_>) -> Result<()> {
+    let known = |index: usize| c.known(index).and_then(|t| t.to_i64().first().copied());
+    let (Some(tiles), Some(axis), Some(rank)) = (known(1), known(2), c.rank(c.input(0)?)) else {
+        return Err(c.unsupported("the form before version 6 needs constant tiles and axis and an input of declared rank"));
+    };
+    let index = usize::try_from(axis)
+        .ok()
+        .filter(|i| *i < rank)
+        .ok_or_else(|| Error::invalid_model(format!("axis {axis} is outside rank {rank}")))?;
+    let repeats: Vec<i64> = (0..rank).map(|i| if i == index { tiles } else { 1 }).collect();
+    let repeats = c.int_constant("repeats", &repeats)?;
+    c.emit(expand::tile(), &[c.optional(0), Some(repeats)])
+}
