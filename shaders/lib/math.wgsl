@@ -1,4 +1,10 @@
-// Scalar functions that WGSL lacks, or that it defines too loosely, on values of either width.
+// Scalar functions that WGSL lacks, or defines too loosely, on values of either width.
+//
+// Drivers may assume that no float is NaN or infinite and may reorder float arithmetic, so NaN is told by its bits.
+// Polynomials are those of the Cephes library (S. L. Moshier, single precision), unless another source is named; each
+// holds to a few units in the last place where it is used.
+
+// --- floats as bits -------------------------------------------------------------------------------------------------
 
 fn infinity() -> f32 {
     // A constant expression may not be infinite; a variable may.
@@ -9,4 +15,376 @@ fn infinity() -> f32 {
 fn not_a_number() -> f32 {
     var bits = 0x7fc00000u;
     return bitcast<f32>(bits);
+}
+
+fn magnitude_bits(x: Float) -> Uint {
+    return bitcast<Uint>(x) & Uint(0x7fffffffu);
+}
+
+fn is_nan(x: Float) -> Bool {
+    return magnitude_bits(x) > Uint(0x7f800000u);
+}
+
+fn is_infinite(x: Float) -> Bool {
+    return magnitude_bits(x) == Uint(0x7f800000u);
+}
+
+// True below zero, for -0 and -infinity, but not for NaN.
+fn is_negative(x: Float) -> Bool {
+    return (bitcast<Uint>(x) - Uint(0x80000000u)) <= Uint(0x7f800000u);
+}
+
+// y, but NaN where x is.
+fn keep_nan(x: Float, y: Float) -> Float {
+    return select(y, x, is_nan(x));
+}
+
+fn truth(condition: Bool) -> Uint {
+    return select(Uint(0u), Uint(1u), condition);
+}
+
+fn minimum(a: Float, b: Float) -> Float {
+    return select(min(a, b), a + b, is_nan(a) | is_nan(b));
+}
+
+fn maximum(a: Float, b: Float) -> Float {
+    return select(max(a, b), a + b, is_nan(a) | is_nan(b));
+}
+
+fn clip(x: Float, low: Float, high: Float) -> Float {
+    return keep_nan(x, min(max(x, low), high));
+}
+
+fn sign_of(x: Float) -> Float {
+    return keep_nan(x, sign(x));
+}
+
+// The nearest value that a 16-bit IEEE float has, ties to even.
+fn round_f16(x: Float) -> Float {
+    let size = magnitude_bits(x);
+    let normal = (size + Uint(0xfffu) + ((size >> Uint(13u)) & Uint(1u))) & Uint(0xffffe000u);
+    // Below 2^-14 the values are multiples of 2^-24.
+    let subnormal = bitcast<Uint>(round(abs(x) * 16777216.0) * 5.9604644775390625e-8);
+    var rounded = select(normal, subnormal, size < Uint(0x38800000u));
+    rounded = select(rounded, Uint(0x7f800000u), normal >= Uint(0x47800000u));
+    rounded = select(rounded, size, size > Uint(0x7f800000u));
+    return bitcast<Float>(rounded | (bitcast<Uint>(x) & Uint(0x80000000u)));
+}
+
+// The nearest value that a brain float has, ties to even.
+fn round_bf16(x: Float) -> Float {
+    let bits = bitcast<Uint>(x);
+    let rounded = (bits + Uint(0x7fffu) + ((bits >> Uint(16u)) & Uint(1u))) & Uint(0xffff0000u);
+    return bitcast<Float>(select(rounded, bits, is_nan(x)));
+}
+
+// Toward zero, held within low..=high; NaN gives 0.
+fn float_to_int(x: Float, low: f32, high: f32) -> Int {
+    return Int(select(clamp(x, Float(low), Float(high)), Float(0.0), is_nan(x)));
+}
+
+fn float_to_uint(x: Float, high: f32) -> Uint {
+    return Uint(select(clamp(x, Float(0.0), Float(high)), Float(0.0), is_nan(x)));
+}
+
+// --- integers -------------------------------------------------------------------------------------------------------
+// A division by zero yields 0.
+
+fn divide_int(a: Int, b: Int) -> Int {
+    let zero = b == Int(0);
+    return select(a / select(b, Int(1), zero), Int(0), zero);
+}
+
+fn divide_uint(a: Uint, b: Uint) -> Uint {
+    let zero = b == Uint(0u);
+    return select(a / select(b, Uint(1u), zero), Uint(0u), zero);
+}
+
+// The remainder with the sign of the dividend.
+fn remainder_int(a: Int, b: Int) -> Int {
+    let zero = b == Int(0);
+    return select(a % select(b, Int(1), zero), Int(0), zero);
+}
+
+fn remainder_uint(a: Uint, b: Uint) -> Uint {
+    let zero = b == Uint(0u);
+    return select(a % select(b, Uint(1u), zero), Uint(0u), zero);
+}
+
+// The remainder with the sign of the divisor.
+fn modulo_int(a: Int, b: Int) -> Int {
+    let r = remainder_int(a, b);
+    return select(r, r + b, (r != Int(0)) & ((r ^ b) < Int(0)));
+}
+
+// Powers with wrapping; 1 / base^-n truncated where the exponent is negative.
+fn power_int(base: Int, exponent: Int) -> Int {
+    var result = Int(1);
+    var square = base;
+    var left = bitcast<Uint>(abs(exponent));
+    for (var bit = 0u; bit < 32u; bit++) {
+        result = select(result, result * square, (left & Uint(1u)) == Uint(1u));
+        square = square * square;
+        left = left >> Uint(1u);
+    }
+    let inverse = select(Int(0), result, abs(base) == Int(1));
+    return select(result, inverse, exponent < Int(0));
+}
+
+fn power_uint(base: Uint, exponent: Uint) -> Uint {
+    var result = Uint(1u);
+    var square = base;
+    var left = exponent;
+    for (var bit = 0u; bit < 32u; bit++) {
+        result = select(result, result * square, (left & Uint(1u)) == Uint(1u));
+        square = square * square;
+        left = left >> Uint(1u);
+    }
+    return result;
+}
+
+// Shifts by the width and more give 0.
+fn shift_left(x: Uint, count: Uint) -> Uint {
+    return select(x << (count & Uint(31u)), Uint(0u), count > Uint(31u));
+}
+
+fn shift_right(x: Uint, count: Uint) -> Uint {
+    return select(x >> (count & Uint(31u)), Uint(0u), count > Uint(31u));
+}
+
+// --- powers, exponentials, logarithms -------------------------------------------------------------------------------
+
+// C's pow: any base with an integral exponent, NaN for a negative one with another.
+fn power(base: Float, exponent: Float) -> Float {
+    let n = abs(exponent);
+    let integral = floor(n) == n;
+    let odd = integral & ((n - 2.0 * floor(n * 0.5)) == Float(1.0));
+    // Integral exponents to 63 by squaring: x^2 is x * x to the last bit.
+    var product = Float(1.0);
+    var square = base;
+    var left = Uint(min(n, Float(64.0)));
+    for (var bit = 0u; bit < 6u; bit++) {
+        product = select(product, product * square, (left & Uint(1u)) == Uint(1u));
+        square = square * square;
+        left = left >> Uint(1u);
+    }
+    product = select(product, 1.0 / product, exponent < Float(0.0));
+    var general = exp2(exponent * log2(abs(base)));
+    general = select(general, -general, odd & is_negative(base));
+    general = select(general, Float(not_a_number()), (base < Float(0.0)) & !integral & !is_infinite(base));
+    general = select(general, base + exponent, is_nan(base) | is_nan(exponent));
+    var result = select(general, product, integral & (n < Float(64.0)));
+    return select(result, Float(1.0), (base == Float(1.0)) | (exponent == Float(0.0)));
+}
+
+// The remainder of a division truncated toward zero, with the sign of the dividend.
+fn remainder(a: Float, b: Float) -> Float {
+    let size = abs(b);
+    var r = abs(a) - size * trunc(abs(a) / size);
+    // The quotient may have been rounded across an integer.
+    r = select(r, r + size, r < Float(0.0));
+    r = select(r, r - size, r >= size);
+    r = select(r, -r, is_negative(a));
+    return select(r, a, is_infinite(b) & !is_infinite(a));
+}
+
+// The remainder with the sign of the divisor.
+fn modulo(a: Float, b: Float) -> Float {
+    let r = remainder(a, b);
+    return select(r, r + b, (r != Float(0.0)) & (is_negative(r) != is_negative(b)));
+}
+
+// e^x - 1
+fn expm1(x: Float) -> Float {
+    // The Taylor series to x^8.
+    let series = ((((((x / 40320.0 + 1.0 / 5040.0) * x + 1.0 / 720.0) * x + 1.0 / 120.0) * x + 1.0 / 24.0) * x + 1.0 / 6.0) * x + 0.5) * x * x + x;
+    return select(exp(x) - 1.0, series, abs(x) < Float(0.5));
+}
+
+// log(1 + x) for x >= 0
+fn log1p(x: Float) -> Float {
+    let z = x * x;
+    let p = (((((((7.0376836292e-2 * x - 1.1514610310e-1) * x + 1.1676998740e-1) * x - 1.2420140846e-1) * x + 1.4249322787e-1) * x
+        - 1.6668057665e-1) * x + 2.0000714765e-1) * x - 2.4999993993e-1) * x + 3.3333331174e-1;
+    return select(log(1.0 + x), x - 0.5 * z + p * x * z, x < Float(0.4));
+}
+
+// The error function, after N. Juffa (https://stackoverflow.com/a/35148199): erfc is the exponential of a polynomial.
+fn erf(x: Float) -> Float {
+    let t = min(abs(x), Float(4.0));
+    let s = t * t;
+    var big = (-1.72853470e-5 * t + 3.83197126e-4) * s + (-3.88396438e-3 * t + 2.42546219e-2);
+    big = ((big * t - 1.06777877e-1) * t - 6.34846687e-1) * t - 1.28717512e-1;
+    big = 1.0 - exp(big * t - t);
+    big = select(big, -big, is_negative(x));
+    let z = x * x;
+    let small = (((((-5.96761703e-4 * z + 4.99119423e-3) * z - 2.67681349e-2) * z + 1.12819925e-1) * z - 3.76125336e-1) * z + 1.28379166e-1) * x + x;
+    return select(small, big, abs(x) > Float(0.927734375));
+}
+
+// --- hyperbolic functions -------------------------------------------------------------------------------------------
+
+fn hyperbolic_sine(x: Float) -> Float {
+    let z = x * x;
+    let small = ((2.03721912945e-4 * z + 8.33028376239e-3) * z + 1.66667160211e-1) * z * x + x;
+    // Half the argument, so that e^x does not overflow before the result does.
+    let half = exp(0.5 * abs(x));
+    let big = 0.5 * half * half - 0.5 / (half * half);
+    return select(small, select(big, -big, is_negative(x)), abs(x) > Float(1.0));
+}
+
+fn hyperbolic_cosine(x: Float) -> Float {
+    let half = exp(0.5 * abs(x));
+    return 0.5 * half * half + 0.5 / (half * half);
+}
+
+fn hyperbolic_tangent(x: Float) -> Float {
+    let z = x * x;
+    let small = ((((-5.70498872745e-3 * z + 2.06390887954e-2) * z - 5.37397155531e-2) * z + 1.33314422036e-1) * z - 3.33332819422e-1) * z * x + x;
+    // Past 10 the result is 1, and e^2x would overflow at 44.
+    let big = 1.0 - 2.0 / (exp(2.0 * min(abs(x), Float(10.0))) + 1.0);
+    return select(small, select(big, -big, is_negative(x)), abs(x) > Float(0.625));
+}
+
+fn inverse_hyperbolic_sine(x: Float) -> Float {
+    let t = abs(x);
+    let z = x * x;
+    let small = (((2.0122003309e-2 * z - 4.2699340972e-2) * z + 7.4847586088e-2) * z - 1.6666288134e-1) * z * x + x;
+    let big = select(log(t + sqrt(z + 1.0)), log(t) + 0.6931471805599453, t > Float(1500.0));
+    return select(small, select(big, -big, is_negative(x)), t > Float(0.5));
+}
+
+fn inverse_hyperbolic_cosine(x: Float) -> Float {
+    let z = x - 1.0;
+    let small = ((((1.7596881071e-3 * z - 7.5272886713e-3) * z + 2.6454905019e-2) * z - 1.1784741703e-1) * z + 1.4142135263) * sqrt(z);
+    let big = select(log(x + sqrt(z * (x + 1.0))), log(x) + 0.6931471805599453, x > Float(1500.0));
+    return select(select(big, small, z < Float(0.5)), Float(not_a_number()), z < Float(0.0));
+}
+
+fn inverse_hyperbolic_tangent(x: Float) -> Float {
+    let z = x * x;
+    let small = ((((1.81740078349e-1 * z + 8.24370301058e-2) * z + 1.46691431730e-1) * z + 1.99782164500e-1) * z + 3.33337300303e-1) * z * x + x;
+    return select(0.5 * log((1.0 + x) / (1.0 - x)), small, abs(x) < Float(0.5));
+}
+
+// --- circular functions ---------------------------------------------------------------------------------------------
+
+// Sine of x + quarter * pi / 2: reduced by multiples of pi / 2 in three parts (exact for arguments to 8192).
+fn sine_from(x: Float, quarter: u32) -> Float {
+    let n = round(x * 0.6366197723675814);
+    let r = ((x - n * 1.5703125) - n * 4.837512969970703125e-4) - n * 7.54978995489188216e-8;
+    let z = r * r;
+    let sine = ((-1.9515295891e-4 * z + 8.3321608736e-3) * z - 1.6666654611e-1) * z * r + r;
+    let cosine = ((2.443315711809948e-5 * z - 1.388731625493765e-3) * z + 4.166664568298827e-2) * z * z - 0.5 * z + 1.0;
+    let turn = bitcast<Uint>(float_to_int(n, -2147483648.0, 2147483520.0)) + quarter;
+    let value = select(sine, cosine, (turn & Uint(1u)) == Uint(1u));
+    return select(value, -value, (turn & Uint(2u)) == Uint(2u));
+}
+
+fn sine(x: Float) -> Float {
+    return sine_from(x, 0u);
+}
+
+fn cosine(x: Float) -> Float {
+    return sine_from(x, 1u);
+}
+
+fn tangent(x: Float) -> Float {
+    return sine_from(x, 0u) / sine_from(x, 1u);
+}
+
+fn inverse_sine(x: Float) -> Float {
+    let t = abs(x);
+    let far = t > Float(0.5);
+    // asin(t) = pi / 2 - 2 asin(sqrt((1 - t) / 2))
+    let z = select(t * t, 0.5 * (1.0 - t), far);
+    let s = select(t, sqrt(z), far);
+    let p = ((((4.2163199048e-2 * z + 2.4181311049e-2) * z + 4.5470025998e-2) * z + 7.4953002686e-2) * z + 1.6666752422e-1) * z * s + s;
+    let value = select(p, 1.5707963267948966 - 2.0 * p, far);
+    return select(select(value, -value, is_negative(x)), Float(not_a_number()), t > Float(1.0));
+}
+
+fn inverse_cosine(x: Float) -> Float {
+    let t = abs(x);
+    // acos(t) = 2 asin(sqrt((1 - t) / 2)) keeps its digits near 1.
+    let near = 2.0 * inverse_sine(sqrt(0.5 * (1.0 - t)));
+    let far = select(near, 3.141592653589793 - near, is_negative(x));
+    return select(select(1.5707963267948966 - inverse_sine(x), far, t > Float(0.5)), Float(not_a_number()), t > Float(1.0));
+}
+
+fn inverse_tangent(x: Float) -> Float {
+    let t = abs(x);
+    let middle = t > Float(0.4142135623730950);
+    let far = t > Float(2.414213562373095);
+    let start = select(select(Float(0.0), Float(0.7853981633974483), middle), Float(1.5707963267948966), far);
+    let s = select(select(t, (t - 1.0) / (t + 1.0), middle), -1.0 / t, far);
+    let z = s * s;
+    let value = start + ((((8.05374449538e-2 * z - 1.38776856032e-1) * z + 1.99777106478e-1) * z - 3.33329491539e-1) * z * s + s);
+    return select(value, -value, is_negative(x));
+}
+
+// --- activations ----------------------------------------------------------------------------------------------------
+
+fn relu(x: Float) -> Float {
+    return select(x, Float(0.0), is_negative(x));
+}
+
+fn sigmoid(x: Float) -> Float {
+    return 1.0 / (1.0 + exp(-x));
+}
+
+fn hard_sigmoid(x: Float, alpha: Float, beta: Float) -> Float {
+    return clip(alpha * x + beta, Float(0.0), Float(1.0));
+}
+
+fn leaky_relu(x: Float, slope: Float) -> Float {
+    return select(x, slope * x, x < Float(0.0));
+}
+
+fn thresholded_relu(x: Float, alpha: Float) -> Float {
+    return keep_nan(x, select(Float(0.0), x, x > alpha));
+}
+
+fn elu(x: Float, alpha: Float) -> Float {
+    return select(x, alpha * expm1(x), x < Float(0.0));
+}
+
+fn celu(x: Float, alpha: Float) -> Float {
+    return select(x, alpha * expm1(x / alpha), x < Float(0.0));
+}
+
+fn selu(x: Float, alpha: Float, gamma: Float) -> Float {
+    return gamma * elu(x, alpha);
+}
+
+fn gelu(x: Float) -> Float {
+    return 0.5 * x * (1.0 + erf(x * 0.7071067811865476));
+}
+
+// Gelu with the tanh approximation; (1 + tanh u) / 2 is the sigmoid of 2u.
+fn gelu_tanh(x: Float) -> Float {
+    return x * sigmoid(1.5957691216057308 * (x + 0.044715 * x * x * x));
+}
+
+fn swish(x: Float, alpha: Float) -> Float {
+    return x * sigmoid(alpha * x);
+}
+
+fn softplus(x: Float) -> Float {
+    return max(x, Float(0.0)) + log1p(exp(-abs(x)));
+}
+
+// x tanh(softplus x), with tanh(log(1 + n)) = n (n + 2) / (n (n + 2) + 2)
+fn mish(x: Float) -> Float {
+    let n = exp(min(x, Float(20.0)));
+    let w = n * (n + 2.0);
+    return x * (w / (w + 2.0));
+}
+
+fn softsign(x: Float) -> Float {
+    return x / (1.0 + abs(x));
+}
+
+fn shrink(x: Float, bias: Float, lambda: Float) -> Float {
+    return select(select(Float(0.0), x - bias, x > lambda), x + bias, x < -lambda);
 }

@@ -7,6 +7,7 @@ pub mod argreduce;
 pub mod attention;
 pub mod concat;
 mod copy;
+pub mod elementwise;
 pub mod expand;
 pub mod gather;
 pub mod movement;
@@ -37,6 +38,7 @@ pub static REGISTRY: &[&Registration] = &[
     &attention::REGISTRATION,
     &concat::REGISTRATION,
     &copy::REGISTRATION,
+    &elementwise::REGISTRATION,
     &expand::REGISTRATION,
     &gather::REGISTRATION,
     &norm::REGISTRATION,

@@ -3,6 +3,8 @@
 //! A program is the body of the elementwise kernel, or the epilogue of a hand-written one. It is evaluated on the host
 //! (the reference) and printed as one WGSL function (the kernel); both read the same table of [`ScalarFunction`]s.
 
+mod bounds;
+mod compose;
 mod print;
 
 use crate::error::{Error, Result};

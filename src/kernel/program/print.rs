@@ -73,7 +73,6 @@ impl Program {
                 .ok_or_else(|| Error::internal(format!("{} does not broadcast to {output}", own.shape)))?;
             let load = Load::new(k, &view, *scalar, width);
             let binding = first_binding as usize + k;
-            let _ = writeln!(declarations, "// {operand} seen as {}", view.shape);
             let _ = writeln!(declarations, "@group(0) @binding({binding}) var<storage, read> operand{k}: array<{}>;", load.element);
             declarations.push_str(&load.helper);
             let _ = writeln!(body, "    let x{k} = {};", load.expression);
@@ -82,7 +81,12 @@ impl Program {
             let arguments = self.argument_dtypes(instruction, &dtypes, carried, &results)?;
             let _ = writeln!(body, "    let r{k} = {};", expression(instruction, &arguments, *result)?);
         }
-        let _ = writeln!(body, "    return r{last};");
+        // Half floats are computed in f32; what is stored is rounded as the dtype has it.
+        let _ = match output.dtype {
+            DType::F16 => writeln!(body, "    return round_f16(r{last});"),
+            DType::BF16 => writeln!(body, "    return round_bf16(r{last});"),
+            _ => writeln!(body, "    return r{last};"),
+        };
         Ok(Function { declarations, body, result: alias(output.dtype)? })
     }
 }

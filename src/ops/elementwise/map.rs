@@ -1,0 +1,145 @@
+//! The operator that applies a program to every element.
+
+use super::evaluate;
+use crate::error::{Error, Result};
+use crate::graph::{Fact, Io, Op, required};
+use crate::kernel::{
+    Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Program, ProgramOperand, Shader, params, preludes,
+};
+use crate::ops::Registration;
+use crate::tensor::{DType, Shape, Tensor, TensorType, View, broadcast};
+use std::sync::Arc;
+
+pub(crate) static REGISTRATION: Registration = Registration { operators: &["Map"], shaders: &[&SHADER] };
+
+static SHADER: Shader =
+    Shader { name: "elementwise", source: include_str!("../../../shaders/elementwise.wgsl"), params: ElementwiseParams::FIELDS };
+
+params! {
+    /// Parameters of `elementwise.wgsl`.
+    struct ElementwiseParams {
+        count: u32,
+    }
+}
+
+/// Invocations of a workgroup.
+const WORKGROUP: u32 = 64;
+
+/// A program applied to every element of its operands, which broadcast to one shape. Input `k` is operand `k`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Map {
+    /// What it computes.
+    pub program: Program,
+}
+
+impl Map {
+    /// The most operands whose bindings, beside the output's, every adapter has.
+    pub const MAX_OPERANDS: usize = 7;
+
+    /// This operator with input `input` computed by `producer` in place. The other inputs keep their order; those of the
+    /// producer, whose shapes are given, follow them. `None` when this operator reads the input through a view that does
+    /// not pass on to them.
+    pub fn join(&self, input: usize, producer: &Map, shapes: &[&Shape]) -> Option<Map> {
+        let mut operands = producer.program.operands.clone();
+        if let Some(outer) = &self.program.operands.get(input)?.view {
+            let own =
+                |(operand, shape): (&ProgramOperand, &&Shape)| operand.view.clone().unwrap_or_else(|| View::contiguous(shape));
+            let views: Vec<View> = producer.program.operands.iter().zip(shapes).map(own).collect();
+            let shape = broadcast(views.iter().map(|v| &v.shape)).ok()?;
+            for (operand, view) in operands.iter_mut().zip(views) {
+                operand.view = Some(outer.of(&view.broadcast(&shape)?)?);
+            }
+        }
+        Some(Map { program: self.program.inline(input, &producer.program, operands) })
+    }
+
+    /// This operator with a constant of rank 0 in place of input `input`, given the dtypes of all inputs; `None`
+    /// where its kernel could not hold the number exactly.
+    pub fn bind(&self, input: usize, constant: &Tensor, dtypes: &[DType]) -> Option<Map> {
+        let value = *constant.to_f64().first()?;
+        let exact = match constant.dtype() {
+            DType::F64 => false,
+            d if d.is_float() => true,
+            _ => constant.to_i128().first() == Some(&(value as i128)),
+        };
+        // An axis that only the constant has would be lost.
+        if !exact || constant.shape().rank() > 0 || self.program.operands.len() < 2 {
+            return None;
+        }
+        self.program.bind(input, value, dtypes, None).map(|program| Map { program })
+    }
+}
+
+impl Op for Map {
+    fn name(&self) -> &'static str {
+        match self.program.instructions.as_slice() {
+            [only] => only.function.name,
+            _ => "Map",
+        }
+    }
+
+    fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
+        let operands = &self.program.operands;
+        if inputs.len() != operands.len() {
+            return Err(Error::invalid_model(format!("{} takes {} inputs, found {}", self.name(), operands.len(), inputs.len())));
+        }
+        let facts = (0..inputs.len()).map(|k| required(self.name(), inputs, k)).collect::<Result<Vec<_>>>()?;
+        let shape = broadcast(facts.iter().zip(operands).map(|(f, o)| o.view.as_ref().map_or(f.shape(), |v| &v.shape)))?;
+        let dtypes: Vec<DType> = facts.iter().map(|f| f.dtype()).collect();
+        let bounds: Vec<_> = facts.iter().map(|f| f.bounds()).collect();
+        let dtype = self.program.dtypes(&dtypes, None)?.pop().ok_or_else(|| Error::internal("a program without instructions"))?;
+        let bounds = self.program.bounds(&dtypes, &bounds, None)?.pop().flatten();
+        Ok(vec![Fact::new(dtype, shape).bounded(bounds)])
+    }
+
+    fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
+        let operands = (0..inputs.len()).map(|k| required(self.name(), inputs, k)).collect::<Result<Vec<_>>>()?;
+        let views = operands.iter().zip(&self.program.operands);
+        let shape = broadcast(views.map(|(t, o)| o.view.as_ref().map_or(t.shape(), |v| &v.shape)))?;
+        Ok(vec![evaluate(&self.program, &operands, None, &shape)?])
+    }
+
+    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+        let output = *io.outputs.first().ok_or_else(|| Error::internal("an elementwise operator without an output"))?;
+        if output.ty.elements() == 0 {
+            return Ok(vec![Lowering::empty()]);
+        }
+        let count = self.program.operands.len();
+        let facts = (0..count).map(|k| io.input(k)).collect::<Result<Vec<_>>>()?;
+        let dtypes: Vec<DType> = facts.iter().map(|f| f.dtype()).collect();
+        let bounds: Vec<_> = facts.iter().map(|f| f.bounds()).collect();
+        if let Some(k) = self.program.unproven(&dtypes, &bounds, None)? {
+            let name = self.program.instructions[k].function.name;
+            return Err(Error::unsupported(format!("a 64-bit result of {name} that is not proven to fit 32 bits")));
+        }
+        let scalar =
+            |f: &&Fact| f.scalar().ok_or_else(|| Error::unsupported(format!("an operand of {} that lives on the host", f.ty)));
+        let scalars = facts.iter().map(scalar).collect::<Result<Vec<_>>>()?;
+        let types: Vec<TensorType> = facts.iter().map(|f| f.ty.clone()).collect();
+        if count + 1 > caps.max_storage_buffers as usize {
+            let limit = caps.max_storage_buffers;
+            return Err(Error::unsupported(format!(
+                "{count} operands and an output exceed the adapter's limit of {limit} storage bindings"
+            )));
+        }
+        let elements = output.ty.elements() as u64;
+        let (width, variant, prelude) =
+            if elements.is_multiple_of(4) { (4, "width4", &preludes::WIDTH4) } else { (1, "width1", &preludes::WIDTH1) };
+        let storage: Vec<Access> = std::iter::once(Access::Write).chain(std::iter::repeat_n(Access::Read, count)).collect();
+        let mut kernel = Kernel::new(&SHADER, &storage, [WORKGROUP, 1, 1]).prelude(prelude).prelude(&preludes::MATH);
+        kernel.generated = Some(self.program.element_wgsl(&types, &scalars, &output.ty, 2, width)?.into());
+        let groups = elements / u64::from(width);
+        let grid = Dispatch::linear_grid(groups.div_ceil(u64::from(WORKGROUP)), caps)?;
+        let bindings = std::iter::once(Operand::Output(0)).chain((0..count).map(Operand::Input)).collect();
+        let bytes = facts.iter().map(|f| f.gpu_bytes()).sum::<u64>() + output.gpu_bytes();
+        let work = elements * self.program.instructions.len() as u64;
+        let params = ElementwiseParams { count: groups as u32 };
+        Ok(vec![Lowering::dispatches(variant, vec![Dispatch::new(kernel, params, bindings, grid).work(work, bytes)])])
+    }
+
+    fn absorb(&self, index: usize, view: &View, _base: &Fact) -> Option<Arc<dyn Op>> {
+        let mut map = self.clone();
+        map.program.operands.get_mut(index)?.absorb(view)?;
+        Some(Arc::new(map))
+    }
+}

@@ -1,0 +1,18 @@
+//! Elementwise operators: one operator, [`Map`], over a [`Program`] of scalar functions, and the functions themselves.
+
+mod activation;
+mod arithmetic;
+mod build;
+mod cast;
+mod evaluate;
+mod functions;
+mod logic;
+mod map;
+mod transcendental;
+
+pub use build::{CastLike, binary, cast, cast_like, clip, clip_operands, select, unary, unary_with, variadic};
+pub use functions::{all, function};
+pub use map::Map;
+
+pub(crate) use evaluate::evaluate;
+pub(crate) use map::REGISTRATION;
