@@ -9,6 +9,7 @@ pub mod concat;
 mod copy;
 pub mod elementwise;
 pub mod expand;
+pub mod fused;
 pub mod gather;
 pub mod movement;
 pub mod norm;
