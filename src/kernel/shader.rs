@@ -32,6 +32,8 @@ pub mod preludes {
         WIDTH4 = "width4";
         /// Scalar functions that WGSL lacks, on `Float` of either width.
         MATH = "math";
+        /// Sum, product, larger or smaller of two bit patterns of any scalar type.
+        COMBINE = "combine";
         /// Sums and maxima over a workgroup through workgroup memory. Wants `const WORKGROUP`.
         REDUCE_SHARED = "reduce_shared";
         /// The same functions by subgroup operations. Wants `const WORKGROUP` and `const SUBGROUP`.

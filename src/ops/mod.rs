@@ -13,13 +13,16 @@ pub mod fused;
 pub mod gather;
 pub mod movement;
 pub mod norm;
+pub mod pad;
 pub mod reduce;
 pub mod reshape;
+pub mod reverse_sequence;
 pub mod rnn;
 pub mod shape;
 pub mod slice;
 pub mod softmax;
 pub mod transpose;
+pub mod triangle;
 pub mod view;
 
 use crate::kernel::Shader;
@@ -43,12 +46,15 @@ pub static REGISTRY: &[&Registration] = &[
     &expand::REGISTRATION,
     &gather::REGISTRATION,
     &norm::REGISTRATION,
+    &pad::REGISTRATION,
     &reduce::REGISTRATION,
     &reshape::REGISTRATION,
+    &reverse_sequence::REGISTRATION,
     &rnn::REGISTRATION,
     &shape::REGISTRATION,
     &slice::REGISTRATION,
     &softmax::REGISTRATION,
     &transpose::REGISTRATION,
+    &triangle::REGISTRATION,
     &view::REGISTRATION,
 ];

@@ -1,0 +1,119 @@
+//! ReverseSequence: the start of each sequence of a batch, reversed in time.
+
+use super::Registration;
+use super::gather::on_gpu;
+use super::movement::pick;
+use crate::error::{Error, Result};
+use crate::graph::{Fact, Io, Op, required};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params, preludes};
+use crate::tensor::{DType, Shape, Tensor};
+use std::sync::Arc;
+
+params! {
+    /// Parameters of `reverse_sequence.wgsl`.
+    struct ReverseParams {
+        outer: u32,
+        second: u32,
+        inner: u32,
+        count: u32,
+    }
+}
+
+static REVERSE: Shader =
+    Shader { name: "reverse_sequence", source: include_str!("../../shaders/reverse_sequence.wgsl"), params: ReverseParams::FIELDS };
+
+/// The operator of this file.
+pub static REGISTRATION: Registration = Registration { operators: &["ReverseSequence"], shaders: &[&REVERSE] };
+
+const WORKGROUP: u32 = 64;
+
+/// ONNX ReverseSequence: input 1 says how many elements of each sequence are reversed; the others stay.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReverseSequence {
+    /// Which of the first two axes is time, 0 or 1; the other is the batch.
+    pub time_axis: i64,
+    /// The other one.
+    pub batch_axis: i64,
+}
+
+/// Sequences reversed up to the lengths in input 1.
+pub fn reverse_sequence(time_axis: i64, batch_axis: i64) -> Arc<dyn Op> {
+    Arc::new(ReverseSequence { time_axis, batch_axis })
+}
+
+impl ReverseSequence {
+    /// The axis of time, after a check.
+    fn check(&self, data: &Shape, lengths: &Shape) -> Result<usize> {
+        let axes = match (self.time_axis, self.batch_axis) {
+            (0, 1) => Some((0, 1)),
+            (1, 0) => Some((1, 0)),
+            _ => None,
+        };
+        match axes {
+            Some((time, batch)) if data.rank() >= 2 && lengths[..] == [data[batch]] => Ok(time),
+            _ => Err(Error::invalid_model(format!(
+                "ReverseSequence expects axes 0 and 1 and one length for each sequence, found time {}, batch {}, data {data}, lengths {lengths}",
+                self.time_axis, self.batch_axis
+            ))),
+        }
+    }
+}
+
+impl Op for ReverseSequence {
+    fn name(&self) -> &'static str {
+        "ReverseSequence"
+    }
+
+    fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
+        let (data, lengths) = (required("ReverseSequence", inputs, 0)?, required("ReverseSequence", inputs, 1)?);
+        self.check(data.shape(), lengths.shape())?;
+        if !matches!(lengths.dtype(), DType::I64 | DType::I32) {
+            return Err(Error::invalid_model(format!("ReverseSequence expects lengths of i64, found {}", lengths.ty)));
+        }
+        Ok(vec![Fact { ty: data.ty.clone(), value: None, bounds: data.bounds }])
+    }
+
+    fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
+        let (data, lengths) = (required("ReverseSequence", inputs, 0)?, required("ReverseSequence", inputs, 1)?);
+        let time = self.check(data.shape(), lengths.shape())?;
+        let lengths = lengths.to_i64();
+        let steps = data.shape()[time] as i64;
+        if let Some(length) = lengths.iter().find(|n| !(0..=steps).contains(*n)) {
+            return Err(Error::invalid_input(format!("a sequence length of {length}: expected 0 to {steps}")));
+        }
+        let (second, inner) = (data.shape()[1], data.shape().product(2..data.shape().rank()));
+        let source = |place: usize| {
+            let mut index = [place / inner / second, place / inner % second];
+            let length = lengths[index[1 - time]] as usize;
+            if index[time] < length {
+                index[time] = length - 1 - index[time];
+            }
+            Some((index[0] * second + index[1]) * inner + place % inner)
+        };
+        Ok(vec![pick(data, None, data.shape(), (0..data.elements()).map(source))?])
+    }
+
+    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+        let (data, lengths) = (io.input(0)?, io.input(1)?);
+        if data.ty.elements() == 0 {
+            return Ok(vec![Lowering::empty()]);
+        }
+        on_gpu(data, lengths)?;
+        let time = self.check(data.shape(), lengths.shape())?;
+        let inner = data.shape().product(2..data.shape().rank());
+        let unit = if inner % 4 == 0 { 4 } else { 1 };
+        let params = ReverseParams {
+            outer: data.shape()[0] as u32,
+            second: data.shape()[1] as u32,
+            inner: (inner / unit) as u32,
+            count: (data.ty.elements() / unit) as u32,
+        };
+        let kernel = Kernel::new(&REVERSE, &[Access::Read, Access::Read, Access::Write], [WORKGROUP, 1, 1])
+            .prelude(if unit == 4 { &preludes::WIDTH4 } else { &preludes::WIDTH1 })
+            .set("TIME_AXIS", time as u32);
+        let grid = Dispatch::linear_grid(u64::from(params.count).div_ceil(WORKGROUP.into()), caps)?;
+        let bindings = vec![Operand::Input(0), Operand::Input(1), Operand::Output(0)];
+        let dispatch = Dispatch::new(kernel, params, bindings, grid).work(0, 2 * data.gpu_bytes());
+        Ok(vec![Lowering::dispatches("reverse_sequence", vec![dispatch])])
+    }
+}
