@@ -109,7 +109,8 @@ fn heads(rest: &str) -> Vec<&str> {
 /// Names that code refers to from the root of the crate: `crate::name`, or `super::` often enough.
 fn root_names(source: &Source) -> Vec<&str> {
     let depth = source.module().len();
-    let mut names: Vec<&str> = source.code.match_indices("crate::").flat_map(|(at, found)| heads(&source.code[at + found.len()..])).collect();
+    let mut names: Vec<&str> =
+        source.code.match_indices("crate::").flat_map(|(at, found)| heads(&source.code[at + found.len()..])).collect();
     let mut rest = source.code.as_str();
     while let Some(at) = rest.find("super::") {
         rest = &rest[at..];
@@ -132,7 +133,10 @@ fn floor(module: &str) -> Option<usize> {
 /// For each name that lib.rs exports, the module it comes from.
 fn exports(library: &Source) -> Vec<(&str, &str)> {
     let statements = library.code.split(';').filter_map(|s| s.trim().rsplit_once("pub use ").map(|(_, path)| path));
-    statements.filter_map(|path| path.split_once("::")).flat_map(|(module, rest)| heads(rest).into_iter().map(move |name| (name, module))).collect()
+    statements
+        .filter_map(|path| path.split_once("::"))
+        .flat_map(|(module, rest)| heads(rest).into_iter().map(move |name| (name, module)))
+        .collect()
 }
 
 /// Fails with all that was found at once.

@@ -1,0 +1,314 @@
+//! What Rust and WGSL must agree on, compared by machine: naga parses and validates every kernel that a row of the case
+//! table lowers to, and this file compares parameters, bindings, overrides and workgroup sizes with the Rust side.
+
+use crate::cases::{self, Case};
+use gristmill::graph::{Epilogue, Fact, Io};
+use gristmill::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, preludes};
+use gristmill::ops::REGISTRY;
+use gristmill::tensor::Scalar;
+use gristmill::{DType, ErrorKind, Result};
+use naga::valid::{Capabilities, ValidationFlags, Validator};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// What a session assumes of 64-bit inputs before it has seen them.
+const ASSUMED: i128 = 1 << 24;
+
+/// What is known of a row's inputs when it is planned. An input whose value decides a shape gets its value.
+fn facts(case: &Case) -> Result<(Vec<Option<Fact>>, Vec<Fact>)> {
+    let fact = |(index, tensor): (usize, &Option<gristmill::Tensor>)| {
+        let tensor = tensor.as_ref()?;
+        let bounds = match tensor.dtype() {
+            DType::I64 => Some((-ASSUMED, ASSUMED)),
+            DType::U64 => Some((0, ASSUMED)),
+            _ => None,
+        };
+        let known = case.weights.contains(&index);
+        Some(if known { Fact::of(tensor.clone()) } else { Fact::new(tensor.dtype(), tensor.shape().clone()).bounded(bounds) })
+    };
+    let mut inputs: Vec<Option<Fact>> = case.inputs.iter().enumerate().map(fact).collect();
+    loop {
+        let known: Vec<Option<&Fact>> = inputs.iter().map(Option::as_ref).collect();
+        match case.op.infer(&known) {
+            Ok(outputs) => return Ok((inputs, outputs)),
+            Err(e) => match e.kind() {
+                ErrorKind::NeedsValue(index) if inputs[index].as_ref().is_some_and(|f| f.value.is_none()) => {
+                    inputs[index] = case.inputs[index].clone().map(Fact::of);
+                }
+                _ => return Err(e),
+            },
+        }
+    }
+}
+
+/// An epilogue with an operand of the output's type: `max(value * operand, 0)`.
+fn program() -> gristmill::kernel::Program {
+    use gristmill::kernel::{Instruction, Program, ProgramOperand, Term};
+    let function = |name| gristmill::ops::elementwise::function(name).expect("a function of the table");
+    Program {
+        operands: vec![ProgramOperand::default()],
+        instructions: vec![
+            Instruction { function: function("Mul"), arguments: vec![Term::Carried, Term::Operand(0)], cast: None },
+            Instruction { function: function("Relu"), arguments: vec![Term::Result(0)], cast: None },
+        ],
+    }
+}
+
+/// The ways to lower a row on an adapter: plain, and with an epilogue where the operator takes one.
+fn lowerings(case: &Case, caps: &Caps) -> Result<Vec<Lowering>> {
+    let (inputs, outputs) = facts(case)?;
+    let mut io = Io {
+        inputs: inputs.iter().map(Option::as_ref).collect(),
+        outputs: outputs.iter().collect(),
+        used: (0..outputs.len()).map(|k| k < case.outputs).collect(),
+        epilogue: None,
+    };
+    let unsupported_is_none = |lowerings: Result<Vec<Lowering>>| match lowerings {
+        Err(e) if e.kind() == ErrorKind::Unsupported => Ok(vec![]),
+        other => other,
+    };
+    let mut found = unsupported_is_none(case.op.lower(&io, caps))?;
+    if case.op.takes_epilogue() && outputs[0].dtype() == DType::F32 {
+        let program = program();
+        let first = io.inputs.len();
+        io.inputs.push(Some(&outputs[0]));
+        io.epilogue = Some(Epilogue { program: &program, first });
+        found.extend(unsupported_is_none(case.op.lower(&io, caps))?);
+    }
+    Ok(found)
+}
+
+/// The scalar type and number of scalars of a parameter, as WGSL has them.
+fn parameter(module: &naga::Module, ty: naga::Handle<naga::Type>) -> Option<(Scalar, usize)> {
+    let scalar = |s: naga::Scalar| match s {
+        naga::Scalar::U32 => Some(Scalar::U32),
+        naga::Scalar::I32 => Some(Scalar::I32),
+        naga::Scalar::F32 => Some(Scalar::F32),
+        _ => None,
+    };
+    match &module.types[ty].inner {
+        naga::TypeInner::Scalar(s) => Some((scalar(*s)?, 1)),
+        naga::TypeInner::Array { base, size: naga::ArraySize::Constant(n), .. } => match module.types[*base].inner {
+            naga::TypeInner::Vector { size: naga::VectorSize::Quad, scalar: s } => Some((scalar(s)?, 4 * n.get() as usize)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// `struct Params` against the field table of the shader; returns its size in bytes.
+fn check_parameters(kernel: &Kernel, module: &naga::Module, ty: naga::Handle<naga::Type>, found: &mut Vec<String>) -> usize {
+    let naga::TypeInner::Struct { members, span } = &module.types[ty].inner else {
+        found.push("binding 0 is no struct".into());
+        return 0;
+    };
+    let wgsl: Vec<String> = members
+        .iter()
+        .map(|m| match parameter(module, m.ty) {
+            Some((scalar, count)) => format!("{} {scalar:?} x{count} at {}", m.name.as_deref().unwrap_or(""), m.offset),
+            None => format!("{} of a type that parameters do not have", m.name.as_deref().unwrap_or("")),
+        })
+        .collect();
+    let rust: Vec<String> =
+        kernel.shader.params.iter().map(|f| format!("{} {:?} x{} at {}", f.name, f.scalar, f.count, f.offset)).collect();
+    if wgsl != rust {
+        found.push(format!("struct Params holds {wgsl:?}, in Rust {rust:?}"));
+    }
+    *span as usize
+}
+
+/// Bindings of the module against those that the kernel declares; returns the size of the parameters in bytes.
+fn check_bindings(kernel: &Kernel, module: &naga::Module, found: &mut Vec<String>) -> usize {
+    let mut bytes = 0;
+    let mut storage: HashMap<u32, Access> = HashMap::new();
+    for (_, variable) in module.global_variables.iter() {
+        let name = variable.name.as_deref().unwrap_or("");
+        match (&variable.binding, variable.space) {
+            (Some(b), _) if b.group != 0 => found.push(format!("`{name}` is bound to group {}", b.group)),
+            (Some(b), naga::AddressSpace::Uniform) => {
+                if b.binding != 0 || name != "params" {
+                    found.push(format!("the uniform `{name}` stands at binding {}, expected `params` at 0", b.binding));
+                }
+                bytes = check_parameters(kernel, module, variable.ty, found);
+            }
+            (Some(b), naga::AddressSpace::Storage { access }) => {
+                let access = if access.contains(naga::StorageAccess::STORE) { Access::Write } else { Access::Read };
+                if storage.insert(b.binding, access).is_some() {
+                    found.push(format!("two variables stand at binding {}", b.binding));
+                }
+            }
+            _ => {}
+        }
+    }
+    let wgsl: Vec<Option<Access>> = (1..=storage.len() as u32).map(|b| storage.get(&b).copied()).collect();
+    let rust: Vec<Option<Access>> = kernel.storage.iter().copied().map(Some).collect();
+    if wgsl != rust {
+        found.push(format!("storage bindings are {wgsl:?}, in Rust {rust:?}"));
+    }
+    bytes
+}
+
+/// What differs between a kernel's text and its description, and the size of its parameters in bytes.
+fn check(kernel: &Kernel, caps: &Caps) -> (Vec<String>, usize) {
+    let source = kernel.source();
+    let module = match naga::front::wgsl::parse_str(&source) {
+        Ok(module) => module,
+        Err(e) => return (vec![e.emit_to_string(&source)], 0),
+    };
+    let mut capabilities = Capabilities::empty();
+    capabilities.set(Capabilities::SUBGROUP, caps.subgroup.is_some());
+    capabilities.set(Capabilities::SHADER_FLOAT16, caps.shader_f16);
+    let mut validator = Validator::new(ValidationFlags::all(), capabilities);
+    let info = match validator.validate(&module) {
+        Ok(info) => info,
+        Err(e) => return (vec![e.emit_to_string(&source)], 0),
+    };
+    let mut found = Vec::new();
+    let bytes = check_bindings(kernel, &module, &mut found);
+
+    let declared: BTreeSet<&str> = module.overrides.iter().filter_map(|(_, o)| o.name.as_deref()).collect();
+    let set: BTreeSet<&str> = kernel.overrides.iter().map(|(name, _)| *name).collect();
+    if declared != set {
+        found.push(format!("overrides are {declared:?}, in Rust {set:?}"));
+        return (found, bytes);
+    }
+    let [entry] = module.entry_points.as_slice() else {
+        found.push(format!("expected one entry point, found {}", module.entry_points.len()));
+        return (found, bytes);
+    };
+    if entry.name != "main" || entry.stage != naga::ShaderStage::Compute {
+        found.push(format!("expected the compute entry point `main`, found `{}`", entry.name));
+    }
+    let values = kernel.overrides.iter().map(|(name, value)| (name.to_string(), f64::from(*value))).collect();
+    let (module, _) = match naga::back::pipeline_constants::process_overrides(&module, &info, None, &values) {
+        Ok(processed) => processed,
+        Err(e) => {
+            found.push(e.to_string());
+            return (found, bytes);
+        }
+    };
+    let [x, y, z] = module.entry_points[0].workgroup_size;
+    if [x, y, z] != kernel.workgroup {
+        found.push(format!("the workgroup is {:?}, in Rust {:?}", [x, y, z], kernel.workgroup));
+    }
+    if x * y * z > caps.max_invocations || z > 64 {
+        found.push(format!("a workgroup of {:?} exceeds {} invocations", [x, y, z], caps.max_invocations));
+    }
+    let shared = module.global_variables.iter().filter(|(_, v)| v.space == naga::AddressSpace::WorkGroup);
+    let shared: u32 = shared.map(|(_, v)| module.types[v.ty].inner.size(module.to_ctx())).sum();
+    if shared > caps.max_workgroup_storage {
+        found.push(format!("{shared} bytes of workgroup memory exceed {}", caps.max_workgroup_storage));
+    }
+    (found, bytes)
+}
+
+/// What is wrong with a launch, apart from its kernel.
+fn check_dispatch(dispatch: &Dispatch, parameter_bytes: usize, caps: &Caps) -> Vec<String> {
+    let mut found = Vec::new();
+    let Dispatch { kernel, params, bindings, grid, .. } = dispatch;
+    if !(params.len()..params.len() + 16).contains(&parameter_bytes) {
+        found.push(format!("parameters have {} bytes, in WGSL {parameter_bytes}", params.len()));
+    }
+    if bindings.len() != kernel.storage.len() {
+        found.push(format!("{} bindings for {} storage variables", bindings.len(), kernel.storage.len()));
+    }
+    if bindings.len() > caps.max_storage_buffers as usize {
+        found.push(format!("{} bindings exceed {}", bindings.len(), caps.max_storage_buffers));
+    }
+    let written = bindings.iter().zip(&kernel.storage).filter(|(_, a)| **a == Access::Write).map(|(b, _)| b);
+    for operand in written {
+        if bindings.iter().filter(|b| *b == operand).count() > 1 {
+            found.push(format!("{operand:?} is written and bound twice"));
+        }
+        if matches!(operand, Operand::Input(_) | Operand::Packed(_)) {
+            found.push(format!("{operand:?} is written"));
+        }
+    }
+    if grid.contains(&0) || grid.iter().any(|g| *g > caps.max_grid) {
+        found.push(format!("the grid {grid:?} is outside 1..={}", caps.max_grid));
+    }
+    found
+}
+
+fn adapters() -> [Caps; 2] {
+    [Caps::portable(), Caps::software()]
+}
+
+/// Every dispatch of every row on both kinds of adapter, with the row's name.
+fn dispatches() -> Vec<(String, Caps, Dispatch)> {
+    let mut all = Vec::new();
+    for caps in adapters() {
+        for case in cases::all() {
+            let lowered = lowerings(&case, &caps).unwrap_or_else(|e| panic!("{}: {e}", case.name));
+            for lowering in lowered {
+                if let Lowering::Dispatches { variant, dispatches, .. } = lowering {
+                    all.extend(
+                        dispatches.into_iter().map(|d| (format!("{} ({variant}, {})", case.name, caps.name), caps.clone(), d)),
+                    );
+                }
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn kernels_match_their_descriptions() {
+    let mut checked: HashMap<(String, Kernel), usize> = HashMap::new();
+    let mut seen: HashSet<String> = HashSet::new();
+    let mut found = Vec::new();
+    for (row, caps, dispatch) in dispatches() {
+        let key = (caps.name.clone(), dispatch.kernel.clone());
+        let bytes = *checked.entry(key).or_insert_with(|| {
+            let result = catch_unwind(AssertUnwindSafe(|| check(&dispatch.kernel, &caps)));
+            let (differences, bytes) = result.unwrap_or_else(|_| (vec!["naga panicked".into()], 0));
+            found.extend(differences.into_iter().map(|d| format!("{} of {row}: {d}", dispatch.kernel.shader.name)));
+            bytes
+        });
+        let differences = if bytes == 0 && !found.is_empty() { vec![] } else { check_dispatch(&dispatch, bytes, &caps) };
+        for difference in differences {
+            if seen.insert(format!("{}{difference}", dispatch.kernel.shader.name)) {
+                found.push(format!("{} of {row}: {difference}", dispatch.kernel.shader.name));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{} differences in {} kernels:\n{}", found.len(), checked.len(), found.join("\n"));
+}
+
+#[test]
+fn every_shader_is_registered_and_has_rows() {
+    let registered: BTreeSet<&str> = REGISTRY.iter().flat_map(|r| r.shaders).map(|s| s.name).collect();
+    let stem = |entry: std::fs::DirEntry| entry.path().file_stem().map(|s| s.to_string_lossy().into_owned());
+    let files = |folder: &str| -> BTreeSet<String> {
+        let path = format!("{}/{folder}", env!("CARGO_MANIFEST_DIR"));
+        let entries = std::fs::read_dir(path).expect("the folder exists").flatten();
+        entries.filter(|e| e.path().extension().is_some_and(|x| x == "wgsl")).filter_map(stem).collect()
+    };
+    let used = dispatches();
+    let shaders: BTreeSet<&str> = used.iter().map(|(_, _, d)| d.kernel.shader.name).collect();
+    let joined: BTreeSet<&str> = used.iter().flat_map(|(_, _, d)| d.kernel.preludes.iter().map(|p| p.name)).collect();
+    let listed: BTreeSet<&str> = preludes::ALL.iter().map(|p| p.name).collect();
+    assert_eq!(files("shaders").iter().map(String::as_str).collect::<BTreeSet<_>>(), registered, "files against the registry");
+    assert_eq!(
+        files("shaders/lib").iter().map(String::as_str).collect::<BTreeSet<_>>(),
+        listed,
+        "files against the list of preludes"
+    );
+    assert_eq!(shaders, registered, "shaders of the case table against the registry");
+    assert_eq!(joined, listed, "preludes of the case table against the list");
+}
+
+#[test]
+fn every_operator_has_rows() {
+    let rows: BTreeSet<&str> = cases::all().iter().map(|c| c.op.name()).collect();
+    let registered = REGISTRY.iter().flat_map(|r| r.operators).copied();
+    let without: Vec<&str> = registered.filter(|name| !rows.contains(name)).collect();
+    assert!(without.is_empty(), "operators without a row in tests/cases: {without:?}");
+}
+
+#[test]
+fn names_of_rows_are_unique() {
+    let mut names = HashSet::new();
+    let twice: Vec<String> = cases::all().into_iter().map(|c| c.name).filter(|n| !names.insert(n.clone())).collect();
+    assert!(twice.is_empty(), "rows with one name: {twice:?}");
+}
