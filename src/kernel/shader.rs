@@ -38,6 +38,14 @@ pub mod preludes {
         REDUCE_SHARED = "reduce_shared";
         /// The same functions by subgroup operations. Wants `const WORKGROUP` and `const SUBGROUP`.
         REDUCE_SUBGROUP = "reduce_subgroup";
+        /// `Element` is f32; a generated epilogue goes with it.
+        ELEMENT_F32 = "element_f32";
+        /// `Element` is i32, without an epilogue.
+        ELEMENT_I32 = "element_i32";
+        /// `Element` is u32, without an epilogue.
+        ELEMENT_U32 = "element_u32";
+        /// Parameters of matrix products and where the matrices of a batch start.
+        MATMUL = "matmul";
     }
 }
 

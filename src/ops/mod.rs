@@ -11,6 +11,7 @@ pub mod elementwise;
 pub mod expand;
 pub mod fused;
 pub mod gather;
+pub mod matmul;
 pub mod movement;
 pub mod norm;
 pub mod pad;
@@ -45,6 +46,7 @@ pub static REGISTRY: &[&Registration] = &[
     &elementwise::REGISTRATION,
     &expand::REGISTRATION,
     &gather::REGISTRATION,
+    &matmul::REGISTRATION,
     &norm::REGISTRATION,
     &pad::REGISTRATION,
     &reduce::REGISTRATION,

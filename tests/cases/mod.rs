@@ -4,6 +4,8 @@
 //! One file per operator family; a row names an operator and its inputs. Inputs are drawn from a seeded generator, so a
 //! row is the same everywhere.
 
+pub mod matmul;
+
 use gristmill::graph::Op;
 use gristmill::{DType, Tensor};
 use std::sync::Arc;
@@ -100,5 +102,5 @@ impl Random {
 
 /// Every row of every family.
 pub fn all() -> Vec<Case> {
-    vec![]
+    [matmul::cases()].into_iter().flatten().collect()
 }

@@ -1,0 +1,113 @@
+//! Rows of the matrix product.
+
+use super::{Case, Random, Tolerance};
+use gristmill::graph::Op;
+use gristmill::ops::matmul::{MatMul, matmul};
+use gristmill::tensor::View;
+use gristmill::{DType, Shape, Tensor};
+use std::sync::Arc;
+
+/// Rounding of a sum of k products in f32 grows with k, while the sum itself may be near zero.
+pub fn sums(k: usize) -> Tolerance {
+    Tolerance { relative: 1e-4, absolute: 1e-5 + 2e-7 * k as f64 }
+}
+
+fn product(name: &str, a: &[usize], b: &[usize]) -> Case {
+    let mut random = Random::new(name.len() as u64 + a.iter().chain(b).sum::<usize>() as u64);
+    let k = a.last().copied().unwrap_or(1);
+    Case::new(format!("matmul/{name}"), matmul(), vec![random.floats(a), random.floats(b)]).tolerance(sums(k))
+}
+
+fn viewed(name: &str, a: (&[usize], View), b: (&[usize], View)) -> Case {
+    let mut random = Random::new(name.len() as u64);
+    let k = a.1.shape.last().copied().unwrap_or(1);
+    let op: Arc<dyn Op> = Arc::new(MatMul { a: Some(a.1), b: Some(b.1) });
+    Case::new(format!("matmul/{name}"), op, vec![random.floats(a.0), random.floats(b.0)]).tolerance(sums(k))
+}
+
+fn whole(shape: &[usize]) -> View {
+    View::contiguous(&Shape::from(shape))
+}
+
+fn transposed(shape: [usize; 2]) -> View {
+    whole(&shape).transpose(&[1, 0])
+}
+
+fn shapes() -> Vec<Case> {
+    let square = [1usize, 3, 5, 17, 63, 64, 65, 128];
+    let mut cases: Vec<Case> = square.iter().map(|&n| product(&format!("square_{n}"), &[n, n], &[n, n])).collect();
+    for (m, k, n) in [
+        (500, 300, 700),
+        (1, 4096, 33),
+        (1, 7, 1),
+        (2, 65, 130),
+        (4, 128, 96),
+        (7, 36, 5),
+        (8, 64, 64),
+        (9, 260, 132),
+        (16, 33, 31),
+        (33, 12, 20),
+        (64, 1, 64),
+        (100, 3, 1),
+        (3, 1000, 3),
+        (2, 70_000, 4),
+    ] {
+        cases.push(product(&format!("m{m}_k{k}_n{n}"), &[m, k], &[k, n]));
+        cases.push(product(&format!("weights_m{m}_k{k}_n{n}"), &[m, k], &[k, n]).weights(&[1]));
+    }
+    cases
+}
+
+fn batches() -> Vec<Case> {
+    vec![
+        product("batch_of_one_weight", &[3, 5, 8], &[8, 12]),
+        product("batch", &[4, 9, 20], &[4, 20, 12]),
+        product("batch_broadcast_left", &[6, 7], &[3, 7, 10]),
+        product("batch_broadcast_both", &[2, 1, 5, 6], &[1, 3, 6, 4]),
+        product("batch_rank_5", &[2, 1, 3, 4, 5], &[1, 2, 3, 5, 6]),
+        product("batch_rank_8", &[2, 1, 2, 1, 2, 1, 3, 4], &[1, 2, 1, 2, 1, 2, 4, 3]),
+        product("vector_vector", &[37], &[37]),
+        product("vector_matrix", &[12], &[3, 12, 8]),
+        product("matrix_vector", &[3, 8, 12], &[12]),
+        product("batch_of_rows", &[5, 1, 16], &[16, 8]),
+        product("no_rows", &[0, 4], &[4, 5]),
+        product("no_columns", &[3, 4], &[4, 0]),
+        product("no_terms", &[3, 0], &[0, 5]),
+        product("no_batch", &[0, 2, 3], &[0, 3, 4]),
+    ]
+}
+
+fn views() -> Vec<Case> {
+    let heads = whole(&[2, 10, 4, 8]).transpose(&[0, 2, 1, 3]);
+    vec![
+        viewed("a_transposed", (&[24, 33], transposed([24, 33])), (&[24, 20], whole(&[24, 20]))),
+        viewed("b_transposed", (&[33, 24], whole(&[33, 24])), (&[20, 24], transposed([20, 24]))),
+        viewed("b_transposed_weights", (&[5, 24], whole(&[5, 24])), (&[20, 24], transposed([20, 24]))).weights(&[1]),
+        viewed("both_transposed_odd", (&[7, 65], transposed([7, 65])), (&[66, 7], transposed([66, 7]))),
+        viewed("row_b_transposed", (&[1, 100], whole(&[1, 100])), (&[30, 100], transposed([30, 100]))),
+        viewed("split_heads", (&[2, 10, 4, 8], heads.clone()), (&[2, 10, 4, 8], heads.transpose(&[0, 1, 3, 2]))),
+        viewed(
+            "slice_reversed",
+            (&[9, 16], whole(&[9, 16]).slice(0, 8, 5, -2)),
+            (&[16, 12], whole(&[16, 12]).slice(1, 11, 12, -1)),
+        ),
+        viewed("slice_unaligned", (&[9, 17], whole(&[9, 17]).slice(1, 1, 16, 1)), (&[16, 13], whole(&[16, 13]).slice(1, 1, 12, 1))),
+        viewed("a_repeated", (&[1, 16], whole(&[1, 16]).slice(0, 0, 1, 1)), (&[16, 64], whole(&[16, 64]))),
+    ]
+}
+
+fn scalars() -> Vec<Case> {
+    let mut random = Random::new(3);
+    let mut integers = |dtype, low, high| {
+        let inputs = vec![random.integers(dtype, &[5, 7], low, high), random.integers(dtype, &[7, 6], low, high)];
+        Case::new(format!("matmul/{dtype}"), matmul(), inputs)
+    };
+    let cases = vec![integers(DType::I32, -1000, 1000), integers(DType::U32, 0, 1000), integers(DType::I64, -100, 100)];
+    let golden = Tensor::new([2, 2], &[19.0f32, 22.0, 43.0, 50.0]).expect("four elements");
+    let small = [[1.0f32, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]].map(|v| Tensor::new([2, 2], &v).expect("four elements"));
+    cases.into_iter().chain([Case::new("matmul/golden", matmul(), small.to_vec()).golden(vec![golden])]).collect()
+}
+
+pub fn cases() -> Vec<Case> {
+    [shapes(), batches(), views(), scalars()].into_iter().flatten().collect()
+}
