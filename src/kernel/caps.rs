@@ -40,7 +40,9 @@ pub struct Caps {
     pub max_grid: u32,
     /// Alignment in bytes of a uniform binding's offset.
     pub uniform_alignment: u32,
-    /// The most iterations that a loop may be relied on to run; Mesa 22's lavapipe ends any loop at 65,535 in silence.
+    /// The most iterations that all loops of one invocation, nested ones multiplied, may be relied on to run together:
+    /// Mesa 22's lavapipe counts them in one counter and ends every loop in silence once it reaches 65,535. Loops that the
+    /// compiler unrolls do not count.
     pub max_loop: u32,
 }
 
