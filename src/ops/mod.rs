@@ -22,6 +22,7 @@ pub mod rnn;
 pub mod shape;
 pub mod slice;
 pub mod softmax;
+mod team;
 pub mod transpose;
 pub mod triangle;
 pub mod view;

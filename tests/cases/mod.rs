@@ -5,6 +5,7 @@
 //! row is the same everywhere.
 
 pub mod matmul;
+pub mod softmax;
 
 use gristmill::graph::Op;
 use gristmill::{DType, Tensor};
@@ -102,5 +103,9 @@ impl Random {
 
 /// Every row of every family.
 pub fn all() -> Vec<Case> {
-    [matmul::cases()].into_iter().flatten().collect()
+    let families = [
+        matmul::cases(),
+        softmax::cases(),
+    ];
+    families.into_iter().flatten().collect()
 }

@@ -111,4 +111,8 @@ impl Op for Softmax {
     fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         lower::lower(self, io, caps)
     }
+
+    fn takes_epilogue(&self) -> bool {
+        self.normalization != Normalization::Hardmax
+    }
 }

@@ -1,0 +1,45 @@
+// First of two kernels for long rows: the greatest value of each chunk of a row, and the sum of exponentials below it.
+//
+// One workgroup per row and chunk. The values of a row stand `stride` apart.
+struct Params {
+    rows: u32,
+    length: u32,
+    stride: u32,
+    chunk: u32,
+    chunks: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>; // [rows / stride, length, stride]
+@group(0) @binding(2) var<storage, read_write> statistics: array<vec2<f32>>; // [rows, chunks]: greatest, sum
+
+const LOWEST: f32 = -3.4028234e38;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let number = group.x + group.y * groups.x;
+    if number >= params.rows * params.chunks {
+        return;
+    }
+    let row = number / params.chunks;
+    let first = (number % params.chunks) * params.chunk;
+    let last = min(first + params.chunk, params.length);
+    let start = (row / params.stride) * params.length * params.stride + row % params.stride;
+    var most = LOWEST;
+    for (var k = first + lane; k < last; k += WORKGROUP) {
+        most = max(most, x[start + k * params.stride]);
+    }
+    let peak = reduce_max(most, lane);
+    var sum = 0.0;
+    for (var k = first + lane; k < last; k += WORKGROUP) {
+        sum += exp(x[start + k * params.stride] - peak);
+    }
+    let total = reduce_sum(sum, lane);
+    if lane == 0u {
+        statistics[number] = vec2<f32>(peak, total);
+    }
+}
