@@ -1,4 +1,6 @@
 //! All integration tests in one binary, so that the GPU stack is linked once.
 mod cases;
+mod kernels;
 mod layering;
 mod shader_contract;
+mod support;

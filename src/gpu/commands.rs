@@ -1,0 +1,176 @@
+//! Recording and running dispatches.
+
+use super::fault::Scopes;
+use super::{Gpu, GpuBuffer, Pipeline, Tally};
+use crate::error::{Error, Result};
+use crate::kernel::Grid;
+use std::sync::Arc;
+
+/// A dispatch with everything bound, made once and run many times.
+pub(crate) struct Command {
+    pipeline: Arc<Pipeline>,
+    group: wgpu::BindGroup,
+    grid: Grid,
+}
+
+/// Bytes copied from the start of one buffer into another.
+pub(crate) struct Copy<'a> {
+    pub from: &'a GpuBuffer,
+    pub to: &'a GpuBuffer,
+    pub offset: u64,
+    pub bytes: u64,
+}
+
+/// What one submission does: copies in, one compute pass, copies out.
+#[derive(Default)]
+pub(crate) struct Recording<'a> {
+    pub before: &'a [Copy<'a>],
+    pub commands: &'a [Command],
+    pub after: &'a [Copy<'a>],
+    pub timestamps: Option<&'a Timestamps>,
+    /// A download buffer to map when all is done.
+    pub map: Option<&'a GpuBuffer>,
+}
+
+/// A query set for the times between dispatches.
+#[derive(Debug)]
+pub struct Timestamps {
+    set: wgpu::QuerySet,
+    resolved: wgpu::Buffer,
+    staging: GpuBuffer,
+    count: u32,
+}
+
+impl Gpu {
+    /// Binds a dispatch's buffers: parameters (offset and size) and storage (sizes).
+    pub(crate) fn command(
+        &self,
+        pipeline: &Arc<Pipeline>,
+        params: (&GpuBuffer, u64, u64),
+        storage: &[(&GpuBuffer, u64)],
+        grid: Grid,
+        tally: &Tally,
+    ) -> Command {
+        let all = std::iter::once(params).chain(storage.iter().map(|(buffer, bytes)| (*buffer, 0, *bytes)));
+        let entries: Vec<wgpu::BindGroupEntry> = all
+            .zip(0..)
+            .map(|((buffer, offset, bytes), binding)| wgpu::BindGroupEntry {
+                binding,
+                resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                    buffer: &buffer.buffer,
+                    offset,
+                    size: wgpu::BufferSize::new(bytes),
+                }),
+            })
+            .collect();
+        Tally::add(&tally.bind_groups);
+        let descriptor = wgpu::BindGroupDescriptor { label: None, layout: &pipeline.layout, entries: &entries };
+        Command { pipeline: pipeline.clone(), group: self.device().create_bind_group(&descriptor), grid }
+    }
+
+    /// Runs `make` and reports what the device says to it.
+    pub(crate) async fn guarded<T>(&self, doing: &'static str, make: impl FnOnce() -> T) -> Result<T> {
+        let (made, fault) = {
+            let scopes = Scopes::open(self.device());
+            (make(), scopes.close(doing))
+        };
+        fault.await?;
+        Ok(made)
+    }
+
+    /// Submits a recording and waits until it is done, and until `map` is mapped.
+    pub(crate) async fn run(&self, recording: &Recording<'_>) -> Result<()> {
+        let (sender, receiver) = futures_intrusive::channel::shared::oneshot_channel();
+        let (submission, fault) = {
+            let scopes = Scopes::open(self.device());
+            let submission = self.queue().submit([self.record(recording)]);
+            if let Some(buffer) = recording.map {
+                buffer.buffer.map_async(wgpu::MapMode::Read, .., move |result| {
+                    let _ = sender.send(result);
+                });
+            }
+            (submission, scopes.close("running a plan"))
+        };
+        let failed = |e: Error| if self.is_lost() { self.0.faults.lost("open a new session") } else { e };
+        fault.await.map_err(failed)?;
+        self.wait(submission).map_err(failed)?;
+        if recording.map.is_some() {
+            match receiver.receive().await {
+                Some(Ok(())) => {}
+                Some(Err(e)) => return Err(failed(Error::internal("the results cannot be mapped").caused_by(e))),
+                None => return Err(failed(Error::internal("the results were never mapped"))),
+            }
+        }
+        if self.is_lost() { Err(self.0.faults.lost("open a new session")) } else { Ok(()) }
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    fn wait(&self, submission: wgpu::SubmissionIndex) -> Result<()> {
+        let wait = wgpu::PollType::Wait { submission_index: Some(submission), timeout: None };
+        self.device().poll(wait).map(|_| ()).map_err(|e| Error::internal("waiting for the device failed").caused_by(e))
+    }
+
+    /// A browser runs callbacks by itself.
+    #[cfg(target_arch = "wasm32")]
+    fn wait(&self, _: wgpu::SubmissionIndex) -> Result<()> {
+        Ok(())
+    }
+
+    fn record(&self, recording: &Recording<'_>) -> wgpu::CommandBuffer {
+        let mut encoder = self.device().create_command_encoder(&wgpu::CommandEncoderDescriptor { label: None });
+        copy(&mut encoder, recording.before);
+        if !recording.commands.is_empty() {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            let mut stamp = |pass: &mut wgpu::ComputePass, index: usize| {
+                if let Some(timestamps) = recording.timestamps {
+                    pass.write_timestamp(&timestamps.set, index as u32);
+                }
+            };
+            stamp(&mut pass, 0);
+            for (index, command) in recording.commands.iter().enumerate() {
+                pass.set_pipeline(&command.pipeline.pipeline);
+                pass.set_bind_group(0, &command.group, &[]);
+                let [x, y, z] = command.grid;
+                pass.dispatch_workgroups(x, y, z);
+                stamp(&mut pass, index + 1);
+            }
+        }
+        copy(&mut encoder, recording.after);
+        if let Some(t) = recording.timestamps {
+            encoder.resolve_query_set(&t.set, 0..t.count, &t.resolved, 0);
+            encoder.copy_buffer_to_buffer(&t.resolved, 0, &t.staging.buffer, 0, t.staging.size());
+        }
+        encoder.finish()
+    }
+
+    /// Room for a timestamp before each of `dispatches` dispatches and one after the last.
+    pub(crate) async fn timestamps(&self, dispatches: usize, tally: &Tally) -> Result<Timestamps> {
+        let count = dispatches as u32 + 1;
+        let size = u64::from(count) * 8;
+        let staging = self.buffers(&[("timestamps", size, super::Role::Download)], tally).await?.swap_remove(0);
+        self.guarded("making a query set", || {
+            let descriptor = wgpu::QuerySetDescriptor { label: None, ty: wgpu::QueryType::Timestamp, count };
+            let usage = wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC;
+            let resolved = wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false };
+            let (device, staging) = (self.device(), staging);
+            Timestamps { set: device.create_query_set(&descriptor), resolved: device.create_buffer(&resolved), staging, count }
+        })
+        .await
+    }
+
+    /// Microseconds of each dispatch of the last recording that wrote these.
+    pub(crate) async fn elapsed(&self, timestamps: &Timestamps) -> Result<Vec<f64>> {
+        self.run(&Recording { map: Some(&timestamps.staging), ..Recording::default() }).await?;
+        let period = f64::from(self.queue().get_timestamp_period());
+        timestamps.staging.mapped(timestamps.staging.size(), |bytes| {
+            let ticks: Vec<u64> = bytes.chunks_exact(8).map(|b| b.try_into().map_or(0, u64::from_ne_bytes)).collect();
+            ticks.windows(2).map(|w| w[1].saturating_sub(w[0]) as f64 * period / 1000.0).collect()
+        })
+    }
+}
+
+fn copy(encoder: &mut wgpu::CommandEncoder, copies: &[Copy<'_>]) {
+    for c in copies.iter().filter(|c| c.bytes > 0) {
+        encoder.copy_buffer_to_buffer(&c.from.buffer, 0, &c.to.buffer, c.offset, c.bytes);
+    }
+}

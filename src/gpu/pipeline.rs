@@ -1,0 +1,133 @@
+//! Compiling kernels, each once per device.
+
+use super::fault::Scopes;
+use super::{Gpu, Tally};
+use crate::error::{Error, Result};
+use crate::kernel::{Access, Kernel};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A compiled kernel and the layout of its bindings.
+pub(crate) struct Pipeline {
+    pub(super) pipeline: wgpu::ComputePipeline,
+    pub(super) layout: wgpu::BindGroupLayout,
+}
+
+type Layouts = HashMap<Vec<Access>, (wgpu::BindGroupLayout, wgpu::PipelineLayout)>;
+
+/// The pipelines of a device, by kernel and by whether they check indices at run time.
+#[derive(Default)]
+pub(super) struct Pipelines {
+    compiled: Mutex<HashMap<(Kernel, bool), Arc<Pipeline>>>,
+    layouts: Mutex<Layouts>,
+}
+
+impl Gpu {
+    /// The pipelines of these kernels, compiling in parallel what is missing.
+    pub(crate) async fn pipelines(&self, kernels: &[Kernel], checked: bool, tally: &Tally) -> Result<Vec<Arc<Pipeline>>> {
+        let missing: Vec<&Kernel> = {
+            let compiled = self.0.pipelines.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+            kernels.iter().filter(|k| !compiled.contains_key(&((*k).clone(), checked))).collect()
+        };
+        for (kernel, result) in missing.iter().zip(self.compile_all(&missing, checked).await) {
+            let pipeline = result.map_err(|e| e.at(format!("shader {}", kernel.shader.name)))?;
+            Tally::add(&tally.pipelines);
+            let mut compiled = self.0.pipelines.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+            compiled.entry(((*kernel).clone(), checked)).or_insert(Arc::new(pipeline));
+        }
+        let compiled = self.0.pipelines.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        let find = |k: &Kernel| compiled.get(&(k.clone(), checked)).cloned();
+        kernels.iter().map(|k| find(k).ok_or_else(|| Error::internal("a pipeline is missing"))).collect()
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    async fn compile_all(&self, kernels: &[&Kernel], checked: bool) -> Vec<Result<Pipeline>> {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(kernels.len().max(1));
+        let next = std::sync::atomic::AtomicUsize::new(0);
+        let worker = || {
+            let mut done = Vec::new();
+            loop {
+                let index = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                let Some(kernel) = kernels.get(index) else { return done };
+                done.push((index, self.compile(kernel, checked)));
+            }
+        };
+        let mut started: Vec<_> = std::thread::scope(|scope| {
+            let others: Vec<_> = (1..threads).map(|_| scope.spawn(worker)).collect();
+            let mut all = worker();
+            all.extend(others.into_iter().flat_map(|t| t.join().unwrap_or_default()));
+            all
+        });
+        started.sort_by_key(|(index, _)| *index);
+        let mut results = Vec::with_capacity(kernels.len());
+        for (_, (pipeline, fault)) in started {
+            results.push(fault.await.map(|()| pipeline));
+        }
+        results.resize_with(kernels.len(), || Err(Error::internal("a thread that compiles pipelines ended early")));
+        results
+    }
+
+    #[cfg(target_arch = "wasm32")]
+    async fn compile_all(&self, kernels: &[&Kernel], checked: bool) -> Vec<Result<Pipeline>> {
+        let mut results = Vec::with_capacity(kernels.len());
+        for kernel in kernels {
+            let (pipeline, fault) = self.compile(kernel, checked);
+            results.push(fault.await.map(|()| pipeline));
+        }
+        results
+    }
+
+    fn compile(&self, kernel: &Kernel, checked: bool) -> (Pipeline, impl Future<Output = Result<()>> + use<>) {
+        let device = self.device();
+        let scopes = Scopes::open(device);
+        let label = Some(kernel.shader.name);
+        let descriptor = wgpu::ShaderModuleDescriptor { label, source: wgpu::ShaderSource::Wgsl(kernel.source().into()) };
+        let module = if checked {
+            device.create_shader_module(descriptor)
+        } else {
+            // SAFETY: kernels are the crate's own and index inside their bindings: the host computes extents and strides
+            // from the sizes of the buffers that it binds, and kernels clamp indices that come from data. The tests run
+            // every kernel with checks too and compare.
+            unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
+        };
+        let (layout, pipeline_layout) = self.layouts(&kernel.storage);
+        let constants: Vec<(&str, f64)> = kernel.overrides.iter().map(|(name, value)| (*name, f64::from(*value))).collect();
+        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label,
+            layout: Some(&pipeline_layout),
+            module: &module,
+            entry_point: None,
+            compilation_options: wgpu::PipelineCompilationOptions { constants: &constants, ..Default::default() },
+            cache: None,
+        });
+        (Pipeline { pipeline, layout }, scopes.close("compiling a kernel"))
+    }
+
+    /// Layouts of one uniform and these storage bindings.
+    fn layouts(&self, storage: &[Access]) -> (wgpu::BindGroupLayout, wgpu::PipelineLayout) {
+        let mut layouts = self.0.pipelines.layouts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = layouts.get(storage) {
+            return found.clone();
+        }
+        let uniform = std::iter::once(wgpu::BufferBindingType::Uniform);
+        let types = uniform.chain(storage.iter().map(|a| wgpu::BufferBindingType::Storage { read_only: *a == Access::Read }));
+        let entries: Vec<wgpu::BindGroupLayoutEntry> = types
+            .zip(0..)
+            .map(|(ty, binding)| wgpu::BindGroupLayoutEntry {
+                binding,
+                visibility: wgpu::ShaderStages::COMPUTE,
+                ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
+                count: None,
+            })
+            .collect();
+        let device = self.device();
+        let group = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries });
+        let pipeline = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: None,
+            bind_group_layouts: &[Some(&group)],
+            immediate_size: 0,
+        });
+        layouts.insert(storage.to_vec(), (group.clone(), pipeline.clone()));
+        (group, pipeline)
+    }
+}

@@ -1,0 +1,181 @@
+//! Floor 5: what a run will do, decided beforehand. A [`Plan`] is plain data: it can be printed, compared in a snapshot
+//! and built on a machine without a GPU.
+//!
+//! It is a list of segments. Each uploads what the GPU needs, dispatches kernels, downloads what the host needs, and runs
+//! nodes on the host that have no kernel. Most plans have one segment and no host node.
+
+mod build;
+mod memory;
+mod placement;
+mod print;
+mod schedule;
+
+use crate::error::Result;
+use crate::graph::{Graph, ValueId};
+use crate::kernel::{Caps, Grid, Kernel, Packing, Work};
+use crate::tensor::{Scalar, Tensor, TensorType};
+use std::sync::Arc;
+
+/// Choices of a plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// A node that would run on the host is an error.
+    pub strict_gpu: bool,
+    /// Name of the kernel variant to take wherever it is offered; elsewhere, and without a name, the first is taken.
+    pub variant: Option<String>,
+}
+
+/// Where a tensor lies on the GPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// A constant: [`Plan::weights`].
+    Weight(usize),
+    /// A buffer of its own, for an input or output: [`Plan::own`].
+    Own(usize),
+    /// A buffer shared with tensors that live at other times: [`Plan::slots`].
+    Slot(usize),
+}
+
+/// A constant as a storage buffer.
+#[derive(Clone, Debug)]
+pub struct Weight {
+    /// Name of the value.
+    pub name: String,
+    /// Its contents.
+    pub tensor: Tensor,
+    /// Its elements in a buffer, unless it is repacked.
+    pub scalar: Scalar,
+    /// Another layout than row-major.
+    pub packing: Option<Packing>,
+}
+
+/// A storage binding of a dispatch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// The buffer.
+    pub place: Place,
+    /// How much of it is bound, from its start; for a weight all of it.
+    pub bytes: u64,
+}
+
+/// One dispatch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// The node it belongs to: index into the graph's nodes.
+    pub node: usize,
+    /// Name of the kernel's variant.
+    pub variant: &'static str,
+    /// Index into [`Plan::kernels`].
+    pub kernel: usize,
+    /// Where its parameters stand in [`Plan::params`].
+    pub params_offset: u32,
+    /// How many bytes of parameters it has, rounded up to a uniform binding's granularity.
+    pub params_bytes: u32,
+    /// What stands at binding 1 and on.
+    pub bindings: Vec<Binding>,
+    /// How many workgroups.
+    pub grid: Grid,
+    /// How much it does.
+    pub work: Work,
+}
+
+/// A tensor that crosses between host and GPU.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transfer {
+    /// The value.
+    pub value: ValueId,
+    /// Its type on the host.
+    pub ty: TensorType,
+    /// Its elements on the GPU.
+    pub scalar: Scalar,
+    /// Where it lies there.
+    pub place: Place,
+}
+
+impl Transfer {
+    /// Bytes that are copied.
+    pub fn bytes(&self) -> u64 {
+        self.ty.elements() as u64 * 4
+    }
+}
+
+/// A node that runs on the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostNode {
+    /// Index into the graph's nodes.
+    pub node: usize,
+    /// Why it has no kernel.
+    pub reason: String,
+}
+
+/// What happens between two meetings of GPU and host, in this order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Segment {
+    /// Inputs of the run, and results of the host, that the steps read.
+    pub uploads: Vec<Transfer>,
+    /// The dispatches.
+    pub steps: Vec<Step>,
+    /// What the host needs of the results.
+    pub downloads: Vec<Transfer>,
+    /// What the host does then.
+    pub host: Vec<HostNode>,
+}
+
+/// How many bytes a plan's intermediate tensors take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// All slots together.
+    pub peak: u64,
+    /// The largest sum of tensors that live at one step; no assignment needs less.
+    pub lower_bound: u64,
+    /// Inputs and outputs.
+    pub own: u64,
+    /// The largest binding, and the tensor it belongs to.
+    pub largest_binding: u64,
+}
+
+/// Everything a run does.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The graph it carries out.
+    pub graph: Arc<Graph>,
+    /// What must be compiled.
+    pub kernels: Vec<Kernel>,
+    /// Parameters of all steps, each at an offset that the adapter allows.
+    pub params: Vec<u8>,
+    /// Constants that steps read.
+    pub weights: Vec<Weight>,
+    /// Bytes of the buffers of inputs and outputs.
+    pub own: Vec<u64>,
+    /// Bytes of the buffers that intermediate tensors share.
+    pub slots: Vec<u64>,
+    /// What to do, in order.
+    pub segments: Vec<Segment>,
+    /// Where each output of the graph lies on the GPU; `None` when it is known to the host only.
+    pub outputs: Vec<Option<Transfer>>,
+    /// For each node, the variants it could have run by.
+    pub variants: Vec<Vec<&'static str>>,
+    /// What its intermediate tensors take.
+    pub memory: Memory,
+}
+
+impl Plan {
+    /// The plan of a specialised graph.
+    ///
+    /// # Errors
+    /// [`Limit`](crate::ErrorKind::Limit) when a tensor exceeds what the adapter can bind, naming it;
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) when a node must run on the host and the options forbid it.
+    pub fn new(graph: &Graph, caps: &Caps, options: &Options) -> Result<Plan> {
+        build::plan(graph, caps, options)
+    }
+
+    /// All dispatches in order.
+    pub fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.segments.iter().flat_map(|s| &s.steps)
+    }
+
+    /// All nodes that run on the host.
+    pub fn host_nodes(&self) -> impl Iterator<Item = &HostNode> {
+        self.segments.iter().flat_map(|s| &s.host)
+    }
+}

@@ -1,0 +1,150 @@
+//! Which nodes run where, and by which kernels.
+
+use super::Options;
+use crate::error::{Error, ErrorKind, Result};
+use crate::graph::{Fact, Graph, Io, Node, ValueId};
+use crate::kernel::{Caps, Dispatch, Lowering, Operand, Packing};
+
+/// How one node is done.
+#[derive(Clone, Debug)]
+pub(super) enum Placement {
+    /// Its output shares the buffer of a value.
+    Alias(ValueId),
+    /// By dispatches.
+    Gpu(GpuNode),
+    /// By its reference on the host, for a reason.
+    Host(String),
+}
+
+/// The dispatches of a node.
+#[derive(Clone, Debug)]
+pub(super) struct GpuNode {
+    pub variant: &'static str,
+    /// Names of all variants that were offered.
+    pub variants: Vec<&'static str>,
+    pub dispatches: Vec<Dispatch>,
+    pub temporaries: Vec<u64>,
+    pub packed: Vec<Packing>,
+    /// What is known of every output, also of those that nobody reads.
+    pub outputs: Vec<Fact>,
+}
+
+/// Decides for every node of a specialised graph.
+pub(super) fn place(graph: &Graph, caps: &Caps, options: &Options) -> Result<Vec<Placement>> {
+    let mut placements = Vec::with_capacity(graph.nodes().len());
+    for node in graph.nodes() {
+        let placement = match lower(graph, node, caps, options) {
+            Ok(placement) => placement,
+            Err(e) if e.kind() == ErrorKind::Unsupported => Placement::Host(e.message().to_string()),
+            Err(e) => return Err(e.at(&node.path)),
+        };
+        if let (Placement::Host(reason), true) = (&placement, options.strict_gpu) {
+            let message = format!("the node would run on the host, which strict_gpu forbids: {reason}");
+            return Err(Error::unsupported(message).at(&node.path));
+        }
+        placements.push(placement);
+    }
+    Ok(placements)
+}
+
+fn lower(graph: &Graph, node: &Node, caps: &Caps, options: &Options) -> Result<Placement> {
+    let inputs = graph.input_facts(node)?;
+    let mut outputs = node.op.infer(&inputs)?;
+    for (fact, id) in outputs.iter_mut().zip(&node.outputs) {
+        if let Some(id) = id {
+            *fact = graph.fact(*id)?.clone();
+        }
+    }
+    let used = (0..outputs.len()).map(|k| node.outputs.get(k).is_some_and(Option::is_some)).collect();
+    let io = Io { inputs, outputs: outputs.iter().collect(), used, epilogue: None };
+    let candidates = node.op.lower(&io, caps)?;
+    let mut refusal = Error::internal("lower returned no candidate");
+    let (mut variants, mut possible) = (Vec::new(), Vec::new());
+    for lowering in candidates {
+        match check(&lowering, &io, node, graph, caps) {
+            Ok(()) => {
+                variants.push(match &lowering {
+                    Lowering::Alias { .. } => "alias",
+                    Lowering::Dispatches { variant, .. } => variant,
+                });
+                possible.push(lowering);
+            }
+            Err(e) => refusal = e,
+        }
+    }
+    let wanted = options.variant.as_deref().and_then(|name| variants.iter().position(|v| *v == name)).unwrap_or(0);
+    if wanted >= possible.len() {
+        return Err(refusal);
+    }
+    match possible.swap_remove(wanted) {
+        Lowering::Alias { input } => {
+            let id = node.inputs.get(input).copied().flatten();
+            id.map(Placement::Alias).ok_or_else(|| Error::internal("an alias of an input that is left out"))
+        }
+        Lowering::Dispatches { variant, dispatches, temporaries, packed } => {
+            Ok(Placement::Gpu(GpuNode { variant, variants, dispatches, temporaries, packed, outputs }))
+        }
+    }
+}
+
+/// Whether a candidate can run on the adapter at all; [`Unsupported`](ErrorKind::Unsupported) when it cannot.
+fn check(lowering: &Lowering, io: &Io, node: &Node, graph: &Graph, caps: &Caps) -> Result<()> {
+    let on_host = |fact: &Fact, what: String| match fact.scalar() {
+        Some(scalar) => Ok(scalar),
+        None => Err(Error::unsupported(format!("{what} is {fact:?}, which has no GPU form"))),
+    };
+    let input = |k: usize| on_host(io.input(k)?, format!("input {k}"));
+    let output = |k: usize| match io.outputs.get(k) {
+        Some(fact) => on_host(fact, format!("output {k}")),
+        None => Err(Error::internal(format!("output {k} does not exist"))),
+    };
+    let (dispatches, temporaries, packed) = match lowering {
+        Lowering::Alias { input: k } => {
+            return match input(*k)? == output(0)? && io.input(*k)?.ty.elements() == io.outputs[0].ty.elements() {
+                true => Ok(()),
+                false => Err(Error::internal("an alias of another element type or size")),
+            };
+        }
+        Lowering::Dispatches { dispatches, temporaries, packed, .. } => (dispatches, temporaries, packed),
+    };
+    for (k, fact) in io.outputs.iter().enumerate() {
+        if io.used[k] {
+            on_host(fact, format!("output {k}"))?;
+        }
+    }
+    for dispatch in dispatches {
+        let kernel = &dispatch.kernel;
+        if kernel.storage.len() != dispatch.bindings.len() {
+            let (expected, found) = (kernel.storage.len(), dispatch.bindings.len());
+            return Err(Error::internal(format!("shader {} declares {expected} storage bindings, found {found}", kernel.shader.name)));
+        }
+        if dispatch.bindings.len() > caps.max_storage_buffers as usize {
+            let (found, limit) = (dispatch.bindings.len(), caps.max_storage_buffers);
+            return Err(Error::unsupported(format!("{found} storage bindings exceed the adapter's limit of {limit}")));
+        }
+        if let Some(extent) = dispatch.grid.iter().find(|g| **g > caps.max_grid) {
+            return Err(Error::unsupported(format!("a grid extent of {extent} exceeds the adapter's limit of {}", caps.max_grid)));
+        }
+        let invocations = kernel.workgroup.iter().product::<u32>();
+        if invocations > caps.max_invocations {
+            let limit = caps.max_invocations;
+            return Err(Error::unsupported(format!("workgroups of {invocations} invocations exceed the adapter's limit of {limit}")));
+        }
+        for operand in &dispatch.bindings {
+            match *operand {
+                Operand::Input(k) => drop(input(k)?),
+                Operand::Output(k) => drop(output(k)?),
+                Operand::Temporary(k) if k < temporaries.len() => {}
+                Operand::Packed(k) if k < packed.len() => {}
+                _ => return Err(Error::internal(format!("binding {operand:?} does not exist"))),
+            }
+        }
+    }
+    for packing in packed {
+        let id = node.inputs.get(packing.input).copied().flatten();
+        if id.and_then(|id| graph.constant(id)).is_none() {
+            return Err(Error::internal(format!("input {} is packed, but is no constant", packing.input)));
+        }
+    }
+    Ok(())
+}

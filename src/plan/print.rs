@@ -1,0 +1,41 @@
+//! Plans as text, for people and snapshots.
+
+use super::{Place, Plan};
+use std::fmt;
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Weight(k) => write!(f, "weight{k}"),
+            Place::Own(k) => write!(f, "own{k}"),
+            Place::Slot(k) => write!(f, "slot{k}"),
+        }
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let memory = &self.memory;
+        writeln!(f, "plan {}: {} dispatches, {} kernels, {} weights", self.graph.name(), self.steps().count(), self.kernels.len(), self.weights.len())?;
+        writeln!(f, "  slots {:?}: {} bytes, lower bound {}", self.slots, memory.peak, memory.lower_bound)?;
+        for segment in &self.segments {
+            for t in &segment.uploads {
+                writeln!(f, "  upload {} {} to {}", self.graph.value(t.value).name, t.ty, t.place)?;
+            }
+            for step in &segment.steps {
+                let shader = self.kernels[step.kernel].shader.name;
+                let bindings: Vec<String> = step.bindings.iter().map(|b| b.place.to_string()).collect();
+                let [x, y, z] = step.grid;
+                let path = &self.graph.nodes()[step.node].path;
+                writeln!(f, "  {path}: {shader}/{} {x}x{y}x{z} ({})", step.variant, bindings.join(", "))?;
+            }
+            for t in &segment.downloads {
+                writeln!(f, "  download {} {} from {}", self.graph.value(t.value).name, t.ty, t.place)?;
+            }
+            for node in &segment.host {
+                writeln!(f, "  host {}: {}", self.graph.nodes()[node.node].path, node.reason)?;
+            }
+        }
+        Ok(())
+    }
+}

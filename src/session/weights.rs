@@ -1,0 +1,82 @@
+//! Constants on the device: uploaded once per session, in each layout that a kernel wants, and shared by its plans.
+
+use super::convert::widen;
+use crate::error::{Error, Result};
+use crate::gpu::{Gpu, GpuBuffer, Role, Tally};
+use crate::kernel::Packing;
+use crate::plan::Weight;
+use crate::tensor::Tensor;
+use std::collections::HashMap;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+/// One constant in one layout.
+pub(super) struct Resident {
+    pub buffer: GpuBuffer,
+    tensor: Tensor,
+    packing: Option<Packing>,
+}
+
+impl Resident {
+    fn is(&self, weight: &Weight) -> bool {
+        let layout = |p: &Option<Packing>| p.as_ref().map(|p| (p.layout, p.arguments.clone()));
+        let same = layout(&self.packing) == layout(&weight.packing) && self.tensor.ty() == weight.tensor.ty();
+        same && (self.tensor.bytes().as_ptr() == weight.tensor.bytes().as_ptr() || self.tensor.bytes() == weight.tensor.bytes())
+    }
+}
+
+/// All constants of a session that some plan still uses, by a hash of layout and contents.
+#[derive(Default)]
+pub(super) struct Weights {
+    resident: Mutex<HashMap<u64, Vec<Weak<Resident>>>>,
+}
+
+impl Weights {
+    /// The buffers of a plan's weights, uploading those that are not there yet.
+    pub(super) async fn upload(&self, gpu: &Gpu, weights: &[Weight], tally: &Tally) -> Result<Vec<Arc<Resident>>> {
+        let mut result = Vec::with_capacity(weights.len());
+        let mut bytes = Vec::new();
+        for weight in weights {
+            let key = key(weight);
+            let found = {
+                let resident = self.resident.lock().unwrap_or_else(PoisonError::into_inner);
+                resident.get(&key).and_then(|all| all.iter().filter_map(Weak::upgrade).find(|r| r.is(weight)))
+            };
+            if let Some(found) = found {
+                result.push(found);
+                continue;
+            }
+            match &weight.packing {
+                Some(packing) => bytes = (packing.pack)(&weight.tensor, &packing.arguments),
+                None => widen(weight.tensor.dtype(), weight.tensor.bytes(), &mut bytes),
+            }
+            let size = (bytes.len() as u64).max(1).next_multiple_of(16);
+            let limit = gpu.caps().max_storage_binding.min(gpu.caps().max_buffer);
+            if size > limit {
+                let name = &weight.name;
+                return Err(Error::limit(format!("`{name}` takes {size} bytes on the GPU, but {} can bind at most {limit}", gpu.caps())));
+            }
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+            let buffer = gpu.buffers(&[(&weight.name, size, Role::Storage)], tally).await?.swap_remove(0);
+            gpu.write(&buffer, &bytes);
+            let new = Arc::new(Resident { buffer, tensor: weight.tensor.clone(), packing: weight.packing.clone() });
+            let mut resident = self.resident.lock().unwrap_or_else(PoisonError::into_inner);
+            let all = resident.entry(key).or_default();
+            all.retain(|r| r.strong_count() > 0);
+            all.push(Arc::downgrade(&new));
+            result.push(new);
+        }
+        Ok(result)
+    }
+}
+
+fn key(weight: &Weight) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    weight.tensor.ty().hash(&mut hasher);
+    weight.packing.as_ref().map(|p| (p.layout, &p.arguments)).hash(&mut hasher);
+    // A sample tells weights apart well enough; `is` compares all of them.
+    let bytes = weight.tensor.bytes();
+    bytes.iter().step_by((bytes.len() / 4096).max(1)).for_each(|b| hasher.write_u8(*b));
+    hasher.finish()
+}

@@ -1,0 +1,138 @@
+//! Every row of the case table: the reference against golden numbers, and every kernel variant against the reference,
+//! compiled without and with run-time checks. `CASES=softmax` runs only the rows whose names contain it.
+
+use crate::cases::{self, Case};
+use crate::support::{difference, gpu};
+use gristmill::graph::{Builder, Dim, Fact, Graph, Model};
+use gristmill::passes::{self, Specialized};
+use gristmill::plan::{self, Plan};
+use gristmill::{DType, Options, Outputs, Session, Tensor, TensorView};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+fn selected() -> Vec<Case> {
+    let filter = std::env::var("CASES").unwrap_or_default();
+    cases::all().into_iter().filter(|case| case.name.contains(&filter)).collect()
+}
+
+/// Fails with the messages of all rows at once.
+fn for_each_case(check: impl Fn(&Case) -> Vec<String>) {
+    let cases = selected();
+    let mut failures = Vec::new();
+    for case in &cases {
+        let found = catch_unwind(AssertUnwindSafe(|| check(case))).unwrap_or_else(|_| vec!["panicked".into()]);
+        failures.extend(found.into_iter().map(|message| format!("{}: {message}", case.name)));
+    }
+    assert!(failures.is_empty(), "{} failures in {} cases:\n  {}", failures.len(), cases.len(), failures.join("\n  "));
+}
+
+/// The graph of one node.
+fn graph(case: &Case) -> Graph {
+    let mut b = Builder::new(case.name.clone());
+    let mut inputs = Vec::new();
+    for (k, tensor) in case.inputs.iter().enumerate() {
+        inputs.push(tensor.as_ref().map(|tensor| {
+            let dims: Vec<Dim> = tensor.shape().iter().map(|d| Dim::Known(*d)).collect();
+            let name = format!("input{k}");
+            if case.weights.contains(&k) { b.constant(&name, tensor.clone()) } else { b.input(&name, tensor.dtype(), &dims) }
+        }));
+    }
+    let outputs: Vec<_> = (0..case.outputs).map(|k| b.value(&format!("output{k}"), None)).collect();
+    b.push("node", case.op.clone(), inputs, outputs.iter().copied().map(Some).collect());
+    for (k, id) in outputs.iter().enumerate() {
+        b.output(&format!("output{k}"), *id).expect("the name is free");
+    }
+    b.finish().expect("a case is a valid graph")
+}
+
+/// Names of the kernel variants that the node can run by; empty when it runs on the host or is folded.
+fn variants(case: &Case, graph: &Graph) -> gristmill::Result<Vec<&'static str>> {
+    let run_inputs = case.inputs.iter().enumerate().filter(|(k, _)| !case.weights.contains(k)).filter_map(|(_, t)| t.as_ref());
+    let mut facts: Vec<(Fact, &Tensor)> = run_inputs
+        .map(|t| {
+            let bounds = (t.dtype() == DType::I64).then_some((-(1 << 24), 1 << 24));
+            (Fact::new(t.dtype(), t.shape().clone()).bounded(bounds), t)
+        })
+        .collect();
+    loop {
+        let known: Vec<Fact> = facts.iter().map(|(fact, _)| fact.clone()).collect();
+        match passes::specialize(graph, &known)? {
+            Specialized::Graph(graph) => {
+                let graph = passes::optimize(&graph, &passes::Options::default())?;
+                let plan = Plan::new(&graph, gpu().caps(), &plan::Options::default())?;
+                let mut names: Vec<_> = plan.variants.into_iter().flatten().collect();
+                names.dedup();
+                return Ok(names);
+            }
+            Specialized::Blocked { value, .. } => {
+                let index = graph.inputs().iter().position(|i| i.value == value).expect("a case has one node");
+                facts[index].0 = Fact::of(facts[index].1.clone());
+            }
+        }
+    }
+}
+
+fn run(case: &Case, model: &Model, options: Options) -> gristmill::Result<Outputs> {
+    let session = Session::new_blocking(gpu(), model, options)?;
+    let names: Vec<String> = session.inputs().iter().map(|i| i.name.clone()).collect();
+    let given: Vec<(&str, TensorView)> = names
+        .iter()
+        .filter_map(|name| {
+            let k: usize = name.trim_start_matches("input").parse().ok()?;
+            Some((name.as_str(), case.inputs[k].as_ref()?.view()))
+        })
+        .collect();
+    session.run_blocking(&given)
+}
+
+fn against_reference(case: &Case, checked: bool) -> Vec<String> {
+    let inputs: Vec<Option<&Tensor>> = case.inputs.iter().map(Option::as_ref).collect();
+    let expected = match case.op.reference(&inputs) {
+        Ok(expected) => expected,
+        Err(e) => return vec![format!("the reference fails: {e}")],
+    };
+    let graph = graph(case);
+    let variants = match variants(case, &graph) {
+        Ok(variants) => variants,
+        Err(e) => return vec![format!("no plan: {e}")],
+    };
+    let model = Model::from_graph(graph);
+    let mut choices: Vec<Option<String>> = variants.iter().map(|v| Some((*v).to_string())).collect();
+    if choices.is_empty() {
+        choices.push(None);
+    }
+    let mut failures = Vec::new();
+    for variant in choices {
+        let name = variant.clone().unwrap_or_else(|| "no kernel".into());
+        match run(case, &model, Options { checked, variant, ..Options::default() }) {
+            Ok(outputs) => {
+                for ((output, found), expected) in outputs.iter().zip(&expected) {
+                    failures.extend(difference(found, expected, case.tolerance).map(|d| format!("variant {name}, {output}: {d}")));
+                }
+            }
+            Err(e) => failures.push(format!("variant {name}: {e}")),
+        }
+    }
+    failures
+}
+
+#[test]
+fn reference_matches_golden() {
+    for_each_case(|case| {
+        let Some(golden) = &case.golden else { return vec![] };
+        let inputs: Vec<Option<&Tensor>> = case.inputs.iter().map(Option::as_ref).collect();
+        match case.op.reference(&inputs) {
+            Ok(found) => found.iter().zip(golden).filter_map(|(f, g)| difference(f, g, case.tolerance)).collect(),
+            Err(e) => vec![e.to_string()],
+        }
+    });
+}
+
+#[test]
+fn gpu_matches_reference() {
+    for_each_case(|case| against_reference(case, false));
+}
+
+#[test]
+fn gpu_matches_reference_with_checks() {
+    for_each_case(|case| against_reference(case, true));
+}
