@@ -62,7 +62,8 @@ impl<'a> Builder<'a> {
                 root[output.index()] = root[input.index()];
             }
         }
-        let variants = placements.iter().map(|p| if let Placement::Gpu(work) = p { work.variants.clone() } else { vec![] }).collect();
+        let variants =
+            placements.iter().map(|p| if let Placement::Gpu(work) = p { work.variants.clone() } else { vec![] }).collect();
         Builder {
             graph,
             caps,
@@ -129,7 +130,10 @@ impl<'a> Builder<'a> {
         let bytes = bytes.max(1).next_multiple_of(GRANULE);
         let limit = self.caps.max_storage_binding.min(self.caps.max_buffer);
         if bytes > limit {
-            return Err(Error::limit(format!("`{name}` takes {bytes} bytes on the GPU, but {} can bind at most {limit}; use smaller inputs, or the CPU", self.caps)));
+            return Err(Error::limit(format!(
+                "`{name}` takes {bytes} bytes on the GPU, but {} can bind at most {limit}; use smaller inputs, or the CPU",
+                self.caps
+            )));
         }
         self.plan.memory.largest_binding = self.plan.memory.largest_binding.max(bytes);
         Ok(bytes)
@@ -271,7 +275,10 @@ impl<'a> Builder<'a> {
         for (i, a) in bindings.iter().enumerate() {
             for (j, b) in bindings.iter().enumerate().skip(i + 1) {
                 if a.place == b.place && (kernel.storage[i] == Access::Write || kernel.storage[j] == Access::Write) {
-                    return Err(Error::internal(format!("shader {} binds {:?} twice, once for writing", kernel.shader.name, a.place)));
+                    return Err(Error::internal(format!(
+                        "shader {} binds {:?} twice, once for writing",
+                        kernel.shader.name, a.place
+                    )));
                 }
             }
         }

@@ -116,7 +116,10 @@ fn check(lowering: &Lowering, io: &Io, node: &Node, graph: &Graph, caps: &Caps) 
         let kernel = &dispatch.kernel;
         if kernel.storage.len() != dispatch.bindings.len() {
             let (expected, found) = (kernel.storage.len(), dispatch.bindings.len());
-            return Err(Error::internal(format!("shader {} declares {expected} storage bindings, found {found}", kernel.shader.name)));
+            return Err(Error::internal(format!(
+                "shader {} declares {expected} storage bindings, found {found}",
+                kernel.shader.name
+            )));
         }
         if dispatch.bindings.len() > caps.max_storage_buffers as usize {
             let (found, limit) = (dispatch.bindings.len(), caps.max_storage_buffers);
@@ -128,7 +131,9 @@ fn check(lowering: &Lowering, io: &Io, node: &Node, graph: &Graph, caps: &Caps) 
         let invocations = kernel.workgroup.iter().product::<u32>();
         if invocations > caps.max_invocations {
             let limit = caps.max_invocations;
-            return Err(Error::unsupported(format!("workgroups of {invocations} invocations exceed the adapter's limit of {limit}")));
+            return Err(Error::unsupported(format!(
+                "workgroups of {invocations} invocations exceed the adapter's limit of {limit}"
+            )));
         }
         for operand in &dispatch.bindings {
             match *operand {

@@ -16,7 +16,14 @@ impl fmt::Display for Place {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let memory = &self.memory;
-        writeln!(f, "plan {}: {} dispatches, {} kernels, {} weights", self.graph.name(), self.steps().count(), self.kernels.len(), self.weights.len())?;
+        writeln!(
+            f,
+            "plan {}: {} dispatches, {} kernels, {} weights",
+            self.graph.name(),
+            self.steps().count(),
+            self.kernels.len(),
+            self.weights.len()
+        )?;
         writeln!(f, "  slots {:?}: {} bytes, lower bound {}", self.slots, memory.peak, memory.lower_bound)?;
         for segment in &self.segments {
             for t in &segment.uploads {

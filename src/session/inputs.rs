@@ -18,7 +18,8 @@ pub struct InputInfo {
 
 /// All declared inputs of a graph.
 pub(super) fn declared(graph: &Graph) -> Vec<InputInfo> {
-    let info = |i: &crate::graph::Input| InputInfo { name: graph.value(i.value).name.clone(), dtype: i.dtype, dims: i.dims.clone() };
+    let info =
+        |i: &crate::graph::Input| InputInfo { name: graph.value(i.value).name.clone(), dtype: i.dtype, dims: i.dims.clone() };
     graph.inputs().iter().map(info).collect()
 }
 
@@ -37,7 +38,8 @@ pub(super) fn matched(declared: &[InputInfo], given: &[(&str, DType, &[usize])])
     let mut places = Vec::with_capacity(declared.len());
     for input in declared {
         let place = given.iter().position(|(name, ..)| *name == input.name);
-        let place = place.ok_or_else(|| Error::invalid_input(format!("input `{}` is missing; expected {}", input.name, names())))?;
+        let place =
+            place.ok_or_else(|| Error::invalid_input(format!("input `{}` is missing; expected {}", input.name, names())))?;
         let (_, dtype, shape) = given[place];
         fits(input, dtype, shape, &mut named)?;
         places.push(place);
@@ -64,7 +66,8 @@ fn fits<'a>(input: &'a InputInfo, dtype: DType, shape: &[usize], named: &mut Has
             Dim::Named(symbol) => {
                 let (first, other) = *named.entry(symbol).or_insert((extent, name));
                 if first != extent {
-                    let message = format!("input `{name}`: expected shape {} with {symbol}={first} as in `{other}`, found {found}", text());
+                    let message =
+                        format!("input `{name}`: expected shape {} with {symbol}={first} as in `{other}`, found {found}", text());
                     return Err(Error::invalid_input(message));
                 }
             }

@@ -130,7 +130,9 @@ fn tapped(graph: &Graph, options: &Options) -> Result<Graph> {
         result.outputs.extend(made.filter(|id| !graph.outputs().contains(id)));
     }
     for name in &options.taps {
-        let id = graph.find(name).ok_or_else(|| Error::invalid_argument(format!("tap `{name}`: the model has no value of that name")))?;
+        let id = graph
+            .find(name)
+            .ok_or_else(|| Error::invalid_argument(format!("tap `{name}`: the model has no value of that name")))?;
         if !result.outputs.contains(&id) {
             result.outputs.push(id);
         }

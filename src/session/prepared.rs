@@ -76,7 +76,8 @@ impl Prepared {
         let slots = buffers.split_off(plan.own.len());
         let staging = staging.into_iter().zip(&plan.segments).map(|(b, s)| (!s.downloads.is_empty()).then_some(b)).collect();
         let mut instance = Instance { own: buffers, slots, commands: vec![], staging, scratch: vec![] };
-        let made = self.gpu.guarded("binding buffers", || plan.segments.iter().map(|s| self.commands(&instance, s)).collect()).await?;
+        let made =
+            self.gpu.guarded("binding buffers", || plan.segments.iter().map(|s| self.commands(&instance, s)).collect()).await?;
         instance.commands = made;
         Ok(instance)
     }
@@ -173,7 +174,8 @@ impl Prepared {
     fn host(&self, segment: &Segment, values: &mut HostValues<'_>) -> Result<()> {
         for host in &segment.host {
             let node = &self.plan.graph.nodes()[host.node];
-            let inputs = node.inputs.iter().map(|i| i.map(|id| values.get(&self.plan, id)).transpose()).collect::<Result<Vec<_>>>()?;
+            let inputs =
+                node.inputs.iter().map(|i| i.map(|id| values.get(&self.plan, id)).transpose()).collect::<Result<Vec<_>>>()?;
             let inputs: Vec<Option<&Tensor>> = inputs.iter().map(Option::as_ref).collect();
             let outputs = node.op.reference(&inputs).map_err(|e| e.at(&node.path))?;
             for (id, tensor) in node.outputs.iter().zip(outputs) {

@@ -55,7 +55,10 @@ impl Weights {
             let limit = gpu.caps().max_storage_binding.min(gpu.caps().max_buffer);
             if size > limit {
                 let name = &weight.name;
-                return Err(Error::limit(format!("`{name}` takes {size} bytes on the GPU, but {} can bind at most {limit}", gpu.caps())));
+                return Err(Error::limit(format!(
+                    "`{name}` takes {size} bytes on the GPU, but {} can bind at most {limit}",
+                    gpu.caps()
+                )));
             }
             bytes.resize(bytes.len().next_multiple_of(4), 0);
             let buffer = gpu.buffers(&[(&weight.name, size, Role::Storage)], tally).await?.swap_remove(0);

@@ -103,9 +103,6 @@ impl Random {
 
 /// Every row of every family.
 pub fn all() -> Vec<Case> {
-    let families = [
-        matmul::cases(),
-        softmax::cases(),
-    ];
+    let families = [matmul::cases(), softmax::cases()];
     families.into_iter().flatten().collect()
 }
