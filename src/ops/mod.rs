@@ -14,11 +14,13 @@ pub mod gather;
 pub mod matmul;
 pub mod movement;
 pub mod norm;
+pub mod one_hot;
 pub mod pad;
 pub mod reduce;
 pub mod reshape;
 pub mod reverse_sequence;
 pub mod rnn;
+pub mod scatter;
 pub mod shape;
 pub mod slice;
 pub mod softmax;
@@ -49,11 +51,13 @@ pub static REGISTRY: &[&Registration] = &[
     &gather::REGISTRATION,
     &matmul::REGISTRATION,
     &norm::REGISTRATION,
+    &one_hot::REGISTRATION,
     &pad::REGISTRATION,
     &reduce::REGISTRATION,
     &reshape::REGISTRATION,
     &reverse_sequence::REGISTRATION,
     &rnn::REGISTRATION,
+    &scatter::REGISTRATION,
     &shape::REGISTRATION,
     &slice::REGISTRATION,
     &softmax::REGISTRATION,
