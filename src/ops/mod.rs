@@ -7,6 +7,7 @@ pub mod argreduce;
 pub mod attention;
 pub mod concat;
 mod copy;
+pub mod cumulative;
 pub mod elementwise;
 pub mod expand;
 pub mod fused;
@@ -21,10 +22,12 @@ pub mod reshape;
 pub mod reverse_sequence;
 pub mod rnn;
 pub mod scatter;
+pub mod select;
 pub mod shape;
 pub mod slice;
 pub mod softmax;
 mod team;
+pub mod top_k;
 pub mod transpose;
 pub mod triangle;
 pub mod view;
@@ -46,6 +49,7 @@ pub static REGISTRY: &[&Registration] = &[
     &attention::REGISTRATION,
     &concat::REGISTRATION,
     &copy::REGISTRATION,
+    &cumulative::REGISTRATION,
     &elementwise::REGISTRATION,
     &expand::REGISTRATION,
     &gather::REGISTRATION,
@@ -58,9 +62,11 @@ pub static REGISTRY: &[&Registration] = &[
     &reverse_sequence::REGISTRATION,
     &rnn::REGISTRATION,
     &scatter::REGISTRATION,
+    &select::REGISTRATION,
     &shape::REGISTRATION,
     &slice::REGISTRATION,
     &softmax::REGISTRATION,
+    &top_k::REGISTRATION,
     &transpose::REGISTRATION,
     &triangle::REGISTRATION,
     &view::REGISTRATION,
