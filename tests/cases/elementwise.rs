@@ -4,7 +4,9 @@
 use super::{Case, Random, Tolerance};
 use gristmill::graph::{Fact, Op, OpExt};
 use gristmill::kernel::{Instruction, Program, ProgramOperand, Term};
-use gristmill::ops::elementwise::{Map, binary, cast, clip, clip_operands, function, select, unary, unary_with, variadic};
+use gristmill::ops::elementwise::{
+    Map, binary, cast, cast_like, clip, clip_operands, function, select, unary, unary_with, variadic,
+};
 use gristmill::tensor::View;
 use gristmill::{DType, Tensor, TensorType};
 use std::sync::Arc;
@@ -16,7 +18,8 @@ const CLOSE: Tolerance = Tolerance { relative: 2e-6, absolute: 1e-7 };
 const EXACT: Tolerance = Tolerance { relative: 0.0, absolute: 0.0 };
 
 pub fn cases() -> Vec<Case> {
-    let groups = [functions(), parameters(), pairs(), integers(), comparisons(), broadcasts(), casts(), specials(), views(), programs()];
+    let groups =
+        [functions(), parameters(), pairs(), integers(), comparisons(), broadcasts(), casts(), specials(), views(), programs()];
     groups.into_iter().flatten().collect()
 }
 
@@ -74,7 +77,8 @@ fn functions() -> Vec<Case> {
     ];
     let mut cases = Vec::new();
     for (seed, &(name, low, high)) in rows.iter().enumerate() {
-        let (wide, odd) = (spread(seed as u64, &[8, 32], low, high), spread(seed as u64 + 100, &[3, 5, 7], low / 16.0, high / 16.0));
+        let (wide, odd) =
+            (spread(seed as u64, &[8, 32], low, high), spread(seed as u64 + 100, &[3, 5, 7], low / 16.0, high / 16.0));
         cases.push(Case::new(format!("elementwise/{name}"), op(unary(name)), vec![wide]).tolerance(CLOSE));
         let odd = if low > 0.0 { spread(seed as u64, &[3, 5, 7], low, high) } else { odd };
         cases.push(Case::new(format!("elementwise/{name}_odd"), op(unary(name)), vec![odd]).tolerance(CLOSE));
@@ -127,7 +131,11 @@ fn pairs() -> Vec<Case> {
     cases.push(powers("positive", spread(1, &[8, 8], 0.01, 10.0), spread(2, &[8, 8], -5.0, 5.0)));
     cases.push(powers("squares", spread(3, &[9, 7], -10.0, 10.0), Tensor::scalar(2.0f32)).tolerance(CLOSE));
     cases.push(powers("negative_base", spread(4, &[5, 8], -3.0, 3.0), Random::new(5).integers(DType::I32, &[5, 8], -6, 7)));
-    cases.push(powers("large_exponents", spread(6, &[2, 8], -1.1, -0.9), to(DType::F32, &Random::new(7).integers(DType::I32, &[2, 8], 60, 90))));
+    cases.push(powers(
+        "large_exponents",
+        spread(6, &[2, 8], -1.1, -0.9),
+        to(DType::F32, &Random::new(7).integers(DType::I32, &[2, 8], 60, 90)),
+    ));
     cases
 }
 
@@ -135,7 +143,14 @@ fn pairs() -> Vec<Case> {
 fn integers() -> Vec<Case> {
     let mut cases = Vec::new();
     let mut random = Random::new(11);
-    let widths = [(DType::I8, -128, 128), (DType::U8, 0, 256), (DType::I16, -32768, 32768), (DType::U16, 0, 65536), (DType::I32, -1 << 31, 1 << 31), (DType::U32, 0, 1 << 32)];
+    let widths = [
+        (DType::I8, -128, 128),
+        (DType::U8, 0, 256),
+        (DType::I16, -32768, 32768),
+        (DType::U16, 0, 65536),
+        (DType::I32, -1 << 31, 1 << 31),
+        (DType::U32, 0, 1 << 32),
+    ];
     for (dtype, low, high) in widths {
         for name in ["Add", "Sub", "Mul", "Div", "Mod", "Fmod", "Min", "Max", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "PRelu"] {
             let (a, mut b) = (random.integers(dtype, &[6, 7], low, high), random.integers(dtype, &[6, 7], low, high));
@@ -148,7 +163,8 @@ fn integers() -> Vec<Case> {
             let a = random.integers(dtype, &[4, 9], low, high);
             cases.push(Case::new(format!("elementwise/{name}_{dtype}"), op(unary(name)), vec![a]).tolerance(EXACT));
         }
-        let (a, b) = (random.integers(dtype, &[4, 8], low.max(-9), 10), random.integers(dtype, &[4, 8], if low < 0 { -2 } else { 0 }, 9));
+        let (a, b) =
+            (random.integers(dtype, &[4, 8], low.max(-9), 10), random.integers(dtype, &[4, 8], if low < 0 { -2 } else { 0 }, 9));
         cases.push(Case::new(format!("elementwise/Pow_{dtype}"), op(binary("Pow")), vec![a, b]).tolerance(EXACT));
         let x = random.integers(dtype, &[5, 8], low, high);
         cases.push(Case::new(format!("elementwise/Clip_{dtype}"), op(clip(Some(3.0), Some(100.0))), vec![x]).tolerance(EXACT));
@@ -226,7 +242,19 @@ fn broadcasts() -> Vec<Case> {
 fn casts() -> Vec<Case> {
     let mut cases = Vec::new();
     let mut random = Random::new(31);
-    let gpu = [DType::F32, DType::F16, DType::BF16, DType::I8, DType::I16, DType::I32, DType::U8, DType::U16, DType::U32, DType::Bool, DType::I64];
+    let gpu = [
+        DType::F32,
+        DType::F16,
+        DType::BF16,
+        DType::I8,
+        DType::I16,
+        DType::I32,
+        DType::U8,
+        DType::U16,
+        DType::U32,
+        DType::Bool,
+        DType::I64,
+    ];
     for from in gpu {
         for to_dtype in gpu {
             let input = match from {
@@ -237,10 +265,16 @@ fn casts() -> Vec<Case> {
             cases.push(Case::new(format!("elementwise/Cast_{from}_{to_dtype}"), op(cast(to_dtype)), vec![input]).tolerance(EXACT));
         }
     }
-    let fine: Vec<f32> = (0..64).map(|k| (1.0 + k as f32 / 4099.0) * [1e-9f32, 3e-8, 2.5e-6, 6.1e-5, 1.0, 2047.3, 65500.0, 65519.0][k % 8]).collect();
+    let fine: Vec<f32> = (0..64)
+        .map(|k| (1.0 + k as f32 / 4099.0) * [1e-9f32, 3e-8, 2.5e-6, 6.1e-5, 1.0, 2047.3, 65500.0, 65519.0][k % 8])
+        .collect();
     for dtype in [DType::F16, DType::BF16] {
-        cases.push(Case::new(format!("elementwise/Cast_rounds_{dtype}"), op(cast(dtype)), vec![Tensor::vector(&fine)]).tolerance(EXACT));
+        cases.push(
+            Case::new(format!("elementwise/Cast_rounds_{dtype}"), op(cast(dtype)), vec![Tensor::vector(&fine)]).tolerance(EXACT),
+        );
     }
+    let like = vec![spread(42, &[4, 8], -9.0, 9.0), random.integers(DType::I32, &[1], 0, 2)];
+    cases.push(Case::new("elementwise/CastLike", cast_like(), like).tolerance(EXACT));
     let wrap = Tensor::vector(&[300i32, -300, 65536, -1, 128, 255, 256, -129]);
     for dtype in [DType::I8, DType::U8, DType::I16, DType::U16, DType::U32] {
         cases.push(Case::new(format!("elementwise/Cast_wraps_{dtype}"), op(cast(dtype)), vec![wrap.clone()]).tolerance(EXACT));
@@ -279,7 +313,8 @@ fn specials() -> Vec<Case> {
         flag("Cast_bool", cast(DType::Bool), &[t, t, t, f, f, t, t, t]),
     ];
     let two = |name: &str, function: &str, a: &[f32], b: &[f32], expected: &[f32]| {
-        let case = Case::new(format!("elementwise/special_{name}"), op(binary(function)), vec![Tensor::vector(a), Tensor::vector(b)]);
+        let case =
+            Case::new(format!("elementwise/special_{name}"), op(binary(function)), vec![Tensor::vector(a), Tensor::vector(b)]);
         case.tolerance(CLOSE).golden(vec![Tensor::vector(expected)])
     };
     cases.push(two("Max", "Max", &[nan, 1.0, inf, 2.0], &[1.0, nan, 0.0, 3.0], &[nan, nan, inf, 3.0]));
@@ -293,7 +328,9 @@ fn specials() -> Vec<Case> {
     ));
     // The ONNX backend tests mod_mixed_sign_float32 and mod_mixed_sign_int32.
     let (a, b) = ([-4.3, 7.2, 5.0, 4.3, -7.2, 8.0], [2.1, -3.4, 8.0, -2.1, 3.4, 5.0]);
-    cases.push(two("Fmod", "Fmod", &a, &b, &[-0.1, 0.4, 5.0, 0.1, -0.4, 3.0]).tolerance(Tolerance { relative: 1e-5, absolute: 2e-6 }));
+    cases.push(
+        two("Fmod", "Fmod", &a, &b, &[-0.1, 0.4, 5.0, 0.1, -0.4, 3.0]).tolerance(Tolerance { relative: 1e-5, absolute: 2e-6 }),
+    );
     let (a, b) = (Tensor::vector(&[-4i32, 7, 5, 4, -7, 8, 3]), Tensor::vector(&[2i32, -3, 8, -2, 3, 5, 0]));
     let pairs = [("Mod", [0i32, -2, 5, 0, 2, 3, 0]), ("Fmod", [0, 1, 5, 0, -1, 3, 0]), ("Div", [-2, -2, 0, -2, -2, 1, 0])];
     for (name, expected) in pairs {
@@ -342,7 +379,9 @@ fn programs() -> Vec<Case> {
     outer.program.operands[1].absorb(&view).expect("the first view is taken as it is");
     let seen = outer.join(1, &map(unary("Tanh")), &[a.shape()]).expect("strides express it");
     let bound = map(binary("Pow")).bind(1, &Tensor::scalar(2.0f32), &[DType::F32, DType::F32]).expect("a number of one dtype");
-    let exact = |name: &str, op: Arc<dyn Op>, inputs: Vec<Tensor>| Case::new(format!("elementwise/program_{name}"), op, inputs).tolerance(CLOSE);
+    let exact = |name: &str, op: Arc<dyn Op>, inputs: Vec<Tensor>| {
+        Case::new(format!("elementwise/program_{name}"), op, inputs).tolerance(CLOSE)
+    };
     let mut cases = vec![
         exact("joined", Arc::new(joined), vec![c.clone(), a.clone(), b.clone()]),
         exact("joined_through_view", Arc::new(seen), vec![c.reshape([1, 6]).expect("as many"), a.clone()]),

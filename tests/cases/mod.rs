@@ -4,7 +4,8 @@
 //! One file per operator family; a row names an operator and its inputs. Inputs are drawn from a seeded generator, so a
 //! row is the same everywhere.
 
-pub mod matmul;
+mod elementwise;
+mod matmul;
 pub mod softmax;
 
 use gristmill::graph::Op;
@@ -103,6 +104,6 @@ impl Random {
 
 /// Every row of every family.
 pub fn all() -> Vec<Case> {
-    let families = [matmul::cases(), softmax::cases()];
+    let families = [elementwise::cases(), matmul::cases(), softmax::cases()];
     families.into_iter().flatten().collect()
 }

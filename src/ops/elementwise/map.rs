@@ -10,7 +10,7 @@ use crate::ops::Registration;
 use crate::tensor::{DType, Shape, Tensor, TensorType, View, broadcast};
 use std::sync::Arc;
 
-pub(crate) static REGISTRATION: Registration = Registration { operators: &["Map"], shaders: &[&SHADER] };
+pub(crate) static REGISTRATION: Registration = Registration { operators: &["Map", "CastLike"], shaders: &[&SHADER] };
 
 static SHADER: Shader =
     Shader { name: "elementwise", source: include_str!("../../../shaders/elementwise.wgsl"), params: ElementwiseParams::FIELDS };
