@@ -131,4 +131,28 @@ impl Gpu {
     pub async fn adapters() -> Vec<Caps> {
         ranked(Power::High).await.iter().map(|a| caps(&a.get_info(), &a.features(), &a.limits())).collect()
     }
+
+    /// [`new`](Gpu::new), blocking.
+    ///
+    /// # Errors
+    /// As `new`.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn new_blocking(power: Power) -> Result<Gpu> {
+        super::block_on(Self::new(power))
+    }
+
+    /// [`with_adapter`](Gpu::with_adapter), blocking.
+    ///
+    /// # Errors
+    /// As `with_adapter`.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn with_adapter_blocking(name: &str) -> Result<Gpu> {
+        super::block_on(Self::with_adapter(name))
+    }
+
+    /// [`adapters`](Gpu::adapters), blocking.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn adapters_blocking() -> Vec<Caps> {
+        super::block_on(Self::adapters())
+    }
 }
