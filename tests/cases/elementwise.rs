@@ -326,6 +326,11 @@ fn specials() -> Vec<Case> {
         &[0.0, 3.0, -2.0, 0.0, nan, -1.0, 0.333, -126.0, 2.0, inf, 3.0, 2.0],
         &[1.0, -8.0, 0.25, 1.0, 1.0, inf, nan, 1.175_494_4e-38, inf, 0.0, 0.0, 100.0],
     ));
+    for (name, expected) in [("Equal", [f, f, f, t]), ("Less", [f, f, t, f]), ("GreaterOrEqual", [f, f, f, t])] {
+        let (a, b) = (Tensor::vector(&[nan, 1.0, -inf, 2.0]), Tensor::vector(&[nan, nan, inf, 2.0]));
+        let case = Case::new(format!("elementwise/special_{name}"), op(binary(name)), vec![a, b]);
+        cases.push(case.tolerance(EXACT).golden(vec![Tensor::vector(&expected)]));
+    }
     // The ONNX backend tests mod_mixed_sign_float32 and mod_mixed_sign_int32.
     let (a, b) = ([-4.3, 7.2, 5.0, 4.3, -7.2, 8.0], [2.1, -3.4, 8.0, -2.1, 3.4, 5.0]);
     cases.push(

@@ -34,7 +34,8 @@ fn text(a: &Arguments) -> String {
         (Scalar::F32, Scalar::F32) => x.clone(),
         (_, Scalar::F32) => format!("Float({x})"),
         (_, Scalar::U32) if from == DType::Bool => x.clone(),
-        (Scalar::F32, _) if to == DType::Bool => return format!("truth({x} != Float(0.0))"),
+        // NaN is true, like every value but zero.
+        (Scalar::F32, _) if to == DType::Bool => return format!("truth(magnitude_bits({x}) != Uint(0u))"),
         (Scalar::I32, _) if to == DType::Bool => return format!("truth({x} != Int(0))"),
         (Scalar::U32, _) if to == DType::Bool => return format!("truth({x} != Uint(0u))"),
         (Scalar::F32, kind) => {

@@ -129,7 +129,8 @@ mod tests {
                         let shape = Shape::from([4, 4]);
                         let types: Vec<TensorType> = dtypes.iter().map(|d| TensorType::new(*d, shape.clone())).collect();
                         let scalars: Vec<Scalar> = dtypes.iter().map(|d| super::scalar(*d)).collect();
-                        let Ok(text) = program.element_wgsl(&types, &scalars, &TensorType::new(result, shape.clone()), 2, width) else {
+                        let Ok(text) = program.element_wgsl(&types, &scalars, &TensorType::new(result, shape.clone()), 2, width)
+                        else {
                             continue;
                         };
                         let source = format!("{prelude}\n{}\n{text}\n{shader}", preludes::MATH.source);
