@@ -2,5 +2,6 @@
 mod cases;
 mod kernels;
 mod layering;
+mod patterns;
 mod shader_contract;
 mod support;

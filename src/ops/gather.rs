@@ -6,7 +6,7 @@ use super::movement::{no_scalar, pick, unravel, wrap};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
 use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params, preludes};
-use crate::tensor::{DType, MAX_RANK, Scalar, Shape, Tensor, TensorType};
+use crate::tensor::{DType, MAX_RANK, Scalar, Shape, Tensor, TensorType, View};
 use std::sync::Arc;
 
 params! {
@@ -139,6 +139,18 @@ impl Op for Gather {
             }
         }
         Ok(vec![pick(data, None, &shape, positions)?])
+    }
+
+    /// Known indices in even steps (one index above all) are a slice.
+    fn view(&self, inputs: &[Option<&Fact>], _output: usize) -> Option<View> {
+        let (data, indices) = (inputs.first().copied().flatten()?, inputs.get(1).copied().flatten()?);
+        let (shape, axis) = self.shape(data.shape(), indices.shape()).ok()?;
+        let known =
+            indices.value.as_ref()?.to_i64().into_iter().map(|i| wrap(i, data.shape()[axis]).ok()).collect::<Option<Vec<_>>>()?;
+        let first = *known.first()?;
+        let step = known.get(1).map_or(1, |second| *second as i64 - first as i64);
+        let even = known.iter().enumerate().all(|(k, i)| *i as i64 == first as i64 + k as i64 * step);
+        if even { View::contiguous(data.shape()).slice(axis, first, known.len(), step).reshape(&shape) } else { None }
     }
 
     fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {

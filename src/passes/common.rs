@@ -1,7 +1,9 @@
 //! What several passes need: looking around in a graph, and dropping nodes that repeat others.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::{Edit, Fact, Graph, Node, ValueId};
+use crate::kernel::ScalarFunction;
+use crate::ops::elementwise::function;
 use crate::tensor::View;
 use std::collections::HashMap;
 
@@ -57,6 +59,11 @@ impl<'a> Surroundings<'a> {
     pub(crate) fn fact(&self, id: ValueId) -> Result<&'a Fact> {
         self.graph.fact(id)
     }
+}
+
+/// A scalar function that the passes themselves need.
+pub(crate) fn elementwise(name: &'static str) -> Result<&'static ScalarFunction> {
+    function(name).ok_or_else(|| Error::internal(format!("no scalar function is named {name}")))
 }
 
 /// Drops nodes that do what an earlier one does with the same inputs.

@@ -4,8 +4,12 @@
 //! Passes ask operators what they can do (`view`, `absorb`, `takes_epilogue`) and know by name only those that a rewrite
 //! is about.
 
+mod attention;
 mod common;
+mod fuse;
+mod norms;
 mod specialize;
+mod views;
 
 pub use specialize::{Specialized, specialize};
 
@@ -35,5 +39,10 @@ pub fn optimize(graph: &Graph, options: &Options) -> Result<Graph> {
     if !options.fuse {
         return Ok(graph.clone());
     }
-    common::deduplicate(graph)
+    let graph = common::deduplicate(graph)?;
+    let graph = norms::fuse(&graph)?;
+    let graph = views::absorb(&graph)?;
+    let graph = attention::fuse(&graph)?;
+    let graph = fuse::fuse(&graph, options)?;
+    views::collapse(&graph)
 }
