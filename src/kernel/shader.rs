@@ -38,6 +38,10 @@ pub mod preludes {
         REDUCE_SHARED = "reduce_shared";
         /// The same functions by subgroup operations. Wants `const WORKGROUP` and `const SUBGROUP`.
         REDUCE_SUBGROUP = "reduce_subgroup";
+        /// Scale and bias of a normalization, one element per column.
+        AFFINE_COLUMNS = "affine_columns";
+        /// Scale and bias of a normalization, one element per channel.
+        AFFINE_CHANNELS = "affine_channels";
         /// `Element` is f32; a generated epilogue goes with it.
         ELEMENT_F32 = "element_f32";
         /// `Element` is i32, without an epilogue.

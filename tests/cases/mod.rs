@@ -4,8 +4,9 @@
 //! One file per operator family; a row names an operator and its inputs. Inputs are drawn from a seeded generator, so a
 //! row is the same everywhere.
 
-mod elementwise;
-mod matmul;
+pub mod elementwise;
+pub mod matmul;
+pub mod norm;
 pub mod softmax;
 
 use gristmill::graph::Op;
@@ -104,6 +105,11 @@ impl Random {
 
 /// Every row of every family.
 pub fn all() -> Vec<Case> {
-    let families = [elementwise::cases(), matmul::cases(), softmax::cases()];
+    let families = [
+        elementwise::cases(),
+        matmul::cases(),
+        norm::cases(),
+        softmax::cases(),
+    ];
     families.into_iter().flatten().collect()
 }

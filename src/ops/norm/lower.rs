@@ -1,13 +1,239 @@
-//! Normalization of rows on the GPU.
+//! Normalization of rows on the GPU: held in registers where they fit, else statistics of chunks first.
 
-use super::Normalization;
+use super::super::team::Team;
+use super::{Geometry, Normalization, Rows};
 use crate::error::{Error, Result};
 use crate::graph::Io;
-use crate::kernel::{Caps, Lowering, Shader};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Prelude, Shader, params, preludes};
+use crate::tensor::Scalar;
 
-pub(super) static SHADERS: &[&Shader] = &[];
+params! {
+    /// Parameters of norm_row.
+    struct RowParams {
+        rows: u32,
+        period: u32,
+        step: u32,
+        spatial: u32,
+        epsilon: f32,
+    }
+}
+
+params! {
+    /// Parameters of norm_statistics.
+    struct StatisticsParams {
+        rows: u32,
+        columns: u32,
+        chunk: u32,
+        chunks: u32,
+    }
+}
+
+params! {
+    /// Parameters of norm_apply.
+    struct ApplyParams {
+        rows: u32,
+        columns: u32,
+        chunk: u32,
+        chunks: u32,
+        period: u32,
+        step: u32,
+        spatial: u32,
+        epsilon: f32,
+    }
+}
+
+params! {
+    /// Parameters of norm_moments.
+    struct MomentsParams {
+        rows: u32,
+        columns: u32,
+        chunk: u32,
+        chunks: u32,
+        epsilon: f32,
+    }
+}
+
+static ROW: Shader = Shader { name: "norm_row", source: include_str!("../../../shaders/norm_row.wgsl"), params: RowParams::FIELDS };
+static STATISTICS: Shader = Shader {
+    name: "norm_statistics",
+    source: include_str!("../../../shaders/norm_statistics.wgsl"),
+    params: StatisticsParams::FIELDS,
+};
+static APPLY: Shader =
+    Shader { name: "norm_apply", source: include_str!("../../../shaders/norm_apply.wgsl"), params: ApplyParams::FIELDS };
+static MOMENTS: Shader =
+    Shader { name: "norm_moments", source: include_str!("../../../shaders/norm_moments.wgsl"), params: MomentsParams::FIELDS };
+
+pub(super) static SHADERS: &[&Shader] = &[&ROW, &STATISTICS, &APPLY, &MOMENTS];
+
+/// Groups of values that one lane may hold in registers.
+const MOST_HELD: usize = 32;
+/// Workgroups that keep a device busy; fewer rows than that are split into chunks.
+const ENOUGH_WORKGROUPS: usize = 64;
+
+/// Where a row finds its scale and bias.
+struct Affine {
+    prelude: &'static Prelude,
+    /// Row `r` begins at channel `r % period * step`, and `spatial` columns share one.
+    period: usize,
+    step: usize,
+    spatial: usize,
+    width: usize,
+}
+
+impl Normalization {
+    fn affine(&self, g: &Geometry) -> Result<Affine> {
+        let channels = |period: usize, step: usize, spatial: usize| {
+            let width = if spatial % 4 == 0 { 4 } else { 1 };
+            Ok(Affine { prelude: &preludes::AFFINE_CHANNELS, period, step, spatial: spatial / width, width })
+        };
+        match self.rows {
+            Rows::Layer { .. } | Rows::Rms { .. } => {
+                let stripped = |dims: &[usize]| dims.iter().copied().skip_while(|d| *d == 1).collect::<Vec<_>>();
+                let own = stripped(&g.parameter);
+                let inner = g.seen.rank() - self.inner_rank(g);
+                if own == stripped(&g.seen[inner..]) {
+                    let width = if g.columns % 4 == 0 { 4 } else { 1 };
+                    Ok(Affine { prelude: &preludes::AFFINE_COLUMNS, period: 1, step: 0, spatial: 1, width })
+                } else if own.is_empty() {
+                    channels(1, 0, g.columns)
+                } else {
+                    Err(Error::unsupported(format!("a scale of shape {} for rows of {}", g.parameter, g.seen)))
+                }
+            }
+            Rows::Instance | Rows::Group { .. } if g.parameter[2] == g.seen[2] => channels(g.seen[1], g.seen[2], g.seen[3]),
+            Rows::Instance | Rows::Group { .. } => channels(g.seen[1], 1, g.columns),
+        }
+    }
+
+    /// How many of the last axes make a row.
+    fn inner_rank(&self, g: &Geometry) -> usize {
+        match self.rows {
+            Rows::Layer { axis } | Rows::Rms { axis } => g.seen.axis(axis).map_or(g.seen.rank(), |axis| g.seen.rank() - axis),
+            Rows::Instance | Rows::Group { .. } => 2,
+        }
+    }
+}
+
+/// One normalization being lowered.
+struct Builder<'a> {
+    op: &'a Normalization,
+    io: &'a Io<'a>,
+    caps: &'a Caps,
+    affine: Affine,
+    rows: usize,
+    /// Groups of values in a row.
+    columns: usize,
+}
 
 pub(super) fn lower(op: &Normalization, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
-    let _ = (op, io, caps);
-    Err(Error::unsupported("normalizations have no kernel yet"))
+    let (x, scale) = (io.input(0)?, io.input(1)?);
+    if [Some(x), Some(scale), io.optional(2)].into_iter().flatten().any(|f| f.scalar() != Some(Scalar::F32)) {
+        return Err(Error::unsupported(format!("normalization of {}", x.dtype())));
+    }
+    let statistics = io.used.iter().skip(1).any(|u| *u);
+    if x.ty.elements() == 0 {
+        if statistics && io.outputs.iter().skip(1).any(|o| o.ty.elements() > 0) {
+            return Err(Error::unsupported("the mean of rows without elements"));
+        }
+        return Ok(vec![Lowering::empty()]);
+    }
+    let g = op.geometry(x.shape(), Some(scale.shape()))?;
+    let affine = op.affine(&g)?;
+    let columns = g.columns / affine.width;
+    let builder = Builder { op, io, caps, affine, rows: g.rows, columns };
+    let held = if statistics { None } else { builder.held()? };
+    Ok(match held {
+        // Few long rows leave most of a device idle when each has but one workgroup.
+        Some(held) if builder.rows < 16 && builder.columns >= 1024 => vec![builder.long(statistics)?, held],
+        Some(held) => vec![held],
+        None => vec![builder.long(statistics)?],
+    })
+}
+
+impl Builder<'_> {
+    /// Scale and, where there is none, scale once more in the place of the bias.
+    fn parameters(&self) -> [Operand; 2] {
+        [Operand::Input(1), Operand::Input(if self.io.optional(2).is_some() { 2 } else { 1 })]
+    }
+
+    fn has_bias(&self) -> u32 {
+        u32::from(self.io.optional(2).is_some())
+    }
+
+    fn work(&self, dispatch: Dispatch) -> Dispatch {
+        let elements = (self.rows * self.columns * self.affine.width) as u64;
+        dispatch.work(elements * 7, elements * 8)
+    }
+
+    fn held(&self) -> Result<Option<Lowering>> {
+        let team = Team::for_items(self.columns, self.caps);
+        let held = self.columns.div_ceil(team.lanes as usize);
+        if held > MOST_HELD {
+            return Ok(None);
+        }
+        let access = [Access::Read, Access::Read, Access::Read, Access::Write];
+        let kernel = Kernel::new(&ROW, &access, [team.lanes, 1, 1])
+            .prelude(self.affine.prelude)
+            .constant("COLUMNS", self.columns as u32)
+            .constant("HELD", held as u32)
+            .set("CENTERED", u32::from(self.op.centered()))
+            .set("HAS_BIAS", self.has_bias());
+        let [scale, bias] = self.parameters();
+        let mut bindings = vec![Operand::Input(0), scale, bias, Operand::Output(0)];
+        let kernel = self.io.attach_epilogue(team.join(kernel), &mut bindings, self.affine.width as u32, self.caps)?;
+        let params = RowParams {
+            rows: self.rows as u32,
+            period: self.affine.period as u32,
+            step: self.affine.step as u32,
+            spatial: self.affine.spatial as u32,
+            epsilon: self.op.epsilon,
+        };
+        let grid = Dispatch::linear_grid(self.rows as u64, self.caps)?;
+        Ok(Some(Lowering::dispatches("row", vec![self.work(Dispatch::new(kernel, params, bindings, grid))])))
+    }
+
+    fn long(&self, statistics: bool) -> Result<Lowering> {
+        let team = Team::for_items(self.columns, self.caps);
+        let lanes = team.lanes as usize;
+        // No more chunks than keep the device busy, unless a lane would loop too often.
+        let wanted = ENOUGH_WORKGROUPS.div_ceil(self.rows).min(self.columns.div_ceil(lanes * 8)).max(1);
+        let chunk = self.columns.div_ceil(wanted).min(lanes * 4096).max(1);
+        let chunks = self.columns.div_ceil(chunk);
+        let width = self.affine.width;
+        let [rows, columns, chunk, parts] = [self.rows, self.columns, chunk, chunks].map(|n| n as u32);
+        let grid = Dispatch::linear_grid((self.rows * chunks) as u64, self.caps)?;
+        let first = Kernel::new(&STATISTICS, &[Access::Read, Access::Write], [team.lanes, 1, 1])
+            .prelude(if width == 4 { &preludes::WIDTH4 } else { &preludes::WIDTH1 })
+            .set("CENTERED", u32::from(self.op.centered()));
+        let params = StatisticsParams { rows, columns, chunk, chunks: parts };
+        let first = Dispatch::new(team.join(first), params, vec![Operand::Input(0), Operand::Temporary(0)], grid);
+        let access = [Access::Read, Access::Read, Access::Read, Access::Read, Access::Write];
+        let second = Kernel::new(&APPLY, &access, [team.lanes, 1, 1]).prelude(self.affine.prelude).set("HAS_BIAS", self.has_bias());
+        let [scale, bias] = self.parameters();
+        let mut bindings = vec![Operand::Input(0), scale, bias, Operand::Temporary(0), Operand::Output(0)];
+        let second = self.io.attach_epilogue(team.join(second), &mut bindings, width as u32, self.caps)?;
+        let params = ApplyParams {
+            rows,
+            columns,
+            chunk,
+            chunks: parts,
+            period: self.affine.period as u32,
+            step: self.affine.step as u32,
+            spatial: self.affine.spatial as u32,
+            epsilon: self.op.epsilon,
+        };
+        let mut dispatches = vec![self.work(first), self.work(Dispatch::new(second, params, bindings, grid))];
+        if statistics {
+            let kernel = Kernel::new(&MOMENTS, &[Access::Read, Access::Write, Access::Write], [64, 1, 1]);
+            let width = width as u32;
+            let params =
+                MomentsParams { rows, columns: columns * width, chunk: chunk * width, chunks: parts, epsilon: self.op.epsilon };
+            let bindings = vec![Operand::Temporary(0), Operand::Output(1), Operand::Output(2)];
+            let grid = Dispatch::linear_grid(self.rows.div_ceil(64) as u64, self.caps)?;
+            dispatches.push(Dispatch::new(kernel, params, bindings, grid));
+        }
+        let temporaries = vec![(self.rows * chunks * 8) as u64];
+        Ok(Lowering::Dispatches { variant: "long", dispatches, temporaries, packed: vec![] })
+    }
 }

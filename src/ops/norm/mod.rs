@@ -213,4 +213,8 @@ impl Op for Normalization {
     fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         lower::lower(self, io, caps)
     }
+
+    fn takes_epilogue(&self) -> bool {
+        true
+    }
 }

@@ -1,0 +1,62 @@
+// Second of two kernels that normalise long rows: joins the statistics of all chunks of a row (Chan, Golub and LeVeque
+// 1979) and writes one chunk of the result.
+//
+// One workgroup per row and chunk, as in norm_statistics.
+override HAS_BIAS: bool;
+
+struct Params {
+    rows: u32,
+    columns: u32, // counted in groups of WIDTH values, as are `chunk` and `spatial`
+    chunk: u32,
+    chunks: u32,
+    period: u32,
+    step: u32,
+    spatial: u32,
+    epsilon: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<Float>; // [rows, columns]
+@group(0) @binding(4) var<storage, read> statistics: array<vec2<f32>>; // [rows, chunks]: mean, squares
+@group(0) @binding(5) var<storage, read_write> y: array<Float>; // [rows, columns]
+
+// Values in chunk `k`; only the last can be shorter.
+fn count_of(k: u32) -> f32 {
+    return f32(min(params.chunk, params.columns - k * params.chunk) * WIDTH);
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let number = group.x + group.y * groups.x;
+    if number >= params.rows * params.chunks {
+        return;
+    }
+    let row = number / params.chunks;
+    let count = f32(params.columns * WIDTH);
+    var sum = 0.0;
+    for (var k = lane; k < params.chunks; k += WORKGROUP) {
+        sum += statistics[row * params.chunks + k].x * (count_of(k) / count);
+    }
+    let mean = reduce_sum(sum, lane);
+    var squares = 0.0;
+    for (var k = lane; k < params.chunks; k += WORKGROUP) {
+        let part = statistics[row * params.chunks + k];
+        squares += part.y + count_of(k) * (part.x - mean) * (part.x - mean);
+    }
+    let variance = reduce_sum(squares, lane) / count;
+    let inverse = 1.0 / sqrt(variance + params.epsilon);
+    let start = row * params.columns;
+    let first = (number % params.chunks) * params.chunk;
+    let last = min(first + params.chunk, params.columns);
+    for (var k = first + lane; k < last; k += WORKGROUP) {
+        var value = (x[start + k] - mean) * inverse * scale_at(row, k);
+        if HAS_BIAS {
+            value += bias_at(row, k);
+        }
+        y[start + k] = epilogue(value, start + k);
+    }
+}

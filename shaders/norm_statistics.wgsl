@@ -1,0 +1,47 @@
+// First of two kernels that normalise long rows: mean of each chunk of a row, and sum of squared differences from it.
+//
+// One workgroup per row and chunk. Without CENTERED the mean counts as 0.
+override CENTERED: bool;
+
+struct Params {
+    rows: u32,
+    columns: u32, // counted in groups of WIDTH values, as is `chunk`
+    chunk: u32,
+    chunks: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<Float>; // [rows, columns]
+@group(0) @binding(2) var<storage, read_write> statistics: array<vec2<f32>>; // [rows, chunks]: mean, squares
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let number = group.x + group.y * groups.x;
+    if number >= params.rows * params.chunks {
+        return;
+    }
+    let start = (number / params.chunks) * params.columns;
+    let first = (number % params.chunks) * params.chunk;
+    let last = min(first + params.chunk, params.columns);
+    var mean = 0.0;
+    if CENTERED {
+        var sums = Float(0.0);
+        for (var k = first + lane; k < last; k += WORKGROUP) {
+            sums += x[start + k];
+        }
+        mean = reduce_sum(sum_of(sums), lane) / f32((last - first) * WIDTH);
+    }
+    var squares = Float(0.0);
+    for (var k = first + lane; k < last; k += WORKGROUP) {
+        let difference = x[start + k] - mean;
+        squares += difference * difference;
+    }
+    let total = reduce_sum(sum_of(squares), lane);
+    if lane == 0u {
+        statistics[number] = vec2<f32>(mean, total);
+    }
+}

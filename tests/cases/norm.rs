@@ -1,0 +1,90 @@
+//! Layer, RMS, Instance, Group and BatchNormalization, and those composed of other operators.
+
+use super::{Case, Random};
+use gristmill::Tensor;
+use gristmill::ops::norm::{group_normalization, instance_normalization, layer_normalization, rms_normalization};
+
+const EPSILON: f32 = 1e-5;
+
+pub fn cases() -> Vec<Case> {
+    let mut random = Random::new(0x4E0A);
+    let mut cases = layer(&mut random);
+    cases.extend(channels(&mut random));
+    cases
+}
+
+/// Shapes that take each kernel: rows in registers with and without a remainder, in fours and not, and rows too long for
+/// that.
+fn layer(random: &mut Random) -> Vec<Case> {
+    let mut cases = vec![];
+    let rows: &[(&str, &[usize], i64)] = &[
+        ("vector", &[5], 0),
+        ("last_axis_odd", &[3, 4, 37], -1),
+        ("last_axis_fours", &[6, 64], 1),
+        ("two_axes", &[5, 6, 7], 1),
+        ("all_axes", &[2, 3, 4], 0),
+        ("one_column", &[6, 1], -1),
+        ("one_row", &[1, 768], -1),
+        ("many_rows", &[70, 12], -1),
+        ("long_row", &[2, 20011], -1),
+        ("long_row_fours", &[3, 80000], -1),
+        ("longest_row", &[1, 300001], -1),
+        ("rank_8", &[1, 2, 1, 3, 2, 1, 2, 5], 4),
+        ("no_rows", &[0, 4], 1),
+        ("no_columns", &[4, 0], 1),
+    ];
+    for (name, shape, axis) in rows {
+        let axis_index = if *axis < 0 { shape.len() as i64 + axis } else { *axis } as usize;
+        let parameter = &shape[axis_index..];
+        let inputs = vec![random.floats(shape), random.floats(parameter), random.floats(parameter)];
+        let rms = inputs[..2].to_vec();
+        let no_bias = inputs[..2].to_vec();
+        cases.push(Case::new(format!("layer_norm/{name}"), layer_normalization(*axis, EPSILON), inputs.clone()));
+        cases.push(Case::new(format!("layer_norm/{name}_no_bias"), layer_normalization(*axis, EPSILON), no_bias));
+        cases.push(Case::new(format!("rms_norm/{name}"), rms_normalization(*axis, EPSILON), rms));
+        if *name != "no_columns" {
+            cases.push(Case::new(format!("layer_norm/{name}_moments"), layer_normalization(*axis, EPSILON), inputs).outputs(3));
+        }
+    }
+    for (name, shape) in [("scalar_scale", &[1][..]), ("scale_with_leading_ones", &[1, 1, 12])] {
+        let inputs = vec![random.floats(&[3, 5, 12]), random.floats(shape), random.floats(shape)];
+        cases.push(Case::new(format!("layer_norm/{name}"), layer_normalization(-1, EPSILON), inputs));
+    }
+    // A mean far above the spread: a variance taken as the mean of squares less the square of the mean has no digit left.
+    let shifted: Vec<f32> = random.floats(&[4, 96]).to_f64().iter().map(|x| 1000.0 + *x as f32).collect();
+    let shifted = Tensor::new([4, 96], &shifted).expect("as many elements");
+    let inputs = vec![shifted, random.floats(&[96]), random.floats(&[96])];
+    cases.push(Case::new("layer_norm/far_mean", layer_normalization(-1, EPSILON), inputs).tolerance(FAR_MEAN));
+    cases
+}
+
+/// The mean of values near 1000 is itself rounded to 3e-5.
+const FAR_MEAN: super::Tolerance = super::Tolerance { relative: 1e-3, absolute: 3e-4 };
+
+fn channels(random: &mut Random) -> Vec<Case> {
+    let mut cases = vec![];
+    let inputs = |random: &mut Random, shape: &[usize], parameter: usize| {
+        vec![random.floats(shape), random.floats(&[parameter]), random.floats(&[parameter])]
+    };
+    let shapes: &[(&str, &[usize])] = &[
+        ("image", &[2, 6, 5, 7]),
+        ("image_fours", &[2, 6, 8, 8]),
+        ("large_image", &[1, 6, 128, 100]),
+        ("sequence", &[3, 6, 11]),
+        ("volume", &[1, 6, 3, 4, 5]),
+        ("pixel", &[2, 6, 1, 1]),
+        ("no_spatial_axes", &[4, 6]),
+        ("no_batch", &[0, 6, 4]),
+        ("no_pixels", &[2, 6, 0]),
+    ];
+    for (name, shape) in shapes {
+        let op = instance_normalization(EPSILON);
+        cases.push(Case::new(format!("instance_norm/{name}"), op, inputs(random, shape, 6)));
+        for groups in [1, 2, 3, 6] {
+            let op = group_normalization(groups, EPSILON);
+            cases.push(Case::new(format!("group_norm/{name}_{groups}"), op.clone(), inputs(random, shape, 6)));
+            cases.push(Case::new(format!("group_norm/{name}_{groups}_per_group"), op, inputs(random, shape, groups)));
+        }
+    }
+    cases
+}
