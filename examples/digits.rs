@@ -1,0 +1,80 @@
+//! Reads handwritten digits with a convolutional network.
+//!
+//! `cargo run --example digits [IMAGE.png ...]` reads 28 x 28 images, white on black; without arguments those under
+//! `tests/images/digits` and then all of `tests/images/digits.npz`.
+
+use gristmill::{Gpu, Model, Options, Power, Session, Tensor};
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+/// Rows and columns of an image.
+const SIDE: usize = 28;
+
+/// Of the 600 labelled digits, how many must be read right.
+const EXPECTED: usize = 590;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let gpu = Gpu::new_blocking(Power::High)?;
+    let model = Model::load(tests.join("models/digit_cnn/model.onnx"))?;
+    let session = Session::new_blocking(&gpu, &model, Options::default())?;
+    println!("adapter: {}", gpu.caps());
+
+    let arguments: Vec<PathBuf> = std::env::args().skip(1).map(PathBuf::from).collect();
+    let shipped = arguments.is_empty();
+    let files = if shipped { png_files(&tests.join("images/digits"))? } else { arguments };
+    for file in &files {
+        let digit = read_digits(&session, &pixels(file)?)?[0];
+        println!("{}: {digit}", file.file_name().unwrap_or_default().to_string_lossy());
+    }
+    if !shipped {
+        return Ok(());
+    }
+
+    let (images, labels) = archive(&tests.join("images/digits.npz"))?;
+    let read = read_digits(&session, &images)?;
+    let right = read.iter().zip(&labels).filter(|(digit, label)| **digit == usize::from(**label)).count();
+    println!("digits.npz: {right} of {} right", labels.len());
+    if right < EXPECTED {
+        return Err(format!("expected at least {EXPECTED} right").into());
+    }
+    Ok(())
+}
+
+/// The digit that each image shows; `images` holds their bytes one after the other.
+fn read_digits(session: &Session, images: &[u8]) -> gristmill::Result<Vec<usize>> {
+    // Mean and deviation of the digits the network was trained with.
+    let scaled: Vec<f32> = images.iter().map(|x| (f32::from(*x) / 255.0 - 0.1307) / 0.3081).collect();
+    let input = Tensor::new([images.len() / (SIDE * SIDE), 1, SIDE, SIDE], &scaled)?;
+    let outputs = session.run_blocking(&[("image", input.view())])?;
+    let logits: &[f32] = outputs["logits"].as_slice()?;
+    Ok(logits.chunks(10).map(largest).collect())
+}
+
+/// The index of the largest value.
+fn largest(values: &[f32]) -> usize {
+    (0..values.len()).max_by(|a, b| values[*a].total_cmp(&values[*b])).unwrap_or(0)
+}
+
+fn png_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)?.map(|entry| entry.map(|e| e.path())).collect::<Result<_, _>>()?;
+    files.retain(|f| f.extension().is_some_and(|e| e == "png"));
+    files.sort();
+    Ok(files)
+}
+
+/// The brightness of each pixel.
+fn pixels(file: &Path) -> Result<Vec<u8>, Box<dyn Error>> {
+    let picture = image::open(file)?.to_luma8();
+    if picture.dimensions() != (SIDE as u32, SIDE as u32) {
+        return Err(format!("{}: expected {SIDE} x {SIDE} pixels, found {:?}", file.display(), picture.dimensions()).into());
+    }
+    Ok(picture.into_raw())
+}
+
+/// The images of a numpy archive and the digits they show.
+fn archive(file: &Path) -> std::io::Result<(Vec<u8>, Vec<u8>)> {
+    let mut archive = npyz::npz::NpzArchive::open(file)?;
+    let mut array = |name| archive.by_name(name)?.ok_or(std::io::Error::other(format!("no array `{name}`")))?.into_vec::<u8>();
+    Ok((array("images")?, array("labels")?))
+}

@@ -1,0 +1,78 @@
+//! `gristmill run`.
+
+use crate::Verdict;
+use crate::device::DeviceArguments;
+use crate::failure::Result;
+use crate::inputs::{InputArguments, views};
+use crate::npy;
+use crate::table::{Table, duration, range};
+use clap::Args;
+use gristmill::{Model, Options, Tensor};
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Runs a model and prints what comes out
+#[derive(Args)]
+pub(crate) struct Run {
+    /// The ONNX file
+    model: PathBuf,
+    #[command(flatten)]
+    inputs: InputArguments,
+    #[command(flatten)]
+    device: DeviceArguments,
+    /// Write the outputs to this file
+    #[arg(long, value_name = "FILE.npz")]
+    outputs: Option<PathBuf>,
+    /// Run this often; the first run also plans and compiles
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    repeat: u32,
+    /// Also print (and write) this intermediate value; may be repeated
+    #[arg(long = "tap", value_name = "VALUE")]
+    taps: Vec<String>,
+    /// Compile the kernels with run-time bounds checks
+    #[arg(long)]
+    checked: bool,
+    /// Fail when a node would run on the host
+    #[arg(long)]
+    strict_gpu: bool,
+}
+
+impl Run {
+    pub(crate) fn run(&self, out: &mut dyn Write) -> Result<Verdict> {
+        let model = Model::load(&self.model)?;
+        let inputs = self.inputs.load(&model, None)?;
+        let device = self.device.open()?;
+        let options = Options { checked: self.checked, strict_gpu: self.strict_gpu, taps: self.taps.clone(), ..Options::default() };
+        let session = device.session(&model, options)?;
+        let views = views(&inputs);
+        let mut times = Vec::new();
+        let mut outputs = None;
+        for _ in 0..self.repeat {
+            let start = Instant::now();
+            outputs = Some(session.run_blocking(&views)?);
+            times.push(start.elapsed());
+        }
+        let named: Vec<(&str, &Tensor)> = outputs.iter().flat_map(|o| o.iter()).collect();
+
+        writeln!(out, "device: {}", device.name())?;
+        let mut table = Table::new(&["output", "type", "shape", "range"]);
+        for (name, tensor) in &named {
+            table.row([name.to_string(), tensor.dtype().to_string(), tensor.shape().to_string(), range(tensor)]);
+        }
+        writeln!(out, "{table}")?;
+        let first = times.remove(0);
+        writeln!(out, "first run (with planning and compiling): {}", duration(first))?;
+        times.sort();
+        if let (Some(fastest), Some(slowest)) = (times.first(), times.last()) {
+            let median = times[times.len() / 2];
+            let (n, median, fastest, slowest) = (times.len(), duration(median), duration(*fastest), duration(*slowest));
+            writeln!(out, "time per run ({n} runs): median {median}, fastest {fastest}, slowest {slowest}")?;
+        }
+        if let Some(path) = &self.outputs {
+            npy::write_npz(path, named)?;
+            writeln!(out, "wrote {}", path.display())?;
+        }
+        Ok(Verdict::Good)
+    }
+}

@@ -1,0 +1,176 @@
+//! `gristmill test`.
+
+use crate::Verdict;
+use crate::cases::{self, Case};
+use crate::compare::{Difference, Tolerance, compare};
+use crate::device::{Device, DeviceArguments};
+use crate::failure::{Failure, Result};
+use crate::inputs::views;
+use clap::Args;
+use gristmill::{ErrorKind, Model, Options};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use std::fs;
+use std::io::{IsTerminal, Write, stderr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Runs cases in the ONNX test layout (model.onnx beside test_data_set_K/input_I.pb and output_I.pb)
+#[derive(Args)]
+pub(crate) struct Test {
+    /// Folders to search for cases
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    tolerance: Tolerance,
+    #[command(flatten)]
+    device: DeviceArguments,
+    /// Write the results to this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Compile the kernels with run-time bounds checks
+    #[arg(long)]
+    checked: bool,
+}
+
+/// How a case came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Status {
+    Passed,
+    Failed,
+    Unsupported,
+}
+
+#[derive(Serialize)]
+struct CaseReport {
+    name: String,
+    status: Status,
+    seconds: f64,
+    gpu_nodes: usize,
+    host_nodes: usize,
+    max_abs: f64,
+    max_rel: f64,
+    message: String,
+}
+
+#[derive(Serialize)]
+struct Report {
+    adapter: String,
+    passed: usize,
+    failed: usize,
+    unsupported: usize,
+    cases: Vec<CaseReport>,
+}
+
+/// What was seen of a case so far, kept when it ends in an error.
+#[derive(Default)]
+struct Progress {
+    gpu_nodes: usize,
+    host_nodes: usize,
+    ran: bool,
+    difference: Difference,
+}
+
+impl Test {
+    pub(crate) fn run(&self, out: &mut dyn Write) -> Result<Verdict> {
+        let mut found = Vec::new();
+        for path in &self.paths {
+            found.extend(cases::find(path)?);
+        }
+        let device = self.device.open()?;
+        writeln!(out, "device: {}, {} cases", device.name(), found.len())?;
+        let bar = if stderr().is_terminal() { ProgressBar::new(found.len() as u64) } else { ProgressBar::hidden() };
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}") {
+            bar.set_style(style);
+        }
+        let mut cases = Vec::new();
+        for case in found {
+            bar.set_message(case.name.clone());
+            let report = self.case(&case, &device);
+            // The bar draws on the same terminal.
+            bar.suspend(|| print_case(out, &report))?;
+            cases.push(report);
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+
+        let count = |status| cases.iter().filter(|c| c.status == status).count();
+        let (passed, failed, unsupported) = (count(Status::Passed), count(Status::Failed), count(Status::Unsupported));
+        if let Some(path) = &self.json {
+            let report = Report { adapter: device.name(), passed, failed, unsupported, cases };
+            write_json(path, &report)?;
+        }
+        writeln!(out, "{passed} passed, {failed} failed, {unsupported} unsupported")?;
+        Ok(if failed > 0 { Verdict::Bad } else { Verdict::Good })
+    }
+
+    fn case(&self, case: &Case, device: &Device) -> CaseReport {
+        let start = Instant::now();
+        let mut progress = Progress::default();
+        // One broken case must not end the others.
+        let result = catch_unwind(AssertUnwindSafe(|| self.run_case(case, device, &mut progress)));
+        let (status, message) = match result {
+            Ok(Ok(())) => match progress.difference.mismatch.take() {
+                None => (Status::Passed, String::new()),
+                Some(mismatch) => (Status::Failed, mismatch),
+            },
+            Ok(Err(Failure::Library(e))) if e.kind() == ErrorKind::Unsupported && !progress.ran => {
+                (Status::Unsupported, e.to_string())
+            }
+            Ok(Err(e)) => (Status::Failed, e.to_string()),
+            Err(cause) => (Status::Failed, crate::panic_text(&*cause)),
+        };
+        CaseReport {
+            name: case.name.clone(),
+            status,
+            seconds: start.elapsed().as_secs_f64(),
+            gpu_nodes: progress.gpu_nodes,
+            host_nodes: progress.host_nodes,
+            max_abs: progress.difference.max_abs,
+            max_rel: progress.difference.max_rel,
+            message,
+        }
+    }
+
+    fn run_case(&self, case: &Case, device: &Device, progress: &mut Progress) -> Result<()> {
+        let model = Model::load(&case.model)?;
+        let options = Options { checked: self.checked, ..Options::default() };
+        let session = device.session(&model, options)?;
+        for folder in &case.data_sets {
+            let inputs = cases::read_inputs(folder, &model)?;
+            let expected = cases::read_outputs(folder, &model)?;
+            let outputs = session.run_blocking(&views(&inputs))?;
+            progress.ran = true;
+            for (name, expected) in &expected {
+                match outputs.get(name) {
+                    Some(actual) => progress.difference.join(compare(name, actual, expected, self.tolerance)),
+                    None => return Err(Failure::message(format!("the run gave no output `{name}`"))),
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn print_case(out: &mut dyn Write, case: &CaseReport) -> Result<()> {
+    match case.status {
+        Status::Passed => writeln!(
+            out,
+            "passed       {}: {:.2} s, {} nodes on the GPU, {} on the host, max abs {:.1e}, rel {:.1e}",
+            case.name, case.seconds, case.gpu_nodes, case.host_nodes, case.max_abs, case.max_rel
+        )?,
+        Status::Failed => writeln!(out, "FAILED       {}: {}", case.name, case.message)?,
+        Status::Unsupported => writeln!(out, "unsupported  {}: {}", case.name, case.message)?,
+    }
+    // Each case is seen as soon as it is done.
+    out.flush()?;
+    Ok(())
+}
+
+/// Writes a report as indented JSON.
+pub(crate) fn write_json(path: &std::path::Path, report: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(report).map_err(|e| Failure::file("write", path, e))?;
+    fs::write(path, text + "\n").map_err(|e| Failure::file("write", path, e))
+}
