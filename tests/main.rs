@@ -1,7 +1,10 @@
 //! All integration tests in one binary, so that the GPU stack is linked once.
 mod cases;
+mod compare;
 mod kernels;
 mod layering;
+mod models;
+mod onnx;
 mod patterns;
 mod shader_contract;
 mod support;

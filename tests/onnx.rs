@@ -1,0 +1,99 @@
+//! The public ONNX backend suite, operator by operator. A case passes, or is refused at import for a reason that is
+//! written down here; nothing drops out in silence.
+
+use crate::cases::Tolerance;
+use crate::compare::difference;
+use gristmill::graph::evaluate;
+use gristmill::import::onnx::tensor_from_bytes;
+use gristmill::{Error, ErrorKind, Model, Tensor};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+use std::sync::OnceLock;
+
+/// What the suite itself compares with.
+const SUITE: Tolerance = Tolerance { relative: 1e-3, absolute: 1e-7 };
+
+/// Operators that are not implemented.
+const OPERATORS: &[&str] = &[];
+
+/// Types that are not implemented, as the messages name them.
+const TYPES: &[&str] = &[];
+
+/// Cases that are not run, and why.
+const SKIPPED: &[(&str, &str)] = &[];
+
+/// The files of one case by their path inside its folder.
+type Case = BTreeMap<String, Vec<u8>>;
+
+/// The unpacked archive by case.
+fn archive() -> &'static BTreeMap<String, Case> {
+    static ARCHIVE: OnceLock<BTreeMap<String, Case>> = OnceLock::new();
+    ARCHIVE.get_or_init(|| {
+        let mut packed: &[u8] = include_bytes!("onnx/onnx-node.tar.xz");
+        let mut unpacked = Vec::new();
+        lzma_rs::xz_decompress(&mut packed, &mut unpacked).expect("the archive is intact");
+        let mut cases: BTreeMap<String, Case> = BTreeMap::new();
+        for entry in tar::Archive::new(unpacked.as_slice()).entries().expect("the archive is a tar file") {
+            let mut entry = entry.expect("the archive is intact");
+            let path = entry.path().expect("paths are UTF-8").to_string_lossy().into_owned();
+            let Some((name, file)) = path.trim_start_matches("onnx-node/").split_once('/') else { continue };
+            if entry.header().entry_type().is_file() {
+                let mut bytes = Vec::new();
+                entry.read_to_end(&mut bytes).expect("the archive is intact");
+                cases.entry(name.to_string()).or_default().insert(file.to_string(), bytes);
+            }
+        }
+        cases
+    })
+}
+
+/// The tensors `PREFIX0.pb`, `PREFIX1.pb`, ... of a case.
+fn tensors(case: &Case, prefix: &str) -> Result<Vec<Tensor>, Error> {
+    (0..).map_while(|k| case.get(&format!("{prefix}{k}.pb"))).map(|bytes| tensor_from_bytes(bytes).map(|(_, tensor)| tensor)).collect()
+}
+
+/// Runs a case through the references.
+fn reference(case: &Case) -> Result<Option<String>, Error> {
+    let model = Model::from_bytes(&case["model.onnx"], None)?;
+    let graph = model.graph();
+    let inputs = tensors(case, "test_data_set_0/input_")?;
+    let expected = tensors(case, "test_data_set_0/output_")?;
+    let values = evaluate(graph, &inputs)?;
+    let compare = |(output, expected): (&gristmill::graph::ValueId, &Tensor)| {
+        let found = values[output.index()].as_ref().expect("every output is computed");
+        difference(found, expected, SUITE).map(|d| format!("output `{}`: {d}", graph.value(*output).name))
+    };
+    Ok(graph.outputs().iter().zip(&expected).find_map(compare))
+}
+
+/// What a refusal names: an operator or a type of the lists above.
+fn reason(error: &Error) -> Option<&'static str> {
+    let message = error.message();
+    let operator = OPERATORS.iter().find(|name| message.contains(&format!("operator {name} ")) || message.contains(&format!("operator {name}:")));
+    operator.or_else(|| TYPES.iter().find(|name| message.contains(**name))).copied()
+}
+
+#[test]
+fn references_pass_the_suite() {
+    let (mut failures, mut met, mut passed, mut refused) = (Vec::new(), BTreeSet::new(), 0, 0);
+    for (name, case) in archive() {
+        if SKIPPED.iter().any(|(skipped, _)| skipped == name) {
+            continue;
+        }
+        match reference(case) {
+            Ok(None) => passed += 1,
+            Ok(Some(difference)) => failures.push(format!("{name}: {difference}")),
+            Err(error) if error.kind() == ErrorKind::Unsupported => match reason(&error) {
+                Some(reason) => {
+                    met.insert(reason);
+                    refused += 1;
+                }
+                None => failures.push(format!("{name}: {error}")),
+            },
+            Err(error) => failures.push(format!("{name}: {error:?}")),
+        }
+    }
+    println!("{passed} passed, {refused} refused");
+    failures.extend(OPERATORS.iter().chain(TYPES).filter(|r| !met.contains(*r)).map(|r| format!("no case is refused for {r} any more")));
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
