@@ -14,7 +14,11 @@ const TOLERANCE: Tolerance = Tolerance { relative: 1e-3, absolute: 1e-4 };
 /// The folders of all networks.
 fn folders() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models");
-    let mut folders: Vec<PathBuf> = fs::read_dir(root).expect("the folder is there").map(|e| e.expect("it can be read").path()).filter(|p| p.is_dir()).collect();
+    let mut folders: Vec<PathBuf> = fs::read_dir(root)
+        .expect("the folder is there")
+        .map(|e| e.expect("it can be read").path())
+        .filter(|p| p.is_dir())
+        .collect();
     folders.sort();
     assert_eq!(folders.len(), 20);
     folders
@@ -61,7 +65,9 @@ fn references_agree_with_the_frameworks() {
             };
             for (output, expected) in graph.outputs().iter().zip(&expected) {
                 let found = values[output.index()].as_ref().expect("every output is computed");
-                failures.extend(difference(found, expected, TOLERANCE).map(|d| format!("{name}, output `{}`: {d}", graph.value(*output).name)));
+                failures.extend(
+                    difference(found, expected, TOLERANCE).map(|d| format!("{name}, output `{}`: {d}", graph.value(*output).name)),
+                );
             }
         }
     }

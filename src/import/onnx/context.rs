@@ -48,6 +48,11 @@ impl<'c, 'm> Context<'c, 'm> {
         }
     }
 
+    /// The operator's name.
+    pub(super) fn operator(&self) -> &'m str {
+        &self.node.op_type
+    }
+
     /// All inputs; those left out at the end are not there.
     pub(super) fn inputs(&self) -> Vec<Option<ValueId>> {
         self.inputs.clone()
@@ -76,7 +81,7 @@ impl<'c, 'm> Context<'c, 'm> {
 
     /// The contents of an input, where they are a constant of the file.
     pub(super) fn known(&self, index: usize) -> Option<&Tensor> {
-        self.importer.constants.get(&self.optional(index)?)
+        self.importer.constants.get(&self.optional(index)?).map(|constant| &constant.tensor)
     }
 
     /// The element type of a value, where the file declares it.

@@ -63,7 +63,7 @@ impl<'m> Importer<'m> {
     ) -> Result<Vec<Option<ValueId>>> {
         let condition =
             inputs.first().copied().flatten().ok_or_else(|| Error::invalid_model("If needs input 0, which is missing"))?;
-        let known = self.constants.get(&condition).and_then(|t| t.as_slice::<bool>().ok().and_then(|s| s.first().copied()));
+        let known = self.constants.get(&condition).and_then(|c| c.tensor.as_slice::<bool>().ok().and_then(|s| s.first().copied()));
         let Some(known) = known else {
             return Err(Error::unsupported("operator If is implemented only where its condition is a constant"));
         };

@@ -30,11 +30,18 @@ pub(super) struct Importer<'m> {
     /// Types of values, as far as the file declares them.
     pub(super) types: HashMap<ValueId, Declared>,
     /// Contents of the values that are constant.
-    pub(super) constants: HashMap<ValueId, Tensor>,
+    pub(super) constants: HashMap<ValueId, Constant>,
     /// Converted tensors by address, so that a function body called often shares its constants.
     tensors: HashMap<*const TensorProto, Tensor>,
     folder: Folder,
     budget: usize,
+}
+
+/// A value whose contents the file holds.
+#[derive(Debug)]
+pub(super) struct Constant {
+    name: String,
+    pub(super) tensor: Tensor,
 }
 
 /// The graph of a model.
@@ -85,8 +92,8 @@ impl<'m> Importer<'m> {
     }
 
     /// Declares the graph's inputs. One that has an initializer (files before IR version 4 list them all) is a constant.
-    fn declare_inputs(&mut self, inputs: &'m [ValueInfoProto]) -> Result<HashSet<ValueId>> {
-        let (mut names, mut values) = (HashSet::new(), HashSet::new());
+    fn declare_inputs(&mut self, inputs: &'m [ValueInfoProto]) -> Result<HashMap<ValueId, &'m str>> {
+        let (mut names, mut values) = (HashSet::new(), HashMap::new());
         for info in inputs {
             if info.name.is_empty() {
                 return Err(Error::invalid_model("a graph input has no name"));
@@ -101,13 +108,13 @@ impl<'m> Importer<'m> {
             let value = self.builder.declare(&info.name, declared.dtype, declared.dims.clone());
             self.types.insert(value, declared);
             self.scope()?.bind(&info.name, Some(value))?;
-            values.insert(value);
+            values.insert(value, info.name.as_str());
         }
         Ok(values)
     }
 
-    /// Declares the graph's outputs. One that is another input, constant or output gets an Identity, to have its own name.
-    fn declare_outputs(&mut self, outputs: &'m [ValueInfoProto], inputs: HashSet<ValueId>) -> Result<()> {
+    /// Declares the graph's outputs. One that has another name already, as an input, constant or output, is an Identity of it.
+    fn declare_outputs(&mut self, outputs: &'m [ValueInfoProto], inputs: HashMap<ValueId, &'m str>) -> Result<()> {
         if outputs.is_empty() {
             return Err(Error::invalid_model("the graph has no outputs"));
         }
@@ -117,14 +124,13 @@ impl<'m> Importer<'m> {
             if !names.insert(name) {
                 return Err(Error::invalid_model(format!("two graph outputs are named `{name}`")));
             }
-            let mut value = match self.resolve(name) {
-                Ok(Some(value)) => value,
-                _ => return Err(Error::invalid_model(format!("output `{name}` is made by no node, input or initializer"))),
-            };
-            if taken.contains(&value) || self.constants.contains_key(&value) {
+            let missing = || Error::invalid_model(format!("output `{name}` is made by no node, input or initializer"));
+            let mut value = self.find(name)?.flatten().ok_or_else(missing)?;
+            let known = taken.get(&value).copied().or_else(|| self.constants.get(&value).map(|c| c.name.as_str()));
+            if known.is_some_and(|known| known != name) {
                 value = self.builder.node(&format!("{name}.identity"), reshape::identity(), &[Some(value)]);
             }
-            taken.insert(value);
+            taken.insert(value, name);
             self.builder.output(name, value)?;
         }
         Ok(())
@@ -132,10 +138,15 @@ impl<'m> Importer<'m> {
 
     /// The value that a name means in the innermost scope; `None` where an optional one was left out.
     pub(super) fn resolve(&mut self, name: &str) -> Result<Option<ValueId>> {
+        self.find(name)?.ok_or_else(|| Error::invalid_model(format!("input `{name}` is made by no node, input or initializer")))
+    }
+
+    /// The same, `None` where the name means nothing.
+    fn find(&mut self, name: &str) -> Result<Option<Option<ValueId>>> {
         for index in (0..self.scopes.len()).rev() {
             let Some(scope) = self.scopes.get_mut(index) else { break };
             if let Some(value) = scope.values.get(name) {
-                return Ok(*value);
+                return Ok(Some(*value));
             }
             if let Some((key, proto)) = scope.initializers.remove_entry(name) {
                 let label = format!("{}{name}", scope.prefix);
@@ -144,13 +155,13 @@ impl<'m> Importer<'m> {
                 if let Some(scope) = self.scopes.get_mut(index) {
                     scope.values.insert(key, Some(value));
                 }
-                return Ok(Some(value));
+                return Ok(Some(Some(value)));
             }
             if !scope.nested {
                 break;
             }
         }
-        Err(Error::invalid_model(format!("input `{name}` is made by no node, input or initializer")))
+        Ok(None)
     }
 
     /// Adds a constant.
@@ -158,7 +169,7 @@ impl<'m> Importer<'m> {
         let value = self.builder.constant(name, tensor.clone());
         let dims = tensor.shape().iter().map(|d| Dim::Known(*d)).collect();
         self.types.insert(value, Declared { dtype: tensor.dtype(), dims: Some(dims) });
-        self.constants.insert(value, tensor);
+        self.constants.insert(value, Constant { name: name.to_string(), tensor });
         value
     }
 

@@ -2,6 +2,7 @@
 //! node of a file into nodes of the graph, in the newest form.
 
 mod creation;
+mod elementwise;
 mod indexing;
 mod movement;
 mod normalization;
@@ -68,7 +69,9 @@ impl Row {
 
 /// Every row.
 pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
-    [creation::ROWS, indexing::ROWS, movement::ROWS, normalization::ROWS, recurrent::ROWS, reduction::ROWS].into_iter().flatten()
+    [creation::ROWS, elementwise::ROWS, indexing::ROWS, movement::ROWS, normalization::ROWS, recurrent::ROWS, reduction::ROWS]
+        .into_iter()
+        .flatten()
 }
 
 /// The row of an operator at a version.
