@@ -1,6 +1,5 @@
 //! All integration tests in one binary, so that the GPU stack is linked once.
 mod cases;
-mod compare;
 mod kernels;
 mod layering;
 mod models;

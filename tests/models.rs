@@ -1,7 +1,7 @@
 //! The 20 networks under `tests/models`, against the numbers of the frameworks they came from.
 
 use crate::cases::Tolerance;
-use crate::compare::difference;
+use crate::support::difference;
 use gristmill::graph::evaluate;
 use gristmill::import::onnx::tensor_from_bytes;
 use gristmill::{Model, Tensor};

@@ -205,10 +205,8 @@ fn many(c: &mut Context<'_, '_>) -> Result<()> {
     if c.operator() != "Mean" {
         return c.emit(reshape::identity(), &[joined]);
     }
-    let count = i64::try_from(inputs.len()).unwrap_or(i64::MAX);
-    let count = c.constant("count", Tensor::scalar(count));
-    let count = c.node(cast_like(), &[Some(count), *first]);
-    c.emit(binary("Div")?, &[joined, Some(count)])
+    let count = u32::try_from(inputs.len()).map_err(|_| Error::limit("Mean has too many inputs"))?;
+    c.emit(unary_with("Div", &[count.into()])?, &[joined])
 }
 
 fn clip_by_attributes(c: &mut Context<'_, '_>) -> Result<()> {

@@ -4,6 +4,7 @@
 mod creation;
 mod elementwise;
 mod indexing;
+mod linear;
 mod movement;
 mod normalization;
 mod recurrent;
@@ -69,9 +70,18 @@ impl Row {
 
 /// Every row.
 pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
-    [creation::ROWS, elementwise::ROWS, indexing::ROWS, movement::ROWS, normalization::ROWS, recurrent::ROWS, reduction::ROWS]
-        .into_iter()
-        .flatten()
+    [
+        creation::ROWS,
+        elementwise::ROWS,
+        indexing::ROWS,
+        linear::ROWS,
+        movement::ROWS,
+        normalization::ROWS,
+        recurrent::ROWS,
+        reduction::ROWS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The row of an operator at a version.

@@ -3,7 +3,10 @@
 use super::{Row, row};
 use crate::error::{Error, Result};
 use crate::import::onnx::context::Context;
-use crate::ops::{expand, reshape, slice, transpose};
+use crate::ops::elementwise::cast_like;
+use crate::ops::pad::{PadMode, pad};
+use crate::ops::{expand, reshape, reverse_sequence, slice, transpose, triangle};
+use crate::tensor::Tensor;
 
 pub(super) const ROWS: &[Row] = &[
     row("Identity", 1, 1..=1, 1, |c| c.emit(reshape::identity(), &c.inputs())),
@@ -25,6 +28,13 @@ pub(super) const ROWS: &[Row] = &[
     row("Expand", 8, 2..=2, 1, |c| c.emit(expand::expand(), &c.inputs())),
     row("Tile", 1, 3..=3, 1, tile_one_axis).until(5),
     row("Tile", 6, 2..=2, 1, |c| c.emit(expand::tile(), &c.inputs())),
+    row("Pad", 1, 1..=1, 1, |c| pad_by_attributes(c, "paddings")).until(1),
+    row("Pad", 2, 1..=1, 1, |c| pad_by_attributes(c, "pads")).until(10),
+    row("Pad", 11, 2..=4, 1, |c| c.emit(pad(PadMode::from_name(c.string("mode", "constant")?)?), &c.inputs())),
+    row("Trilu", 14, 1..=2, 1, |c| c.emit(triangle::trilu(c.flag("upper", true)?), &c.inputs())),
+    row("ReverseSequence", 10, 2..=2, 1, |c| {
+        c.emit(reverse_sequence::reverse_sequence(c.int("time_axis", 0)?, c.int("batch_axis", 1)?), &c.inputs())
+    }),
 ];
 
 fn reshape_by_attribute(c: &mut Context<'_, '_>) -> Result<()> {
@@ -99,4 +109,15 @@ fn tile_one_axis(c: &mut Context<'_, '_>) -> Result<()> {
     let repeats: Vec<i64> = (0..rank).map(|i| if i == index { tiles } else { 1 }).collect();
     let repeats = c.int_constant("repeats", &repeats)?;
     c.emit(expand::tile(), &[c.optional(0), Some(repeats)])
+}
+
+/// Before version 11 pads and constant were attributes, and the constant a float whatever the data.
+fn pad_by_attributes(c: &mut Context<'_, '_>, name: &str) -> Result<()> {
+    let mode = PadMode::from_name(c.string("mode", "constant")?)?;
+    let pads = c.ints(name)?.ok_or_else(|| c.missing(name))?;
+    let pads = c.int_constant("pads", &pads)?;
+    let value = c.float("value", 0.0)?;
+    let value = c.constant("value", Tensor::scalar(value));
+    let value = c.node(cast_like(), &[Some(value), c.optional(0)]);
+    c.emit(pad(mode), &[c.optional(0), Some(pads), Some(value)])
 }
