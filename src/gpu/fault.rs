@@ -65,6 +65,11 @@ fn translate(error: wgpu::Error, doing: &str) -> Error {
             let message = format!("the device ran out of memory while {doing}; use smaller inputs, or drop other sessions");
             Error::new(ErrorKind::OutOfMemory, message)
         }
+        // The Display form leaves out what was wrong.
+        wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. } => {
+            let description: Vec<&str> = description.split_whitespace().collect();
+            Error::internal(format!("the device refused while {doing}: {}", description.join(" ")))
+        }
         other => Error::internal(format!("the device refused while {doing}: {other}")),
     }
 }
