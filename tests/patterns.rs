@@ -2,7 +2,7 @@
 
 use crate::cases::Random;
 use gristmill::graph::{Builder, Dim, Fact, Graph, Op, ValueId, evaluate};
-use gristmill::ops::{elementwise, matmul, reshape, slice, softmax, transpose};
+use gristmill::ops::{elementwise, matmul, norm, reduce, reshape, slice, softmax, transpose};
 use gristmill::passes::{Options, Specialized, optimize, specialize};
 use gristmill::{DType, Tensor};
 use std::sync::Arc;
@@ -187,4 +187,42 @@ fn a_transpose_after_elementwise_work_is_written_by_it() {
     let y = p.map("Tanh", &[y]);
     let y = p.transpose(y, &[1, 0]);
     assert_eq!(p.finish(y).len(), 1);
+}
+
+#[test]
+fn written_out_normalizations_become_one_node() {
+    for centered in [true, false] {
+        let mut p = Pattern::new();
+        let x = p.input(&[4, 6, 10]);
+        let two = p.number(2.0);
+        let epsilon = p.number(1e-5);
+        let mean = |p: &mut Pattern, x| p.apply(reduce::reduce(reduce::Reduction::Mean, Some(vec![-1]), true, false), &[x]);
+        let d = if centered {
+            let m = mean(&mut p, x);
+            p.map("Sub", &[x, m])
+        } else {
+            p.map("Tanh", &[x])
+        };
+        let square = p.map("Pow", &[d, two]);
+        let variance = mean(&mut p, square);
+        let variance = p.map("Add", &[variance, epsilon]);
+        let deviation = p.map("Sqrt", &[variance]);
+        let y = p.map("Div", &[d, deviation]);
+        let (w, b) = (p.weights(&[10]), p.weights(&[10]));
+        let y = p.map("Mul", &[y, w]);
+        let y = p.map("Add", &[y, b]);
+        let left: &[&str] = if centered { &["LayerNormalization"] } else { &["Tanh", "RMSNormalization"] };
+        assert_eq!(p.finish(y), left);
+    }
+}
+
+#[test]
+fn repeated_nodes_are_dropped_and_norms_keep_their_scale() {
+    let mut p = Pattern::new();
+    let x = p.input(&[2, 5]);
+    let (w, b) = (p.weights(&[5]), p.weights(&[5]));
+    let one = p.apply(norm::layer_normalization(-1, 1e-5), &[x, w, b]);
+    let two = p.apply(norm::layer_normalization(-1, 1e-5), &[x, w, b]);
+    let y = p.map("Mul", &[one, two]);
+    assert_eq!(p.finish(y), ["LayerNormalization"]);
 }

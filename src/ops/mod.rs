@@ -12,6 +12,7 @@ pub mod elementwise;
 pub mod expand;
 pub mod fused;
 pub mod gather;
+pub mod lrn;
 pub mod matmul;
 pub mod movement;
 pub mod norm;
@@ -53,6 +54,7 @@ pub static REGISTRY: &[&Registration] = &[
     &elementwise::REGISTRATION,
     &expand::REGISTRATION,
     &gather::REGISTRATION,
+    &lrn::REGISTRATION,
     &matmul::REGISTRATION,
     &norm::REGISTRATION,
     &one_hot::REGISTRATION,

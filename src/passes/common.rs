@@ -69,7 +69,8 @@ pub(crate) fn elementwise(name: &'static str) -> Result<&'static ScalarFunction>
 /// Drops nodes that do what an earlier one does with the same inputs.
 pub(crate) fn deduplicate(graph: &Graph) -> Result<Graph> {
     let mut edit = Edit::without_nodes(graph);
-    let mut seen: HashMap<(String, Vec<Option<ValueId>>), Vec<Option<ValueId>>> = HashMap::new();
+    type Ids = Vec<Option<ValueId>>;
+    let mut seen: HashMap<(String, Ids), Ids> = HashMap::new();
     let mut renamed: HashMap<ValueId, ValueId> = HashMap::new();
     for node in graph.nodes() {
         let mut node = node.clone();

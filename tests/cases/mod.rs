@@ -5,6 +5,7 @@
 //! row is the same everywhere.
 
 pub mod elementwise;
+pub mod lrn;
 pub mod matmul;
 pub mod norm;
 pub mod softmax;
@@ -105,11 +106,6 @@ impl Random {
 
 /// Every row of every family.
 pub fn all() -> Vec<Case> {
-    let families = [
-        elementwise::cases(),
-        matmul::cases(),
-        norm::cases(),
-        softmax::cases(),
-    ];
+    let families = [elementwise::cases(), lrn::cases(), matmul::cases(), norm::cases(), softmax::cases()];
     families.into_iter().flatten().collect()
 }
