@@ -24,18 +24,18 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     if index >= params.count {
         return;
     }
-    var from = params.from_offset;
-    var to = params.to_offset;
+    var source_index = params.from_offset;
+    var destination_index = params.to_offset;
     var rest = index;
     for (var axis = AXES - 1u; axis > 0u; axis -= 1u) {
         let extent = params.extents[axis / 4u][axis % 4u];
         let next = rest / extent;
         let step = i32(rest - next * extent);
-        from += step * params.from_strides[axis / 4u][axis % 4u];
-        to += step * params.to_strides[axis / 4u][axis % 4u];
+        source_index += step * params.from_strides[axis / 4u][axis % 4u];
+        destination_index += step * params.to_strides[axis / 4u][axis % 4u];
         rest = next;
     }
-    from += i32(rest) * params.from_strides[0].x;
-    to += i32(rest) * params.to_strides[0].x;
-    destination[to] = source[from];
+    source_index += i32(rest) * params.from_strides[0].x;
+    destination_index += i32(rest) * params.to_strides[0].x;
+    destination[destination_index] = source[source_index];
 }

@@ -26,20 +26,25 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
         return;
     }
     let inner = params.from_strides[(AXES - 1u) / 4u][(AXES - 1u) % 4u];
-    var from = params.from_offset;
-    var to = params.to_offset;
+    var source_index = params.from_offset;
+    var destination_index = params.to_offset;
     var rest = index;
     var group = 4 * inner;
     for (var axis = AXES - 1u; axis > 0u; axis -= 1u) {
         let extent = params.extents[axis / 4u][axis % 4u];
         let next = rest / extent;
         let step = i32(rest - next * extent);
-        from += step * group;
-        to += step * params.to_strides[axis / 4u][axis % 4u];
+        source_index += step * group;
+        destination_index += step * params.to_strides[axis / 4u][axis % 4u];
         rest = next;
         group = params.from_strides[(axis - 1u) / 4u][(axis - 1u) % 4u];
     }
-    from += i32(rest) * group;
-    to += i32(rest) * params.to_strides[0].x;
-    destination[to] = vec4<u32>(source[from], source[from + inner], source[from + 2 * inner], source[from + 3 * inner]);
+    source_index += i32(rest) * group;
+    destination_index += i32(rest) * params.to_strides[0].x;
+    destination[destination_index] = vec4<u32>(
+        source[source_index],
+        source[source_index + inner],
+        source[source_index + 2 * inner],
+        source[source_index + 3 * inner],
+    );
 }

@@ -4,10 +4,14 @@
 //! One file per operator family; a row names an operator and its inputs. Inputs are drawn from a seeded generator, so a
 //! row is the same everywhere.
 
-pub mod elementwise;
+mod elementwise;
+mod gather;
 pub mod lrn;
-pub mod matmul;
+mod matmul;
+mod movement;
 pub mod norm;
+mod scatter;
+mod shape;
 pub mod softmax;
 
 use gristmill::graph::Op;
@@ -106,6 +110,16 @@ impl Random {
 
 /// Every row of every family.
 pub fn all() -> Vec<Case> {
-    let families = [elementwise::cases(), lrn::cases(), matmul::cases(), norm::cases(), softmax::cases()];
+    let families = [
+        elementwise::cases(),
+        gather::cases(),
+        lrn::cases(),
+        matmul::cases(),
+        movement::cases(),
+        norm::cases(),
+        scatter::cases(),
+        shape::cases(),
+        softmax::cases(),
+    ];
     families.into_iter().flatten().collect()
 }
