@@ -2,7 +2,7 @@
 
 use super::elementwise::evaluate;
 use crate::error::{Error, Result};
-use crate::graph::{Epilogue, Fact, Io, Op, OpExt, required};
+use crate::graph::{Epilogue, Fact, Io, Op, required};
 use crate::kernel::{Caps, Lowering, Operand, Program};
 use crate::tensor::{DType, Scalar, Shape, Tensor, View, broadcast};
 use std::sync::Arc;
@@ -22,15 +22,6 @@ pub struct Fused {
 }
 
 impl Fused {
-    /// `program` after `op`, a node of `arity` inputs. Fusing into what is fused already yields one operator, not two
-    /// nested ones: the operands of `program` follow the inputs of `op` either way.
-    pub fn new(op: &Arc<dyn Op>, arity: usize, program: &Program) -> Self {
-        match op.downcast::<Fused>() {
-            Some(inner) => Fused { program: inner.program.then(program), ..inner.clone() },
-            None => Fused { base: op.clone(), program: program.clone(), arity },
-        }
-    }
-
     /// The inputs of the base and those of the program, which must all be there.
     fn split<'a, 't, T>(&self, inputs: &'a [Option<&'t T>]) -> Result<(&'a [Option<&'t T>], Vec<&'t T>)> {
         let count = self.program.operands.len();

@@ -2,7 +2,7 @@
 //! instructions.
 
 use super::{Case, Random, Tolerance};
-use gristmill::graph::{Fact, Op, OpExt};
+use gristmill::graph::{Fact, Op};
 use gristmill::kernel::{Instruction, Program, ProgramOperand, Term};
 use gristmill::ops::elementwise::{
     Map, binary, cast, cast_like, clip, clip_operands, function, select, unary, unary_with, variadic,
@@ -370,27 +370,14 @@ fn views() -> Vec<Case> {
     ]
 }
 
-/// Programs of several instructions, and the joining of them.
+/// Programs of several instructions.
 fn programs() -> Vec<Case> {
-    let map = |built: gristmill::Result<Arc<dyn Op>>| op(built).downcast::<Map>().expect("elementwise operators are maps").clone();
     let one = |program: Program| -> Arc<dyn Op> { Arc::new(Map { program }) };
     let (a, b, c) = (Random::new(61).floats(&[6, 8]), Random::new(62).floats(&[8]), Random::new(63).floats(&[6, 1]));
-    let shapes = [a.shape(), b.shape()];
-    // (a + b) * c
-    let joined = map(binary("Mul")).join(1, &map(binary("Add")), &shapes).expect("nothing is seen through a view");
-    // c * transpose(tanh(a))
-    let view = View::contiguous(&[6, 8].into()).transpose(&[1, 0]);
-    let mut outer = map(binary("Mul"));
-    outer.program.operands[1].absorb(&view).expect("the first view is taken as it is");
-    let seen = outer.join(1, &map(unary("Tanh")), &[a.shape()]).expect("strides express it");
-    let bound = map(binary("Pow")).bind(1, &Tensor::scalar(2.0f32), &[DType::F32, DType::F32]).expect("a number of one dtype");
     let exact = |name: &str, op: Arc<dyn Op>, inputs: Vec<Tensor>| {
         Case::new(format!("elementwise/program_{name}"), op, inputs).tolerance(CLOSE)
     };
     let mut cases = vec![
-        exact("joined", Arc::new(joined), vec![c.clone(), a.clone(), b.clone()]),
-        exact("joined_through_view", Arc::new(seen), vec![c.reshape([1, 6]).expect("as many"), a.clone()]),
-        exact("bound", Arc::new(bound), vec![a.clone()]),
         exact("clip_operands", op(clip_operands(true, true)), vec![a.clone(), Tensor::scalar(-0.5f32), Tensor::scalar(0.25f32)]),
         exact("clip_upper", op(clip_operands(false, true)), vec![a.clone(), Tensor::scalar(0.25f32)]),
     ];

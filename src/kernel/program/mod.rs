@@ -4,7 +4,6 @@
 //! (the reference) and printed as one WGSL function (the kernel); both read the same table of [`ScalarFunction`]s.
 
 mod bounds;
-mod compose;
 mod print;
 
 use crate::error::{Error, Result};
@@ -110,6 +109,17 @@ pub struct Program {
     pub operands: Vec<ProgramOperand>,
     /// What it computes, in order.
     pub instructions: Vec<Instruction>,
+}
+
+impl ProgramOperand {
+    /// Reads the tensor that `view` is of, instead of what `view` yields; `None` when strides cannot express it.
+    pub fn absorb(&mut self, view: &View) -> Option<()> {
+        self.view = Some(match &self.view {
+            None => view.clone(),
+            Some(own) => own.of(view)?,
+        });
+        Some(())
+    }
 }
 
 impl Program {

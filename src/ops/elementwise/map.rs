@@ -3,11 +3,9 @@
 use super::evaluate;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{
-    Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Program, ProgramOperand, Shader, params, preludes,
-};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Program, Shader, params, preludes};
 use crate::ops::Registration;
-use crate::tensor::{DType, Shape, Tensor, TensorType, View, broadcast};
+use crate::tensor::{DType, Tensor, TensorType, View, broadcast};
 use std::sync::Arc;
 
 pub(crate) static REGISTRATION: Registration = Registration { operators: &["Map", "CastLike"], shaders: &[&SHADER] };
@@ -30,44 +28,6 @@ const WORKGROUP: u32 = 64;
 pub struct Map {
     /// What it computes.
     pub program: Program,
-}
-
-impl Map {
-    /// The most operands whose bindings, beside the output's, every adapter has.
-    pub const MAX_OPERANDS: usize = 7;
-
-    /// This operator with input `input` computed by `producer` in place. The other inputs keep their order; those of the
-    /// producer, whose shapes are given, follow them. `None` when this operator reads the input through a view that does
-    /// not pass on to them.
-    pub fn join(&self, input: usize, producer: &Map, shapes: &[&Shape]) -> Option<Map> {
-        let mut operands = producer.program.operands.clone();
-        if let Some(outer) = &self.program.operands.get(input)?.view {
-            let own =
-                |(operand, shape): (&ProgramOperand, &&Shape)| operand.view.clone().unwrap_or_else(|| View::contiguous(shape));
-            let views: Vec<View> = producer.program.operands.iter().zip(shapes).map(own).collect();
-            let shape = broadcast(views.iter().map(|v| &v.shape)).ok()?;
-            for (operand, view) in operands.iter_mut().zip(views) {
-                operand.view = Some(outer.of(&view.broadcast(&shape)?)?);
-            }
-        }
-        Some(Map { program: self.program.inline(input, &producer.program, operands) })
-    }
-
-    /// This operator with a constant of rank 0 in place of input `input`, given the dtypes of all inputs; `None`
-    /// where its kernel could not hold the number exactly.
-    pub fn bind(&self, input: usize, constant: &Tensor, dtypes: &[DType]) -> Option<Map> {
-        let value = *constant.to_f64().first()?;
-        let exact = match constant.dtype() {
-            DType::F64 => false,
-            d if d.is_float() => true,
-            _ => constant.to_i128().first() == Some(&(value as i128)),
-        };
-        // An axis that only the constant has would be lost.
-        if !exact || constant.shape().rank() > 0 || self.program.operands.len() < 2 {
-            return None;
-        }
-        self.program.bind(input, value, dtypes, None).map(|program| Map { program })
-    }
 }
 
 impl Op for Map {
