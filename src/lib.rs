@@ -13,8 +13,8 @@ pub mod session;
 pub mod tensor;
 
 pub use error::{Error, ErrorKind, Result};
-pub use gpu::{Counters, Gpu, GpuBuffer, Power};
+pub use gpu::{Counters, Gpu, GpuBuffer, GpuInput, Power};
 pub use graph::Model;
-pub use session::{Options, Outputs, Session};
+pub use session::{Explanation, GpuOutputs, Options, Outputs, Profile, Session, Tolerance, Validation};
 pub use tensor::{DType, Element, Shape, Tensor, TensorType, TensorView};
 pub use wgpu;

@@ -21,6 +21,35 @@ pub struct GpuBuffer {
     pub(super) buffer: wgpu::Buffer,
 }
 
+/// A tensor in a buffer of the caller's, made on the session's device with `COPY_SRC` usage: row-major elements of four
+/// bytes (f32; i32 for signed integers; u32 for unsigned ones and bool).
+#[derive(Clone, Copy, Debug)]
+pub struct GpuInput<'a> {
+    /// The buffer; the tensor starts at its start.
+    pub buffer: &'a wgpu::Buffer,
+    /// The extents.
+    pub shape: &'a [usize],
+}
+
+impl GpuInput<'_> {
+    /// The buffer, after a check that it can be copied and holds `bytes`.
+    pub(crate) fn checked(&self, name: &str, bytes: u64) -> Result<GpuBuffer> {
+        if !self.buffer.usage().contains(wgpu::BufferUsages::COPY_SRC) {
+            return Err(Error::invalid_input(format!(
+                "input `{name}`: expected a buffer of usage COPY_SRC, found {:?}",
+                self.buffer.usage()
+            )));
+        }
+        if self.buffer.size() < bytes {
+            let found = self.buffer.size();
+            return Err(Error::invalid_input(format!(
+                "input `{name}`: expected a buffer of at least {bytes} bytes, found {found}"
+            )));
+        }
+        Ok(GpuBuffer { buffer: self.buffer.clone() })
+    }
+}
+
 impl GpuBuffer {
     /// The buffer itself, to bind or copy. What this crate hands out is read only to the caller.
     pub fn wgpu(&self) -> &wgpu::Buffer {
@@ -63,6 +92,14 @@ impl Gpu {
         Tally::add(&tally.buffers);
         let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };
         GpuBuffer { buffer: self.device().create_buffer(&descriptor) }
+    }
+
+    /// The first bytes of a buffer.
+    pub(crate) async fn read(&self, buffer: &GpuBuffer, bytes: u64, tally: &Tally) -> Result<Vec<u8>> {
+        let staging = self.buffers(&[("download", bytes.max(4), Role::Download)], tally).await?.swap_remove(0);
+        let after = [super::Copy { from: buffer, to: &staging, offset: 0, bytes }];
+        self.run(&super::Recording { after: &after, map: Some(&staging), ..Default::default() }).await?;
+        staging.mapped(bytes.max(4), |mapped| mapped[..bytes as usize].to_vec())
     }
 
     /// Writes bytes to the start of a buffer, before whatever is submitted next.

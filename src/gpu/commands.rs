@@ -78,30 +78,33 @@ impl Gpu {
         Ok(made)
     }
 
+    /// Submits a recording; the device does it in its own time.
+    pub(crate) async fn submit(&self, recording: &Recording<'_>) -> Result<()> {
+        self.guarded("running a plan", || self.queue().submit([self.record(recording)])).await.map(|_| ())
+    }
+
     /// Submits a recording and waits until it is done, and until `map` is mapped.
     pub(crate) async fn run(&self, recording: &Recording<'_>) -> Result<()> {
         let (sender, receiver) = futures_intrusive::channel::shared::oneshot_channel();
-        let (submission, fault) = {
-            let scopes = Scopes::open(self.device());
+        let submit = || {
             let submission = self.queue().submit([self.record(recording)]);
             if let Some(buffer) = recording.map {
                 buffer.buffer.map_async(wgpu::MapMode::Read, .., move |result| {
                     let _ = sender.send(result);
                 });
             }
-            (submission, scopes.close("running a plan"))
+            submission
         };
-        let failed = |e: Error| if self.is_lost() { self.0.faults.lost("open a new session") } else { e };
-        fault.await.map_err(failed)?;
-        self.wait(submission).map_err(failed)?;
+        let submission = self.guarded("running a plan", submit).await?;
+        self.wait(submission)?;
         if recording.map.is_some() {
             match receiver.receive().await {
                 Some(Ok(())) => {}
-                Some(Err(e)) => return Err(failed(Error::internal("the results cannot be mapped").caused_by(e))),
-                None => return Err(failed(Error::internal("the results were never mapped"))),
+                Some(Err(e)) => return Err(Error::internal("the results cannot be mapped").caused_by(e)),
+                None => return Err(Error::internal("the results were never mapped")),
             }
         }
-        if self.is_lost() { Err(self.0.faults.lost("open a new session")) } else { Ok(()) }
+        Ok(())
     }
 
     #[cfg(not(target_arch = "wasm32"))]
@@ -121,7 +124,7 @@ impl Gpu {
         copy(&mut encoder, recording.before);
         if !recording.commands.is_empty() {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            let mut stamp = |pass: &mut wgpu::ComputePass, index: usize| {
+            let stamp = |pass: &mut wgpu::ComputePass, index: usize| {
                 if let Some(timestamps) = recording.timestamps {
                     pass.write_timestamp(&timestamps.set, index as u32);
                 }

@@ -8,7 +8,7 @@ mod fault;
 mod pipeline;
 
 pub use adapter::Power;
-pub use buffer::GpuBuffer;
+pub use buffer::{GpuBuffer, GpuInput};
 pub use commands::Timestamps;
 
 pub(crate) use buffer::Role;
@@ -63,6 +63,8 @@ impl Gpu {
 
     /// True when the device no longer answers.
     pub(crate) fn is_lost(&self) -> bool {
+        // The callback that tells is called while polling; an error here is told by the callback too.
+        let _ = self.device().poll(wgpu::PollType::Poll);
         self.0.faults.is_lost()
     }
 

@@ -49,6 +49,16 @@ pub struct Weight {
     pub packing: Option<Packing>,
 }
 
+impl Weight {
+    /// Bytes that it takes on the GPU; repacks it to find out.
+    pub fn bytes(&self) -> u64 {
+        match &self.packing {
+            Some(packing) => (packing.pack)(&self.tensor, &packing.arguments).len() as u64,
+            None => self.tensor.elements() as u64 * 4,
+        }
+    }
+}
+
 /// A storage binding of a dispatch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Binding {

@@ -1,21 +1,34 @@
 //! Floor 7: running models. A [`Session`] holds a model's plans by input shapes, and runs them.
 
 mod convert;
+mod explain;
 mod inputs;
 mod outputs;
 mod prepared;
+mod profile;
+mod resident;
+mod split;
 mod unit;
+mod validate;
 mod weights;
 
+pub use explain::{ExplainedHostNode, ExplainedStep, Explanation};
 pub use inputs::InputInfo;
 pub use outputs::Outputs;
+pub use profile::{Profile, Timing};
+pub use resident::GpuOutputs;
+pub use validate::{Tolerance, Validation, ValueReport};
 
 use crate::error::{Error, Result};
 use crate::gpu::{Counters, Gpu, Tally};
-use crate::graph::{Graph, Model, ValueId, evaluate};
-use crate::tensor::{DType, Tensor, TensorView};
-use std::sync::Arc;
-use unit::{Device, Unit};
+use crate::graph::{Graph, Model, evaluate};
+use crate::kernel::Caps;
+use crate::tensor::{DType, Tensor, TensorType, TensorView};
+use profile::Recorder;
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
+use unit::{Context, Unit};
 use weights::Weights;
 
 /// How a session runs its model.
@@ -35,11 +48,27 @@ pub struct Options {
 
 /// A model ready to run. It can be used from several threads at once.
 pub struct Session {
+    model: Model,
+    /// The model's graph with taps as outputs.
     graph: Arc<Graph>,
     inputs: Vec<InputInfo>,
     options: Options,
-    device: Option<Device>,
+    tally: Arc<Tally>,
+    /// `None` runs on the host.
+    device: Option<RwLock<Arc<Device>>>,
+}
+
+/// A device with what the session keeps on it; replaced as a whole when the device is lost.
+struct Device {
+    gpu: Gpu,
+    weights: Weights,
     unit: Unit,
+}
+
+impl Device {
+    fn new(gpu: Gpu, graph: &Arc<Graph>) -> Arc<Device> {
+        Arc::new(Device { gpu, weights: Weights::default(), unit: Unit::new(graph.clone()) })
+    }
 }
 
 impl Session {
@@ -48,8 +77,7 @@ impl Session {
     /// # Errors
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a tap that names no value.
     pub async fn new(gpu: &Gpu, model: &Model, options: Options) -> Result<Session> {
-        let device = Device { gpu: gpu.clone(), weights: Weights::default(), tally: Arc::new(Tally::default()) };
-        Self::build(Some(device), model, options)
+        Self::build(Some(gpu), model, options)
     }
 
     /// [`new`](Session::new), blocking.
@@ -58,7 +86,7 @@ impl Session {
     /// As `new`.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn new_blocking(gpu: &Gpu, model: &Model, options: Options) -> Result<Session> {
-        crate::gpu::block_on(Self::new(gpu, model, options))
+        Self::build(Some(gpu), model, options)
     }
 
     /// Runs a model by the operators' references on the CPU: slow, and right.
@@ -69,9 +97,10 @@ impl Session {
         Self::build(None, model, options)
     }
 
-    fn build(device: Option<Device>, model: &Model, options: Options) -> Result<Session> {
+    fn build(gpu: Option<&Gpu>, model: &Model, options: Options) -> Result<Session> {
         let graph = Arc::new(tapped(model.graph(), &options)?);
-        Ok(Session { inputs: inputs::declared(&graph), unit: Unit::new(graph.clone()), graph, options, device })
+        let device = gpu.map(|gpu| RwLock::new(Device::new(gpu.clone(), &graph)));
+        Ok(Session { model: model.clone(), inputs: inputs::declared(&graph), graph, options, tally: Arc::default(), device })
     }
 
     /// The model's inputs, in order.
@@ -86,7 +115,15 @@ impl Session {
 
     /// How many objects this session made so far.
     pub fn counters(&self) -> Counters {
-        self.device.as_ref().map(|d| d.tally.read()).unwrap_or_default()
+        self.tally.read()
+    }
+
+    fn device(&self) -> Option<Arc<Device>> {
+        self.device.as_ref().map(|lock| lock.read().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    fn context<'a>(&'a self, device: &'a Device, recorder: Option<&'a Recorder>) -> Context<'a> {
+        Context { gpu: &device.gpu, weights: &device.weights, tally: &self.tally, options: &self.options, recorder }
     }
 
     /// Runs the model.
@@ -95,11 +132,9 @@ impl Session {
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) naming the input, what was expected and what was found; what
     /// operators and the device report.
     pub async fn run(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<Outputs> {
-        let given: Vec<(&str, DType, &[usize])> = inputs.iter().map(|(name, view)| (*name, view.dtype(), view.shape())).collect();
-        let order = inputs::matched(&self.inputs, &given)?;
-        let views: Vec<TensorView<'_>> = order.into_iter().map(|k| inputs[k].1).collect();
-        let tensors = match &self.device {
-            Some(device) => self.unit.run(device, &self.options, &views).await?,
+        let views = self.ordered(inputs)?;
+        let tensors = match self.device() {
+            Some(device) => self.run_on(device, &views, None).await?,
             None => self.run_on_host(&views)?,
         };
         Ok(Outputs { entries: self.outputs().into_iter().zip(tensors).collect() })
@@ -114,11 +149,139 @@ impl Session {
         crate::gpu::block_on(self.run(inputs))
     }
 
+    /// The inputs in the model's order, after a check.
+    fn ordered<'a>(&self, inputs: &[(&str, TensorView<'a>)]) -> Result<Vec<TensorView<'a>>> {
+        let given: Vec<(&str, DType, &[usize])> = inputs.iter().map(|(name, view)| (*name, view.dtype(), view.shape())).collect();
+        Ok(inputs::matched(&self.inputs, &given)?.into_iter().map(|k| inputs[k].1).collect())
+    }
+
+    /// Runs on the device; once more on a fresh one when it was lost.
+    async fn run_on(&self, device: Arc<Device>, inputs: &[TensorView<'_>], recorder: Option<&Recorder>) -> Result<Vec<Tensor>> {
+        let result = device.unit.run(&self.context(&device, recorder), inputs).await;
+        if result.is_ok() || !device.gpu.is_lost() {
+            return result;
+        }
+        let fresh = self.reopen(&device).await?;
+        log::warn!("the device was lost; running again on a fresh one");
+        fresh.unit.run(&self.context(&fresh, recorder), inputs).await
+    }
+
+    /// Replaces a lost device; the weights are uploaded again from the host.
+    async fn reopen(&self, lost: &Arc<Device>) -> Result<Arc<Device>> {
+        let fresh = Device::new(lost.gpu.replacement().await?, &self.graph);
+        let Some(lock) = &self.device else { return Ok(fresh) };
+        let mut current = lock.write().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(&current, lost) {
+            *current = fresh;
+        }
+        Ok(current.clone())
+    }
+
     fn run_on_host(&self, inputs: &[TensorView<'_>]) -> Result<Vec<Tensor>> {
         let inputs: Vec<Tensor> = inputs.iter().map(TensorView::to_tensor).collect();
-        let values = evaluate(&self.graph, &inputs)?;
-        let value = |id: &ValueId| values[id.index()].clone().ok_or_else(|| Error::internal("an output was not computed"));
-        self.graph.outputs().iter().map(value).collect()
+        let mut values = evaluate(&self.graph, &inputs)?;
+        let mut output = |id: usize| {
+            let again = self.graph.outputs().iter().filter(|o| o.index() == id).count() > 1;
+            if again { values[id].clone() } else { values[id].take() }
+        };
+        let outputs = self.graph.outputs().iter().map(|id| output(id.index()));
+        outputs.map(|value| value.ok_or_else(|| Error::internal("an output was not computed"))).collect()
+    }
+
+    /// What a run with inputs of these types would do. Nothing is compiled or run; a session on the CPU explains the plan
+    /// for an adapter of WebGPU's guaranteed limits.
+    ///
+    /// # Errors
+    /// As [`run`](Session::run); [`Unsupported`](crate::ErrorKind::Unsupported) when a shape depends on an input's value.
+    pub fn explain(&self, inputs: &[(&str, TensorType)]) -> Result<Explanation> {
+        let given: Vec<(&str, DType, &[usize])> = inputs.iter().map(|(name, ty)| (*name, ty.dtype, ty.shape.dims())).collect();
+        let order = inputs::matched(&self.inputs, &given)?;
+        let types: Vec<TensorType> = order.into_iter().map(|k| inputs[k].1.clone()).collect();
+        let device = self.device();
+        let caps = device.as_ref().map_or_else(Caps::portable, |d| d.gpu.caps().clone());
+        let plan = match &device {
+            Some(device) => device.unit.plan(&caps, &self.options, &types)?,
+            None => Unit::new(self.graph.clone()).plan(&caps, &self.options, &types)?,
+        };
+        Ok(Explanation::new(&plan, &caps, self.graph.nodes().len()))
+    }
+
+    /// Holds a run against the references: every intermediate value of a run that fuses nothing, and the outputs of the
+    /// run as it is.
+    ///
+    /// # Errors
+    /// As [`run`](Session::run).
+    pub async fn validate(&self, inputs: &[(&str, TensorView<'_>)], tolerance: Tolerance) -> Result<Validation> {
+        let views = self.ordered(inputs)?;
+        let tensors: Vec<Tensor> = views.iter().map(TensorView::to_tensor).collect();
+        let graph = self.model.graph();
+        let expected = evaluate(graph, &tensors)?;
+        let options = Options { keep_all: true, taps: vec![], ..self.options.clone() };
+        let gpu = self.device().map(|d| d.gpu.clone());
+        let kept = Session::build(gpu.as_ref(), &self.model, options)?.run(inputs).await?;
+        let by_name = |outputs: &'_ Outputs| -> HashMap<String, Tensor> {
+            outputs.iter().map(|(name, tensor)| (name.to_string(), tensor.clone())).collect()
+        };
+        let values = validate::report(graph, &by_name(&kept), &expected, tolerance);
+        let whole = by_name(&self.run(inputs).await?);
+        let is_output = |r: &ValueReport| graph.find(&r.value).is_some_and(|id| graph.outputs().contains(&id));
+        let outputs = validate::report(graph, &whole, &expected, tolerance).into_iter().filter(is_output).collect();
+        Ok(Validation { values, outputs })
+    }
+
+    /// [`validate`](Session::validate), blocking.
+    ///
+    /// # Errors
+    /// As `validate`.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn validate_blocking(&self, inputs: &[(&str, TensorView<'_>)], tolerance: Tolerance) -> Result<Validation> {
+        crate::gpu::block_on(self.validate(inputs, tolerance))
+    }
+
+    /// Runs the model `repeat` times and takes the time of every dispatch.
+    ///
+    /// # Errors
+    /// As [`run`](Session::run); [`Unsupported`](crate::ErrorKind::Unsupported) on the CPU, and where the adapter cannot
+    /// write timestamps inside a pass.
+    pub async fn profile(&self, inputs: &[(&str, TensorView<'_>)], repeat: usize) -> Result<Profile> {
+        let views = self.ordered(inputs)?;
+        let device = self.device().ok_or_else(|| Error::unsupported("profiling needs a GPU, and this session runs on the CPU"))?;
+        let caps = device.gpu.caps();
+        if !caps.timestamps {
+            return Err(Error::unsupported(format!("{caps} cannot write timestamps inside a pass, so dispatches cannot be timed")));
+        }
+        let (mut runs, mut walls) = (Vec::new(), Vec::new());
+        // The first run compiles and warms up.
+        for round in 0..=repeat.max(1) {
+            let recorder = Recorder::default();
+            self.run_on(device.clone(), &views, Some(&recorder)).await?;
+            let start = Instant::now();
+            self.run_on(device.clone(), &views, None).await?;
+            if round > 0 {
+                walls.push(start.elapsed().as_secs_f64() * 1e6);
+                runs.push(recorder.take());
+            }
+        }
+        let dispatches = profile::merge(&runs);
+        Ok(Profile { adapter: caps.to_string(), dispatches, wall_microseconds: profile::median(walls), repeat: runs.len() })
+    }
+
+    /// [`profile`](Session::profile), blocking.
+    ///
+    /// # Errors
+    /// As `profile`.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn profile_blocking(&self, inputs: &[(&str, TensorView<'_>)], repeat: usize) -> Result<Profile> {
+        crate::gpu::block_on(self.profile(inputs, repeat))
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.device() {
+            Some(device) => write!(f, "Session({} on {})", self.graph.name(), device.gpu.caps()),
+            None => write!(f, "Session({} on the CPU)", self.graph.name()),
+        }
     }
 }
 

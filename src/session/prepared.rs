@@ -2,9 +2,10 @@
 //! each other.
 
 use super::convert::{narrow, widen};
+use super::profile::{Recorder, Timing};
 use super::weights::{Resident, Weights};
 use crate::error::{Error, Result};
-use crate::gpu::{Command, Copy, Gpu, GpuBuffer, Pipeline, Recording, Role, Tally};
+use crate::gpu::{Command, Copy, Gpu, GpuBuffer, Pipeline, Recording, Role, Tally, Timestamps};
 use crate::graph::ValueId;
 use crate::plan::{Place, Plan, Segment};
 use crate::tensor::{Tensor, TensorView};
@@ -32,6 +33,30 @@ struct Instance {
     staging: Vec<Option<GpuBuffer>>,
     /// Reused from upload to upload.
     scratch: Vec<u8>,
+    /// Per segment, once the plan was profiled.
+    timestamps: Vec<Timestamps>,
+}
+
+/// An instance in use; it goes back to the pool when dropped.
+pub(super) struct Lease {
+    prepared: Arc<Prepared>,
+    /// `Some` until dropped.
+    instance: Option<Instance>,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(instance) = self.instance.take() {
+            self.prepared.give_back(instance);
+        }
+    }
+}
+
+impl Lease {
+    /// The buffer at a place of the plan.
+    pub(super) fn buffer(&self, place: Place) -> Option<&GpuBuffer> {
+        self.instance.as_ref().map(|instance| self.prepared.buffer(instance, place))
+    }
 }
 
 /// Tensors that the host holds during a run.
@@ -75,7 +100,7 @@ impl Prepared {
         let staging = buffers.split_off(plan.own.len() + plan.slots.len());
         let slots = buffers.split_off(plan.own.len());
         let staging = staging.into_iter().zip(&plan.segments).map(|(b, s)| (!s.downloads.is_empty()).then_some(b)).collect();
-        let mut instance = Instance { own: buffers, slots, commands: vec![], staging, scratch: vec![] };
+        let mut instance = Instance { own: buffers, slots, commands: vec![], staging, scratch: vec![], timestamps: vec![] };
         let made =
             self.gpu.guarded("binding buffers", || plan.segments.iter().map(|s| self.commands(&instance, s)).collect()).await?;
         instance.commands = made;
@@ -102,23 +127,67 @@ impl Prepared {
         segment.steps.iter().map(command).collect()
     }
 
-    /// One run; results are in `values` afterwards.
-    pub(super) async fn run(&self, values: &mut HostValues<'_>) -> Result<()> {
-        let mut instance = self.instance().await?;
-        let result = self.run_on(&mut instance, values).await;
-        if result.is_ok() {
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(instance);
-        }
-        result
+    fn give_back(&self, instance: Instance) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(instance);
     }
 
-    async fn run_on(&self, instance: &mut Instance, values: &mut HostValues<'_>) -> Result<()> {
+    /// One run; results are in `values` afterwards.
+    pub(super) async fn run(&self, values: &mut HostValues<'_>, recorder: Option<&Recorder>) -> Result<()> {
+        let mut instance = self.instance().await?;
+        if recorder.is_some() && instance.timestamps.is_empty() {
+            for segment in &self.plan.segments {
+                instance.timestamps.push(self.gpu.timestamps(segment.steps.len(), &self.tally).await?);
+            }
+        }
+        // An instance that a failed run may have left mapped is dropped.
+        self.run_on(&mut instance, values, recorder).await?;
+        self.give_back(instance);
+        Ok(())
+    }
+
+    /// One run that stays on the GPU: the callers' buffers are copied in, and the results stay in the lease's.
+    pub(super) async fn run_resident(self: &Arc<Self>, inputs: &HashMap<ValueId, GpuBuffer>) -> Result<Lease> {
+        let lease = Lease { instance: Some(self.instance().await?), prepared: self.clone() };
+        for (instance, (index, segment)) in lease.instance.iter().zip(self.plan.segments.iter().enumerate()) {
+            let missing = || Error::internal("an input has no buffer");
+            let copy = |t: &crate::plan::Transfer| {
+                let from = inputs.get(&t.value).ok_or_else(missing)?;
+                Ok(Copy { from, to: self.buffer(instance, t.place), offset: 0, bytes: t.bytes() })
+            };
+            let before = segment.uploads.iter().map(copy).collect::<Result<Vec<_>>>()?;
+            self.gpu.submit(&Recording { before: &before, commands: &instance.commands[index], ..Recording::default() }).await?;
+        }
+        Ok(lease)
+    }
+
+    /// Whether a run can stay on the GPU: one segment, whose uploads are the run's inputs and whose outputs lie there.
+    pub(super) fn is_resident(&self) -> bool {
+        self.plan.segments.len() == 1 && self.plan.host_nodes().next().is_none() && self.plan.outputs.iter().all(Option::is_some)
+    }
+
+    async fn run_on(&self, instance: &mut Instance, values: &mut HostValues<'_>, recorder: Option<&Recorder>) -> Result<()> {
         for (index, segment) in self.plan.segments.iter().enumerate() {
             self.upload(instance, segment, values)?;
-            self.compute(instance, index, segment, values).await?;
+            let timestamps = recorder.and_then(|_| instance.timestamps.get(index)).filter(|_| !segment.steps.is_empty());
+            self.compute(instance, index, values, timestamps).await?;
+            if let (Some(recorder), Some(timestamps)) = (recorder, timestamps) {
+                let times = self.gpu.elapsed(timestamps).await?;
+                recorder.extend(segment.steps.iter().zip(times).map(|(step, microseconds)| self.timing(step, microseconds)));
+            }
             self.host(segment, values)?;
         }
         Ok(())
+    }
+
+    fn timing(&self, step: &crate::plan::Step, microseconds: f64) -> Timing {
+        Timing {
+            label: self.plan.graph.nodes()[step.node].path.clone(),
+            kernel: self.plan.kernels[step.kernel].shader.name,
+            variant: step.variant,
+            grid: step.grid,
+            work: step.work,
+            microseconds,
+        }
     }
 
     fn upload(&self, instance: &mut Instance, segment: &Segment, values: &HostValues<'_>) -> Result<()> {
@@ -144,7 +213,14 @@ impl Prepared {
         Ok(())
     }
 
-    async fn compute(&self, instance: &Instance, index: usize, segment: &Segment, values: &mut HostValues<'_>) -> Result<()> {
+    async fn compute(
+        &self,
+        instance: &Instance,
+        index: usize,
+        values: &mut HostValues<'_>,
+        timestamps: Option<&Timestamps>,
+    ) -> Result<()> {
+        let segment = &self.plan.segments[index];
         if segment.steps.is_empty() && segment.downloads.is_empty() {
             return Ok(());
         }
@@ -157,7 +233,8 @@ impl Prepared {
                 offset += t.bytes();
             }
         }
-        let recording = Recording { commands: &instance.commands[index], after: &after, map: staging, ..Recording::default() };
+        let commands = &instance.commands[index];
+        let recording = Recording { before: &[], commands, after: &after, timestamps, map: staging };
         self.gpu.run(&recording).await?;
         let Some(staging) = staging else { return Ok(()) };
         staging.mapped(offset.max(4), |bytes| {

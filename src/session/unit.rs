@@ -1,29 +1,36 @@
-//! Plans by input shapes.
+//! A graph with its plans, by input shapes.
 
 use super::Options;
 use super::convert::{ASSUMED, within_assumed};
 use super::prepared::{HostValues, Prepared};
+use super::profile::Recorder;
+use super::split::Split;
 use super::weights::Weights;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Tally};
 use crate::graph::{Fact, Graph, ValueId};
+use crate::kernel::Caps;
 use crate::passes::{self, Specialized};
 use crate::plan::{self, Plan};
-use crate::tensor::{DType, Shape, Tensor, TensorView};
+use crate::tensor::{DType, Shape, Tensor, TensorType, TensorView};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The most plans that are kept; the one not used for longest goes first.
 const MAX_PLANS: usize = 16;
 
-/// The most elements of inputs whose values a plan may depend on.
-const MAX_VALUE_ELEMENTS: usize = 1024;
+/// The most elements of inputs whose values a plan may depend on: room for every input that holds a shape, and none for
+/// data that is new in every run.
+const MAX_VALUE_ELEMENTS: usize = 64;
 
-/// A device and what a session keeps on it.
-pub(super) struct Device {
-    pub gpu: Gpu,
-    pub weights: Weights,
-    pub tally: Arc<Tally>,
+/// What a run is done with.
+pub(super) struct Context<'a> {
+    pub gpu: &'a Gpu,
+    pub weights: &'a Weights,
+    pub tally: &'a Arc<Tally>,
+    pub options: &'a Options,
+    /// Takes the time of every dispatch.
+    pub recorder: Option<&'a Recorder>,
 }
 
 /// What a plan was made for.
@@ -36,32 +43,63 @@ struct Key {
     values: Vec<(usize, Vec<u8>)>,
 }
 
+/// How a graph is run for inputs of one key.
+#[derive(Clone)]
+pub(super) enum Entry {
+    /// By one plan.
+    Plan(Arc<Prepared>),
+    /// In two parts, since a shape in the second depends on the data of the first.
+    Split(Arc<Split>),
+}
+
 /// A graph and its plans.
 pub(super) struct Unit {
     graph: Arc<Graph>,
     /// The last used stands last.
-    plans: Mutex<Vec<(Key, Arc<Prepared>)>>,
+    entries: Mutex<Vec<(Key, Entry)>>,
     /// Held while a plan is made, so that it is made once.
     planning: futures_intrusive::sync::Mutex<()>,
     /// Inputs that some shape was found to depend on.
     by_value: Mutex<BTreeSet<usize>>,
+    /// By the node that is blocked.
+    splits: Mutex<HashMap<usize, Arc<Split>>>,
 }
 
 impl Unit {
     pub(super) fn new(graph: Arc<Graph>) -> Self {
-        Unit { graph, plans: Mutex::default(), planning: futures_intrusive::sync::Mutex::new((), true), by_value: Mutex::default() }
+        Unit {
+            graph,
+            entries: Mutex::default(),
+            planning: futures_intrusive::sync::Mutex::new((), true),
+            by_value: Mutex::default(),
+            splits: Mutex::default(),
+        }
+    }
+
+    pub(super) fn graph(&self) -> &Graph {
+        &self.graph
     }
 
     /// The graph's outputs for these inputs, in order.
-    pub(super) async fn run(&self, device: &Device, options: &Options, inputs: &[TensorView<'_>]) -> Result<Vec<Tensor>> {
-        let prepared = self.prepared(device, options, inputs).await?;
-        let ids = self.graph.inputs().iter().map(|i| i.value);
-        let mut values = HostValues { inputs: ids.zip(inputs.iter().copied()).collect(), computed: HashMap::new() };
-        prepared.run(&mut values).await?;
-        prepared.outputs(&values)
+    pub(super) async fn run(&self, context: &Context<'_>, inputs: &[TensorView<'_>]) -> Result<Vec<Tensor>> {
+        match self.entry(context, inputs).await? {
+            Entry::Plan(prepared) => {
+                let ids = self.graph.inputs().iter().map(|i| i.value);
+                let mut values = HostValues { inputs: ids.zip(inputs.iter().copied()).collect(), computed: HashMap::new() };
+                prepared.run(&mut values, context.recorder).await?;
+                prepared.outputs(&values)
+            }
+            Entry::Split(split) => Box::pin(split.run(context, inputs)).await,
+        }
     }
 
-    async fn prepared(&self, device: &Device, options: &Options, inputs: &[TensorView<'_>]) -> Result<Arc<Prepared>> {
+    /// Whether some shape was found to depend on what an input holds.
+    pub(super) fn depends_on_values(&self) -> bool {
+        !self.by_value.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// How inputs like these are run; makes a plan when there is none yet.
+    pub(super) async fn entry(&self, context: &Context<'_>, inputs: &[TensorView<'_>]) -> Result<Entry> {
         if let Some(found) = self.find(&self.key(inputs)) {
             return Ok(found);
         }
@@ -71,94 +109,132 @@ impl Unit {
             if let Some(found) = self.find(&key) {
                 return Ok(found);
             }
-            match passes::specialize(&self.graph, &self.facts(&key, inputs))? {
-                Specialized::Graph(graph) => {
-                    let prepared = Arc::new(self.prepare(device, options, &graph).await?);
-                    let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-                    if plans.len() >= MAX_PLANS {
-                        plans.remove(0);
-                    }
-                    plans.push((key, prepared.clone()));
-                    return Ok(prepared);
-                }
-                Specialized::Blocked { value, node } => {
-                    if !self.widen_values(value, inputs) {
-                        let name = &self.graph.value(value).name;
-                        let message = format!("the output shape depends on the value of `{name}`, which depends on the run's data");
-                        return Err(Error::unsupported(message).at(&self.graph.nodes()[node].path));
-                    }
-                }
+            let entry = match passes::specialize(&self.graph, &key.facts(inputs))? {
+                Specialized::Graph(graph) => Entry::Plan(Arc::new(prepare(context, &graph).await?)),
+                Specialized::Blocked { value, .. } if self.take_by_value(value, inputs) => continue,
+                Specialized::Blocked { value, node } => Entry::Split(self.split(context, value, node)?),
+            };
+            let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+            if entries.len() >= MAX_PLANS {
+                entries.remove(0);
+            }
+            entries.push((key, entry.clone()));
+            return Ok(entry);
+        }
+    }
+
+    /// The plan that inputs of these types would get; nothing is made on a device.
+    pub(super) fn plan(&self, caps: &Caps, options: &Options, inputs: &[TensorType]) -> Result<Plan> {
+        let facts: Vec<Fact> = inputs.iter().map(|ty| assumed(ty, true)).collect();
+        match passes::specialize(&self.graph, &facts)? {
+            Specialized::Graph(graph) => make_plan(&graph, caps, options),
+            Specialized::Blocked { value, node } => {
+                let name = &self.graph.value(value).name;
+                let message =
+                    format!("the output shape depends on the value of `{name}`, so the plan is known only when the model runs");
+                Err(Error::unsupported(message).at(&self.graph.nodes()[node].path))
             }
         }
     }
 
-    async fn prepare(&self, device: &Device, options: &Options, graph: &Graph) -> Result<Prepared> {
-        let caps = device.gpu.caps();
-        let fuse = passes::Options { fuse: !options.keep_all, max_storage_buffers: caps.max_storage_buffers as usize };
-        let graph = passes::optimize(graph, &fuse)?;
-        let choices = plan::Options { strict_gpu: options.strict_gpu, variant: options.variant.clone() };
-        let plan = Plan::new(&graph, caps, &choices)?;
-        log::debug!("{plan}");
-        Tally::add(&device.tally.plans);
-        Prepared::new(&device.gpu, plan, &device.weights, options.checked, &device.tally).await
-    }
-
-    fn find(&self, key: &Key) -> Option<Arc<Prepared>> {
-        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-        let index = plans.iter().position(|(k, _)| k == key)?;
-        let found = plans.remove(index);
-        let prepared = found.1.clone();
-        plans.push(found);
-        Some(prepared)
+    fn find(&self, key: &Key) -> Option<Entry> {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = entries.iter().position(|(k, _)| k == key)?;
+        let found = entries.remove(index);
+        let entry = found.1.clone();
+        entries.push(found);
+        Some(entry)
     }
 
     fn key(&self, inputs: &[TensorView<'_>]) -> Key {
         let by_value = self.by_value.lock().unwrap_or_else(PoisonError::into_inner);
+        let small = |k: &&usize| elements(&inputs[**k]) <= MAX_VALUE_ELEMENTS;
         Key {
             shapes: inputs.iter().map(|v| v.shape().into()).collect(),
             bounded: inputs.iter().map(within_assumed).collect(),
-            values: by_value.iter().map(|&k| (k, inputs[k].bytes().to_vec())).collect(),
+            values: by_value.iter().filter(small).map(|&k| (k, inputs[k].bytes().to_vec())).collect(),
         }
-    }
-
-    fn facts(&self, key: &Key, inputs: &[TensorView<'_>]) -> Vec<Fact> {
-        let fact = |(index, view): (usize, &TensorView<'_>)| {
-            if key.values.iter().any(|(k, _)| *k == index) {
-                return Fact::of(view.to_tensor());
-            }
-            let bounds = match view.dtype() {
-                DType::I64 if key.bounded[index] => Some((-ASSUMED, ASSUMED)),
-                DType::U64 if key.bounded[index] => Some((0, ASSUMED)),
-                _ => None,
-            };
-            Fact::new(view.dtype(), view.shape()).bounded(bounds)
-        };
-        inputs.iter().enumerate().map(fact).collect()
     }
 
     /// Makes the inputs that `value` depends on part of the key, when there are new ones and they are small.
-    fn widen_values(&self, value: ValueId, inputs: &[TensorView<'_>]) -> bool {
-        let needed = self.sources(value);
+    fn take_by_value(&self, value: ValueId, inputs: &[TensorView<'_>]) -> bool {
+        let needed = sources(&self.graph, value);
+        let small = needed.iter().map(|&k| elements(&inputs[k])).sum::<usize>() <= MAX_VALUE_ELEMENTS;
         let mut by_value = self.by_value.lock().unwrap_or_else(PoisonError::into_inner);
-        let all: BTreeSet<usize> = by_value.union(&needed).copied().collect();
-        let elements: usize = all.iter().map(|&k| inputs[k].shape().iter().product::<usize>()).sum();
-        let grows = all.len() > by_value.len() && elements <= MAX_VALUE_ELEMENTS;
-        if grows {
-            *by_value = all;
+        let before = by_value.len();
+        if small {
+            by_value.extend(needed);
         }
-        grows
+        by_value.len() > before
     }
 
-    /// The inputs that a value depends on.
-    fn sources(&self, value: ValueId) -> BTreeSet<usize> {
-        let mut needed = vec![false; self.graph.values().len()];
-        needed[value.index()] = true;
-        for node in self.graph.nodes().iter().rev() {
-            if node.outputs.iter().flatten().any(|o| needed[o.index()]) {
-                node.inputs.iter().flatten().for_each(|i| needed[i.index()] = true);
-            }
+    fn split(&self, context: &Context<'_>, value: ValueId, node: usize) -> Result<Arc<Split>> {
+        let mut splits = self.splits.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(split) = splits.get(&node) {
+            return Ok(split.clone());
         }
-        let inputs = self.graph.inputs().iter().enumerate();
-        inputs.filter(|(_, i)| needed[i.value.index()]).map(|(k, _)| k).collect()
+        let split = Arc::new(Split::new(&self.graph, value, node, context.options)?);
+        splits.insert(node, split.clone());
+        Ok(split)
     }
+}
+
+impl Key {
+    fn facts(&self, inputs: &[TensorView<'_>]) -> Vec<Fact> {
+        let fact = |(index, view): (usize, &TensorView<'_>)| {
+            if self.values.iter().any(|(k, _)| *k == index) {
+                return Fact::of(view.to_tensor());
+            }
+            assumed(&TensorType::new(view.dtype(), view.shape()), self.bounded[index])
+        };
+        inputs.iter().enumerate().map(fact).collect()
+    }
+}
+
+fn elements(view: &TensorView<'_>) -> usize {
+    view.shape().iter().product()
+}
+
+/// What is known of an input of this type.
+fn assumed(ty: &TensorType, bounded: bool) -> Fact {
+    let bounds = match ty.dtype {
+        DType::I64 if bounded => Some((-ASSUMED, ASSUMED)),
+        DType::U64 if bounded => Some((0, ASSUMED)),
+        _ => None,
+    };
+    Fact { ty: ty.clone(), value: None, bounds }
+}
+
+fn make_plan(graph: &Graph, caps: &Caps, options: &Options) -> Result<Plan> {
+    let passes = passes::Options { fuse: !options.keep_all, max_storage_buffers: caps.max_storage_buffers as usize };
+    let graph = passes::optimize(graph, &passes)?;
+    Plan::new(&graph, caps, &plan::Options { strict_gpu: options.strict_gpu, variant: options.variant.clone() })
+}
+
+async fn prepare(context: &Context<'_>, graph: &Graph) -> Result<Prepared> {
+    let plan = make_plan(graph, context.gpu.caps(), context.options)?;
+    log::debug!("{plan}");
+    Tally::add(&context.tally.plans);
+    Prepared::new(context.gpu, plan, context.weights, context.options.checked, context.tally).await
+}
+
+/// The inputs that a value depends on.
+fn sources(graph: &Graph, value: ValueId) -> BTreeSet<usize> {
+    let (_, needed) = ancestors(graph, [value]);
+    let inputs = graph.inputs().iter().enumerate();
+    inputs.filter(|(_, i)| needed[i.value.index()]).map(|(k, _)| k).collect()
+}
+
+/// The nodes and the values that some values depend on, as flags by index.
+pub(super) fn ancestors(graph: &Graph, values: impl IntoIterator<Item = ValueId>) -> (Vec<bool>, Vec<bool>) {
+    let mut needed = vec![false; graph.values().len()];
+    values.into_iter().for_each(|value| needed[value.index()] = true);
+    let mut nodes = vec![false; graph.nodes().len()];
+    for (index, node) in graph.nodes().iter().enumerate().rev() {
+        if node.outputs.iter().flatten().any(|o| needed[o.index()]) {
+            nodes[index] = true;
+            node.inputs.iter().flatten().for_each(|i| needed[i.index()] = true);
+        }
+    }
+    (nodes, needed)
 }
