@@ -38,6 +38,28 @@ pub mod preludes {
         REDUCE_SHARED = "reduce_shared";
         /// The same functions by subgroup operations. Wants `const WORKGROUP` and `const SUBGROUP`.
         REDUCE_SUBGROUP = "reduce_subgroup";
+        /// A reduction's element type is f32.
+        NUMBER_F32 = "number_f32";
+        /// A reduction's element type is i32.
+        NUMBER_I32 = "number_i32";
+        /// A reduction's element type is u32.
+        NUMBER_U32 = "number_u32";
+        /// The ten reductions. Wants `const FOLD` and a number prelude.
+        FOLD = "fold";
+        /// Joins the states of a workgroup through workgroup memory. Wants `const WORKGROUP`.
+        FOLD_SHARED = "fold_shared";
+        /// The same for a workgroup that is one subgroup.
+        FOLD_SUBGROUP = "fold_subgroup";
+        /// A reduction reads one value at a time.
+        LOAD1 = "load1";
+        /// A reduction reads four values at a time.
+        LOAD4 = "load4";
+        /// A reduction writes floats.
+        EMIT_FLOAT = "emit_float";
+        /// A reduction writes integers.
+        EMIT_INTEGER = "emit_integer";
+        /// A reduction writes states that another kernel joins.
+        EMIT_STATE = "emit_state";
         /// Scale and bias of a normalization, one element per column.
         AFFINE_COLUMNS = "affine_columns";
         /// Scale and bias of a normalization, one element per channel.

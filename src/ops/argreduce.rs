@@ -4,11 +4,26 @@ use super::Registration;
 use super::softmax::around;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Caps, Lowering};
-use crate::tensor::{DType, Shape, Tensor, TensorType};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params, preludes};
+use crate::tensor::{DType, Scalar, Shape, Tensor, TensorType};
 use std::sync::Arc;
 
-pub(super) static REGISTRATION: Registration = Registration { operators: &["ArgMax", "ArgMin"], shaders: &[] };
+pub(super) static REGISTRATION: Registration = Registration { operators: &["ArgMax", "ArgMin"], shaders: &[&ARGREDUCE] };
+
+params! {
+    /// Parameters of the kernel.
+    struct ArgReduceParams {
+        rows: u32,
+        length: u32,
+        stride: u32,
+    }
+}
+
+static ARGREDUCE: Shader =
+    Shader { name: "argreduce", source: include_str!("../../shaders/argreduce.wgsl"), params: ArgReduceParams::FIELDS };
+
+/// Invocations of a workgroup of the kernel.
+const WORKGROUP: usize = 64;
 
 /// The index of an extreme value along one axis, as int64.
 #[derive(Clone, Debug)]
@@ -93,7 +108,39 @@ impl Op for ArgReduce {
     }
 
     fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
-        let _ = (io, caps);
-        Err(Error::unsupported("ArgMax and ArgMin have no kernel yet"))
+        let (x, y) = (io.input(0)?, io.outputs[0]);
+        if y.ty.elements() == 0 {
+            return Ok(vec![Lowering::empty()]);
+        }
+        let number = match x.scalar() {
+            Some(Scalar::F32) => &preludes::NUMBER_F32,
+            Some(Scalar::I32) => &preludes::NUMBER_I32,
+            Some(Scalar::U32) => &preludes::NUMBER_U32,
+            None => return Err(Error::unsupported(format!("{} of {x:?}", self.name()))),
+        };
+        let (outer, length, stride) = around(x.shape(), x.shape().axis(self.axis)?);
+        let rows = outer * stride;
+        let candidate = |lanes: usize, variant| -> Result<Option<Lowering>> {
+            if length.div_ceil(lanes) > caps.max_loop as usize {
+                return Ok(None);
+            }
+            let kernel = Kernel::new(&ARGREDUCE, &[Access::Read, Access::Write], [WORKGROUP as u32, 1, 1])
+                .prelude(number)
+                .set("LANES", lanes as u32)
+                .set("GREATEST", u32::from(self.greatest))
+                .set("LAST", u32::from(self.select_last_index));
+            let params = ArgReduceParams { rows: rows as u32, length: length as u32, stride: stride as u32 };
+            let grid = Dispatch::linear_grid((rows * lanes).div_ceil(WORKGROUP) as u64, caps)?;
+            let dispatch = Dispatch::new(kernel, params, vec![Operand::Input(0), Operand::Output(0)], grid);
+            let values = (rows * length) as u64;
+            Ok(Some(Lowering::dispatches(variant, vec![dispatch.work(values, values * 4)])))
+        };
+        let (alone, shared) = (candidate(1, "alone")?, candidate(WORKGROUP, "shared")?);
+        let order = if length <= 16 || (stride >= 8 && rows >= 256) { [alone, shared] } else { [shared, alone] };
+        let candidates: Vec<Lowering> = order.into_iter().flatten().collect();
+        if candidates.is_empty() {
+            return Err(Error::unsupported(format!("{} along {length} values: more than a loop may take", self.name())));
+        }
+        Ok(candidates)
     }
 }

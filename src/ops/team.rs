@@ -24,6 +24,11 @@ impl Team {
         }
     }
 
+    /// True when the whole workgroup is one subgroup.
+    pub(crate) fn is_subgroup(self) -> bool {
+        self.subgroup == Some(self.lanes)
+    }
+
     /// A kernel with the prelude and constants of this team.
     pub(crate) fn join(self, kernel: Kernel) -> Kernel {
         let kernel = kernel.constant("WORKGROUP", self.lanes);

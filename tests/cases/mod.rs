@@ -4,14 +4,15 @@
 //! One file per operator family; a row names an operator and its inputs. Inputs are drawn from a seeded generator, so a
 //! row is the same everywhere.
 
-mod elementwise;
-mod gather;
+pub mod elementwise;
+pub mod gather;
 pub mod lrn;
-mod matmul;
-mod movement;
+pub mod matmul;
+pub mod movement;
 pub mod norm;
-mod scatter;
-mod shape;
+pub mod reduce;
+pub mod scatter;
+pub mod shape;
 pub mod softmax;
 
 use gristmill::graph::Op;
@@ -117,6 +118,7 @@ pub fn all() -> Vec<Case> {
         matmul::cases(),
         movement::cases(),
         norm::cases(),
+        reduce::cases(),
         scatter::cases(),
         shape::cases(),
         softmax::cases(),

@@ -230,4 +230,8 @@ impl Op for Reduce {
     fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         lower::lower(self, io, caps)
     }
+
+    fn takes_epilogue(&self) -> bool {
+        true
+    }
 }
