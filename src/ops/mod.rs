@@ -6,6 +6,7 @@
 pub mod argreduce;
 pub mod attention;
 pub mod concat;
+pub mod conv;
 mod copy;
 pub mod cumulative;
 pub mod elementwise;
@@ -49,6 +50,7 @@ pub static REGISTRY: &[&Registration] = &[
     &argreduce::REGISTRATION,
     &attention::REGISTRATION,
     &concat::REGISTRATION,
+    &conv::REGISTRATION,
     &copy::REGISTRATION,
     &cumulative::REGISTRATION,
     &elementwise::REGISTRATION,

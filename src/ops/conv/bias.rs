@@ -1,0 +1,50 @@
+//! The bias of a convolution as the first instruction of its epilogue, so that no kernel has to know of it.
+
+use crate::error::{Error, Result};
+use crate::graph::{Epilogue, Io};
+use crate::kernel::{Instruction, Lowering, Operand, Program, ProgramOperand, Term};
+use crate::ops::elementwise;
+use crate::tensor::View;
+
+/// Which input of a convolution the bias is.
+const BIAS: usize = 2;
+
+/// Where the operands of the joined epilogue start for the kernels, past all inputs there are.
+const JOINED: usize = 64;
+
+/// Lowers a convolution whose kernels know no bias: input 2, if there, is added by the epilogue.
+pub(super) fn with_bias(io: &Io, lower: impl FnOnce(&Io) -> Result<Vec<Lowering>>) -> Result<Vec<Lowering>> {
+    let Some(bias) = io.optional(BIAS) else {
+        return lower(io);
+    };
+    let add = elementwise::function("Add").ok_or_else(|| Error::internal("there is no Add"))?;
+    let mut shape = vec![1; io.outputs[0].shape().rank()];
+    shape[1] = bias.ty.elements();
+    let per_channel = View::contiguous(&shape.into());
+    let sum = Program {
+        operands: vec![ProgramOperand { view: Some(per_channel) }],
+        instructions: vec![Instruction { function: add, arguments: vec![Term::Carried, Term::Operand(0)], cast: None }],
+    };
+    let (program, first) = match io.epilogue {
+        Some(own) => (sum.then(own.program), own.first),
+        None => (sum, io.inputs.len()),
+    };
+    let mut inputs = io.inputs[..BIAS].to_vec();
+    inputs.resize(JOINED, None);
+    inputs.push(Some(bias));
+    inputs.extend(io.inputs[first..].iter().copied());
+    let joined = Io { inputs, epilogue: Some(Epilogue { program: &program, first: JOINED }), ..io.clone() };
+    let mut lowerings = lower(&joined)?;
+    for lowering in &mut lowerings {
+        if let Lowering::Dispatches { dispatches, .. } = lowering {
+            for binding in dispatches.iter_mut().flat_map(|d| &mut d.bindings) {
+                *binding = match *binding {
+                    Operand::Input(JOINED) => Operand::Input(BIAS),
+                    Operand::Input(k) if k > JOINED => Operand::Input(k - JOINED - 1 + first),
+                    other => other,
+                };
+            }
+        }
+    }
+    Ok(lowerings)
+}

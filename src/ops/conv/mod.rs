@@ -1,0 +1,173 @@
+//! Conv: sums of products of a sliding window with weights, in groups of channels.
+
+mod bias;
+mod direct;
+mod reference;
+mod transpose;
+mod window;
+
+use super::Registration;
+use crate::error::{Error, Result};
+use crate::graph::{Fact, Io, Op, required};
+use crate::kernel::{Caps, Lowering};
+use crate::tensor::{Scalar, Tensor, TensorType};
+use std::sync::Arc;
+
+pub use transpose::{ConvTranspose, conv_transpose};
+pub(crate) use window::Axis;
+pub use window::{AutoPad, Window};
+
+pub(super) static REGISTRATION: Registration =
+    Registration { operators: &["Conv", "ConvTranspose"], shaders: &[&direct::SHADER, &direct::TRANSPOSED] };
+
+/// ONNX Conv over any number of spatial axes: data, weights, and an optional bias per output channel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Conv {
+    /// The sliding window.
+    pub window: Window,
+    /// Number of groups that channels are split into.
+    pub group: i64,
+}
+
+/// A Conv with the given window and number of groups.
+pub fn conv(window: Window, group: i64) -> Arc<dyn Op> {
+    Arc::new(Conv { window, group })
+}
+
+/// A convolution with its attributes resolved against shapes. For a transposed one, input and output of the axes and
+/// channels are those of the convolution that it transposes.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Problem {
+    pub(crate) batches: usize,
+    pub(crate) groups: usize,
+    /// Input channels of one group.
+    pub(crate) channels: usize,
+    /// Output channels of one group.
+    pub(crate) filters: usize,
+    pub(crate) axes: Vec<Axis>,
+}
+
+impl Problem {
+    /// Elements of one input channel.
+    pub(crate) fn input_area(&self) -> usize {
+        self.axes.iter().map(|a| a.input).product()
+    }
+
+    /// Elements of one output channel.
+    pub(crate) fn output_area(&self) -> usize {
+        self.axes.iter().map(|a| a.output).product()
+    }
+
+    /// Taps of the kernel.
+    pub(crate) fn taps(&self) -> usize {
+        self.axes.iter().map(|a| a.kernel).product()
+    }
+
+    /// Floating-point operations and least bytes moved.
+    pub(crate) fn work(&self) -> (u64, u64) {
+        let (batches, groups) = (self.batches as u64, self.groups as u64);
+        let (weights, outputs) = (
+            groups * (self.filters * self.channels * self.taps()) as u64,
+            batches * groups * (self.filters * self.output_area()) as u64,
+        );
+        let inputs = batches * groups * (self.channels * self.input_area()) as u64;
+        (2 * outputs * (self.channels * self.taps()) as u64, 4 * (weights + inputs + outputs))
+    }
+}
+
+/// Number of groups and channels per group, checked against the channels there are.
+fn split_groups(group: i64, channels: usize) -> Result<(usize, usize)> {
+    match usize::try_from(group) {
+        Ok(groups) if groups > 0 && channels % groups == 0 => Ok((groups, channels / groups)),
+        _ => Err(Error::invalid_model(format!("group is {group}: expected a divisor of the {channels} channels"))),
+    }
+}
+
+/// Checks that data, weights and bias are float tensors of one dtype and of ranks that fit.
+fn check_types(name: &'static str, inputs: &[Option<&TensorType>]) -> Result<()> {
+    let (x, w) = (required(name, inputs, 0)?, required(name, inputs, 1)?);
+    if !x.dtype.is_float() || x.dtype != w.dtype {
+        return Err(Error::invalid_model(format!("{name} takes data and weights of one float type, found {x} and {w}")));
+    }
+    if x.shape.rank() < 3 || x.shape.rank() != w.shape.rank() {
+        return Err(Error::invalid_model(format!("{name} takes data and weights of one rank of at least 3, found {x} and {w}")));
+    }
+    Ok(())
+}
+
+/// Checks an optional bias against the number of output channels.
+fn check_bias(name: &'static str, bias: Option<&TensorType>, x: &TensorType, filters: usize) -> Result<()> {
+    match bias {
+        Some(bias) if bias.dtype != x.dtype || bias.shape.dims() != [filters] => {
+            Err(Error::invalid_model(format!("the bias of {name} is {bias}: expected {}[{filters}]", x.dtype)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses what no kernel serves.
+fn check_gpu(io: &Io, spatial: usize) -> Result<()> {
+    if io.outputs[0].scalar() != Some(Scalar::F32) {
+        return Err(Error::unsupported(format!("a convolution of {}: expected a float of at most 32 bits", io.outputs[0].ty)));
+    }
+    if spatial > 3 {
+        return Err(Error::unsupported(format!("a convolution over {spatial} spatial axes: expected at most 3")));
+    }
+    Ok(())
+}
+
+impl Conv {
+    fn problem(&self, inputs: &[Option<&TensorType>]) -> Result<Problem> {
+        check_types("Conv", inputs)?;
+        let (x, w) = (required("Conv", inputs, 0)?, required("Conv", inputs, 1)?);
+        let (groups, channels) = split_groups(self.group, x.shape[1])?;
+        let (_, filters) = split_groups(self.group, w.shape[0])?;
+        if w.shape[1] != channels {
+            return Err(Error::invalid_model(format!(
+                "weights {w}: expected {channels} channels, as {x} has in each of {groups} groups"
+            )));
+        }
+        check_bias("Conv", inputs.get(2).copied().flatten(), x, w.shape[0])?;
+        let axes = self.window.resolve(&x.shape[2..], Some(&w.shape[2..]), false)?;
+        Ok(Problem { batches: x.shape[0], groups, channels, filters, axes })
+    }
+}
+
+/// The types behind facts or tensors.
+fn types<'a, T>(inputs: &[Option<&'a T>], ty: impl Fn(&'a T) -> &'a TensorType) -> Vec<Option<&'a TensorType>> {
+    inputs.iter().map(|i| i.map(&ty)).collect()
+}
+
+impl Op for Conv {
+    fn name(&self) -> &'static str {
+        "Conv"
+    }
+
+    fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
+        let problem = self.problem(&types(inputs, |f| &f.ty))?;
+        let dims = [problem.batches, problem.groups * problem.filters].into_iter().chain(problem.axes.iter().map(|a| a.output));
+        Ok(vec![Fact::new(required("Conv", inputs, 0)?.dtype(), dims.collect::<Vec<_>>())])
+    }
+
+    fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
+        let problem = self.problem(&types(inputs, |t| t.ty()))?;
+        let (x, w) = (required("Conv", inputs, 0)?, required("Conv", inputs, 1)?);
+        let bias = inputs.get(2).copied().flatten().map(Tensor::to_f64);
+        let values = reference::convolve(&problem, &x.to_f64(), &w.to_f64(), bias.as_deref());
+        let dims = [problem.batches, problem.groups * problem.filters].into_iter().chain(problem.axes.iter().map(|a| a.output));
+        Ok(vec![Tensor::from_f64(TensorType::new(x.dtype(), dims.collect::<Vec<_>>()), &values)?])
+    }
+
+    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+        if io.outputs[0].ty.elements() == 0 {
+            return Ok(vec![Lowering::empty()]);
+        }
+        let problem = self.problem(&types(&io.inputs[..io.inputs.len().min(3)], |f| &f.ty))?;
+        check_gpu(io, problem.axes.len())?;
+        bias::with_bias(io, |io| Ok(vec![direct::lower(&problem, io, caps)?]))
+    }
+
+    fn takes_epilogue(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,82 @@
+//! ConvTranspose: the transpose of a convolution, which spreads each value over a window of the output.
+
+use super::{Problem, Window, bias, check_bias, check_gpu, check_types, direct, reference, split_groups, types};
+use crate::error::{Error, Result};
+use crate::graph::{Fact, Io, Op, required};
+use crate::kernel::{Caps, Lowering};
+use crate::tensor::{Tensor, TensorType};
+use std::sync::Arc;
+
+/// ONNX ConvTranspose: data, weights `[channels, filters per group, ..]`, and an optional bias per output channel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConvTranspose {
+    /// The sliding window, over the output.
+    pub window: Window,
+    /// Number of groups that channels are split into.
+    pub group: i64,
+    /// Extra extent at the end of each output axis, 0 when empty.
+    pub output_padding: Vec<i64>,
+    /// Spatial extents of the output, from which padding follows; by the other attributes when empty.
+    pub output_shape: Vec<i64>,
+}
+
+/// A ConvTranspose with the given attributes.
+pub fn conv_transpose(window: Window, group: i64, output_padding: Vec<i64>, output_shape: Vec<i64>) -> Arc<dyn Op> {
+    Arc::new(ConvTranspose { window, group, output_padding, output_shape })
+}
+
+impl ConvTranspose {
+    /// The convolution that this transposes: its input is our output.
+    fn problem(&self, inputs: &[Option<&TensorType>]) -> Result<Problem> {
+        check_types("ConvTranspose", inputs)?;
+        let (x, w) = (required("ConvTranspose", inputs, 0)?, required("ConvTranspose", inputs, 1)?);
+        let (groups, filters) = split_groups(self.group, x.shape[1])?;
+        if w.shape[0] != x.shape[1] {
+            return Err(Error::invalid_model(format!("weights {w}: expected {} channels, as {x} has", x.shape[1])));
+        }
+        let channels = w.shape[1];
+        check_bias("ConvTranspose", inputs.get(2).copied().flatten(), x, groups * channels)?;
+        let rank = x.shape.rank() - 2;
+        // Opset 1 allowed the whole output shape in the attribute.
+        let shape = if self.output_shape.len() == rank + 2 { &self.output_shape[2..] } else { &self.output_shape };
+        let axes = self.window.resolve_transposed(&x.shape[2..], &w.shape[2..], &self.output_padding, shape)?;
+        Ok(Problem { batches: x.shape[0], groups, channels, filters, axes })
+    }
+}
+
+/// Shape of the output of a transposed convolution.
+fn output_shape(problem: &Problem) -> Vec<usize> {
+    [problem.batches, problem.groups * problem.channels].into_iter().chain(problem.axes.iter().map(|a| a.input)).collect()
+}
+
+impl Op for ConvTranspose {
+    fn name(&self) -> &'static str {
+        "ConvTranspose"
+    }
+
+    fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
+        let problem = self.problem(&types(inputs, |f| &f.ty))?;
+        Ok(vec![Fact::new(required("ConvTranspose", inputs, 0)?.dtype(), output_shape(&problem))])
+    }
+
+    fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
+        let problem = self.problem(&types(inputs, |t| t.ty()))?;
+        let (x, w) = (required("ConvTranspose", inputs, 0)?, required("ConvTranspose", inputs, 1)?);
+        let bias = inputs.get(2).copied().flatten().map(Tensor::to_f64);
+        let values = reference::convolve_transposed(&problem, &x.to_f64(), &w.to_f64(), bias.as_deref());
+        Ok(vec![Tensor::from_f64(TensorType::new(x.dtype(), output_shape(&problem)), &values)?])
+    }
+
+    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+        if io.outputs[0].ty.elements() == 0 {
+            return Ok(vec![Lowering::empty()]);
+        }
+        let problem = self.problem(&types(&io.inputs[..io.inputs.len().min(3)], |f| &f.ty))?;
+        check_gpu(io, problem.axes.len())?;
+        bias::with_bias(io, |io| Ok(vec![direct::lower_transposed(&problem, io, caps)?]))
+    }
+
+    fn takes_epilogue(&self) -> bool {
+        true
+    }
+}
