@@ -7,9 +7,6 @@
 @group(0) @binding(2) var<storage, read> b: array<Element>; // strided [batches, k, n]
 @group(0) @binding(3) var<storage, read_write> c: array<Element>; // [batches, m, n]
 
-// A loop may run 65,535 times at most, so the one over k is nested.
-const STEP: u32 = 32768u;
-
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let index = id.x + id.y * groups.x * 64u;
@@ -18,17 +15,22 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     if batch >= params.batches {
         return;
     }
-    let start = batch_start(batch);
-    var from_a = start.x + (row - batch * params.m) * params.a_row_stride;
-    var from_b = start.y + (index - row * params.n) * params.b_column_stride;
+    let place = vec2((row - batch * params.m) * params.a_row_stride, (index - row * params.n) * params.b_column_stride);
+    let start = batch_start(batch) + place;
     var sum = Element(0);
-    for (var first = 0u; first < params.k; first += STEP) {
-        let count = min(params.k - first, STEP);
-        for (var k = 0u; k < count; k++) {
-            sum += a[from_a] * b[from_b];
-            from_a += params.a_column_stride;
-            from_b += params.b_row_stride;
+    let step = vec2(params.a_column_stride, params.b_row_stride);
+    var at = start;
+    // Eight terms a turn, as the turns of all loops are limited.
+    var k = 0u;
+    for (; k + 8u <= params.k; k += 8u) {
+        for (var i = 0u; i < 8u; i++) {
+            sum += a[at.x] * b[at.y];
+            at += step;
         }
+    }
+    for (; k < params.k; k++) {
+        sum += a[at.x] * b[at.y];
+        at += step;
     }
     c[index] = epilogue(sum, index);
 }

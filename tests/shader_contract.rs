@@ -88,6 +88,7 @@ fn parameter(module: &naga::Module, ty: naga::Handle<naga::Type>) -> Option<(Sca
     };
     match &module.types[ty].inner {
         naga::TypeInner::Scalar(s) => Some((scalar(*s)?, 1)),
+        naga::TypeInner::Vector { size: naga::VectorSize::Quad, scalar: s } => Some((scalar(*s)?, 4)),
         naga::TypeInner::Array { base, size: naga::ArraySize::Constant(n), .. } => match module.types[*base].inner {
             naga::TypeInner::Vector { size: naga::VectorSize::Quad, scalar: s } => Some((scalar(s)?, 4 * n.get() as usize)),
             _ => None,

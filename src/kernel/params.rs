@@ -9,7 +9,8 @@ pub struct Field {
     pub name: &'static str,
     /// Its scalar type.
     pub scalar: Scalar,
-    /// 1 for a scalar; a multiple of 4 for an array, which WGSL sees as `array<vec4<T>, count / 4>`.
+    /// 1 for a scalar; a multiple of 4 for an array, which WGSL sees as `array<vec4<T>, count / 4>` (or
+    /// `vec4<T>` for 4).
     pub count: usize,
     /// Bytes from the start of the struct.
     pub offset: usize,

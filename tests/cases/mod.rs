@@ -4,6 +4,7 @@
 //! One file per operator family; a row names an operator and its inputs. Inputs are drawn from a seeded generator, so a
 //! row is the same everywhere.
 
+pub mod conv;
 pub mod elementwise;
 pub mod gather;
 pub mod lrn;
@@ -112,6 +113,7 @@ impl Random {
 /// Every row of every family.
 pub fn all() -> Vec<Case> {
     let families = [
+        conv::cases(),
         elementwise::cases(),
         gather::cases(),
         lrn::cases(),

@@ -1,5 +1,6 @@
 //! The bias of a convolution as the first instruction of its epilogue, so that no kernel has to know of it.
 
+use super::own;
 use crate::error::{Error, Result};
 use crate::graph::{Epilogue, Io};
 use crate::kernel::{Instruction, Lowering, Operand, Program, ProgramOperand, Term};
@@ -14,7 +15,7 @@ const JOINED: usize = 64;
 
 /// Lowers a convolution whose kernels know no bias: input 2, if there, is added by the epilogue.
 pub(super) fn with_bias(io: &Io, lower: impl FnOnce(&Io) -> Result<Vec<Lowering>>) -> Result<Vec<Lowering>> {
-    let Some(bias) = io.optional(BIAS) else {
+    let Some(bias) = own(io).get(BIAS).copied().flatten() else {
         return lower(io);
     };
     let add = elementwise::function("Add").ok_or_else(|| Error::internal("there is no Add"))?;

@@ -34,10 +34,11 @@ impl ConvParams {
         let mut axes = [NONE; 4];
         let skip = 3 - problem.axes.len();
         axes[skip..3].copy_from_slice(&problem.axes);
-        let longest = axes.iter().map(|a| a.kernel).chain([problem.channels, problem.filters]).max().unwrap_or(0);
-        if longest > caps.max_loop as usize {
+        let turns = axes[..3].iter().rev().fold(0, |inner: usize, axis| (inner + 1).saturating_mul(axis.kernel));
+        let turns = (turns + 1).saturating_mul(problem.channels.max(problem.filters));
+        if turns > caps.max_loop as usize {
             return Err(Error::unsupported(format!(
-                "a convolution over {longest} channels or taps: expected at most {}",
+                "a convolution over {turns} channels and taps: expected at most {}",
                 caps.max_loop
             )));
         }

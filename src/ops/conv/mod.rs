@@ -105,6 +105,12 @@ fn check_bias(name: &'static str, bias: Option<&TensorType>, x: &TensorType, fil
     }
 }
 
+/// The inputs of a convolution itself, without those of an epilogue.
+fn own<'a, 'f>(io: &'a Io<'f>) -> &'a [Option<&'f Fact>] {
+    let end = io.epilogue.map_or(io.inputs.len(), |e| e.first);
+    &io.inputs[..end.min(io.inputs.len()).min(3)]
+}
+
 /// Refuses what no kernel serves.
 fn check_gpu(io: &Io, spatial: usize) -> Result<()> {
     if io.outputs[0].scalar() != Some(Scalar::F32) {
@@ -162,7 +168,7 @@ impl Op for Conv {
         if io.outputs[0].ty.elements() == 0 {
             return Ok(vec![Lowering::empty()]);
         }
-        let problem = self.problem(&types(&io.inputs[..io.inputs.len().min(3)], |f| &f.ty))?;
+        let problem = self.problem(&types(own(io), |f| &f.ty))?;
         check_gpu(io, problem.axes.len())?;
         bias::with_bias(io, |io| Ok(vec![direct::lower(&problem, io, caps)?]))
     }

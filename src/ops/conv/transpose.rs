@@ -1,6 +1,6 @@
 //! ConvTranspose: the transpose of a convolution, which spreads each value over a window of the output.
 
-use super::{Problem, Window, bias, check_bias, check_gpu, check_types, direct, reference, split_groups, types};
+use super::{Problem, Window, bias, check_bias, check_gpu, check_types, direct, own, reference, split_groups, types};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
 use crate::kernel::{Caps, Lowering};
@@ -71,7 +71,7 @@ impl Op for ConvTranspose {
         if io.outputs[0].ty.elements() == 0 {
             return Ok(vec![Lowering::empty()]);
         }
-        let problem = self.problem(&types(&io.inputs[..io.inputs.len().min(3)], |f| &f.ty))?;
+        let problem = self.problem(&types(own(io), |f| &f.ty))?;
         check_gpu(io, problem.axes.len())?;
         bias::with_bias(io, |io| Ok(vec![direct::lower_transposed(&problem, io, caps)?]))
     }

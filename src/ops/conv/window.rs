@@ -28,7 +28,9 @@ impl AutoPad {
             "SAME_LOWER" => AutoPad::SameLower,
             "VALID" => AutoPad::Valid,
             _ => {
-                return Err(Error::invalid_model(format!("auto_pad is `{name}`: expected NOTSET, SAME_UPPER, SAME_LOWER or VALID")));
+                return Err(Error::invalid_model(format!(
+                    "auto_pad is `{name}`: expected NOTSET, SAME_UPPER, SAME_LOWER or VALID"
+                )));
             }
         })
     }

@@ -13,6 +13,13 @@ pub(super) static SHADER: Shader =
 /// One output element per invocation.
 pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Result<Lowering> {
     let scalar = io.outputs[0].scalar().ok_or_else(|| Error::unsupported("a matrix product whose sums may exceed 32 bits"))?;
+    if problem.k / 8 + 64 > caps.max_loop as usize {
+        return Err(Error::unsupported(format!(
+            "a matrix product over {} terms: expected at most {}",
+            problem.k,
+            (caps.max_loop - 64) * 8
+        )));
+    }
     let mut bindings = vec![Operand::Input(0), Operand::Input(1), Operand::Output(0)];
     let kernel = Kernel::new(&SHADER, &[Access::Read, Access::Read, Access::Write], [64, 1, 1])
         .prelude(&preludes::MATMUL)
