@@ -22,14 +22,13 @@ pub(super) fn with_bias(io: &Io, lower: impl FnOnce(&Io) -> Result<Vec<Lowering>
     let mut shape = vec![1; io.outputs[0].shape().rank()];
     shape[1] = bias.ty.elements();
     let per_channel = View::contiguous(&shape.into());
-    let sum = Program {
-        operands: vec![ProgramOperand { view: Some(per_channel) }],
-        instructions: vec![Instruction { function: add, arguments: vec![Term::Carried, Term::Operand(0)], cast: None }],
-    };
-    let (program, first) = match io.epilogue {
-        Some(own) => (sum.then(own.program), own.first),
-        None => (sum, io.inputs.len()),
-    };
+    let sum = Instruction { function: add, arguments: vec![Term::Carried, Term::Operand(0)], cast: None };
+    let mut program = Program { operands: vec![ProgramOperand { view: Some(per_channel) }], instructions: vec![sum] };
+    let first = io.epilogue.map_or(io.inputs.len(), |e| e.first);
+    if let Some(own) = io.epilogue {
+        program.operands.extend(own.program.operands.iter().cloned());
+        program.instructions.extend(own.program.instructions.iter().cloned().map(after_sum));
+    }
     let mut inputs = io.inputs[..BIAS].to_vec();
     inputs.resize(JOINED, None);
     inputs.push(Some(bias));
@@ -48,4 +47,17 @@ pub(super) fn with_bias(io: &Io, lower: impl FnOnce(&Io) -> Result<Vec<Lowering>
         }
     }
     Ok(lowerings)
+}
+
+/// An instruction of the given epilogue as it stands behind the sum with the bias.
+fn after_sum(mut instruction: Instruction) -> Instruction {
+    for term in &mut instruction.arguments {
+        *term = match *term {
+            Term::Carried => Term::Result(0),
+            Term::Operand(k) => Term::Operand(k + 1),
+            Term::Result(k) => Term::Result(k + 1),
+            Term::Literal(value) => Term::Literal(value),
+        };
+    }
+    instruction
 }

@@ -178,7 +178,15 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
         ..bitwise(
             "BitShiftRight",
             2,
-            |a| if (0..64).contains(&a[1]) { a[0] >> a[1] } else if a[0] < 0 { -1 } else { 0 },
+            |a| {
+                if (0..64).contains(&a[1]) {
+                    a[0] >> a[1]
+                } else if a[0] < 0 {
+                    -1
+                } else {
+                    0
+                }
+            },
             |a| (scalar(a.dtypes[0]) == Scalar::U32).then(|| format!("shift_right({}, {})", a.terms[0], a.terms[1])),
         )
     },
