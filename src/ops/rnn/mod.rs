@@ -123,17 +123,17 @@ impl Recurrent {
         let (steps, batch) = if self.batch_first { (x[1], x[0]) } else { (x[0], x[1]) };
         let directions = if self.direction == Direction::Bidirectional { 2 } else { 1 };
         let g = Geometry { steps, batch, input: x[2], hidden: self.hidden_size.unwrap_or(r[2]), directions };
-        let gates = self.cell.gates() * g.hidden;
+        let gates = self.cell.gates().saturating_mul(g.hidden);
         let state: Shape =
             if self.batch_first { [batch, directions, g.hidden].into() } else { [directions, batch, g.hidden].into() };
         let expected: [(usize, &str, Shape); 7] = [
             (1, "W", [directions, gates, g.input].into()),
             (2, "R", [directions, gates, g.hidden].into()),
-            (3, "B", [directions, 2 * gates].into()),
+            (3, "B", [directions, gates.saturating_mul(2)].into()),
             (4, "sequence_lens", [batch].into()),
             (5, "initial_h", state.clone()),
             (6, "initial_c", state),
-            (7, "P", [directions, 3 * g.hidden].into()),
+            (7, "P", [directions, g.hidden.saturating_mul(3)].into()),
         ];
         let most = if matches!(self.cell, Cell::Lstm { .. }) { 8 } else { 6 };
         for (k, what, expected) in expected.into_iter().filter(|(k, ..)| *k < most) {
