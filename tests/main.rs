@@ -1,5 +1,6 @@
 //! All integration tests in one binary, so that the GPU stack is linked once.
 mod cases;
+mod hostile;
 mod kernels;
 mod layering;
 mod models;

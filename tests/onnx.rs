@@ -98,10 +98,10 @@ const FORMS: &[&str] = &[
 ];
 
 /// The files of one case by their path inside its folder.
-type Case = BTreeMap<String, Vec<u8>>;
+pub type Case = BTreeMap<String, Vec<u8>>;
 
 /// The unpacked archive by case.
-fn archive() -> &'static BTreeMap<String, Case> {
+pub fn archive() -> &'static BTreeMap<String, Case> {
     static ARCHIVE: OnceLock<BTreeMap<String, Case>> = OnceLock::new();
     ARCHIVE.get_or_init(|| {
         let mut packed: &[u8] = include_bytes!("onnx/onnx-node.tar.xz");

@@ -24,7 +24,7 @@ pub fn tensor_from_bytes(bytes: &[u8]) -> Result<(String, Tensor)> {
 
 /// The contents of a `TensorProto`.
 pub(super) fn tensor(proto: &TensorProto, folder: &mut Folder) -> Result<Tensor> {
-    convert(proto, folder).map_err(|e| Error::new(e.kind(), format!("tensor `{}`: {}", proto.name, e.message())))
+    convert(proto, folder).map_err(|e| Error::new(e.kind(), format!("tensor `{}`: {e}", proto.name)))
 }
 
 fn convert(proto: &TensorProto, folder: &mut Folder) -> Result<Tensor> {

@@ -54,15 +54,24 @@ impl Row {
     /// Checks how many arguments and results a node has.
     pub(super) fn check(&self, inputs: &[Option<ValueId>], outputs: usize) -> Result<()> {
         let (least, most) = (*self.inputs.start(), *self.inputs.end());
-        let expected = if least == most { least.to_string() } else { format!("{least} to {most}") };
+        let plural = |count: usize, what: &str| if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") };
         if inputs.len() > most {
-            return Err(Error::invalid_model(format!("{} takes {expected} inputs, found {}", self.name, inputs.len())));
+            return Err(Error::invalid_model(format!(
+                "{} takes at most {}, found {}",
+                self.name,
+                plural(most, "input"),
+                inputs.len()
+            )));
         }
         if let Some(index) = (0..least).find(|i| inputs.get(*i).copied().flatten().is_none()) {
             return Err(Error::invalid_model(format!("{} needs input {index}, which is missing", self.name)));
         }
         if outputs > self.outputs {
-            return Err(Error::invalid_model(format!("{} makes at most {} outputs, found {outputs}", self.name, self.outputs)));
+            return Err(Error::invalid_model(format!(
+                "{} makes at most {}, found {outputs}",
+                self.name,
+                plural(self.outputs, "output")
+            )));
         }
         Ok(())
     }
