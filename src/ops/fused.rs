@@ -103,10 +103,6 @@ impl Op for Fused {
         Some(Arc::new(fused))
     }
 
-    fn takes_epilogue(&self) -> bool {
-        self.base.takes_epilogue()
-    }
-
     fn is_pure(&self) -> bool {
         self.base.is_pure()
     }

@@ -6,6 +6,7 @@
 
 pub mod conv;
 pub mod elementwise;
+pub mod fused;
 pub mod gather;
 pub mod lrn;
 pub mod matmul;
@@ -115,6 +116,7 @@ pub fn all() -> Vec<Case> {
     let families = [
         conv::cases(),
         elementwise::cases(),
+        fused::cases(),
         gather::cases(),
         lrn::cases(),
         matmul::cases(),
