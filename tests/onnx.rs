@@ -62,7 +62,6 @@ const OPERATORS: &[&str] = &[
     "QLinearMatMul",
     "QuantizeLinear",
     "RandomUniformLike",
-    "Resize",
     "RoiAlign",
     "RotaryEmbedding",
     "STFT",

@@ -20,7 +20,9 @@ pub mod norm;
 pub mod one_hot;
 pub mod pad;
 pub mod reduce;
+pub mod resample;
 pub mod reshape;
+pub mod resize;
 pub mod reverse_sequence;
 pub mod rnn;
 pub mod scatter;
@@ -63,6 +65,7 @@ pub static REGISTRY: &[&Registration] = &[
     &pad::REGISTRATION,
     &reduce::REGISTRATION,
     &reshape::REGISTRATION,
+    &resize::REGISTRATION,
     &reverse_sequence::REGISTRATION,
     &rnn::REGISTRATION,
     &scatter::REGISTRATION,

@@ -13,8 +13,9 @@ pub mod matmul;
 pub mod movement;
 pub mod norm;
 pub mod reduce;
-pub mod scatter;
-pub mod shape;
+mod resize;
+mod scatter;
+mod shape;
 pub mod softmax;
 
 use gristmill::graph::Op;
@@ -123,6 +124,7 @@ pub fn all() -> Vec<Case> {
         movement::cases(),
         norm::cases(),
         reduce::cases(),
+        resize::cases(),
         scatter::cases(),
         shape::cases(),
         softmax::cases(),

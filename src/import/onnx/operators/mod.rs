@@ -3,6 +3,7 @@
 
 mod creation;
 mod elementwise;
+mod image;
 mod indexing;
 mod linear;
 mod movement;
@@ -82,6 +83,7 @@ pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
     [
         creation::ROWS,
         elementwise::ROWS,
+        image::ROWS,
         indexing::ROWS,
         linear::ROWS,
         movement::ROWS,

@@ -1,0 +1,78 @@
+//! Resize in all its modes. The numbers themselves are held against the ONNX suite.
+
+use super::{Case, Random};
+use gristmill::ops::resample::{Coordinates, Interpolation, Rounding};
+use gristmill::ops::resize::{AspectRatio, Resize, resize};
+use gristmill::{DType, Tensor};
+
+/// A row with scales.
+fn scaled(name: &str, op: Resize, data: Tensor, scales: &[f32]) -> Case {
+    let inputs = vec![Some(data), None, Some(Tensor::vector(scales))];
+    Case { inputs, ..Case::new(format!("resize/{name}"), resize(op), vec![]) }.weights(&[2])
+}
+
+/// A row with sizes.
+fn sized(name: &str, op: Resize, data: Tensor, sizes: &[i64]) -> Case {
+    let inputs = vec![Some(data), None, None, Some(Tensor::vector(sizes))];
+    Case { inputs, ..Case::new(format!("resize/{name}"), resize(op), vec![]) }.weights(&[3])
+}
+
+pub fn cases() -> Vec<Case> {
+    let mut random = Random::new(0x2E51);
+    let nearest = Interpolation::Nearest(Rounding::Floor);
+    let cubic = Interpolation::Cubic(-0.75);
+    let with = |interpolation, coordinates| Resize { interpolation, coordinates, ..Resize::default() };
+    let image: &[usize] = &[2, 3, 5, 7];
+    let mut cases = vec![
+        scaled("nearest_twice", with(nearest, Coordinates::Asymmetric), random.floats(image), &[1.0, 1.0, 2.0, 2.0]),
+        scaled("nearest_down", Resize::default(), random.floats(image), &[1.0, 1.0, 0.6, 0.4]),
+        scaled("linear_twice", with(Interpolation::Linear, Coordinates::HalfPixel), random.floats(image), &[1.0, 1.0, 2.0, 2.0]),
+        scaled("one_axis", with(Interpolation::Linear, Coordinates::HalfPixel), random.floats(image), &[1.0, 1.0, 1.0, 1.7]),
+        scaled(
+            "three_axes",
+            with(Interpolation::Linear, Coordinates::HalfPixel),
+            random.floats(&[2, 3, 4, 5]),
+            &[1.0, 2.0, 1.5, 0.8],
+        ),
+        scaled("no_axis", with(cubic, Coordinates::HalfPixel), random.floats(&[2, 3]), &[1.0, 1.0]),
+        scaled("to_nothing", with(cubic, Coordinates::HalfPixel), random.floats(&[2, 3]), &[1.0, 0.1]),
+        sized("channels_last", with(Interpolation::Linear, Coordinates::HalfPixel), random.floats(image), &[2, 6, 9, 7]),
+        sized("apart", with(cubic, Coordinates::AlignCorners), random.floats(image), &[4, 3, 5, 3]),
+        sized("nearest_i64", Resize::default(), random.integers(DType::I64, &[3, 4], -9, 9), &[5, 7]),
+        sized(
+            "linear_u8_on_the_host",
+            with(Interpolation::Linear, Coordinates::HalfPixel),
+            random.integers(DType::U8, &[3, 4], 0, 255),
+            &[5, 7],
+        ),
+        sized("empty", Resize::default(), random.floats(&[0, 4]), &[0, 7]),
+        sized("one_pixel", with(Interpolation::Linear, Coordinates::PytorchHalfPixel), random.floats(&[4, 4]), &[1, 8]),
+    ];
+    for (name, coordinates) in [
+        ("half_pixel_symmetric", Coordinates::HalfPixelSymmetric),
+        ("align_corners", Coordinates::AlignCorners),
+        ("asymmetric", Coordinates::Asymmetric),
+        ("tf_half_pixel", Coordinates::TfHalfPixel),
+    ] {
+        let data = random.floats(image);
+        cases.push(scaled(&format!("cubic_{name}"), with(cubic, coordinates), data, &[1.0, 1.0, 1.3, 0.7]));
+    }
+    for (name, interpolation) in [("linear", Interpolation::Linear), ("cubic", cubic)] {
+        let op = Resize { antialias: true, exclude_outside: true, interpolation, ..Resize::default() };
+        cases.push(scaled(&format!("antialias_{name}"), op, random.floats(&[1, 2, 13, 17]), &[1.0, 1.0, 0.3, 0.45]));
+    }
+    for (name, aspect_ratio) in [("not_larger", AspectRatio::NotLarger), ("not_smaller", AspectRatio::NotSmaller)] {
+        let op = Resize { aspect_ratio, axes: Some(vec![-2, -1]), ..Resize::default() };
+        cases.push(sized(name, op, random.floats(image), &[8, 9]));
+    }
+    let op = Resize {
+        coordinates: Coordinates::CropAndResize,
+        interpolation: Interpolation::Linear,
+        extrapolation: 7.5,
+        ..Resize::default()
+    };
+    let region = Tensor::vector(&[0.0f32, 0.0, 0.4, -0.3, 1.0, 1.0, 1.2, 0.8]);
+    let inputs = vec![Some(random.floats(image)), Some(region), None, Some(Tensor::vector(&[2i64, 3, 6, 6]))];
+    cases.push(Case { inputs, ..Case::new("resize/region", resize(op), vec![]) }.weights(&[1, 3]));
+    cases
+}
