@@ -70,6 +70,5 @@ fn translate(error: wgpu::Error, doing: &str) -> Error {
             let description: Vec<&str> = description.split_whitespace().collect();
             Error::internal(format!("the device refused while {doing}: {}", description.join(" ")))
         }
-        other => Error::internal(format!("the device refused while {doing}: {other}")),
     }
 }
