@@ -1,5 +1,9 @@
 //! All integration tests in one binary, so that the GPU stack is linked once.
+#![allow(unreachable_pub, reason = "a test binary exports nothing")]
+
 mod cases;
+#[cfg(feature = "cli")]
+mod cli;
 mod hostile;
 mod kernels;
 mod layering;

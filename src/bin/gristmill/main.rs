@@ -3,14 +3,18 @@
 mod cases;
 mod compare;
 mod device;
+mod explain;
 mod failure;
 mod image;
 mod info;
 mod inputs;
 mod npy;
+mod profile;
+mod report;
 mod run;
 mod table;
 mod test;
+mod validate;
 
 use clap::{Parser, Subcommand};
 use failure::Result;
@@ -31,6 +35,9 @@ enum Command {
     Info(info::Info),
     Run(run::Run),
     Test(test::Test),
+    Validate(validate::Validate),
+    Explain(explain::Explain),
+    Profile(profile::Profile),
 }
 
 /// How a command that compares came out.
@@ -48,6 +55,9 @@ impl Command {
             Command::Info(command) => command.run(out),
             Command::Run(command) => command.run(out),
             Command::Test(command) => command.run(out),
+            Command::Validate(command) => command.run(out),
+            Command::Explain(command) => command.run(out),
+            Command::Profile(command) => command.run(out),
         }
     }
 }

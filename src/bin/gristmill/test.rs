@@ -5,12 +5,12 @@ use crate::cases::{self, Case};
 use crate::compare::{Difference, Tolerance, compare};
 use crate::device::{Device, DeviceArguments};
 use crate::failure::{Failure, Result};
-use crate::inputs::views;
+use crate::inputs::{types, views};
+use crate::report::write_json;
 use clap::Args;
 use gristmill::{ErrorKind, Model, Options};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use std::fs;
 use std::io::{IsTerminal, Write, stderr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -141,6 +141,12 @@ impl Test {
         for folder in &case.data_sets {
             let inputs = cases::read_inputs(folder, &model)?;
             let expected = cases::read_outputs(folder, &model)?;
+            if let (Device::Gpu(_), Ok(plan)) = (device, session.explain(&types(&inputs))) {
+                progress.host_nodes = plan.host_nodes.len();
+                progress.gpu_nodes = plan.planned_nodes - progress.host_nodes;
+            } else {
+                progress.host_nodes = model.graph().nodes().len();
+            }
             let outputs = session.run_blocking(&views(&inputs))?;
             progress.ran = true;
             for (name, expected) in &expected {
@@ -167,10 +173,4 @@ fn print_case(out: &mut dyn Write, case: &CaseReport) -> Result<()> {
     // Each case is seen as soon as it is done.
     out.flush()?;
     Ok(())
-}
-
-/// Writes a report as indented JSON.
-pub(crate) fn write_json(path: &std::path::Path, report: &impl Serialize) -> Result<()> {
-    let text = serde_json::to_string_pretty(report).map_err(|e| Failure::file("write", path, e))?;
-    fs::write(path, text + "\n").map_err(|e| Failure::file("write", path, e))
 }

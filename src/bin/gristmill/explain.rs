@@ -1,0 +1,97 @@
+//! `gristmill explain`.
+
+use crate::Verdict;
+use crate::device::DeviceArguments;
+use crate::failure::Result;
+use crate::inputs::{DimArguments, Inputs};
+use crate::table::{Table, bytes};
+use clap::Args;
+use gristmill::session::Explanation;
+use gristmill::{Model, Options};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Shows what a run would do, without running it: dispatches, fusions, host nodes, memory
+#[derive(Args)]
+pub(crate) struct Explain {
+    /// The ONNX file
+    model: PathBuf,
+    #[command(flatten)]
+    dims: DimArguments,
+    #[command(flatten)]
+    device: DeviceArguments,
+}
+
+impl Explain {
+    pub(crate) fn run(&self, out: &mut dyn Write) -> Result<Verdict> {
+        let model = Model::load(&self.model)?;
+        let extents = self.dims.bind(&model, &Inputs::new())?;
+        let types = extents.types(&model)?;
+        let session = self.device.open()?.session(&model, Options::default())?;
+        let types: Vec<_> = types.iter().map(|(name, ty)| (name.as_str(), ty.clone())).collect();
+        let explanation = session.explain(&types)?;
+        extents.note();
+        print(out, &explanation)?;
+        Ok(Verdict::Good)
+    }
+}
+
+fn print(out: &mut dyn Write, plan: &Explanation) -> Result<()> {
+    let mut table = Table::new(&[">step", "nodes", "kernel", "variant", "grid", "also possible"]);
+    for (index, step) in plan.steps.iter().enumerate() {
+        let [x, y, z] = step.grid;
+        let alternatives = step.alternatives.join(", ");
+        let cells = [
+            index.to_string(),
+            step.node.clone(),
+            step.kernel.into(),
+            step.variant.into(),
+            format!("{x} x {y} x {z}"),
+            alternatives,
+        ];
+        table.row(cells);
+    }
+    writeln!(out, "{table}")?;
+
+    let mut fusions: BTreeMap<String, usize> = BTreeMap::new();
+    let mut last = None;
+    for step in &plan.steps {
+        // A node of several dispatches is one fusion.
+        if last.replace(&step.node) != Some(&step.node) && step.node.contains('+') {
+            *fusions.entry(pattern(&step.node)).or_default() += 1;
+        }
+    }
+    for (pattern, count) in &fusions {
+        writeln!(out, "fused      {count} x {pattern}")?;
+    }
+    for host in &plan.host_nodes {
+        writeln!(out, "on host    {}: {} ({} copied)", host.node, host.reason, bytes(host.copied))?;
+    }
+    if !fusions.is_empty() || !plan.host_nodes.is_empty() {
+        writeln!(out)?;
+    }
+
+    let ratio = if plan.lower_bound == 0 { 1.0 } else { plan.peak_bytes as f64 / plan.lower_bound as f64 };
+    let limit = bytes(plan.binding_limit);
+    writeln!(out, "adapter            {}", plan.adapter)?;
+    writeln!(out, "nodes              {} of the model, {} after folding and fusion", plan.model_nodes, plan.planned_nodes)?;
+    writeln!(out, "dispatches         {} ({} kernels to compile)", plan.steps.len(), plan.kernels)?;
+    writeln!(out, "nodes on the host  {}", plan.host_nodes.len())?;
+    writeln!(out, "weights            {}", bytes(plan.weight_bytes))?;
+    writeln!(out, "inputs, outputs    {}", bytes(plan.own_bytes))?;
+    writeln!(
+        out,
+        "peak activations   {}, {ratio:.2} times the lower bound of {}",
+        bytes(plan.peak_bytes),
+        bytes(plan.lower_bound)
+    )?;
+    writeln!(out, "largest binding    {} of {limit}", bytes(plan.largest_binding))?;
+    Ok(())
+}
+
+/// The operators of a fused node's path: `Conv + Relu` for `Conv:c1+Relu:r1`.
+fn pattern(path: &str) -> String {
+    let operators: Vec<&str> = path.split('+').map(|part| part.split(':').next().unwrap_or(part)).collect();
+    operators.join(" + ")
+}

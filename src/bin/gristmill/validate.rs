@@ -1,0 +1,127 @@
+//! `gristmill validate`.
+
+use crate::Verdict;
+use crate::compare::Tolerance;
+use crate::device::{Device, DeviceArguments};
+use crate::failure::Result;
+use crate::inputs::{InputArguments, views};
+use crate::report::write_json;
+use crate::table::Table;
+use clap::Args;
+use gristmill::session::{self, Validation, ValueReport};
+use gristmill::{Model, Options};
+use serde::Serialize;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Runs a model on the GPU with every intermediate value kept and compares each with the CPU reference
+#[derive(Args)]
+pub(crate) struct Validate {
+    /// The ONNX file
+    model: PathBuf,
+    #[command(flatten)]
+    inputs: InputArguments,
+    #[command(flatten)]
+    tolerance: Tolerance,
+    #[command(flatten)]
+    device: DeviceArguments,
+    /// Write the results to this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Compile the kernels with run-time bounds checks
+    #[arg(long)]
+    checked: bool,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    adapter: String,
+    passed: bool,
+    first_divergent: Option<&'a str>,
+    first_non_finite: Option<&'a str>,
+    values: Vec<Row<'a>>,
+    outputs: Vec<Row<'a>>,
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    node: &'a str,
+    value: &'a str,
+    elements: usize,
+    max_abs: f64,
+    max_rel: f64,
+    max_ulp: u64,
+    divergent: usize,
+    non_finite: usize,
+    non_finite_reference: usize,
+}
+
+impl<'a> From<&'a ValueReport> for Row<'a> {
+    fn from(value: &'a ValueReport) -> Self {
+        Row {
+            node: &value.node,
+            value: &value.value,
+            elements: value.elements,
+            max_abs: value.max_absolute,
+            max_rel: value.max_relative,
+            max_ulp: value.max_ulp,
+            divergent: value.divergent,
+            non_finite: value.non_finite,
+            non_finite_reference: value.non_finite_reference,
+        }
+    }
+}
+
+impl Validate {
+    pub(crate) fn run(&self, out: &mut dyn Write) -> Result<Verdict> {
+        let model = Model::load(&self.model)?;
+        let inputs = self.inputs.load(&model, Some(0))?;
+        let device = Device::Gpu(self.device.open_gpu()?);
+        let session = device.session(&model, Options { checked: self.checked, ..Options::default() })?;
+        let tolerance = session::Tolerance { relative: self.tolerance.rtol, absolute: self.tolerance.atol };
+        let validation = session.validate_blocking(&views(&inputs), tolerance)?;
+
+        writeln!(out, "device: {}", device.name())?;
+        print(out, &validation)?;
+        if let Some(path) = &self.json {
+            let report = Report {
+                adapter: device.name(),
+                passed: validation.passed(),
+                first_divergent: validation.first_divergent().map(|v| v.value.as_str()),
+                first_non_finite: validation.first_non_finite().map(|v| v.value.as_str()),
+                values: validation.values.iter().map(Row::from).collect(),
+                outputs: validation.outputs.iter().map(Row::from).collect(),
+            };
+            write_json(path, &report)?;
+        }
+        Ok(if validation.passed() { Verdict::Good } else { Verdict::Bad })
+    }
+}
+
+fn print(out: &mut dyn Write, validation: &Validation) -> Result<()> {
+    let titles = &["node", "value", ">elements", ">max abs", ">max rel", ">max ulp", ">outside"];
+    let mut nodes = Table::new(titles);
+    validation.values.iter().for_each(|v| nodes.row(cells(v)));
+    writeln!(out, "{nodes}")?;
+    let mut outputs = Table::new(titles);
+    validation.outputs.iter().for_each(|v| outputs.row(cells(v)));
+    writeln!(out, "outputs, with all fusions:\n{outputs}")?;
+
+    let name = |value: Option<&ValueReport>| value.map_or("none".into(), |v| format!("{} (value `{}`)", v.node, v.value));
+    writeln!(out, "first node that diverges: {}", name(validation.first_divergent()))?;
+    writeln!(out, "first node with a NaN or infinity: {}", name(validation.first_non_finite()))?;
+    writeln!(out, "{}", if validation.passed() { "valid" } else { "NOT valid" })?;
+    Ok(())
+}
+
+fn cells(value: &ValueReport) -> [String; 7] {
+    [
+        value.node.clone(),
+        value.value.clone(),
+        value.elements.to_string(),
+        format!("{:.2e}", value.max_absolute),
+        format!("{:.2e}", value.max_relative),
+        value.max_ulp.to_string(),
+        value.divergent.to_string(),
+    ]
+}

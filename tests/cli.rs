@@ -1,0 +1,140 @@
+//! The command line, run as a user runs it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn models() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models")
+}
+
+fn gristmill(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gristmill"));
+    if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
+        // Without it some Vulkan drivers write a line to stderr.
+        command.env("XDG_RUNTIME_DIR", std::env::temp_dir());
+    }
+    command.args(arguments).output().expect("the binary was built beside this test")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Runs and expects success; the text on stdout.
+fn succeeds(arguments: &[&str]) -> String {
+    let output = gristmill(arguments);
+    assert!(
+        output.status.success(),
+        "{arguments:?} ended with {}: {}{}",
+        output.status,
+        text(&output.stdout),
+        text(&output.stderr)
+    );
+    text(&output.stdout)
+}
+
+/// Runs and expects exit status 2 with one line on stderr; that line.
+fn fails(arguments: &[&str]) -> String {
+    let output = gristmill(arguments);
+    let line = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {line}");
+    assert_eq!(line.trim_end().lines().count(), 1, "one line, found: {line}");
+    line
+}
+
+fn model(name: &str) -> String {
+    models().join(name).join("model.onnx").to_string_lossy().into_owned()
+}
+
+#[test]
+fn info_names_the_chosen_adapter() {
+    let text = succeeds(&["info"]);
+    assert!(text.contains("chosen: ") && text.contains("largest storage binding"), "{text}");
+}
+
+#[test]
+fn run_prints_and_writes_every_output() {
+    let file = std::env::temp_dir().join(format!("gristmill-outputs-{}.npz", std::process::id()));
+    let text = succeeds(&["run", &model("digit_cnn"), "--random", "7", "--dim", "batch=3", "--outputs", &file.to_string_lossy()]);
+    assert!(text.contains("logits") && text.contains("[3,10]"), "{text}");
+    let mut archive = npyz::npz::NpzArchive::open(&file).expect("the archive was written");
+    let logits = archive.by_name("logits").expect("it can be read").expect("it holds the output");
+    assert_eq!(logits.shape(), [3, 10]);
+    std::fs::remove_file(&file).expect("the archive can be removed");
+}
+
+#[test]
+fn an_image_is_an_input() {
+    let image = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/images/digits/7_0.png");
+    let argument = format!("image={}", image.display());
+    let text =
+        succeeds(&["run", &model("digit_cnn"), "--inputs", &argument, "--mean", "0.1307", "--std", "0.3081", "--device", "cpu"]);
+    assert!(text.contains("[1,10]"), "{text}");
+}
+
+#[test]
+fn test_counts_the_cases_and_writes_json() {
+    let file = std::env::temp_dir().join(format!("gristmill-report-{}.json", std::process::id()));
+    let folder = models().join("digit_cnn");
+    let text = succeeds(&["test", &folder.to_string_lossy(), "--json", &file.to_string_lossy()]);
+    assert_eq!(text.lines().last(), Some("1 passed, 0 failed, 0 unsupported"));
+    let json = std::fs::read_to_string(&file).expect("the report was written");
+    let json: serde_json::Value = serde_json::from_str(&json).expect("it is JSON");
+    assert_eq!((json["passed"].as_u64(), json["failed"].as_u64(), json["unsupported"].as_u64()), (Some(1), Some(0), Some(0)));
+    let case = &json["cases"][0];
+    assert_eq!((case["name"].as_str(), case["status"].as_str()), (Some("digit_cnn"), Some("passed")));
+    assert!(json["adapter"].is_string() && case["max_abs"].is_number() && case["gpu_nodes"].as_u64() > Some(0), "{json}");
+    std::fs::remove_file(&file).expect("the report can be removed");
+}
+
+#[test]
+fn test_ends_with_1_when_a_case_fails() {
+    let folder = models().join("digit_cnn");
+    // No float result is that close.
+    let output = gristmill(&["test", &folder.to_string_lossy(), "--rtol", "0", "--atol", "0"]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout).lines().last(), Some("0 passed, 1 failed, 0 unsupported"));
+}
+
+#[test]
+fn validate_names_every_node() {
+    let text = succeeds(&["validate", &model("digit_cnn"), "--random", "1", "--dim", "batch=2"]);
+    assert!(text.contains("Conv") && text.contains("MaxPool"), "{text}");
+}
+
+#[test]
+fn explain_shows_steps_and_memory() {
+    let text = succeeds(&["explain", &model("digit_cnn")]);
+    assert!(text.contains("dispatch") && text.contains("lower bound"), "{text}");
+}
+
+#[test]
+fn profile_writes_a_trace() {
+    let file = std::env::temp_dir().join(format!("gristmill-trace-{}.json", std::process::id()));
+    succeeds(&["profile", &model("digit_cnn"), "--trace", &file.to_string_lossy()]);
+    let json = std::fs::read_to_string(&file).expect("the trace was written");
+    let json: serde_json::Value = serde_json::from_str(&json).expect("it is JSON");
+    assert!(json["traceEvents"].as_array().is_some_and(|events| !events.is_empty()), "{json}");
+    std::fs::remove_file(&file).expect("the trace can be removed");
+}
+
+#[test]
+fn errors_say_what_to_do() {
+    let digits = model("digit_cnn");
+    let cases: &[(&[&str], &str)] = &[
+        (&["run", "no/such/model.onnx", "--random", "1"], "no/such/model.onnx"),
+        (&["run", &digits], "--random SEED"),
+        (&["run", &digits, "--random", "1", "--dim", "length=3"], "batch"),
+        (&["run", &digits, "--inputs", "nothing"], "NAME=FILE.npy"),
+        (&["run", &digits, "--inputs", "picture=nothing.npy"], "nothing.npy"),
+        (&["run", &digits, "--random", "1", "--device", "no such adapter"], "no such adapter"),
+        (&["run", &digits, "--random", "1", "--tap", "no_such_value"], "no_such_value"),
+        (&["validate", &digits, "--random", "1", "--device", "cpu"], "--device"),
+    ];
+    for (arguments, expected) in cases {
+        let line = fails(arguments);
+        assert!(line.contains(expected), "{arguments:?}: expected `{expected}` in {line}");
+    }
+    let empty = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
+    assert!(fails(&["test", &empty.to_string_lossy()]).contains("no test case"));
+}
