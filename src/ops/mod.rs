@@ -19,6 +19,7 @@ pub mod movement;
 pub mod norm;
 pub mod one_hot;
 pub mod pad;
+pub mod pool;
 pub mod reduce;
 pub mod resample;
 pub mod reshape;
@@ -63,6 +64,7 @@ pub static REGISTRY: &[&Registration] = &[
     &norm::REGISTRATION,
     &one_hot::REGISTRATION,
     &pad::REGISTRATION,
+    &pool::REGISTRATION,
     &reduce::REGISTRATION,
     &reshape::REGISTRATION,
     &resize::REGISTRATION,

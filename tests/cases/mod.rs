@@ -12,6 +12,7 @@ pub mod lrn;
 pub mod matmul;
 pub mod movement;
 pub mod norm;
+pub mod pool;
 pub mod reduce;
 mod resize;
 mod scatter;
@@ -123,6 +124,7 @@ pub fn all() -> Vec<Case> {
         matmul::cases(),
         movement::cases(),
         norm::cases(),
+        pool::cases(),
         reduce::cases(),
         resize::cases(),
         scatter::cases(),

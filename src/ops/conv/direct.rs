@@ -26,12 +26,9 @@ pub(super) static SHADER: Shader =
 pub(super) static TRANSPOSED: Shader =
     Shader { name: "conv_transpose", source: include_str!("../../../shaders/conv_transpose.wgsl"), params: ConvParams::FIELDS };
 
-/// An axis of extent 1, which stands for one that is not there.
-const NONE: Axis = Axis { input: 1, output: 1, kernel: 1, stride: 1, dilation: 1, begin: 0, end: 0 };
-
 impl ConvParams {
     fn new(problem: &Problem, count: usize, caps: &Caps) -> Result<Self> {
-        let mut axes = [NONE; 4];
+        let mut axes = [Axis::ABSENT; 4];
         let skip = 3 - problem.axes.len();
         axes[skip..3].copy_from_slice(&problem.axes);
         let turns = axes[..3].iter().rev().fold(0, |inner: usize, axis| (inner + 1).saturating_mul(axis.kernel));

@@ -65,10 +65,8 @@ pub(crate) struct Axis {
 }
 
 impl Axis {
-    /// Extent of the input that the window covers.
-    pub(crate) fn reach(&self) -> usize {
-        (self.kernel - 1) * self.dilation + 1
-    }
+    /// An axis of extent 1, which stands for one that is not there.
+    pub(crate) const ABSENT: Axis = Axis { input: 1, output: 1, kernel: 1, stride: 1, dilation: 1, begin: 0, end: 0 };
 
     /// Outputs whose tap `k` lies inside the input, as a range.
     fn inside(&self, k: usize) -> std::ops::Range<usize> {
