@@ -3,7 +3,7 @@
 use super::memory::{Lifetime, assign, lower_bound};
 use super::placement::{GpuNode, Placement, place};
 use super::schedule::groups;
-use super::{Binding, HostNode, Memory, Options, Place, Plan, Segment, Step, Transfer, Weight};
+use super::{HostNode, Memory, Options, Place, Plan, PlannedTensor, Segment, Step, Transfer, Weight};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, ValueId};
 use crate::kernel::{Access, Caps, Kernel, Operand, Packing};
@@ -16,7 +16,7 @@ const GRANULE: u64 = 16;
 pub(super) fn plan(graph: &Graph, caps: &Caps, options: &Options) -> Result<Plan> {
     let placements = place(graph, caps, options)?;
     let mut builder = Builder::new(graph, caps, &placements);
-    builder.inputs_and_outputs()?;
+    builder.outputs()?;
     for group in groups(graph, &placements) {
         builder.open();
         for &node in &group.gpu {
@@ -29,29 +29,30 @@ pub(super) fn plan(graph: &Graph, caps: &Caps, options: &Options) -> Result<Plan
     builder.finish()
 }
 
-/// Storage that is not yet assigned to a buffer: a virtual slot.
-const VIRTUAL: fn(usize) -> Place = Place::Slot;
-
 struct Builder<'a> {
     graph: &'a Graph,
     caps: &'a Caps,
     placements: &'a [Placement],
     /// For each value, the one whose buffer it shares.
     root: Vec<ValueId>,
-    /// For each root, where it lies. Slots are virtual until `finish`: indices into `lifetimes`.
-    places: Vec<Option<Place>>,
+    /// For each root, its tensor on the GPU.
+    tensor: Vec<Option<usize>>,
+    is_input: Vec<bool>,
     /// For each value, whether the host holds it by now.
     on_host: Vec<bool>,
-    /// For each value, whether the GPU holds it by now.
+    /// For each root, whether the GPU holds it by now.
     on_gpu: Vec<bool>,
-    lifetimes: Vec<Lifetime>,
-    names: Vec<String>,
+    /// For each tensor, the steps from which and until which it lives.
+    lifetimes: Vec<(usize, usize)>,
     weights: HashMap<(ValueId, Option<(&'static str, Vec<u32>)>), usize>,
     kernels: HashMap<Kernel, usize>,
     /// The next step; transfers count as one.
     clock: usize,
     plan: Plan,
 }
+
+/// A slot that is not assigned yet.
+const LATER: Place = Place::Slot(usize::MAX);
 
 impl<'a> Builder<'a> {
     fn new(graph: &'a Graph, caps: &'a Caps, placements: &'a [Placement]) -> Self {
@@ -62,6 +63,10 @@ impl<'a> Builder<'a> {
                 root[output.index()] = root[input.index()];
             }
         }
+        let mut is_input = vec![false; count];
+        graph.inputs().iter().for_each(|i| is_input[i.value.index()] = true);
+        let constant = graph.values().iter().map(|v| v.constant.is_some());
+        let on_host = constant.zip(&is_input).map(|(constant, input)| constant || *input).collect();
         let variants =
             placements.iter().map(|p| if let Placement::Gpu(work) = p { work.variants.clone() } else { vec![] }).collect();
         Builder {
@@ -69,11 +74,11 @@ impl<'a> Builder<'a> {
             caps,
             placements,
             root,
-            places: vec![None; count],
-            on_host: graph.values().iter().map(|v| v.constant.is_some()).collect(),
+            tensor: vec![None; count],
+            is_input,
+            on_host,
             on_gpu: vec![false; count],
             lifetimes: Vec::new(),
-            names: Vec::new(),
             weights: HashMap::new(),
             kernels: HashMap::new(),
             clock: 0,
@@ -81,6 +86,7 @@ impl<'a> Builder<'a> {
                 graph: Arc::new(graph.clone()),
                 kernels: vec![],
                 params: vec![],
+                tensors: vec![],
                 weights: vec![],
                 own: vec![],
                 slots: vec![],
@@ -92,51 +98,52 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Gives every input that a kernel reads, and every output that a kernel makes, a buffer of its own.
-    fn inputs_and_outputs(&mut self) -> Result<()> {
-        for input in self.graph.inputs() {
-            self.on_host[input.value.index()] = true;
-        }
+    /// Gives every output that a kernel makes a buffer of its own.
+    fn outputs(&mut self) -> Result<()> {
         let mut made_by_gpu = vec![false; self.graph.values().len()];
         for (node, placement) in self.graph.nodes().iter().zip(self.placements) {
             for output in node.outputs.iter().flatten() {
-                made_by_gpu[output.index()] = !matches!(placement, Placement::Host(_));
+                made_by_gpu[output.index()] = matches!(placement, Placement::Gpu(_));
             }
         }
         for &output in self.graph.outputs() {
             let root = self.root[output.index()];
-            if made_by_gpu[root.index()] && self.places[root.index()].is_none() {
-                let bytes = self.sized(root)?;
-                self.own(root, bytes);
+            if made_by_gpu[root.index()] && self.tensor[root.index()].is_none() {
+                self.own(root)?;
             }
         }
         Ok(())
     }
 
-    fn own(&mut self, root: ValueId, bytes: u64) -> Place {
-        self.plan.own.push(bytes);
-        let place = Place::Own(self.plan.own.len() - 1);
-        self.places[root.index()] = Some(place);
-        place
+    fn own(&mut self, root: ValueId) -> Result<usize> {
+        let place = Place::Own(self.plan.own.len());
+        let tensor = self.value_tensor(root, place)?;
+        self.plan.own.push(self.plan.tensors[tensor].bytes);
+        Ok(tensor)
     }
 
-    /// Bytes of a value's buffer, checked against what the adapter can bind.
-    fn sized(&mut self, value: ValueId) -> Result<u64> {
-        let bytes = self.graph.fact(value)?.gpu_bytes();
-        self.checked(&self.graph.value(value).name, bytes)
+    fn value_tensor(&mut self, root: ValueId, place: Place) -> Result<usize> {
+        let bytes = self.graph.fact(root)?.gpu_bytes();
+        let tensor = self.tensor(self.graph.value(root).name.clone(), bytes, place)?;
+        self.tensor[root.index()] = Some(tensor);
+        Ok(tensor)
     }
 
-    fn checked(&mut self, name: &str, bytes: u64) -> Result<u64> {
+    /// A new tensor, after a check against what the adapter can bind.
+    fn tensor(&mut self, name: String, bytes: u64, place: Place) -> Result<usize> {
         let bytes = bytes.max(1).next_multiple_of(GRANULE);
         let limit = self.caps.max_storage_binding.min(self.caps.max_buffer);
         if bytes > limit {
-            return Err(Error::limit(format!(
+            let message = format!(
                 "`{name}` takes {bytes} bytes on the GPU, but {} can bind at most {limit}; use smaller inputs, or the CPU",
                 self.caps
-            )));
+            );
+            return Err(Error::limit(message));
         }
         self.plan.memory.largest_binding = self.plan.memory.largest_binding.max(bytes);
-        Ok(bytes)
+        self.plan.tensors.push(PlannedTensor { name, bytes, place });
+        self.lifetimes.push((self.clock, self.clock));
+        Ok(self.plan.tensors.len() - 1)
     }
 
     fn open(&mut self) {
@@ -149,85 +156,68 @@ impl<'a> Builder<'a> {
         &mut self.plan.segments[last]
     }
 
-    fn virtual_slot(&mut self, name: String, bytes: u64) -> Place {
-        self.lifetimes.push(Lifetime { first: self.clock, last: self.clock, bytes });
-        self.names.push(name);
-        VIRTUAL(self.lifetimes.len() - 1)
-    }
-
-    /// Keeps what lies at `place` alive until now.
-    fn touch(&mut self, place: Place) {
-        if let Place::Slot(s) = place {
-            self.lifetimes[s].last = self.clock;
-        }
-    }
-
-    /// Where a value lies that a kernel reads now; uploads it when only the host has it.
-    fn read(&mut self, value: ValueId) -> Result<Binding> {
+    /// The tensor that a kernel reads now; uploads it when only the host has it.
+    fn read(&mut self, value: ValueId) -> Result<usize> {
         let root = self.root[value.index()];
         if self.graph.constant(root).is_some() {
             return self.weight(root, None);
         }
-        let bytes = self.sized(root)?;
-        let place = match self.places[root.index()] {
-            Some(place) => place,
-            None => {
-                let is_input = self.graph.inputs().iter().any(|i| i.value == root);
-                let name = self.graph.value(root).name.clone();
-                if is_input { self.own(root, bytes) } else { self.virtual_slot(name, bytes) }
-            }
+        let tensor = match self.tensor[root.index()] {
+            Some(tensor) => tensor,
+            None if self.is_input[root.index()] => self.own(root)?,
+            None => self.value_tensor(root, LATER)?,
         };
-        self.places[root.index()] = Some(place);
         if !self.on_gpu[root.index()] && self.on_host[root.index()] {
-            let transfer = self.transfer(root, place)?;
-            if let Place::Slot(s) = place {
-                // It arrives before the first step of this segment.
-                self.lifetimes[s].first = self.clock - self.segment().steps.len() - 1;
-            }
+            let transfer = self.transfer(root, tensor)?;
+            // It arrives before the first step of this segment.
+            self.lifetimes[tensor].0 = self.clock - self.segment().steps.len() - 1;
             self.segment().uploads.push(transfer);
+            self.on_gpu[root.index()] = true;
         }
-        self.on_gpu[root.index()] = true;
-        self.touch(place);
-        Ok(Binding { place, bytes })
+        if !self.on_gpu[root.index()] && self.graph.fact(root)?.ty.elements() > 0 {
+            return Err(Error::internal(format!("no dispatch writes `{}`", self.graph.value(root).name)));
+        }
+        self.lifetimes[tensor].1 = self.clock;
+        Ok(tensor)
     }
 
-    fn write(&mut self, value: ValueId) -> Result<Binding> {
-        let bytes = self.sized(value)?;
-        let name = self.graph.value(value).name.clone();
-        let place = self.places[value.index()].unwrap_or_else(|| self.virtual_slot(name, bytes));
-        self.places[value.index()] = Some(place);
+    fn write(&mut self, value: ValueId) -> Result<usize> {
+        let tensor = match self.tensor[value.index()] {
+            Some(tensor) => tensor,
+            None => self.value_tensor(value, LATER)?,
+        };
         self.on_gpu[value.index()] = true;
-        self.touch(place);
-        Ok(Binding { place, bytes })
+        self.lifetimes[tensor].1 = self.clock;
+        Ok(tensor)
     }
 
-    fn transfer(&self, value: ValueId, place: Place) -> Result<Transfer> {
+    fn transfer(&self, value: ValueId, tensor: usize) -> Result<Transfer> {
         let fact = self.graph.fact(value)?;
         let scalar = fact.scalar().ok_or_else(|| Error::internal(format!("`{}` has no GPU form", self.graph.value(value).name)))?;
-        Ok(Transfer { value, ty: fact.ty.clone(), scalar, place })
+        Ok(Transfer { value, ty: fact.ty.clone(), scalar, tensor })
     }
 
-    fn weight(&mut self, value: ValueId, packing: Option<&Packing>) -> Result<Binding> {
+    fn weight(&mut self, value: ValueId, packing: Option<&Packing>) -> Result<usize> {
+        let key = (value, packing.map(|p| (p.layout, p.arguments.clone())));
+        if let Some(tensor) = self.weights.get(&key) {
+            return Ok(*tensor);
+        }
         let fact = self.graph.fact(value)?;
         let name = self.graph.value(value).name.clone();
-        let bytes = self.checked(&name, fact.gpu_bytes())?;
-        let key = (value, packing.map(|p| (p.layout, p.arguments.clone())));
-        let (scalar, constant) = (fact.scalar(), self.graph.constant(value));
-        let (Some(scalar), Some(tensor)) = (scalar, constant) else {
+        let (Some(scalar), Some(tensor)) = (fact.scalar(), self.graph.constant(value)) else {
             return Err(Error::internal(format!("`{name}` is no constant with a GPU form")));
         };
-        let next = self.plan.weights.len();
-        let index = *self.weights.entry(key).or_insert(next);
-        if index == next {
-            self.plan.weights.push(Weight { name, tensor: tensor.clone(), scalar, packing: packing.cloned() });
-        }
-        Ok(Binding { place: Place::Weight(index), bytes })
+        let weight = Weight { name: name.clone(), tensor: tensor.clone(), scalar, packing: packing.cloned() };
+        let tensor = self.tensor(name, fact.gpu_bytes(), Place::Weight(self.plan.weights.len()))?;
+        self.plan.weights.push(weight);
+        self.weights.insert(key, tensor);
+        Ok(tensor)
     }
 
     /// Adds the dispatches of one node.
     fn dispatches(&mut self, node: usize, work: &GpuNode) -> Result<()> {
         let (inputs, outputs) = (&self.graph.nodes()[node].inputs, &self.graph.nodes()[node].outputs);
-        let mut scratch: HashMap<Operand, Place> = HashMap::new();
+        let mut scratch: HashMap<Operand, usize> = HashMap::new();
         for dispatch in &work.dispatches {
             let mut bindings = Vec::with_capacity(dispatch.bindings.len());
             for (operand, access) in dispatch.bindings.iter().zip(&dispatch.kernel.storage) {
@@ -254,11 +244,13 @@ impl<'a> Builder<'a> {
                             Operand::Output(k) => work.outputs[k].gpu_bytes(),
                             _ => 0,
                         };
-                        let name = format!("{operand:?} of {}", self.graph.nodes()[node].path);
-                        let bytes = self.checked(&name, bytes)?;
-                        let place = *scratch.entry(*operand).or_insert_with(|| self.virtual_slot(name, bytes));
-                        self.touch(place);
-                        Binding { place, bytes }
+                        let tensor = match scratch.get(operand) {
+                            Some(tensor) => *tensor,
+                            None => self.tensor(format!("{operand:?} of {}", self.graph.nodes()[node].path), bytes, LATER)?,
+                        };
+                        scratch.insert(*operand, tensor);
+                        self.lifetimes[tensor].1 = self.clock;
+                        tensor
                     }
                 });
             }
@@ -271,13 +263,13 @@ impl<'a> Builder<'a> {
     }
 
     /// WebGPU forbids a buffer that is both read and written, or written twice, in one dispatch.
-    fn disjoint(&self, kernel: &Kernel, bindings: &[Binding]) -> Result<()> {
+    fn disjoint(&self, kernel: &Kernel, bindings: &[usize]) -> Result<()> {
         for (i, a) in bindings.iter().enumerate() {
             for (j, b) in bindings.iter().enumerate().skip(i + 1) {
-                if a.place == b.place && (kernel.storage[i] == Access::Write || kernel.storage[j] == Access::Write) {
+                if a == b && (kernel.storage[i] == Access::Write || kernel.storage[j] == Access::Write) {
                     return Err(Error::internal(format!(
-                        "shader {} binds {:?} twice, once for writing",
-                        kernel.shader.name, a.place
+                        "shader {} binds `{}` twice, once for writing",
+                        kernel.shader.name, self.plan.tensors[*a].name
                     )));
                 }
             }
@@ -285,7 +277,7 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    fn step(&mut self, node: usize, variant: &'static str, dispatch: &crate::kernel::Dispatch, bindings: Vec<Binding>) -> Step {
+    fn step(&mut self, node: usize, variant: &'static str, dispatch: &crate::kernel::Dispatch, bindings: Vec<usize>) -> Step {
         let next = self.plan.kernels.len();
         let kernel = *self.kernels.entry(dispatch.kernel.clone()).or_insert(next);
         if kernel == next {
@@ -329,9 +321,8 @@ impl<'a> Builder<'a> {
         if self.on_host[value.index()] {
             return Ok(());
         }
-        let root = self.root[value.index()];
-        let place = self.read(root)?.place;
-        let transfer = self.transfer(value, place)?;
+        let tensor = self.read(value)?;
+        let transfer = self.transfer(value, tensor)?;
         self.segment().downloads.push(transfer);
         self.on_host[value.index()] = true;
         Ok(())
@@ -342,22 +333,21 @@ impl<'a> Builder<'a> {
             self.download(output)?;
         }
         for &output in self.graph.outputs() {
-            let place = self.places[self.root[output.index()].index()].filter(|p| matches!(p, Place::Own(_)));
-            let transfer = place.map(|place| self.transfer(output, place)).transpose()?;
+            let owned = |t: &usize| matches!(self.plan.tensors[*t].place, Place::Own(_));
+            let tensor = self.tensor[self.root[output.index()].index()].filter(owned);
+            let transfer = tensor.map(|tensor| self.transfer(output, tensor)).transpose()?;
             self.plan.outputs.push(transfer);
         }
-        let assignment = assign(&self.lifetimes);
-        let settle = |place: &mut Place| {
-            if let Place::Slot(s) = place {
-                *s = assignment.slot[*s];
-            }
-        };
-        for segment in &mut self.plan.segments {
-            segment.uploads.iter_mut().chain(&mut segment.downloads).for_each(|t| settle(&mut t.place));
-            segment.steps.iter_mut().flat_map(|s| &mut s.bindings).for_each(|b| settle(&mut b.place));
+        let shared: Vec<usize> = (0..self.plan.tensors.len()).filter(|t| self.plan.tensors[*t].place == LATER).collect();
+        let lifetime =
+            |t: &usize| Lifetime { first: self.lifetimes[*t].0, last: self.lifetimes[*t].1, bytes: self.plan.tensors[*t].bytes };
+        let lifetimes: Vec<Lifetime> = shared.iter().map(lifetime).collect();
+        let assignment = assign(&lifetimes);
+        for (tensor, slot) in shared.into_iter().zip(&assignment.slot) {
+            self.plan.tensors[tensor].place = Place::Slot(*slot);
         }
         self.plan.memory.peak = assignment.slots.iter().sum();
-        self.plan.memory.lower_bound = lower_bound(&self.lifetimes);
+        self.plan.memory.lower_bound = lower_bound(&lifetimes);
         self.plan.memory.own = self.plan.own.iter().sum();
         self.plan.slots = assignment.slots;
         Ok(self.plan)

@@ -59,13 +59,15 @@ impl Weight {
     }
 }
 
-/// A storage binding of a dispatch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Binding {
-    /// The buffer.
-    pub place: Place,
-    /// How much of it is bound, from its start; for a weight all of it.
+/// A tensor on the GPU.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedTensor {
+    /// Name of the value, or what a scratch buffer is for.
+    pub name: String,
+    /// Its size, rounded up to what a buffer may be.
     pub bytes: u64,
+    /// Where it lies.
+    pub place: Place,
 }
 
 /// One dispatch.
@@ -81,8 +83,8 @@ pub struct Step {
     pub params_offset: u32,
     /// How many bytes of parameters it has, rounded up to a uniform binding's granularity.
     pub params_bytes: u32,
-    /// What stands at binding 1 and on.
-    pub bindings: Vec<Binding>,
+    /// What stands at binding 1 and on: indices into [`Plan::tensors`].
+    pub bindings: Vec<usize>,
     /// How many workgroups.
     pub grid: Grid,
     /// How much it does.
@@ -98,8 +100,8 @@ pub struct Transfer {
     pub ty: TensorType,
     /// Its elements on the GPU.
     pub scalar: Scalar,
-    /// Where it lies there.
-    pub place: Place,
+    /// Where it lies there: index into [`Plan::tensors`].
+    pub tensor: usize,
 }
 
 impl Transfer {
@@ -153,6 +155,8 @@ pub struct Plan {
     pub kernels: Vec<Kernel>,
     /// Parameters of all steps, each at an offset that the adapter allows.
     pub params: Vec<u8>,
+    /// Everything that lies on the GPU at some time.
+    pub tensors: Vec<PlannedTensor>,
     /// Constants that steps read.
     pub weights: Vec<Weight>,
     /// Bytes of the buffers of inputs and outputs.

@@ -16,6 +16,7 @@ impl fmt::Display for Place {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let memory = &self.memory;
+        let place = |tensor: &usize| self.tensors[*tensor].place.to_string();
         writeln!(
             f,
             "plan {}: {} dispatches, {} kernels, {} weights",
@@ -27,17 +28,17 @@ impl fmt::Display for Plan {
         writeln!(f, "  slots {:?}: {} bytes, lower bound {}", self.slots, memory.peak, memory.lower_bound)?;
         for segment in &self.segments {
             for t in &segment.uploads {
-                writeln!(f, "  upload {} {} to {}", self.graph.value(t.value).name, t.ty, t.place)?;
+                writeln!(f, "  upload {} {} to {}", self.graph.value(t.value).name, t.ty, place(&t.tensor))?;
             }
             for step in &segment.steps {
                 let shader = self.kernels[step.kernel].shader.name;
-                let bindings: Vec<String> = step.bindings.iter().map(|b| b.place.to_string()).collect();
+                let bindings: Vec<String> = step.bindings.iter().map(place).collect();
                 let [x, y, z] = step.grid;
                 let path = &self.graph.nodes()[step.node].path;
                 writeln!(f, "  {path}: {shader}/{} {x}x{y}x{z} ({})", step.variant, bindings.join(", "))?;
             }
             for t in &segment.downloads {
-                writeln!(f, "  download {} {} from {}", self.graph.value(t.value).name, t.ty, t.place)?;
+                writeln!(f, "  download {} {} from {}", self.graph.value(t.value).name, t.ty, place(&t.tensor))?;
             }
             for node in &segment.host {
                 writeln!(f, "  host {}: {}", self.graph.nodes()[node.node].path, node.reason)?;

@@ -53,9 +53,9 @@ impl Drop for Lease {
 }
 
 impl Lease {
-    /// The buffer at a place of the plan.
-    pub(super) fn buffer(&self, place: Place) -> Option<&GpuBuffer> {
-        self.instance.as_ref().map(|instance| self.prepared.buffer(instance, place))
+    /// The buffer of one of the plan's tensors.
+    pub(super) fn buffer(&self, tensor: usize) -> Option<&GpuBuffer> {
+        self.instance.as_ref().map(|instance| self.prepared.buffer(instance, tensor))
     }
 }
 
@@ -107,8 +107,8 @@ impl Prepared {
         Ok(instance)
     }
 
-    fn buffer<'a>(&'a self, instance: &'a Instance, place: Place) -> &'a GpuBuffer {
-        match place {
+    fn buffer<'a>(&'a self, instance: &'a Instance, tensor: usize) -> &'a GpuBuffer {
+        match self.plan.tensors[tensor].place {
             Place::Weight(k) => &self.weights[k].buffer,
             Place::Own(k) => &instance.own[k],
             Place::Slot(k) => &instance.slots[k],
@@ -117,9 +117,10 @@ impl Prepared {
 
     fn commands(&self, instance: &Instance, segment: &Segment) -> Vec<Command> {
         let command = |step: &crate::plan::Step| {
-            let bound = step.bindings.iter().map(|b| {
-                let buffer = self.buffer(instance, b.place);
-                (buffer, if matches!(b.place, Place::Weight(_)) { buffer.size() } else { b.bytes })
+            let bound = step.bindings.iter().map(|&tensor| {
+                let (buffer, planned) = (self.buffer(instance, tensor), &self.plan.tensors[tensor]);
+                // Repacked weights have a size of their own.
+                (buffer, if matches!(planned.place, Place::Weight(_)) { buffer.size() } else { planned.bytes })
             });
             let params = (&self.params, u64::from(step.params_offset), u64::from(step.params_bytes));
             self.gpu.command(&self.pipelines[step.kernel], params, &bound.collect::<Vec<_>>(), step.grid, &self.tally)
@@ -152,7 +153,7 @@ impl Prepared {
             let missing = || Error::internal("an input has no buffer");
             let copy = |t: &crate::plan::Transfer| {
                 let from = inputs.get(&t.value).ok_or_else(missing)?;
-                Ok(Copy { from, to: self.buffer(instance, t.place), offset: 0, bytes: t.bytes() })
+                Ok(Copy { from, to: self.buffer(instance, t.tensor), offset: 0, bytes: t.bytes() })
             };
             let before = segment.uploads.iter().map(copy).collect::<Result<Vec<_>>>()?;
             self.gpu.submit(&Recording { before: &before, commands: &instance.commands[index], ..Recording::default() }).await?;
@@ -201,7 +202,7 @@ impl Prepared {
                     owned.view()
                 }
             };
-            let buffer = self.buffer(instance, transfer.place);
+            let buffer = self.buffer(instance, transfer.tensor);
             if view.dtype().size() == 4 {
                 self.gpu.write(buffer, view.bytes());
             } else {
@@ -229,7 +230,7 @@ impl Prepared {
         let mut offset = 0;
         if let Some(to) = staging {
             for t in &segment.downloads {
-                after.push(Copy { from: self.buffer(instance, t.place), to, offset, bytes: t.bytes() });
+                after.push(Copy { from: self.buffer(instance, t.tensor), to, offset, bytes: t.bytes() });
                 offset += t.bytes();
             }
         }

@@ -78,7 +78,7 @@ impl Session {
             let lease = prepared.run_resident(&by_value).await?;
             let output = |(name, transfer): (String, &Option<crate::plan::Transfer>)| {
                 let transfer = transfer.as_ref()?;
-                Some((name, transfer.ty.clone(), lease.buffer(transfer.place)?.clone()))
+                Some((name, transfer.ty.clone(), lease.buffer(transfer.tensor)?.clone()))
             };
             let entries = self.outputs().into_iter().zip(&prepared.plan.outputs).filter_map(output).collect();
             return Ok(GpuOutputs { entries, _lease: Some(lease) });
