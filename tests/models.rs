@@ -1,10 +1,10 @@
 //! The 20 networks under `tests/models`, against the numbers of the frameworks they came from.
 
 use crate::cases::Tolerance;
+use crate::onnx::{by_references, by_session};
 use crate::support::difference;
-use gristmill::graph::evaluate;
 use gristmill::import::onnx::tensor_from_bytes;
-use gristmill::{Model, Tensor};
+use gristmill::{Error, Model, Options, Tensor};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -41,8 +41,8 @@ fn data_sets(folder: &Path) -> Vec<(Vec<Tensor>, Vec<Tensor>)> {
         .collect()
 }
 
-#[test]
-fn references_agree_with_the_frameworks() {
+/// Runs every data set of every network by `run`, which gives the outputs of a model for its inputs.
+fn check(run: impl Fn(&Model, &[Tensor]) -> Result<Vec<Tensor>, Error>) {
     let mut failures = Vec::new();
     for folder in folders() {
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -53,23 +53,34 @@ fn references_agree_with_the_frameworks() {
                 continue;
             }
         };
-        let graph = model.graph();
-        for (inputs, expected) in data_sets(&folder) {
+        for (set, (inputs, expected)) in data_sets(&folder).into_iter().enumerate() {
             assert!(!expected.is_empty(), "{name} has no expected outputs");
-            let values = match evaluate(graph, &inputs) {
-                Ok(values) => values,
-                Err(error) => {
-                    failures.push(format!("{name}: {error:?}"));
-                    continue;
+            match run(&model, &inputs) {
+                Err(error) => failures.push(format!("{name}: {error:?}")),
+                Ok(found) => {
+                    assert_eq!(found.len(), expected.len(), "{name}");
+                    let pairs = found.iter().zip(&expected).enumerate();
+                    failures.extend(pairs.filter_map(|(k, (found, expected))| {
+                        difference(found, expected, TOLERANCE).map(|d| format!("{name}, set {set}, output {k}: {d}"))
+                    }));
                 }
-            };
-            for (output, expected) in graph.outputs().iter().zip(&expected) {
-                let found = values[output.index()].as_ref().expect("every output is computed");
-                failures.extend(
-                    difference(found, expected, TOLERANCE).map(|d| format!("{name}, output `{}`: {d}", graph.value(*output).name)),
-                );
             }
         }
     }
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn references_agree_with_the_frameworks() {
+    check(by_references);
+}
+
+#[test]
+fn the_device_agrees_with_the_frameworks() {
+    check(|model, inputs| by_session(model, inputs, Options { strict_gpu: true, ..Options::default() }));
+}
+
+#[test]
+fn checked_kernels_agree_with_the_frameworks() {
+    check(|model, inputs| by_session(model, inputs, Options { checked: true, ..Options::default() }));
 }

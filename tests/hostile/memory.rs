@@ -45,7 +45,7 @@ unsafe impl GlobalAlloc for Counting {
 }
 
 /// The most bytes that this thread held at once during `work`, beyond what it held before.
-pub fn peak<T>(work: impl FnOnce() -> T) -> (T, usize) {
+pub(crate) fn peak<T>(work: impl FnOnce() -> T) -> (T, usize) {
     HELD.set((0, 0));
     let result = work();
     (result, HELD.get().1.max(0) as usize)

@@ -2,14 +2,14 @@
 
 /// A field of a message.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Field {
-    pub number: u64,
-    pub value: Value,
+pub(crate) struct Field {
+    pub(crate) number: u64,
+    pub(crate) value: Value,
 }
 
 /// What a field holds.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Value {
+pub(crate) enum Value {
     Number(u64),
     Fixed64([u8; 8]),
     Fixed32([u8; 4]),
@@ -18,15 +18,15 @@ pub enum Value {
     Message(Vec<Field>),
 }
 
-pub fn number(number: u64, value: i64) -> Field {
+pub(crate) fn number(number: u64, value: i64) -> Field {
     Field { number, value: Value::Number(value as u64) }
 }
 
-pub fn text(number: u64, value: &str) -> Field {
+pub(crate) fn text(number: u64, value: &str) -> Field {
     Field { number, value: Value::Bytes(value.as_bytes().to_vec()) }
 }
 
-pub fn message(number: u64, fields: Vec<Field>) -> Field {
+pub(crate) fn message(number: u64, fields: Vec<Field>) -> Field {
     Field { number, value: Value::Message(fields) }
 }
 
@@ -39,7 +39,7 @@ fn write_varint(mut value: u64, out: &mut Vec<u8>) {
 }
 
 /// The bytes of a message.
-pub fn encode(fields: &[Field]) -> Vec<u8> {
+pub(crate) fn encode(fields: &[Field]) -> Vec<u8> {
     let mut out = Vec::new();
     for Field { number, value } in fields {
         let mut tag = |wire: u64| write_varint(number << 3 | wire, &mut out);
@@ -86,7 +86,7 @@ fn read_varint(bytes: &mut &[u8]) -> Option<u64> {
 }
 
 /// The fields of a message, or `None` when the bytes are none. Text that happens to read as a message does so.
-pub fn decode(mut bytes: &[u8]) -> Option<Vec<Field>> {
+pub(crate) fn decode(mut bytes: &[u8]) -> Option<Vec<Field>> {
     let mut fields = Vec::new();
     while !bytes.is_empty() {
         let tag = read_varint(&mut bytes)?;
@@ -122,7 +122,7 @@ pub fn decode(mut bytes: &[u8]) -> Option<Vec<Field>> {
 }
 
 /// The paths to all fields, each a list of indices from the outermost message inwards.
-pub fn paths(fields: &[Field]) -> Vec<Vec<usize>> {
+pub(crate) fn paths(fields: &[Field]) -> Vec<Vec<usize>> {
     let mut found = Vec::new();
     for (index, field) in fields.iter().enumerate() {
         found.push(vec![index]);
@@ -134,7 +134,7 @@ pub fn paths(fields: &[Field]) -> Vec<Vec<usize>> {
 }
 
 /// The message that holds the field at a path, and the index of the field in it.
-pub fn holder<'a>(mut fields: &'a mut Vec<Field>, path: &[usize]) -> Option<(&'a mut Vec<Field>, usize)> {
+pub(crate) fn holder<'a>(mut fields: &'a mut Vec<Field>, path: &[usize]) -> Option<(&'a mut Vec<Field>, usize)> {
     let (last, outer) = path.split_last()?;
     for index in outer {
         match &mut fields.get_mut(*index)?.value {

@@ -10,6 +10,7 @@ mod movement;
 mod normalization;
 mod recurrent;
 mod reduction;
+mod window;
 
 use super::context::Context;
 use crate::error::{Error, Result};
@@ -90,6 +91,7 @@ pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
         normalization::ROWS,
         recurrent::ROWS,
         reduction::ROWS,
+        window::ROWS,
     ]
     .into_iter()
     .flatten()

@@ -4,7 +4,7 @@ use super::{Row, row};
 use crate::error::Result;
 use crate::graph::Op;
 use crate::import::onnx::context::Context;
-use crate::ops::{norm, reshape, softmax};
+use crate::ops::{lrn, norm, reshape, softmax};
 use std::sync::Arc;
 
 pub(super) const ROWS: &[Row] = &[
@@ -25,6 +25,7 @@ pub(super) const ROWS: &[Row] = &[
     row("BatchNormalization", 1, 5..=5, 5, batch_normalization_until_13).until(13),
     row("BatchNormalization", 14, 5..=5, 3, batch_normalization),
     row("LpNormalization", 1, 1..=1, 1, |c| c.emit(norm::lp_normalization(c.int("axis", -1)?, c.int("p", 2)?)?, &c.inputs())),
+    row("LRN", 1, 1..=1, 1, local_response),
     row("MeanVarianceNormalization", 9, 1..=1, 1, mean_variance_normalization),
 ];
 
@@ -67,6 +68,13 @@ fn batch_normalization(c: &mut Context<'_, '_>) -> Result<()> {
         training_mode: c.flag("training_mode", false)?,
     };
     c.emit(Arc::new(op), &c.inputs())
+}
+
+fn local_response(c: &mut Context<'_, '_>) -> Result<()> {
+    if !c.attributes.has("size") {
+        return Err(c.missing("size"));
+    }
+    c.emit(lrn::lrn(c.float("alpha", 1e-4)?, c.float("beta", 0.75)?, c.float("bias", 1.0)?, c.count("size", 1)?)?, &c.inputs())
 }
 
 fn mean_variance_normalization(c: &mut Context<'_, '_>) -> Result<()> {
