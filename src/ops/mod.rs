@@ -5,6 +5,7 @@
 
 pub mod argreduce;
 pub mod attention;
+mod compose;
 pub mod concat;
 pub mod conv;
 mod copy;

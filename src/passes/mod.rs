@@ -4,6 +4,7 @@
 //! Passes ask operators what they can do (`view`, `absorb`, `takes_epilogue`) and know by name only those that a rewrite
 //! is about.
 
+mod affine;
 mod attention;
 mod common;
 mod fuse;
@@ -40,6 +41,7 @@ pub fn optimize(graph: &Graph, options: &Options) -> Result<Graph> {
         return Ok(graph.clone());
     }
     let graph = common::deduplicate(graph)?;
+    let graph = affine::fold(&graph)?;
     let graph = norms::fuse(&graph)?;
     let graph = views::absorb(&graph)?;
     let graph = attention::fuse(&graph)?;

@@ -2,7 +2,10 @@
 
 use super::{Case, Random};
 use gristmill::Tensor;
-use gristmill::ops::norm::{group_normalization, instance_normalization, layer_normalization, rms_normalization};
+use gristmill::ops::norm::{
+    batch_normalization, group_normalization, instance_normalization, layer_normalization, lp_normalization,
+    mean_variance_normalization, rms_normalization,
+};
 
 const EPSILON: f32 = 1e-5;
 
@@ -10,6 +13,7 @@ pub fn cases() -> Vec<Case> {
     let mut random = Random::new(0x4E0A);
     let mut cases = layer(&mut random);
     cases.extend(channels(&mut random));
+    cases.extend(composed(&mut random));
     cases
 }
 
@@ -55,6 +59,31 @@ fn layer(random: &mut Random) -> Vec<Case> {
     let shifted = Tensor::new([4, 96], &shifted).expect("as many elements");
     let inputs = vec![shifted, random.floats(&[96]), random.floats(&[96])];
     cases.push(Case::new("layer_norm/far_mean", layer_normalization(-1, EPSILON), inputs).tolerance(FAR_MEAN));
+    cases
+}
+
+/// Operators that run as others.
+fn composed(random: &mut Random) -> Vec<Case> {
+    let mut cases = vec![];
+    for (name, shape) in [("image", &[2usize, 3, 4, 5][..]), ("two_axes", &[4, 3]), ("no_pixels", &[2, 3, 0])] {
+        let positive = Tensor::vector(&[0.5f32, 2.0, 1.25]);
+        let mut inputs = vec![random.floats(shape)];
+        inputs.extend((0..3).map(|_| random.floats(&[3])));
+        inputs.push(positive);
+        for weights in [&[][..], &[1, 2, 3, 4]] {
+            let kind = if weights.is_empty() { "computed" } else { "constant" };
+            let case = Case::new(format!("batch_norm/{name}_{kind}"), batch_normalization(EPSILON), inputs.clone());
+            cases.push(case.weights(weights));
+        }
+        for p in [1, 2] {
+            let op = lp_normalization(1, p).expect("an order that exists");
+            cases.push(Case::new(format!("lp_norm/{name}_{p}"), op, vec![random.floats(shape)]));
+        }
+        let op = mean_variance_normalization(vec![0, -1]);
+        cases.push(Case::new(format!("mean_variance_norm/{name}"), op, vec![random.floats(shape)]));
+    }
+    let zeros = Tensor::zeros(gristmill::TensorType::new(gristmill::DType::F32, [2, 3]));
+    cases.push(Case::new("lp_norm/zeros", lp_normalization(1, 2).expect("an order that exists"), vec![zeros]));
     cases
 }
 

@@ -1,7 +1,8 @@
 //! BatchNormalization: at inference a scale and a shift per channel.
 
+use super::super::compose::Composer;
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Op, required};
+use crate::graph::{Edit, Fact, Io, Node, Op, required};
 use crate::kernel::{Caps, Lowering};
 use crate::tensor::Tensor;
 use std::sync::Arc;
@@ -83,5 +84,30 @@ impl Op for BatchNormalization {
 
     fn lower(&self, _io: &Io, _caps: &Caps) -> Result<Vec<Lowering>> {
         Err(Error::unsupported("BatchNormalization in training mode has no kernel"))
+    }
+
+    /// A product and a sum with numbers per channel, which fold to constants and move into a convolution before them.
+    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], edit: &mut Edit) -> Result<Option<Vec<Node>>> {
+        let [Some(x), Some(scale), Some(bias), Some(mean), Some(variance)] = node.inputs[..] else { return Ok(None) };
+        let (fact, parameter) = (required(NAME, inputs, 0)?, required(NAME, inputs, 1)?.dtype());
+        let alike = (1..5).all(|k| inputs[k].is_some_and(|f| f.dtype() == fact.dtype()));
+        if self.training_mode || !alike {
+            return Ok(None);
+        }
+        let mut shape = vec![1; fact.shape().rank()];
+        if let Some(channels) = shape.get_mut(1) {
+            *channels = fact.shape()[1];
+        }
+        let mut c = Composer::new(node, edit);
+        let epsilon = c.number(parameter, self.epsilon.into())?;
+        let variance = c.function("Add", &[variance, epsilon])?;
+        let deviation = c.function("Sqrt", &[variance])?;
+        let factor = c.function("Div", &[scale, deviation])?;
+        let shift = c.function("Mul", &[mean, factor])?;
+        let addend = c.function("Sub", &[bias, shift])?;
+        let (factor, addend) = (c.reshape(factor, &shape), c.reshape(addend, &shape));
+        let scaled = c.function("Mul", &[x, factor])?;
+        c.function("Add", &[scaled, addend])?;
+        Ok(Some(c.finish()))
     }
 }

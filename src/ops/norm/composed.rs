@@ -1,8 +1,11 @@
 //! Normalizations that are a few reductions and elementwise nodes.
 
+use super::super::compose::Composer;
+use super::super::elementwise::select;
+use super::super::reduce::{Reduction, reduce};
 use super::super::softmax::around;
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Op, required};
+use crate::graph::{Edit, Fact, Io, Node, Op, required};
 use crate::kernel::{Caps, Lowering};
 use crate::tensor::{Tensor, View};
 use std::sync::Arc;
@@ -78,6 +81,18 @@ impl Op for LpNormalization {
     fn lower(&self, _io: &Io, _caps: &Caps) -> Result<Vec<Lowering>> {
         Err(Error::unsupported("LpNormalization runs as the nodes it is composed of"))
     }
+
+    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], edit: &mut Edit) -> Result<Option<Vec<Node>>> {
+        let (fact, Some(Some(x))) = (required(self.name(), inputs, 0)?, node.inputs.first().copied()) else { return Ok(None) };
+        let norm = if self.p == 1 { Reduction::L1 } else { Reduction::L2 };
+        let mut c = Composer::new(node, edit);
+        let norm = c.apply(reduce(norm, Some(vec![self.axis]), true, false), &[x]);
+        let zero = c.number(fact.dtype(), 0.0)?;
+        let vanishes = c.function("Equal", &[norm, zero])?;
+        let divided = c.function("Div", &[x, norm])?;
+        c.apply(select()?, &[vanishes, zero, divided]);
+        Ok(Some(c.finish()))
+    }
 }
 
 /// Added to the standard deviation (the operator's function body in the ONNX specification).
@@ -117,5 +132,24 @@ impl Op for MeanVarianceNormalization {
 
     fn lower(&self, _io: &Io, _caps: &Caps) -> Result<Vec<Lowering>> {
         Err(Error::unsupported("MeanVarianceNormalization runs as the nodes it is composed of"))
+    }
+
+    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], edit: &mut Edit) -> Result<Option<Vec<Node>>> {
+        let (fact, Some(Some(x))) = (required(self.name(), inputs, 0)?, node.inputs.first().copied()) else { return Ok(None) };
+        // No axes at all would mean every axis to a reduction, and none to this operator.
+        if self.axes.is_empty() {
+            return Ok(None);
+        }
+        let mean = || reduce(Reduction::Mean, Some(self.axes.clone()), true, false);
+        let mut c = Composer::new(node, edit);
+        let average = c.apply(mean(), &[x]);
+        let centered = c.function("Sub", &[x, average])?;
+        let square = c.function("Mul", &[centered, centered])?;
+        let variance = c.apply(mean(), &[square]);
+        let deviation = c.function("Sqrt", &[variance])?;
+        let epsilon = c.number(fact.dtype(), MVN_EPSILON)?;
+        let divisor = c.function("Add", &[deviation, epsilon])?;
+        c.function("Div", &[centered, divisor])?;
+        Ok(Some(c.finish()))
     }
 }
