@@ -6,6 +6,7 @@ use npyz::npz::{NpzArchive, NpzWriter};
 use npyz::{AutoSerialize, Endianness, NpyFile, Order, TypeChar, WriterBuilder};
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 /// The tensor in a `.npy` file.
@@ -31,7 +32,10 @@ pub(crate) fn read_npz(path: &Path) -> Result<Vec<(String, Tensor)>> {
 
 /// A tensor from the text of a `.npy` file; the elements are read as bytes, so no length is trusted.
 fn read(reader: impl Read) -> Result<Tensor> {
-    let file = NpyFile::new(reader).map_err(|e| Failure::message(e.to_string()))?;
+    // npyz multiplies the extents of a header without a check.
+    let header = catch_unwind(AssertUnwindSafe(|| NpyFile::new(reader)));
+    let header = header.map_err(|_| Failure::message("the shape in its header is too large"))?;
+    let file = header.map_err(|e| Failure::message(e.to_string()))?;
     let npyz::DType::Plain(element) = file.dtype() else {
         return Err(Failure::message("expected an array of numbers, found one of records"));
     };

@@ -80,7 +80,7 @@ impl Test {
             found.extend(cases::find(path)?);
         }
         let device = self.device.open()?;
-        writeln!(out, "device: {}, {} cases", device.name(), found.len())?;
+        writeln!(out, "device: {}; cases: {}", device.name(), found.len())?;
         let bar = if stderr().is_terminal() { ProgressBar::new(found.len() as u64) } else { ProgressBar::hidden() };
         if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}") {
             bar.set_style(style);
