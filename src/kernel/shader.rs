@@ -60,6 +60,14 @@ pub mod preludes {
         EMIT_INTEGER = "emit_integer";
         /// A reduction writes states that another kernel joins.
         EMIT_STATE = "emit_state";
+        /// The activation functions of recurrent layers.
+        ACTIVATION = "activation";
+        /// The equation of a plain recurrent cell.
+        CELL_RNN = "cell_rnn";
+        /// The equations of a gated recurrent unit. Wants `const LINEAR_BEFORE_RESET`.
+        CELL_GRU = "cell_gru";
+        /// The equations of a long short-term memory. Wants `const INPUT_FORGET`.
+        CELL_LSTM = "cell_lstm";
         /// Scale and bias of a normalization, one element per column.
         AFFINE_COLUMNS = "affine_columns";
         /// Scale and bias of a normalization, one element per channel.

@@ -14,9 +14,10 @@ pub mod movement;
 pub mod norm;
 pub mod pool;
 pub mod reduce;
-mod resize;
-mod scatter;
-mod shape;
+pub mod resize;
+pub mod rnn;
+pub mod scatter;
+pub mod shape;
 pub mod softmax;
 
 use gristmill::graph::Op;
@@ -127,6 +128,7 @@ pub fn all() -> Vec<Case> {
         pool::cases(),
         reduce::cases(),
         resize::cases(),
+        rnn::cases(),
         scatter::cases(),
         shape::cases(),
         softmax::cases(),

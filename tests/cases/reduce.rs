@@ -50,11 +50,9 @@ pub fn cases() -> Vec<Case> {
             let values: Vec<f32> = floats.iter().map(|x| if positive { x.abs() + 0.1 } else { *x } as f32).collect();
             Tensor::new(shape, &values).expect("as many elements")
         };
-        for (row, shape, axes) in ROWS {
-            for keepdims in [true, false] {
-                let op = reduce(reduction, Some(axes.to_vec()), keepdims, false);
-                cases.push(Case::new(format!("{name}/{row}_{keepdims}"), op, vec![data(&mut random, shape)]));
-            }
+        for (k, (row, shape, axes)) in ROWS.iter().enumerate() {
+            let op = reduce(reduction, Some(axes.to_vec()), k % 2 == 0, false);
+            cases.push(Case::new(format!("{name}/{row}"), op, vec![data(&mut random, shape)]));
         }
         if reduction != Reduction::Prod {
             for (row, shape, axes) in [

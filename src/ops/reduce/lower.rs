@@ -95,7 +95,9 @@ pub(super) fn lower(op: &Reduce, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> 
             op.reduction.operator()
         )));
     };
-    let reduced = op.reduced_of(&io.inputs)?;
+    // Inputs of the epilogue are none of the operator's.
+    let own = io.epilogue.map_or(io.inputs.len(), |e| e.first.min(io.inputs.len()));
+    let reduced = op.reduced_of(&io.inputs[..own])?;
     let (kept, axes) = split(x.shape(), &reduced);
     let count = axes.iter().map(|a| a.extent).product::<usize>();
     if scalar != Scalar::F32 {

@@ -2,18 +2,24 @@
 
 mod activation;
 mod lower;
+mod pack;
 mod reference;
+mod steps;
 
 pub use activation::{Activation, ActivationFunction, activations};
 
 use super::Registration;
+use super::matmul::MatMul;
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Op, required};
+use crate::graph::{Edit, Fact, Io, Node, Op, required};
 use crate::kernel::{Caps, Lowering};
-use crate::tensor::{Shape, Tensor};
+use crate::tensor::{DType, Shape, Tensor, View};
+use reference::{Start, Weights};
 use std::sync::Arc;
+use steps::Steps;
 
-pub(super) static REGISTRATION: Registration = Registration { operators: &["RNN", "GRU", "LSTM"], shaders: lower::SHADERS };
+pub(super) static REGISTRATION: Registration =
+    Registration { operators: &["RNN", "GRU", "LSTM", "RecurrentPack", "RecurrentSteps"], shaders: lower::SHADERS };
 
 /// The kinds of recurrent cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,6 +150,25 @@ impl Recurrent {
         Ok(g)
     }
 
+    /// The shapes of Y, and of Y_h and Y_c.
+    fn output_shapes(&self, g: Geometry) -> (Shape, Shape) {
+        let Geometry { steps, batch, directions, hidden, .. } = g;
+        if self.batch_first {
+            ([batch, steps, directions, hidden].into(), [batch, directions, hidden].into())
+        } else {
+            ([steps, directions, batch, hidden].into(), [directions, batch, hidden].into())
+        }
+    }
+
+    fn output_facts(&self, g: Geometry, dtype: DType) -> Vec<Fact> {
+        let (all, last) = self.output_shapes(g);
+        let mut outputs = vec![Fact::new(dtype, all), Fact::new(dtype, last.clone())];
+        if matches!(self.cell, Cell::Lstm { .. }) {
+            outputs.push(Fact::new(dtype, last));
+        }
+        outputs
+    }
+
     /// Activation `k` of a direction.
     fn activation(&self, direction: usize, k: usize) -> Activation {
         let chosen = self.activations.get(direction * self.cell.activations() + k).copied();
@@ -182,23 +207,41 @@ impl Op for Recurrent {
                 self.activations.len()
             )));
         }
-        let (all, last) = if self.batch_first {
-            (Shape::from([g.batch, g.steps, g.directions, g.hidden]), Shape::from([g.batch, g.directions, g.hidden]))
-        } else {
-            (Shape::from([g.steps, g.directions, g.batch, g.hidden]), Shape::from([g.directions, g.batch, g.hidden]))
-        };
-        let mut outputs = vec![Fact::new(x.dtype(), all), Fact::new(x.dtype(), last.clone())];
-        if matches!(self.cell, Cell::Lstm { .. }) {
-            outputs.push(Fact::new(x.dtype(), last));
-        }
-        Ok(outputs)
+        Ok(self.output_facts(g, x.dtype()))
     }
 
     fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
-        reference::recurrent(self, inputs)
+        let optional = |k: usize| inputs.get(k).copied().flatten();
+        let g = self.geometry(|k| optional(k).map(Tensor::shape))?;
+        let need = |k: usize| required(self.name(), inputs, k);
+        let columns = g.directions * self.cell.gates() * g.hidden;
+        let products = reference::products(&need(0)?.to_f64(), &need(1)?.to_f64(), g.input, columns, g.steps * g.batch);
+        let weights = Weights { r: need(2)?.to_f64(), b: optional(3).map(Tensor::to_f64), p: optional(7).map(Tensor::to_f64) };
+        let start = Start { lengths: optional(4), h: optional(5), c: optional(6) };
+        reference::steps(self, g, need(0)?.dtype(), &products, &weights, &start)
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
-        lower::lower(self, io, caps)
+    fn lower(&self, _io: &Io, _caps: &Caps) -> Result<Vec<Lowering>> {
+        Err(Error::unsupported(format!("{} runs as the nodes it expands into", self.name())))
+    }
+
+    /// One product of all inputs and W, the weights packed (folded where they are constants), and the steps.
+    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], edit: &mut Edit) -> Result<Option<Vec<Node>>> {
+        let g = self.geometry(|k| inputs.get(k).copied().flatten().map(Fact::shape))?;
+        let columns = g.directions * self.cell.gates() * g.hidden;
+        let a = View::contiguous(&[g.steps * g.batch, g.input].into());
+        let b = View::contiguous(&[columns, g.input].into()).transpose(&[1, 0]);
+        let input = |k: usize| node.inputs.get(k).copied().flatten();
+        let (products, packed) = (edit.value("recurrent_products", None), edit.value("recurrent_weights", None));
+        let inner = |op: Arc<dyn Op>, inputs, outputs| Node { path: node.path.clone(), op, inputs, outputs };
+        Ok(Some(vec![
+            inner(Arc::new(MatMul { a: Some(a), b: Some(b) }), vec![input(0), input(1)], vec![Some(products)]),
+            inner(Arc::new(self.packer(g)), vec![input(2), input(3), input(7)], vec![Some(packed)]),
+            inner(
+                Arc::new(Steps { layer: self.clone(), geometry: g }),
+                vec![Some(products), Some(packed), input(4), input(5), input(6)],
+                node.outputs.clone(),
+            ),
+        ]))
     }
 }

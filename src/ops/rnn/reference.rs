@@ -2,74 +2,91 @@
 
 use super::{Cell, Geometry, Recurrent};
 use crate::error::{Error, Result};
-use crate::graph::{Op, required};
-use crate::tensor::{Tensor, TensorType};
+use crate::graph::Op;
+use crate::tensor::{DType, Tensor, TensorType};
 
-/// One direction of one layer.
-struct Weights<'a> {
-    w: &'a [f64],
+/// The weights that a step needs beside the product of input and W; each as ONNX lays it out.
+pub(super) struct Weights {
+    /// `[directions, gates * hidden, hidden]`.
+    pub r: Vec<f64>,
+    /// `[directions, 2 * gates * hidden]`: biases of the input product, then of the recurrent product.
+    pub b: Option<Vec<f64>>,
+    /// `[directions, 3 * hidden]`.
+    pub p: Option<Vec<f64>>,
+}
+
+/// What a layer starts from.
+pub(super) struct Start<'a> {
+    pub lengths: Option<&'a Tensor>,
+    pub h: Option<&'a Tensor>,
+    pub c: Option<&'a Tensor>,
+}
+
+/// One direction of the weights.
+struct Slice<'a> {
     r: &'a [f64],
-    /// Biases of the input product, then of the recurrent product.
     b: Option<&'a [f64]>,
     p: Option<&'a [f64]>,
 }
 
-pub(super) fn recurrent(op: &Recurrent, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
-    let name = op.name();
-    let g = op.geometry(|k| inputs.get(k).copied().flatten().map(Tensor::shape))?;
-    let Geometry { steps, batch, input, hidden, directions } = g;
+/// The outputs of a layer, given the product of every input and W as `[rows, directions, gates * hidden]` (without
+/// biases), a row being a step of a batch element in the order of X.
+pub(super) fn steps(
+    op: &Recurrent,
+    g: Geometry,
+    dtype: DType,
+    products: &[f64],
+    weights: &Weights,
+    start: &Start<'_>,
+) -> Result<Vec<Tensor>> {
+    let Geometry { steps, batch, hidden, directions, .. } = g;
     let gates = op.cell.gates() * hidden;
-    let ty = required(name, inputs, 0)?.ty();
-    let x = required(name, inputs, 0)?.to_f64();
-    let (w, r) = (required(name, inputs, 1)?.to_f64(), required(name, inputs, 2)?.to_f64());
-    let optional = |k: usize| inputs.get(k).copied().flatten().map(Tensor::to_f64);
-    let (b, h0, c0, p) = (optional(3), optional(5), optional(6), optional(7));
-    let lengths = match inputs.get(4).copied().flatten() {
-        Some(lengths) => lengths.to_i64(),
-        None => vec![steps as i64; batch],
-    };
+    let lengths = start.lengths.map_or_else(|| vec![steps as i64; batch], Tensor::to_i64);
     if let Some(bad) = lengths.iter().find(|l| **l < 0 || **l > steps as i64) {
-        return Err(Error::invalid_input(format!("{name} has {steps} steps, found a sequence length of {bad}")));
+        return Err(Error::invalid_input(format!("{} has {steps} steps, found a sequence length of {bad}", op.name())));
     }
+    let (h0, c0) = (start.h.map(Tensor::to_f64), start.c.map(Tensor::to_f64));
     let mut y = vec![0f64; steps * directions * batch * hidden];
     let mut last_h = vec![0f64; directions * batch * hidden];
     let mut last_c = last_h.clone();
     for d in 0..directions {
-        let weights = Weights {
-            w: &w[d * gates * input..][..gates * input],
-            r: &r[d * gates * hidden..][..gates * hidden],
-            b: b.as_ref().map(|b| &b[d * 2 * gates..][..2 * gates]),
-            p: p.as_ref().map(|p| &p[d * 3 * hidden..][..3 * hidden]),
+        let slice = Slice {
+            r: &weights.r[d * gates * hidden..][..gates * hidden],
+            b: weights.b.as_ref().map(|b| &b[d * 2 * gates..][..2 * gates]),
+            p: weights.p.as_ref().map(|p| &p[d * 3 * hidden..][..3 * hidden]),
         };
         for (n, length) in lengths.iter().enumerate() {
             let state = if op.batch_first { n * directions + d } else { d * batch + n } * hidden;
-            let start = |s: &Option<Vec<f64>>| s.as_ref().map_or_else(|| vec![0f64; hidden], |s| s[state..][..hidden].to_vec());
-            let (mut h, mut c) = (start(&h0), start(&c0));
+            let begin = |s: &Option<Vec<f64>>| s.as_ref().map_or_else(|| vec![0f64; hidden], |s| s[state..][..hidden].to_vec());
+            let (mut h, mut c) = (begin(&h0), begin(&c0));
             let length = *length as usize;
             for step in 0..length {
                 let t = if op.reversed(d) { length - 1 - step } else { step };
-                let at = if op.batch_first { n * steps + t } else { t * batch + n };
-                op.step(d, &weights, &x[at * input..][..input], &mut h, &mut c);
-                let at = if op.batch_first { (n * steps + t) * directions + d } else { (t * directions + d) * batch + n };
+                let row = if op.batch_first { n * steps + t } else { t * batch + n };
+                op.step(d, &slice, &products[(row * directions + d) * gates..][..gates], &mut h, &mut c);
+                let at = if op.batch_first { row * directions + d } else { (t * directions + d) * batch + n };
                 y[at * hidden..][..hidden].copy_from_slice(&h);
             }
             last_h[state..][..hidden].copy_from_slice(&h);
             last_c[state..][..hidden].copy_from_slice(&c);
         }
     }
-    let (all, last) = if op.batch_first {
-        (vec![batch, steps, directions, hidden], vec![batch, directions, hidden])
-    } else {
-        (vec![steps, directions, batch, hidden], vec![directions, batch, hidden])
-    };
-    let mut outputs = vec![
-        Tensor::from_f64(TensorType::new(ty.dtype, all), &y)?,
-        Tensor::from_f64(TensorType::new(ty.dtype, last.clone()), &last_h)?,
-    ];
+    let (all, last) = op.output_shapes(g);
+    let mut outputs =
+        vec![Tensor::from_f64(TensorType::new(dtype, all), &y)?, Tensor::from_f64(TensorType::new(dtype, last.clone()), &last_h)?];
     if matches!(op.cell, Cell::Lstm { .. }) {
-        outputs.push(Tensor::from_f64(TensorType::new(ty.dtype, last), &last_c)?);
+        outputs.push(Tensor::from_f64(TensorType::new(dtype, last), &last_c)?);
     }
     Ok(outputs)
+}
+
+/// The product of inputs `[rows, input]` and W `[directions * gates * hidden, input]`.
+pub(super) fn products(x: &[f64], w: &[f64], input: usize, columns: usize, rows: usize) -> Vec<f64> {
+    let mut out = Vec::with_capacity(rows * columns);
+    for row in 0..rows {
+        out.extend((0..columns).map(|column| product(w, column, &x[row * input..][..input])));
+    }
+    out
 }
 
 /// Row `row` of a matrix times a vector.
@@ -79,7 +96,7 @@ fn product(matrix: &[f64], row: usize, vector: &[f64]) -> f64 {
 
 impl Recurrent {
     /// Takes the state one step further.
-    fn step(&self, direction: usize, weights: &Weights<'_>, x: &[f64], h: &mut Vec<f64>, c: &mut [f64]) {
+    fn step(&self, direction: usize, weights: &Slice<'_>, x: &[f64], h: &mut Vec<f64>, c: &mut [f64]) {
         let hidden = h.len();
         let gates = self.cell.gates() * hidden;
         let before = h.clone();
@@ -88,7 +105,7 @@ impl Recurrent {
             self.activation(direction, k).apply(v)
         };
         let bias = |row: usize| weights.b.map_or((0.0, 0.0), |b| (b[row], b[gates + row]));
-        let from_x = |row: usize| product(weights.w, row, x) + bias(row).0;
+        let from_x = |row: usize| x[row] + bias(row).0;
         let from_h = |row: usize| product(weights.r, row, &before) + bias(row).1;
         let peep = |k: usize, i: usize| weights.p.map_or(0.0, |p| p[k * hidden + i]);
         match self.cell {
@@ -112,10 +129,8 @@ impl Recurrent {
                     let forget = if input_forget { 1.0 - input } else { apply(0, sum(2) + peep(2, i) * c[i]) };
                     c[i] = forget * c[i] + input * apply(1, sum(3));
                     let output = apply(0, sum(1) + peep(1, i) * c[i]);
-                    h[i] = output * {
-                        // The cell state is not clipped on its way out.
-                        self.activation(direction, 2).apply(c[i])
-                    };
+                    // The cell state is not clipped on its way out.
+                    h[i] = output * self.activation(direction, 2).apply(c[i]);
                 }
             }
         }

@@ -1,0 +1,40 @@
+//! The steps of a recurrent layer, once the product of all inputs and W is there.
+
+use super::reference::{self, Start};
+use super::{Geometry, Recurrent, lower};
+use crate::error::Result;
+use crate::graph::{Fact, Io, Op, required};
+use crate::kernel::{Caps, Lowering};
+use crate::tensor::Tensor;
+
+/// What a recurrent layer is after its expansion. Inputs: products `[steps * batch, directions * gates * hidden]` in the
+/// order of X, packed weights, and optional sequence lengths, initial state and initial cell state. Outputs as the layer's.
+#[derive(Clone, Debug)]
+pub(super) struct Steps {
+    pub layer: Recurrent,
+    pub geometry: Geometry,
+}
+
+impl Op for Steps {
+    fn name(&self) -> &'static str {
+        "RecurrentSteps"
+    }
+
+    fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
+        let dtype = required(self.name(), inputs, 0)?.dtype();
+        Ok(self.layer.output_facts(self.geometry, dtype))
+    }
+
+    fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
+        let products = required(self.name(), inputs, 0)?;
+        let packed = required(self.name(), inputs, 1)?;
+        let weights = self.layer.packer(self.geometry).unpack(&packed.to_f64());
+        let optional = |k: usize| inputs.get(k).copied().flatten();
+        let start = Start { lengths: optional(2), h: optional(3), c: optional(4) };
+        reference::steps(&self.layer, self.geometry, products.dtype(), &products.to_f64(), &weights, &start)
+    }
+
+    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+        lower::lower(self, io, caps)
+    }
+}

@@ -1,0 +1,114 @@
+//! RNN, GRU and LSTM.
+
+use super::{Case, Random, Tolerance};
+use gristmill::ops::rnn::{Activation, ActivationFunction, Cell, Direction, Recurrent, recurrent};
+use gristmill::{DType, Tensor};
+
+/// Errors of a step go into the next.
+const STEPS: Tolerance = Tolerance { relative: 1e-3, absolute: 1e-4 };
+
+const GRU: Cell = Cell::Gru { linear_before_reset: true };
+const GRU_RESET_FIRST: Cell = Cell::Gru { linear_before_reset: false };
+const LSTM: Cell = Cell::Lstm { input_forget: false };
+
+/// Extents: steps, batch, input size, hidden size.
+type Extents = [usize; 4];
+
+/// Which optional inputs a row gives.
+#[derive(Clone, Copy, Default)]
+struct Given {
+    bias: bool,
+    lengths: bool,
+    state: bool,
+    peepholes: bool,
+}
+
+const ALL: Given = Given { bias: true, lengths: true, state: true, peepholes: true };
+
+pub fn cases() -> Vec<Case> {
+    let mut random = Random::new(0x62F);
+    let mut cases = vec![];
+    let sizes: &[(&str, Extents)] = &[
+        ("small", [5, 3, 4, 8]),
+        ("odd", [4, 2, 3, 7]),
+        ("one", [1, 1, 1, 1]),
+        ("no_steps", [0, 2, 3, 4]),
+        ("no_batch", [3, 0, 3, 4]),
+        ("batch_of_five", [3, 5, 6, 33]),
+        ("batch_of_33", [3, 33, 6, 20]),
+        ("wide", [3, 1, 5, 300]),
+    ];
+    for (cell_name, cell) in [("rnn", Cell::Rnn), ("gru", GRU), ("gru_reset_first", GRU_RESET_FIRST), ("lstm", LSTM)] {
+        // The extents are the same code in every cell; one takes them all.
+        for (name, extents) in sizes.iter().take(if cell == GRU { sizes.len() } else { 3 }) {
+            let layer = Recurrent::new(cell);
+            cases.push(case(&mut random, &format!("{cell_name}/{name}"), layer.clone(), *extents, Given::default()));
+            let layer = Recurrent { direction: Direction::Bidirectional, ..layer };
+            cases.push(case(&mut random, &format!("{cell_name}/{name}_all_inputs"), layer, *extents, ALL));
+        }
+        let reverse = Recurrent { direction: Direction::Reverse, batch_first: true, ..Recurrent::new(cell) };
+        cases.push(case(&mut random, &format!("{cell_name}/reverse_batch_first"), reverse.clone(), [4, 3, 5, 9], ALL));
+        let clipped = Recurrent { clip: Some(0.25), ..reverse };
+        cases.push(case(&mut random, &format!("{cell_name}/clipped"), clipped, [4, 3, 5, 9], ALL));
+    }
+    // More steps than the loops of one dispatch may take.
+    for (cell_name, cell) in [("gru", GRU), ("lstm", LSTM)] {
+        let bias = Given { bias: true, ..Given::default() };
+        cases.push(case(&mut random, &format!("{cell_name}/many_steps"), Recurrent::new(cell), [1000, 1, 2, 130], bias));
+    }
+    let forget = Recurrent { direction: Direction::Bidirectional, ..Recurrent::new(Cell::Lstm { input_forget: true }) };
+    cases.push(case(&mut random, "lstm/input_forget", forget, [4, 2, 3, 6], ALL));
+    cases.extend(activations(&mut random));
+    cases
+}
+
+/// Every activation, two at a time: one for each direction.
+fn activations(random: &mut Random) -> Vec<Case> {
+    use ActivationFunction::{
+        Affine, Elu, HardSigmoid, LeakyRelu, Relu, ScaledTanh, Sigmoid, Softplus, Softsign, Tanh, ThresholdedRelu,
+    };
+    let all = [Sigmoid, Tanh, Relu, Affine, LeakyRelu, ThresholdedRelu, ScaledTanh, HardSigmoid, Elu, Softsign, Softplus, Tanh];
+    let row = |pair: &[ActivationFunction]| {
+        let activations: Vec<Activation> = pair.iter().map(|f| Activation { alpha: 0.3, beta: 0.2, function: *f }).collect();
+        let layer = Recurrent { activations, direction: Direction::Bidirectional, ..Recurrent::new(Cell::Rnn) };
+        case(random, &format!("rnn/{:?}_{:?}", pair[0], pair[1]), layer, [3, 2, 4, 6], ALL)
+    };
+    all.chunks(2).map(row).collect()
+}
+
+fn case(random: &mut Random, name: &str, layer: Recurrent, [steps, batch, input, hidden]: Extents, given: Given) -> Case {
+    let directions = if layer.direction == Direction::Bidirectional { 2 } else { 1 };
+    let rows = layer.cell.gates() * hidden;
+    let lstm = matches!(layer.cell, Cell::Lstm { .. });
+    // Weights as small as trained ones keep the state from saturating.
+    let mut scaled = |shape: &[usize], scale: f64| {
+        let values: Vec<f32> = random.floats(shape).to_f64().iter().map(|x| (x * scale) as f32).collect();
+        Tensor::new(shape, &values).expect("as many elements")
+    };
+    let scale = 1.0 / (hidden as f64).sqrt();
+    let (x, state) = if layer.batch_first {
+        ([batch, steps, input], [batch, directions, hidden])
+    } else {
+        ([steps, batch, input], [directions, batch, hidden])
+    };
+    let mut inputs = vec![
+        Some(scaled(&x, 1.0)),
+        Some(scaled(&[directions, rows, input], 0.5)),
+        Some(scaled(&[directions, rows, hidden], scale)),
+        given.bias.then(|| scaled(&[directions, 2 * rows], 0.5)),
+        None,
+        given.state.then(|| scaled(&state, 1.0)),
+    ];
+    if lstm {
+        inputs.push(given.state.then(|| scaled(&state, 1.0)));
+        inputs.push(given.peepholes.then(|| scaled(&[directions, 3 * hidden], 0.5)));
+    }
+    inputs[4] = given.lengths.then(|| random.integers(DType::I32, &[batch], 0, steps as i64 + 1));
+    let mut case = Case::new(format!("recurrent/{name}"), recurrent(layer), vec![]).outputs(if lstm { 3 } else { 2 });
+    case.inputs = inputs;
+    // Half of the rows have constant weights, the others pack them at run time.
+    if !given.lengths {
+        case.weights = vec![1, 2, 3, 7];
+    }
+    case.tolerance(STEPS)
+}
