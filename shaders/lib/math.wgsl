@@ -152,7 +152,49 @@ fn shift_right(x: Uint, count: Uint) -> Uint {
     return select(x >> (count & Uint(31u)), Uint(0u), count > Uint(31u));
 }
 
+fn shift_left_int(x: Int, count: Int) -> Int {
+    return bitcast<Int>(shift_left(bitcast<Uint>(x), bitcast<Uint>(count)));
+}
+
+// A right shift fills with the sign.
+fn shift_right_int(x: Int, count: Int) -> Int {
+    return x >> min(bitcast<Uint>(count), Uint(31u));
+}
+
 // --- powers, exponentials, logarithms -------------------------------------------------------------------------------
+
+// e^x = 2^n e^r with |r| <= log(2) / 2. The built-in `exp` may lose a digit for every power of ten in x.
+fn exponential(x: Float) -> Float {
+    let t = clamp(x, Float(-104.0), Float(89.0));
+    let n = round(t * 1.4426950408889634);
+    let r = (t - n * 0.693359375) + n * 2.12194440e-4;
+    let p = (((((1.9875691500e-4 * r + 1.3981999507e-3) * r + 8.3334519073e-3) * r + 4.1665795894e-2) * r + 1.6666665459e-1) * r
+        + 5.0000001201e-1) * r * r + r + 1.0;
+    // 2^n as two factors, since neither 2^128 nor 2^-150 is a float.
+    let half = Int(n) >> Uint(1u);
+    let rest = Int(n) - half;
+    return keep_nan(x, p * bitcast<Float>((half + Int(127)) << Uint(23u)) * bitcast<Float>((rest + Int(127)) << Uint(23u)));
+}
+
+// log x = n log 2 + log m with m in sqrt(1/2)..sqrt(2). The built-in `log` has few good digits near 1.
+fn logarithm(x: Float) -> Float {
+    let subnormal = magnitude_bits(x) < Uint(0x00800000u);
+    let scaled = select(x, x * 8388608.0, subnormal);
+    let bits = bitcast<Int>(scaled);
+    let n = (bits - Int(0x3f3504f3)) >> Uint(23u);
+    let r = bitcast<Float>(bits - (n << Uint(23u))) - 1.0;
+    let e = Float(n) - select(Float(0.0), Float(23.0), subnormal);
+    let value = (log1p_tail(r) - e * 2.12194440e-4) + r + e * 0.693359375;
+    let special = select(x, Float(-infinity()), scaled == Float(0.0));
+    return select(select(value, special, (scaled == Float(0.0)) | is_infinite(x)), Float(not_a_number()), (x < Float(0.0)) | is_nan(x));
+}
+
+// log(1 + r) - r for r in -0.3..0.42
+fn log1p_tail(r: Float) -> Float {
+    let p = (((((((7.0376836292e-2 * r - 1.1514610310e-1) * r + 1.1676998740e-1) * r - 1.2420140846e-1) * r + 1.4249322787e-1) * r
+        - 1.6668057665e-1) * r + 2.0000714765e-1) * r - 2.4999993993e-1) * r + 3.3333331174e-1;
+    return p * r * r * r - 0.5 * r * r;
+}
 
 // C's pow: any base with an integral exponent, NaN for a negative one with another.
 fn power(base: Float, exponent: Float) -> Float {
@@ -198,15 +240,12 @@ fn modulo(a: Float, b: Float) -> Float {
 fn expm1(x: Float) -> Float {
     // The Taylor series to x^8.
     let series = ((((((x / 40320.0 + 1.0 / 5040.0) * x + 1.0 / 720.0) * x + 1.0 / 120.0) * x + 1.0 / 24.0) * x + 1.0 / 6.0) * x + 0.5) * x * x + x;
-    return select(exp(x) - 1.0, series, abs(x) < Float(0.5));
+    return select(exponential(x) - 1.0, series, abs(x) < Float(0.5));
 }
 
 // log(1 + x) for x >= 0
 fn log1p(x: Float) -> Float {
-    let z = x * x;
-    let p = (((((((7.0376836292e-2 * x - 1.1514610310e-1) * x + 1.1676998740e-1) * x - 1.2420140846e-1) * x + 1.4249322787e-1) * x
-        - 1.6668057665e-1) * x + 2.0000714765e-1) * x - 2.4999993993e-1) * x + 3.3333331174e-1;
-    return select(log(1.0 + x), x - 0.5 * z + p * x * z, x < Float(0.4));
+    return select(logarithm(1.0 + x), x + log1p_tail(x), x < Float(0.4));
 }
 
 // The error function, after N. Juffa (https://stackoverflow.com/a/35148199): erfc is the exponential of a polynomial.
@@ -215,11 +254,19 @@ fn erf(x: Float) -> Float {
     let s = t * t;
     var big = (-1.72853470e-5 * t + 3.83197126e-4) * s + (-3.88396438e-3 * t + 2.42546219e-2);
     big = ((big * t - 1.06777877e-1) * t - 6.34846687e-1) * t - 1.28717512e-1;
-    big = 1.0 - exp(big * t - t);
+    big = 1.0 - exponential(big * t - t);
     big = select(big, -big, is_negative(x));
     let z = x * x;
     let small = (((((-5.96761703e-4 * z + 4.99119423e-3) * z - 2.67681349e-2) * z + 1.12819925e-1) * z - 3.76125336e-1) * z + 1.28379166e-1) * x + x;
     return select(small, big, abs(x) > Float(0.927734375));
+}
+
+// 1 - erf(x) for x >= 0, with as many good digits where it is small (Numerical Recipes, 2nd edition, section 6.2, erfcc).
+fn erfc(x: Float) -> Float {
+    let t = 1.0 / (1.0 + 0.5 * x);
+    let p = ((((((((0.17087277 * t - 0.82215223) * t + 1.48851587) * t - 1.13520398) * t + 0.27886807) * t - 0.18628806) * t + 0.09678418) * t
+        + 0.37409196) * t + 1.00002368) * t - 1.26551223;
+    return t * exponential(p - x * x);
 }
 
 // --- hyperbolic functions -------------------------------------------------------------------------------------------
@@ -228,13 +275,13 @@ fn hyperbolic_sine(x: Float) -> Float {
     let z = x * x;
     let small = ((2.03721912945e-4 * z + 8.33028376239e-3) * z + 1.66667160211e-1) * z * x + x;
     // Half the argument, so that e^x does not overflow before the result does.
-    let half = exp(0.5 * abs(x));
+    let half = exponential(0.5 * abs(x));
     let big = 0.5 * half * half - 0.5 / (half * half);
     return select(small, select(big, -big, is_negative(x)), abs(x) > Float(1.0));
 }
 
 fn hyperbolic_cosine(x: Float) -> Float {
-    let half = exp(0.5 * abs(x));
+    let half = exponential(0.5 * abs(x));
     return 0.5 * half * half + 0.5 / (half * half);
 }
 
@@ -242,7 +289,7 @@ fn hyperbolic_tangent(x: Float) -> Float {
     let z = x * x;
     let small = ((((-5.70498872745e-3 * z + 2.06390887954e-2) * z - 5.37397155531e-2) * z + 1.33314422036e-1) * z - 3.33332819422e-1) * z * x + x;
     // Past 10 the result is 1, and e^2x would overflow at 44.
-    let big = 1.0 - 2.0 / (exp(2.0 * min(abs(x), Float(10.0))) + 1.0);
+    let big = 1.0 - 2.0 / (exponential(2.0 * min(abs(x), Float(10.0))) + 1.0);
     return select(small, select(big, -big, is_negative(x)), abs(x) > Float(0.625));
 }
 
@@ -250,21 +297,21 @@ fn inverse_hyperbolic_sine(x: Float) -> Float {
     let t = abs(x);
     let z = x * x;
     let small = (((2.0122003309e-2 * z - 4.2699340972e-2) * z + 7.4847586088e-2) * z - 1.6666288134e-1) * z * x + x;
-    let big = select(log(t + sqrt(z + 1.0)), log(t) + 0.6931471805599453, t > Float(1500.0));
+    let big = select(logarithm(t + sqrt(z + 1.0)), logarithm(t) + 0.6931471805599453, t > Float(1500.0));
     return select(small, select(big, -big, is_negative(x)), t > Float(0.5));
 }
 
 fn inverse_hyperbolic_cosine(x: Float) -> Float {
     let z = x - 1.0;
     let small = ((((1.7596881071e-3 * z - 7.5272886713e-3) * z + 2.6454905019e-2) * z - 1.1784741703e-1) * z + 1.4142135263) * sqrt(z);
-    let big = select(log(x + sqrt(z * (x + 1.0))), log(x) + 0.6931471805599453, x > Float(1500.0));
+    let big = select(logarithm(x + sqrt(z * (x + 1.0))), logarithm(x) + 0.6931471805599453, x > Float(1500.0));
     return select(select(big, small, z < Float(0.5)), Float(not_a_number()), z < Float(0.0));
 }
 
 fn inverse_hyperbolic_tangent(x: Float) -> Float {
     let z = x * x;
     let small = ((((1.81740078349e-1 * z + 8.24370301058e-2) * z + 1.46691431730e-1) * z + 1.99782164500e-1) * z + 3.33337300303e-1) * z * x + x;
-    return select(0.5 * log((1.0 + x) / (1.0 - x)), small, abs(x) < Float(0.5));
+    return select(0.5 * logarithm((1.0 + x) / (1.0 - x)), small, abs(x) < Float(0.5));
 }
 
 // --- circular functions ---------------------------------------------------------------------------------------------
@@ -330,7 +377,7 @@ fn relu(x: Float) -> Float {
 }
 
 fn sigmoid(x: Float) -> Float {
-    return 1.0 / (1.0 + exp(-x));
+    return 1.0 / (1.0 + exponential(-x));
 }
 
 fn hard_sigmoid(x: Float, alpha: Float, beta: Float) -> Float {
@@ -358,7 +405,8 @@ fn selu(x: Float, alpha: Float, gamma: Float) -> Float {
 }
 
 fn gelu(x: Float) -> Float {
-    return 0.5 * x * (1.0 + erf(x * 0.7071067811865476));
+    let tail = erfc(abs(x) * 0.7071067811865476);
+    return 0.5 * x * select(2.0 - tail, tail, is_negative(x));
 }
 
 // Gelu with the tanh approximation; (1 + tanh u) / 2 is the sigmoid of 2u.
@@ -371,12 +419,12 @@ fn swish(x: Float, alpha: Float) -> Float {
 }
 
 fn softplus(x: Float) -> Float {
-    return max(x, Float(0.0)) + log1p(exp(-abs(x)));
+    return max(x, Float(0.0)) + log1p(exponential(-abs(x)));
 }
 
 // x tanh(softplus x), with tanh(log(1 + n)) = n (n + 2) / (n (n + 2) + 2)
 fn mish(x: Float) -> Float {
-    let n = exp(min(x, Float(20.0)));
+    let n = exponential(min(x, Float(20.0)));
     let w = n * (n + 2.0);
     return x * (w / (w + 2.0));
 }

@@ -169,7 +169,7 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
             "BitShiftLeft",
             2,
             |a| if (0..64).contains(&a[1]) { a[0] << a[1] } else { 0 },
-            |a| (scalar(a.dtypes[0]) == Scalar::U32).then(|| format!("shift_left({}, {})", a.terms[0], a.terms[1])),
+            call_by_scalar!("shift_left", "shift_left_int", "shift_left"),
         )
     },
     // ONNX's BitShift with direction RIGHT.
@@ -187,7 +187,7 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
                     0
                 }
             },
-            |a| (scalar(a.dtypes[0]) == Scalar::U32).then(|| format!("shift_right({}, {})", a.terms[0], a.terms[1])),
+            call_by_scalar!("shift_right", "shift_right_int", "shift_right"),
         )
     },
 ];
