@@ -10,6 +10,7 @@ pub mod concat;
 pub mod conv;
 mod copy;
 pub mod cumulative;
+pub mod einsum;
 pub mod elementwise;
 pub mod expand;
 pub mod fused;
@@ -57,6 +58,7 @@ pub static REGISTRY: &[&Registration] = &[
     &conv::REGISTRATION,
     &copy::REGISTRATION,
     &cumulative::REGISTRATION,
+    &einsum::REGISTRATION,
     &elementwise::REGISTRATION,
     &expand::REGISTRATION,
     &gather::REGISTRATION,

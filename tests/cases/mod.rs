@@ -5,6 +5,7 @@
 //! row is the same everywhere.
 
 pub mod conv;
+pub mod einsum;
 pub mod elementwise;
 pub mod fused;
 pub mod gather;
@@ -118,6 +119,7 @@ impl Random {
 pub fn all() -> Vec<Case> {
     let families = [
         conv::cases(),
+        einsum::cases(),
         elementwise::cases(),
         fused::cases(),
         gather::cases(),
