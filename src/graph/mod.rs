@@ -13,8 +13,7 @@ mod verify;
 pub use builder::Builder;
 pub use edit::Edit;
 pub use evaluate::evaluate;
-pub use crate::kernel::Bounds;
-pub use fact::Fact;
+pub use fact::{Bounds, Fact};
 pub use model::Model;
 pub use op::{Epilogue, Io, Op, OpExt, required};
 

@@ -5,15 +5,21 @@ use crate::error::Result;
 use crate::graph::ValueId;
 use crate::import::onnx::context::Context;
 use crate::ops::elementwise::{binary, cast, unary_with};
-use crate::ops::{matmul, transpose};
+use crate::ops::{einsum, matmul, transpose};
 use crate::tensor::DType;
 
 pub(super) const ROWS: &[Row] = &[
     row("MatMul", 1, 2..=2, 1, |c| c.emit(matmul::matmul(), &c.inputs())),
     row("MatMulInteger", 10, 2..=4, 1, matmul_integer),
+    row("Einsum", 12, 1..=usize::MAX, 1, einsum_of_equation),
     row("Gemm", 1, 3..=3, 1, gemm).until(10),
     row("Gemm", 11, 2..=3, 1, gemm),
 ];
+
+fn einsum_of_equation(c: &mut Context<'_, '_>) -> Result<()> {
+    let equation = c.attributes.string("equation")?.ok_or_else(|| c.missing("equation"))?;
+    c.emit(einsum::einsum(equation), &c.inputs())
+}
 
 /// `alpha * A' * B' + beta * C`. Without the two factors that is the transposes, the product and the sum.
 fn gemm(c: &mut Context<'_, '_>) -> Result<()> {

@@ -1,6 +1,7 @@
 //! The import table: one row for every operator and every form it took over the operator set versions. A row turns the
 //! node of a file into nodes of the graph, in the newest form.
 
+mod attention;
 mod creation;
 mod elementwise;
 mod image;
@@ -82,6 +83,7 @@ impl Row {
 /// Every row.
 pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
     [
+        attention::ROWS,
         creation::ROWS,
         elementwise::ROWS,
         image::ROWS,
