@@ -60,6 +60,12 @@ pub mod preludes {
         EMIT_INTEGER = "emit_integer";
         /// A reduction writes states that another kernel joins.
         EMIT_STATE = "emit_state";
+        /// Parameters, mask and scores of all attention kernels.
+        ATTENTION = "attention";
+        /// Attention reads four elements at a time.
+        ATTENTION_VECTORS = "attention_vectors";
+        /// Attention reads single elements at any stride.
+        ATTENTION_SCALARS = "attention_scalars";
         /// The activation functions of recurrent layers.
         ACTIVATION = "activation";
         /// The equation of a plain recurrent cell.

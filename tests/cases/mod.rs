@@ -4,6 +4,7 @@
 //! One file per operator family; a row names an operator and its inputs. Inputs are drawn from a seeded generator, so a
 //! row is the same everywhere.
 
+pub mod attention;
 pub mod conv;
 pub mod einsum;
 pub mod elementwise;
@@ -118,6 +119,7 @@ impl Random {
 /// Every row of every family.
 pub fn all() -> Vec<Case> {
     let families = [
+        attention::cases(),
         conv::cases(),
         einsum::cases(),
         elementwise::cases(),

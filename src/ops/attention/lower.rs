@@ -1,13 +1,208 @@
-//! Attention on the GPU.
+//! Attention on the GPU: one query per lane on software adapters, tiles of keys in workgroup memory on GPUs, and keys
+//! split over workgroups where there are few queries.
 
-use super::Attention;
+use super::{Attention, Geometry};
 use crate::error::{Error, Result};
 use crate::graph::Io;
-use crate::kernel::{Caps, Lowering, Shader};
+use crate::kernel::{
+    Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Prelude, Shader, params, preludes,
+};
+use crate::tensor::{DType, Scalar, View};
 
-pub(super) static SHADERS: &[&Shader] = &[];
+params! {
+    /// Parameters of all attention kernels.
+    struct AttentionParams {
+        query_strides: [i32; 4],
+        key_strides: [i32; 4],
+        value_strides: [i32; 4],
+        mask_strides: [i32; 4],
+        output_strides: [u32; 4],
+        query_offset: i32,
+        key_offset: i32,
+        value_offset: i32,
+        mask_offset: i32,
+        rows: u32,
+        heads: u32,
+        shared_by: u32,
+        queries: u32,
+        keys: u32,
+        size: u32,
+        value_size: u32,
+        causal_offset: i32,
+        scale: f32,
+        softcap: f32,
+        splits: u32,
+        split: u32,
+    }
+}
+
+static LANES: Shader = Shader {
+    name: "attention_lanes",
+    source: include_str!("../../../shaders/attention_lanes.wgsl"),
+    params: AttentionParams::FIELDS,
+};
+static SUBGROUP: Shader = Shader {
+    name: "attention_subgroup",
+    source: include_str!("../../../shaders/attention_subgroup.wgsl"),
+    params: AttentionParams::FIELDS,
+};
+
+pub(super) static SHADERS: &[&Shader] = &[&LANES, &SUBGROUP];
+
+/// The most chunks of eight groups that the subgroup kernel unrolls over.
+const MOST_CHUNKS: usize = 8;
+
+/// One attention being lowered.
+struct Builder<'a> {
+    op: &'a Attention,
+    io: &'a Io<'a>,
+    caps: &'a Caps,
+    g: Geometry,
+    /// Queries, keys and values are read in groups of four.
+    vectors: bool,
+    params: AttentionParams,
+}
 
 pub(super) fn lower(op: &Attention, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
-    let _ = (op, io, caps);
-    Err(Error::unsupported("attention has no kernel yet"))
+    for k in 0..3 {
+        let found = io.input(k)?;
+        if found.scalar() != Some(Scalar::F32) {
+            return Err(Error::unsupported(format!("attention over {}", found.dtype())));
+        }
+    }
+    if io.optional(3).is_some_and(|m| m.dtype() == DType::F64) {
+        return Err(Error::unsupported("attention with a mask of f64"));
+    }
+    if io.outputs[0].ty.elements() == 0 {
+        return Ok(vec![Lowering::empty()]);
+    }
+    let g = op.geometry_of(&io.inputs)?;
+    let builder = Builder::new(op, io, caps, g)?;
+    let mut candidates = vec![];
+    let groups = builder.g.size.max(builder.g.value_size).div_ceil(4);
+    if caps.subgroup == Some(8) && caps.class == AdapterClass::Cpu && groups <= MOST_CHUNKS * 8 {
+        candidates.push(builder.subgroup()?);
+    }
+    candidates.push(builder.lanes()?);
+    Ok(candidates)
+}
+
+/// Strides of a view whose innermost one is 1, with everything a multiple of four, counted in fours.
+fn in_fours(view: &View) -> Option<View> {
+    let last = view.shape.rank() - 1;
+    let fours = view.strides[..last].iter().zip(view.shape.iter()).all(|(s, d)| *d == 1 || s % 4 == 0);
+    let aligned = view.offset % 4 == 0 && view.shape[last] % 4 == 0 && view.shape[last] > 0 && view.strides[last] == 1;
+    let strides = view.strides.iter().map(|s| s / 4).collect();
+    (fours && aligned).then(|| View { shape: view.shape.clone(), strides, offset: view.offset / 4 })
+}
+
+fn four<T: Copy + Default>(values: &[T]) -> [T; 4] {
+    let mut four = [T::default(); 4];
+    four.iter_mut().zip(values).for_each(|(to, from)| *to = *from);
+    four
+}
+
+impl<'a> Builder<'a> {
+    fn new(op: &'a Attention, io: &'a Io<'a>, caps: &'a Caps, mut g: Geometry) -> Result<Self> {
+        let fours = [&g.query, &g.key, &g.value].map(in_fours);
+        let vectors = fours.iter().all(Option::is_some);
+        if let [Some(query), Some(key), Some(value)] = fours {
+            (g.query, g.key, g.value) = (query, key, value);
+        }
+        let small = |n: i64| i32::try_from(n).map_err(|_| Error::limit(format!("a stride of {n} elements exceeds 32 bits")));
+        let strides = |view: &View| Ok::<_, Error>(four(&view.strides.iter().map(|s| small(*s)).collect::<Result<Vec<_>>>()?));
+        let (by_head, by_query) = (g.queries * g.value_size, g.heads * g.value_size);
+        let output = if op.interleaved {
+            [g.heads * by_head, g.value_size, by_query, 1]
+        } else {
+            [g.heads * by_head, by_head, g.value_size, 1]
+        };
+        let params = AttentionParams {
+            query_strides: strides(&g.query)?,
+            key_strides: strides(&g.key)?,
+            value_strides: strides(&g.value)?,
+            mask_strides: g.mask.as_ref().map_or(Ok([0; 4]), strides)?,
+            output_strides: output.map(|n| n as u32),
+            query_offset: small(g.query.offset)?,
+            key_offset: small(g.key.offset)?,
+            value_offset: small(g.value.offset)?,
+            mask_offset: small(g.mask.as_ref().map_or(0, |m| m.offset))?,
+            rows: (g.batch * g.heads) as u32,
+            heads: g.heads as u32,
+            shared_by: (g.heads / g.key_heads.max(1)) as u32,
+            queries: g.queries as u32,
+            keys: g.keys as u32,
+            size: g.size as u32,
+            value_size: g.value_size as u32,
+            // An offset past either end sees all keys or none, as the nearest one that 32 bits hold.
+            causal_offset: op.causal_offset.clamp(-(1 << 30), 1 << 30) as i32,
+            scale: op.scale,
+            softcap: op.softcap.unwrap_or(1.0),
+            splits: 1,
+            split: g.keys as u32,
+        };
+        Ok(Builder { op, io, caps, g, vectors, params })
+    }
+
+    /// Inputs as the shared preludes bind them; where there is no mask the keys stand in its place.
+    fn bindings(&self) -> Vec<Operand> {
+        let mask = Operand::Input(if self.g.mask.is_some() { 3 } else { 1 });
+        vec![Operand::Input(0), Operand::Input(1), Operand::Input(2), mask]
+    }
+
+    fn kernel(&self, shader: &'static Shader, workgroup: u32) -> Kernel {
+        let mut access = vec![Access::Read; 4];
+        access.push(Access::Write);
+        let loads: &'static Prelude = if self.vectors { &preludes::ATTENTION_VECTORS } else { &preludes::ATTENTION_SCALARS };
+        let mask = match (&self.g.mask, self.io.optional(3)) {
+            (Some(_), Some(mask)) if mask.dtype() == DType::Bool => 2,
+            (Some(_), Some(_)) => 1,
+            _ => 0,
+        };
+        Kernel::new(shader, &access, [workgroup, 1, 1])
+            .prelude(&preludes::ATTENTION)
+            .prelude(loads)
+            .constant("GROUPS", self.groups().max(1) as u32)
+            .constant("VALUE_GROUPS", self.value_groups() as u32)
+            .set("CAUSAL", u32::from(self.op.causal))
+            .set("SOFTCAP", u32::from(self.op.softcap.is_some()))
+            .set("MASK", mask)
+            .set("ZERO_UNSEEN", u32::from(self.op.zero_unseen))
+    }
+
+    fn groups(&self) -> usize {
+        self.g.size.div_ceil(4)
+    }
+
+    fn value_groups(&self) -> usize {
+        self.g.value_size.div_ceil(4)
+    }
+
+    fn work(&self, dispatch: Dispatch) -> Dispatch {
+        let Geometry { batch, heads, key_heads, queries, keys, size, value_size, .. } = self.g;
+        let flops = 2 * batch * heads * queries * keys * (size + value_size);
+        let bytes = 4 * batch * (heads * queries + key_heads * keys) * (size + value_size);
+        dispatch.work(flops as u64, bytes as u64)
+    }
+
+    fn subgroup(&self) -> Result<Lowering> {
+        let kernel = self
+            .kernel(&SUBGROUP, 8)
+            .constant("CHUNKS", self.groups().div_ceil(8).max(1) as u32)
+            .constant("VALUE_CHUNKS", self.value_groups().div_ceil(8) as u32);
+        self.one("subgroup", kernel, 8)
+    }
+
+    fn lanes(&self) -> Result<Lowering> {
+        self.one("lanes", self.kernel(&LANES, 64).constant("WORKGROUP", 64), 64)
+    }
+
+    /// One dispatch of workgroups with so many queries each.
+    fn one(&self, variant: &'static str, kernel: Kernel, queries: usize) -> Result<Lowering> {
+        let tiles = self.g.batch * self.g.heads * self.g.queries.div_ceil(queries);
+        let mut bindings = self.bindings();
+        bindings.push(Operand::Output(0));
+        let grid = Dispatch::linear_grid(tiles as u64, self.caps)?;
+        Ok(Lowering::dispatches(variant, vec![self.work(Dispatch::new(kernel, self.params, bindings, grid))]))
+    }
 }

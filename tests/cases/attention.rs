@@ -1,0 +1,113 @@
+//! Attention.
+
+use super::{Case, Random};
+use gristmill::ops::attention::{Attention, attention};
+use gristmill::tensor::View;
+use gristmill::{DType, Shape, Tensor};
+
+/// Batch, heads, key heads, queries, keys, size, value size.
+type Extents = [usize; 7];
+
+pub fn cases() -> Vec<Case> {
+    let mut random = Random::new(0xA77);
+    let mut cases = vec![];
+    let sizes: &[(&str, Extents)] = &[
+        ("one", [1, 1, 1, 1, 1, 1, 1]),
+        ("small", [2, 3, 3, 5, 7, 8, 8]),
+        ("odd_sizes", [1, 2, 2, 9, 13, 7, 5]),
+        ("size_64", [1, 2, 2, 33, 70, 64, 64]),
+        ("size_40_24", [1, 2, 1, 10, 33, 40, 24]),
+        ("size_128", [1, 1, 1, 40, 50, 128, 128]),
+        ("size_300", [1, 1, 1, 5, 9, 300, 260]),
+        ("grouped", [2, 6, 2, 12, 11, 16, 12]),
+        ("one_query", [1, 4, 4, 1, 500, 32, 32]),
+        ("many_keys", [1, 1, 1, 2, 9000, 16, 16]),
+        ("many_queries", [1, 1, 1, 300, 4, 16, 16]),
+        ("no_keys", [1, 2, 2, 3, 0, 8, 8]),
+        ("no_queries", [1, 2, 2, 0, 4, 8, 8]),
+        ("no_size", [1, 1, 1, 3, 4, 0, 8]),
+    ];
+    for (name, extents) in sizes {
+        let scale = 1.0 / (extents[5].max(1) as f32).sqrt();
+        let plain = Attention::new(scale);
+        cases.push(case(&mut random, name, plain.clone(), *extents));
+        if extents[4] > 0 {
+            let offset = extents[4] as i64 - extents[3] as i64;
+            let causal = Attention { causal: true, causal_offset: offset.max(0), interleaved: true, ..plain };
+            cases.push(case(&mut random, &format!("{name}_causal_interleaved"), causal, *extents));
+        }
+    }
+    cases.extend(masks(&mut random));
+    cases.extend(views(&mut random));
+    cases
+}
+
+fn case(
+    random: &mut Random,
+    name: &str,
+    op: Attention,
+    [batch, heads, key_heads, queries, keys, size, value_size]: Extents,
+) -> Case {
+    let inputs = vec![
+        random.floats(&[batch, heads, queries, size]),
+        random.floats(&[batch, key_heads, keys, size]),
+        random.floats(&[batch, key_heads, keys, value_size]),
+    ];
+    Case::new(format!("attention/{name}"), attention(op), inputs)
+}
+
+/// Masks of every broadcast, softcap, and rows that see nothing.
+fn masks(random: &mut Random) -> Vec<Case> {
+    let mut cases = vec![];
+    let extents = [2, 3, 3, 6, 10, 16, 16];
+    for shape in [&[2, 3, 6, 10][..], &[2, 1, 1, 10], &[6, 10], &[10], &[3, 1, 1], &[]] {
+        let mut float = case(random, &format!("mask_{shape:?}"), Attention::new(0.25), extents);
+        float.inputs.push(Some(random.floats(shape)));
+        let mut bool = case(random, &format!("bool_mask_{shape:?}"), Attention::new(0.25), extents);
+        // At least one key of each row is seen.
+        let seen: Vec<bool> =
+            random.integers(DType::Bool, shape, 0, 2).to_f64().iter().enumerate().map(|(k, x)| *x != 0.0 || k % 10 == 0).collect();
+        bool.inputs.push(Some(Tensor::new(shape, &seen).expect("as many elements")));
+        if shape.last() == Some(&10) {
+            cases.push(bool);
+        }
+        cases.push(float);
+    }
+    let softcap = Attention { softcap: Some(0.5), causal: true, causal_offset: 4, ..Attention::new(2.0) };
+    cases.push(case(random, "softcap", softcap, extents));
+    for (name, zero_unseen) in [("nan", false), ("zero", true)] {
+        let op = Attention { causal: true, causal_offset: -2, zero_unseen, ..Attention::new(0.25) };
+        cases.push(case(random, &format!("unseen_rows_{name}"), op.clone(), extents));
+        let mut infinite = case(random, &format!("infinite_mask_{name}"), Attention { causal: false, ..op }, extents);
+        let mask: Vec<f32> = (0..60).map(|k| if k < 20 || k % 3 == 0 { f32::NEG_INFINITY } else { 0.0 }).collect();
+        infinite.inputs.push(Some(Tensor::new([6, 10], &mask).expect("sixty elements")));
+        cases.push(infinite);
+    }
+    // The mask that exporters write: the lowest float instead of minus infinity.
+    let mut lowest = case(random, "lowest_mask", Attention::new(0.25), extents);
+    let mask: Vec<f32> = (0..60).map(|k| if k < 10 || k % 3 == 0 { f32::MIN } else { 0.0 }).collect();
+    lowest.inputs.push(Some(Tensor::new([6, 10], &mask).expect("sixty elements")));
+    cases.push(lowest);
+    cases
+}
+
+/// Heads split off a joint projection, in place; transposed keys; reversed and shared ones.
+fn views(random: &mut Random) -> Vec<Case> {
+    let joint = Shape::from([2, 9, 3 * 2 * 8]);
+    let split = |k: usize| {
+        let heads = View::contiguous(&joint).slice(2, k * 16, 16, 1).reshape(&[2, 9, 2, 8].into());
+        heads.map(|view| view.transpose(&[0, 2, 1, 3]))
+    };
+    let op = Attention { query: split(0), key: split(1), value: split(2), interleaved: true, ..Attention::new(0.35) };
+    let x = random.floats(&joint);
+    let mut cases = vec![Case::new("attention/joint_projection", attention(op.clone()), vec![x.clone(), x.clone(), x])];
+    let transposed = View::contiguous(&[2, 2, 8, 9].into()).transpose(&[0, 1, 3, 2]);
+    let op = Attention { key: Some(transposed), query: None, value: None, ..op };
+    let inputs = [[2, 2, 5, 8], [2, 2, 8, 9], [2, 2, 9, 8]].map(|shape| random.floats(&shape)).to_vec();
+    cases.push(Case::new("attention/transposed_keys", attention(op.clone()), inputs));
+    let reversed = View::contiguous(&[1, 1, 9, 8].into()).slice(2, 8, 9, -1).broadcast(&[2, 2, 9, 8].into());
+    let op = Attention { key: reversed.clone(), value: reversed, ..op };
+    let inputs = [[2, 2, 5, 8], [1, 1, 9, 8], [1, 1, 9, 8]].map(|shape| random.floats(&shape)).to_vec();
+    cases.push(Case::new("attention/reversed_and_shared", attention(op), inputs));
+    cases
+}
