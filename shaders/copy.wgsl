@@ -29,7 +29,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     var rest = index;
     for (var axis = AXES - 1u; axis > 0u; axis -= 1u) {
         let extent = params.extents[axis / 4u][axis % 4u];
-        let next = rest / extent;
+        let next = divide(rest, extent);
         let step = i32(rest - next * extent);
         source_index += step * params.from_strides[axis / 4u][axis % 4u];
         destination_index += step * params.to_strides[axis / 4u][axis % 4u];

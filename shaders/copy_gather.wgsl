@@ -32,7 +32,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     var group = 4 * inner;
     for (var axis = AXES - 1u; axis > 0u; axis -= 1u) {
         let extent = params.extents[axis / 4u][axis % 4u];
-        let next = rest / extent;
+        let next = divide(rest, extent);
         let step = i32(rest - next * extent);
         source_index += step * group;
         destination_index += step * params.to_strides[axis / 4u][axis % 4u];

@@ -1,5 +1,8 @@
 //! All integration tests in one binary, so that the GPU stack is linked once.
+#![allow(unreachable_pub, reason = "a test binary exports nothing")]
+
 mod cases;
+#[cfg(feature = "cli")]
 mod cli;
 mod engine;
 mod hostile;

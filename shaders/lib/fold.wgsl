@@ -81,10 +81,10 @@ fn fold_finish(state: vec2<Number>, count: u32) -> Number {
             return root(state.x);
         }
         case LOG_SUM: {
-            return logarithm(state.x);
+            return number_logarithm(state.x);
         }
         case LOG_SUM_EXP: {
-            return state.x + logarithm(state.y);
+            return state.x + number_logarithm(state.y);
         }
         default: {
             return state.x;

@@ -34,7 +34,7 @@ fn root(value: Number) -> Number {
     return sqrt(value);
 }
 
-fn logarithm(value: Number) -> Number {
+fn number_logarithm(value: Number) -> Number {
     return log(value);
 }
 

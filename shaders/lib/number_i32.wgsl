@@ -29,7 +29,7 @@ fn root(value: Number) -> Number {
     return value;
 }
 
-fn logarithm(value: Number) -> Number {
+fn number_logarithm(value: Number) -> Number {
     return value;
 }
 

@@ -72,7 +72,7 @@ async fn open(adapter: &wgpu::Adapter) -> Result<Gpu> {
     let name = adapter.get_info().name;
     let opened = adapter.request_device(&descriptor).await;
     let (device, queue) = opened.map_err(|e| no_adapter(format!("the adapter `{name}` cannot be opened")).caused_by(e))?;
-    Ok(Gpu::assemble(adapter, device, queue, true))
+    Ok(Gpu::assemble(device, queue, true))
 }
 
 fn no_adapter(message: String) -> Error {
@@ -115,8 +115,8 @@ impl Gpu {
     ///
     /// # Errors
     /// [`Limit`](ErrorKind::Limit) when the device offers less than WebGPU's guaranteed limits.
-    pub fn from_wgpu(adapter: &wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue) -> Result<Gpu> {
-        let gpu = Gpu::assemble(adapter, device, queue, false);
+    pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue) -> Result<Gpu> {
+        let gpu = Gpu::assemble(device, queue, false);
         let (found, least) = (gpu.caps(), Caps::portable());
         if found.max_storage_buffers < least.max_storage_buffers || found.max_invocations < least.max_invocations {
             return Err(Error::limit(format!(

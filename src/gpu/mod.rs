@@ -39,8 +39,8 @@ struct Inner {
 }
 
 impl Gpu {
-    fn assemble(adapter: &wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue, owned: bool) -> Gpu {
-        let caps = adapter::caps(&adapter.get_info(), &device.features(), &device.limits());
+    fn assemble(device: wgpu::Device, queue: wgpu::Queue, owned: bool) -> Gpu {
+        let caps = adapter::caps(&device.adapter_info(), &device.features(), &device.limits());
         let faults = Faults::watch(&device, owned);
         let successor = futures_intrusive::sync::Mutex::new(None, true);
         Gpu(Arc::new(Inner { caps, device, queue, pipelines: Pipelines::default(), faults, owned, successor }))

@@ -1,10 +1,8 @@
 //! What is known of a value before a run.
 
+use crate::kernel::Bounds;
 use crate::tensor::{DType, Scalar, Shape, Tensor, TensorType};
 use std::fmt;
-
-/// Smallest and largest value that an integer tensor can hold.
-pub type Bounds = (i128, i128);
 
 /// Type, and where known the contents or bounds, of a value.
 #[derive(Clone, PartialEq)]

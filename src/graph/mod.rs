@@ -13,7 +13,8 @@ mod verify;
 pub use builder::Builder;
 pub use edit::Edit;
 pub use evaluate::evaluate;
-pub use fact::{Bounds, Fact};
+pub use crate::kernel::Bounds;
+pub use fact::Fact;
 pub use model::Model;
 pub use op::{Epilogue, Io, Op, OpExt, required};
 

@@ -13,7 +13,7 @@ mod shader;
 pub use caps::{AdapterClass, Caps};
 pub use dispatch::{Dispatch, Grid, Lowering, Operand, Packing, Work};
 pub use params::{Cell, Field, Parameters};
-pub use program::{Arguments, Instruction, Program, ProgramOperand, ScalarFunction, Signature, Term};
+pub use program::{Arguments, Bounds, BoundsRule, Instruction, Program, ProgramOperand, ScalarFunction, Signature, Term};
 pub use shader::{Access, Kernel, Prelude, Shader, preludes};
 
 pub(crate) use params::params;

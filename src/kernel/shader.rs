@@ -34,6 +34,8 @@ pub mod preludes {
         MATH = "math";
         /// Sum, product, larger or smaller of two bit patterns of any scalar type.
         COMBINE = "combine";
+        /// Integer division by way of floats.
+        DIVIDE = "divide";
         /// Sums and maxima over a workgroup through workgroup memory. Wants `const WORKGROUP`.
         REDUCE_SHARED = "reduce_shared";
         /// The same functions by subgroup operations. Wants `const WORKGROUP` and `const SUBGROUP`.

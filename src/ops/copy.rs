@@ -1,8 +1,8 @@
-//! The strided copy that every movement lowers to when it is not free: `output[to(i)] = input[from(i)]`.
+//! The strided copy that every movement lowers to when it is not free: `destination[to(i)] = source[from(i)]`.
 
 use super::Registration;
 use crate::error::{Error, Result};
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Operand, Parameters, Shader, params, preludes};
+use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Kernel, Operand, Parameters, Shader, params, preludes};
 use crate::tensor::{MAX_RANK, View};
 
 params! {
@@ -17,14 +17,24 @@ params! {
     }
 }
 
-static COPY: Shader = Shader { name: "copy", source: include_str!("../../shaders/copy.wgsl"), params: CopyParams::FIELDS };
-static COPY_GATHER: Shader =
-    Shader { name: "copy_gather", source: include_str!("../../shaders/copy_gather.wgsl"), params: CopyParams::FIELDS };
+macro_rules! shader {
+    ($name:literal) => {
+        Shader { name: $name, source: include_str!(concat!("../../shaders/", $name, ".wgsl")), params: CopyParams::FIELDS }
+    };
+}
+static COPY: Shader = shader!("copy");
+static GATHER: Shader = shader!("copy_gather");
+static BLOCKS: Shader = shader!("copy_blocks");
+static TILES: Shader = shader!("copy_tiles");
 
 /// The kernels of this file; they serve many operators and belong to none.
-pub(super) static REGISTRATION: Registration = Registration { operators: &[], shaders: &[&COPY, &COPY_GATHER] };
+pub(super) static REGISTRATION: Registration = Registration { operators: &[], shaders: &[&COPY, &GATHER, &BLOCKS, &TILES] };
 
 const WORKGROUP: u32 = 64;
+/// Side of a tile of `copy_tiles.wgsl`.
+const TILE: usize = 32;
+/// The least extent for which a tile is worth its idle lanes.
+const WORTH_A_TILE: usize = 12;
 
 /// An axis that both sides walk: extent, stride of the source, stride of the destination.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,74 +44,183 @@ struct Axis {
     to: i64,
 }
 
-/// Two views of equal shape as the fewest axes.
-fn joined(from: &View, to: &View) -> Vec<Axis> {
-    let mut axes: Vec<Axis> = Vec::new();
-    for (&extent, (&from, &to)) in from.shape.iter().zip(from.strides.iter().zip(&to.strides)).filter(|(d, _)| **d != 1) {
-        match axes.last_mut() {
-            Some(outer) if outer.from == from * extent as i64 && outer.to == to * extent as i64 => {
-                *outer = Axis { extent: outer.extent * extent, from, to };
-            }
-            _ => axes.push(Axis { extent, from, to }),
-        }
-    }
-    if axes.is_empty() {
-        axes.push(Axis { extent: 1, from: 1, to: 1 });
-    }
-    axes
+/// Two views of equal shape, as the fewest axes.
+#[derive(Clone, Debug, PartialEq)]
+struct Copy {
+    axes: Vec<Axis>,
+    from: i64,
+    to: i64,
 }
 
-/// A dispatch that copies the elements seen through `from` to where `to` sees them; both have one shape, which has
-/// elements. Works on any scalar, as all are four bytes.
+impl Copy {
+    fn new(from: &View, to: &View) -> Self {
+        let mut axes: Vec<Axis> = Vec::new();
+        for (&extent, (&from, &to)) in from.shape.iter().zip(from.strides.iter().zip(&to.strides)).filter(|(d, _)| **d != 1) {
+            match axes.last_mut() {
+                Some(outer) if outer.from == from * extent as i64 && outer.to == to * extent as i64 => {
+                    *outer = Axis { extent: outer.extent * extent, from, to };
+                }
+                _ => axes.push(Axis { extent, from, to }),
+            }
+        }
+        if axes.is_empty() {
+            axes.push(Axis { extent: 1, from: 1, to: 1 });
+        }
+        Copy { axes, from: from.offset, to: to.offset }
+    }
+
+    /// True when all source positions but those along the given axes are multiples of four.
+    fn from_by_four(&self, except: &[usize]) -> bool {
+        self.from % 4 == 0 && self.axes.iter().enumerate().all(|(k, a)| except.contains(&k) || a.from % 4 == 0)
+    }
+
+    /// The same for the destination.
+    fn to_by_four(&self, except: &[usize]) -> bool {
+        self.to % 4 == 0 && self.axes.iter().enumerate().all(|(k, a)| except.contains(&k) || a.to % 4 == 0)
+    }
+
+    /// The same copy with the axis along which source elements are neighbours last but one, where that differs from the
+    /// axis along which destination elements are.
+    fn transposing(&self) -> Option<Self> {
+        let last = self.axes.len() - 1;
+        let row = (0..last).find(|k| self.axes[*k].from == 1)?;
+        (self.axes[last].to == 1).then(|| {
+            let mut copy = self.clone();
+            let axis = copy.axes.remove(row);
+            copy.axes.insert(last - 1, axis);
+            copy
+        })
+    }
+
+    /// Everything in units of four elements, where the innermost axis of a side allows it.
+    fn in_fours(&mut self, source: bool, destination: bool) {
+        let last = self.axes.len() - 1;
+        self.axes[last].extent /= 4;
+        if source {
+            self.from /= 4;
+            self.axes[..last].iter_mut().for_each(|a| a.from /= 4);
+        }
+        if destination {
+            self.to /= 4;
+            self.axes[..last].iter_mut().for_each(|a| a.to /= 4);
+        }
+    }
+
+    /// A dispatch over `count` invocations or workgroups.
+    fn dispatch(&self, kernel: Kernel, count: u64, groups: u64, bindings: [Operand; 2], caps: &Caps) -> Result<Dispatch> {
+        let small = |n: i64| i32::try_from(n).map_err(|_| Error::limit(format!("a stride of {n} elements exceeds 32 bits")));
+        let mut params = CopyParams {
+            extents: [1; MAX_RANK],
+            from_strides: [0; MAX_RANK],
+            to_strides: [0; MAX_RANK],
+            from_offset: small(self.from)?,
+            to_offset: small(self.to)?,
+            count: u32::try_from(count).map_err(|_| Error::limit(format!("a copy of {count} elements exceeds 32 bits")))?,
+        };
+        for (k, axis) in self.axes.iter().enumerate() {
+            params.extents[k] = axis.extent as u32;
+            params.from_strides[k] = small(axis.from)?;
+            params.to_strides[k] = small(axis.to)?;
+        }
+        let kernel = kernel.set("AXES", self.axes.len() as u32);
+        Ok(Dispatch::new(kernel, params, bindings.to_vec(), Dispatch::linear_grid(groups, caps)?))
+    }
+
+    fn count(&self) -> u64 {
+        self.axes.iter().map(|a| a.extent as u64).product()
+    }
+
+    /// The kernel for any copy: four neighbours at a time where one side or both have them.
+    fn plain(mut self, bindings: [Operand; 2], caps: &Caps) -> Result<Dispatch> {
+        let last = self.axes.len() - 1;
+        let inner = self.axes[last];
+        let stores_four = inner.extent % 4 == 0 && inner.to == 1 && self.to_by_four(&[last]);
+        let loads_four = stores_four && inner.from == 1 && self.from_by_four(&[last]);
+        let kernel = match (stores_four, loads_four) {
+            (true, false) => kernel(&GATHER, [WORKGROUP, 1, 1]),
+            (true, true) => kernel(&COPY, [WORKGROUP, 1, 1]).prelude(&preludes::WIDTH4),
+            _ => kernel(&COPY, [WORKGROUP, 1, 1]).prelude(&preludes::WIDTH1),
+        };
+        if stores_four {
+            self.in_fours(loads_four, true);
+        }
+        let count = self.count();
+        self.dispatch(kernel.prelude(&preludes::DIVIDE), count, count.div_ceil(WORKGROUP.into()), bindings, caps)
+    }
+
+    /// The kernel for transposes in blocks, where all is in fours.
+    fn blocks(&self, bindings: [Operand; 2], caps: &Caps) -> Option<Result<Dispatch>> {
+        let mut copy = self.transposing()?;
+        let (row, column) = (copy.axes.len() - 2, copy.axes.len() - 1);
+        let whole = copy.axes[row..].iter().all(|a| a.extent % 4 == 0);
+        if !whole || !copy.from_by_four(&[row]) || !copy.to_by_four(&[column]) {
+            return None;
+        }
+        copy.from /= 4;
+        copy.to /= 4;
+        for (k, axis) in copy.axes.iter_mut().enumerate() {
+            if k < row {
+                (axis.from, axis.to) = (axis.from / 4, axis.to / 4);
+            } else {
+                // Four elements further is one vector further where they are neighbours, and four rows further where not.
+                axis.extent /= 4;
+            }
+        }
+        let count = copy.count();
+        let kernel = kernel(&BLOCKS, [WORKGROUP, 1, 1]).prelude(&preludes::DIVIDE);
+        Some(copy.dispatch(kernel, count, count.div_ceil(WORKGROUP.into()), bindings, caps))
+    }
+
+    /// The kernel for transposes through workgroup memory.
+    fn tiles(&self, bindings: [Operand; 2], caps: &Caps) -> Option<Result<Dispatch>> {
+        let copy = self.transposing()?;
+        let (outer, inner) = copy.axes.split_at(copy.axes.len() - 2);
+        if inner.iter().any(|a| a.extent < WORTH_A_TILE) {
+            return None;
+        }
+        let tiles: u64 = inner.iter().map(|a| a.extent.div_ceil(TILE) as u64).product();
+        let count = outer.iter().map(|a| a.extent as u64).product::<u64>() * tiles;
+        Some(copy.dispatch(kernel(&TILES, [TILE as u32, 8, 1]), count, count, bindings, caps))
+    }
+}
+
+fn kernel(shader: &'static Shader, workgroup: [u32; 3]) -> Kernel {
+    Kernel::new(shader, &[Access::Read, Access::Write], workgroup)
+}
+
+/// Name of the variant that serves every shape.
+pub(crate) const PLAIN: &str = "copy";
+
+/// Variants by name, the preferred one first. Each copies the elements seen through `from` to where `to` sees them; both
+/// have one shape, which has elements. Works on any scalar, as all are four bytes.
 ///
 /// # Errors
 /// [`Unsupported`](crate::ErrorKind::Unsupported) when more than eight axes are left after joining.
-pub(crate) fn strided(from: &View, to: &View, input: Operand, output: Operand, caps: &Caps) -> Result<Dispatch> {
-    let mut axes = joined(from, to);
-    if axes.len() > MAX_RANK {
-        return Err(Error::unsupported(format!("a copy over {} separate axes: expected at most {MAX_RANK}", axes.len())));
+pub(crate) fn variants(from: &View, to: &View, bindings: [Operand; 2], caps: &Caps) -> Result<Vec<(&'static str, Dispatch)>> {
+    let copy = Copy::new(from, to);
+    if copy.axes.len() > MAX_RANK {
+        return Err(Error::unsupported(format!("a copy over {} separate axes: expected at most {MAX_RANK}", copy.axes.len())));
     }
-    let elements = from.shape.elements() as u64;
-    let (mut from_offset, mut to_offset) = (from.offset, to.offset);
-    let by_four = |n: i64| n % 4 == 0;
-    let last = axes.len() - 1;
-    let inner = axes[last];
-    let stores_four = inner.extent % 4 == 0 && inner.to == 1 && by_four(to_offset) && axes[..last].iter().all(|a| by_four(a.to));
-    let loads_four = inner.from == 1 && by_four(from_offset) && axes[..last].iter().all(|a| by_four(a.from));
-    let kernel = |shader| Kernel::new(shader, &[Access::Read, Access::Write], [WORKGROUP, 1, 1]);
-    let mut kernel = if stores_four && !loads_four {
-        kernel(&COPY_GATHER)
-    } else {
-        kernel(&COPY).prelude(if stores_four { &preludes::WIDTH4 } else { &preludes::WIDTH1 })
+    let named = |name: &'static str, dispatch: Option<Result<Dispatch>>| {
+        let work = |d: Result<Dispatch>| d.map(|d| (name, d.work(0, from.shape.elements() as u64 * 8)));
+        dispatch.map(work).transpose()
     };
-    if stores_four {
-        axes[last].extent /= 4;
-        to_offset /= 4;
-        axes[..last].iter_mut().for_each(|a| a.to /= 4);
-        if loads_four {
-            from_offset /= 4;
-            axes[..last].iter_mut().for_each(|a| a.from /= 4);
-        }
-    }
-    kernel = kernel.set("AXES", axes.len() as u32);
+    let blocks = named("copy_blocks", copy.blocks(bindings, caps))?;
+    let tiles = named("copy_tiles", copy.tiles(bindings, caps))?;
+    let plain = named(PLAIN, Some(copy.plain(bindings, caps)))?;
+    let ordered = match caps.class {
+        AdapterClass::Cpu => [blocks, plain, tiles],
+        AdapterClass::Integrated | AdapterClass::Discrete => [tiles, plain, blocks],
+    };
+    Ok(ordered.into_iter().flatten().collect())
+}
 
-    let small = |n: i64| i32::try_from(n).map_err(|_| Error::limit(format!("a stride of {n} elements exceeds 32 bits")));
-    let count = axes.iter().map(|a| a.extent as u64).product::<u64>();
-    let mut params = CopyParams {
-        extents: [1; 8],
-        from_strides: [0; 8],
-        to_strides: [0; 8],
-        from_offset: small(from_offset)?,
-        to_offset: small(to_offset)?,
-        count: u32::try_from(count).map_err(|_| Error::limit(format!("a copy of {count} elements exceeds 32 bits")))?,
-    };
-    for (k, axis) in axes.iter().enumerate() {
-        params.extents[k] = axis.extent as u32;
-        params.from_strides[k] = small(axis.from)?;
-        params.to_strides[k] = small(axis.to)?;
-    }
-    let grid = Dispatch::linear_grid(count.div_ceil(WORKGROUP.into()), caps)?;
-    Ok(Dispatch::new(kernel, params, vec![input, output], grid).work(0, elements * 8))
+/// The preferred one of [`variants`].
+///
+/// # Errors
+/// As `variants`.
+pub(crate) fn strided(from: &View, to: &View, bindings: [Operand; 2], caps: &Caps) -> Result<Dispatch> {
+    variants(from, to, bindings, caps).map(|mut all| all.swap_remove(0).1)
 }
 
 #[cfg(test)]
@@ -111,9 +230,9 @@ mod tests {
     #[test]
     fn axes_without_gaps_are_joined() {
         let view = View::contiguous(&[2, 3, 4, 5].into()).transpose(&[1, 0, 2, 3]);
-        let axes = joined(&view, &View::contiguous(&view.shape));
+        let copy = Copy::new(&view, &View::contiguous(&view.shape));
         assert_eq!(
-            axes,
+            copy.axes,
             [Axis { extent: 3, from: 20, to: 40 }, Axis { extent: 2, from: 60, to: 20 }, Axis { extent: 20, from: 1, to: 1 }]
         );
     }

@@ -5,7 +5,7 @@ use super::copy;
 use super::view::StridedView;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Caps, Lowering, Operand};
+use crate::kernel::{Caps, Dispatch, Lowering, Operand};
 use crate::tensor::{Shape, Tensor, View};
 use std::any::Any;
 use std::fmt::Debug;
@@ -75,14 +75,26 @@ impl<M: Movement> Op for M {
         {
             return Ok(vec![Lowering::Alias { input: 0 }]);
         }
-        let mut dispatches = Vec::with_capacity(moves.len());
+        let mut outputs = Vec::with_capacity(moves.len());
         for (k, moved) in moves.iter().enumerate() {
             if io.used.get(k).copied().unwrap_or(true) && moved.shape.elements() > 0 {
                 let to = View::contiguous(&moved.view.shape);
-                dispatches.push(copy::strided(&moved.view, &to, Operand::Input(0), Operand::Output(k), caps)?);
+                outputs.push(copy::variants(&moved.view, &to, [Operand::Input(0), Operand::Output(k)], caps)?);
             }
         }
-        Ok(vec![Lowering::dispatches("copy", dispatches)])
+        // One lowering for each variant that any output has, the plain one standing in for outputs that lack it.
+        let mut names: Vec<&'static str> = Vec::new();
+        for (name, _) in outputs.iter().flatten() {
+            if !names.contains(name) {
+                names.push(name);
+            }
+        }
+        let of = |variants: &Vec<(&str, Dispatch)>, wanted: &str| {
+            let found = |name: &str| variants.iter().find(|(n, _)| *n == name).map(|(_, dispatch)| dispatch.clone());
+            found(wanted).or_else(|| found(copy::PLAIN))
+        };
+        let lowering = |name| Lowering::dispatches(name, outputs.iter().filter_map(|v| of(v, name)).collect());
+        Ok(if names.is_empty() { vec![Lowering::empty()] } else { names.into_iter().map(lowering).collect() })
     }
 
     fn view(&self, inputs: &[Option<&Fact>], output: usize) -> Option<View> {

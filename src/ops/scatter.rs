@@ -191,7 +191,7 @@ fn scalar(io: &Io, combine: Option<Combine>) -> Result<Scalar> {
 /// The first dispatch: the output is the data.
 fn start(data: &Fact, caps: &Caps) -> Result<Dispatch> {
     let whole = View::contiguous(data.shape());
-    copy::strided(&whole, &whole, Operand::Input(0), Operand::Output(0), caps)
+    copy::strided(&whole, &whole, [Operand::Input(0), Operand::Output(0)], caps)
 }
 
 fn dispatch<P: Parameters>(kernel: Kernel, params: P, count: u32, io: &Io, caps: &Caps) -> Result<Dispatch> {

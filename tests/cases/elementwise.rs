@@ -300,7 +300,7 @@ fn specials() -> Vec<Case> {
         one("Tanh", unary("Tanh"), &[nan, 1.0, -1.0, 0.0, 0.0, 0.986_614_3, -0.986_614_3, 0.462_117_16]),
         one("Sigmoid", unary("Sigmoid"), &[nan, 1.0, 0.0, 0.5, 0.5, 0.924_141_8, 0.075_858_18, 0.622_459_35]),
         one("Exp", unary("Exp"), &[nan, inf, 0.0, 1.0, 1.0, 12.182_494, 0.082_085, 1.648_721_3]),
-        one("Log", unary("Log"), &[nan, inf, nan, -inf, -inf, 0.916_290_7, nan, -0.693_147_2]),
+        one("Log", unary("Log"), &[nan, inf, nan, -inf, -inf, 0.916_290_7, nan, -std::f32::consts::LN_2]),
         one("Clip", clip(Some(-1.0), Some(2.0)), &[nan, 2.0, -1.0, 0.0, 0.0, 2.0, -1.0, 0.5]),
         one("Clip_below", clip(Some(-1.0), None), &[nan, inf, -1.0, 0.0, 0.0, 2.5, -1.0, 0.5]),
         one("HardSigmoid", unary_with("HardSigmoid", &[0.2, 0.5]), &[nan, 1.0, 0.0, 0.5, 0.5, 1.0, 0.0, 0.6]),

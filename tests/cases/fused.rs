@@ -36,18 +36,18 @@ pub fn cases() -> Vec<Case> {
     let mut random = Random::new(71);
     let mut floats = |shape: &[usize]| random.floats(shape);
     let mut cases = Vec::new();
-    let products: &[(&str, &[usize], &[usize], &[usize])] = &[
-        ("row", &[6, 8], &[8, 12], &[12]),
-        ("column", &[6, 8], &[8, 12], &[6, 1]),
-        ("full", &[6, 8], &[8, 12], &[6, 12]),
-        ("scalar", &[6, 8], &[8, 12], &[]),
-        ("row_odd", &[5, 7], &[7, 9], &[9]),
-        ("column_odd", &[5, 7], &[7, 9], &[5, 1]),
-        ("batched", &[3, 5, 8], &[8, 16], &[3, 1, 16]),
-        ("vector", &[1, 32], &[32, 64], &[64]),
-        ("wide", &[33, 40], &[40, 68], &[33, 68]),
+    let products: &[(&str, [&[usize]; 3])] = &[
+        ("row", [&[6, 8], &[8, 12], &[12]]),
+        ("column", [&[6, 8], &[8, 12], &[6, 1]]),
+        ("full", [&[6, 8], &[8, 12], &[6, 12]]),
+        ("scalar", [&[6, 8], &[8, 12], &[]]),
+        ("row_odd", [&[5, 7], &[7, 9], &[9]]),
+        ("column_odd", [&[5, 7], &[7, 9], &[5, 1]]),
+        ("batched", [&[3, 5, 8], &[8, 16], &[3, 1, 16]]),
+        ("vector", [&[1, 32], &[32, 64], &[64]]),
+        ("wide", [&[33, 40], &[40, 68], &[33, 68]]),
     ];
-    for (name, a, b, operand) in products {
+    for (name, [a, b, operand]) in products {
         let own = vec![Some(floats(a)), Some(floats(b))];
         cases.push(row(&format!("matmul_{name}"), matmul::matmul(), own, biased(None), vec![floats(operand)]));
     }

@@ -1,17 +1,30 @@
 //! How far a tensor lies from the expected one.
 
 use clap::Args;
-use gristmill::Tensor;
+use gristmill::{DType, Tensor};
 
-/// What may differ: `|a - b| <= atol + rtol * |b|`, as numpy's allclose has it.
+/// What may differ: `|a - b| <= atol + rtol * |b|`, as numpy's allclose has it. Half floats may differ by two units in
+/// the last place beside that: expected values that were computed in half floats carry a rounding after every step.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct Tolerance {
-    /// Allowed difference relative to the expected value
+    /// Allowed difference relative to the expected value (at least two units in the last place of f16 and bf16)
     #[arg(long, default_value_t = 1e-3)]
     pub(crate) rtol: f64,
     /// Allowed difference beside that
     #[arg(long, default_value_t = 1e-4)]
     pub(crate) atol: f64,
+}
+
+impl Tolerance {
+    /// The difference allowed from an expected value.
+    fn allowed(&self, expected: f64, dtype: DType) -> f64 {
+        let last_place = match dtype {
+            DType::F16 => 2f64.powi(-10),
+            DType::BF16 => 2f64.powi(-7),
+            _ => 0.0,
+        };
+        self.atol + self.rtol.max(2.0 * last_place) * expected.abs()
+    }
 }
 
 /// The largest differences of finite values, and what lies outside the tolerance.
@@ -69,7 +82,7 @@ pub(crate) fn compare(name: &str, actual: &Tensor, expected: &Tensor, tolerance:
             }
         }
         // Written so that a NaN on one side fails.
-        let close = a.is_finite() && b.is_finite() && distance <= tolerance.atol + tolerance.rtol * b.abs();
+        let close = a.is_finite() && b.is_finite() && distance <= tolerance.allowed(b, expected.dtype());
         if !close {
             wrong.push(at);
         }

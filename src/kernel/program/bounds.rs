@@ -1,11 +1,8 @@
 //! Bounds of integers, carried through a program.
 
-use super::{Program, Term};
+use super::{Bounds, Program, Term};
 use crate::error::Result;
 use crate::tensor::DType;
-
-/// Smallest and largest value.
-type Bounds = (i128, i128);
 
 impl Program {
     /// Bounds of every instruction's result, from those of the operands; `None` for floats. A result that may leave its

@@ -10,6 +10,12 @@ use crate::error::{Error, Result};
 use crate::tensor::{DType, View};
 use std::fmt;
 
+/// Smallest and largest value that an integer can have.
+pub type Bounds = (i128, i128);
+
+/// Bounds of a function's result from those of its arguments; `None` when nothing is known.
+pub type BoundsRule = fn(&[Bounds]) -> Option<Bounds>;
+
 /// How the dtypes of a function's arguments and result relate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signature {
@@ -52,8 +58,8 @@ pub struct ScalarFunction {
     pub float: Option<fn(&[f64]) -> f64>,
     /// Its value for integers and bool, before wrapping to the result's width.
     pub integer: Option<fn(&[i128]) -> i128>,
-    /// Bounds of the result from bounds of the arguments, for integers; `None` when nothing is known.
-    pub bounds: Option<fn(&[(i128, i128)]) -> Option<(i128, i128)>>,
+    /// Bounds of its result, for integers.
+    pub bounds: Option<BoundsRule>,
     /// Its WGSL expression, of either width; `None` when it has none for these dtypes. What it gives for narrow integers is
     /// wrapped to their width afterwards.
     pub wgsl: fn(&Arguments) -> Option<String>,

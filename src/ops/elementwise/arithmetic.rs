@@ -1,7 +1,7 @@
 //! Arithmetic on numbers: sums, products, remainders, powers, rounding, smallest and largest.
 
-use super::functions::{Bounds, call, call_by_scalar, float, infix, integers, numbers, scalar};
-use crate::kernel::{ScalarFunction, Signature};
+use super::functions::{call, call_by_scalar, float, infix, integers, numbers, scalar};
+use crate::kernel::{Arguments, Bounds, BoundsRule, ScalarFunction, Signature};
 use crate::tensor::Scalar;
 
 pub(super) static FUNCTIONS: &[ScalarFunction] = &[
@@ -198,8 +198,8 @@ const fn number(
     arity: usize,
     value: fn(&[f64]) -> f64,
     integer: fn(&[i128]) -> i128,
-    bounds: fn(&[Bounds]) -> Option<Bounds>,
-    wgsl: fn(&crate::kernel::Arguments) -> Option<String>,
+    bounds: BoundsRule,
+    wgsl: fn(&Arguments) -> Option<String>,
 ) -> ScalarFunction {
     ScalarFunction {
         name,
@@ -219,7 +219,7 @@ const fn bitwise(
     name: &'static str,
     arity: usize,
     integer: fn(&[i128]) -> i128,
-    wgsl: fn(&crate::kernel::Arguments) -> Option<String>,
+    wgsl: fn(&Arguments) -> Option<String>,
 ) -> ScalarFunction {
     ScalarFunction {
         name,

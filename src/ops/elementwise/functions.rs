@@ -16,9 +16,6 @@ pub fn all() -> impl Iterator<Item = &'static ScalarFunction> {
         .flatten()
 }
 
-/// Bounds of one argument.
-pub(super) type Bounds = (i128, i128);
-
 pub(super) fn floats(dtype: DType) -> bool {
     dtype.is_float()
 }
