@@ -24,7 +24,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     if index >= params.rows * params.width {
         return;
     }
-    let row = index / params.width;
+    let row = divide(index, params.width);
     let column = index - row * params.width;
     let widths = params.widths[0];
     let second_start = widths.x;

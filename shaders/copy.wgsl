@@ -1,9 +1,11 @@
-// Strided copy: destination[to(i)] = source[from(i)] for i = 0 .. count.
+// Strided copy: destination[to(i)] = source[from(i)] for all i of the joined axes.
 //
-// One element (width1) or four neighbours (width4) per invocation, numbered row-major over the joined axes; the grid is
-// one-dimensional, folded into y. Every four-byte scalar is moved as u32.
+// RUN neighbours along the innermost axis per invocation, each one element (width1) or four (width4); runs are numbered
+// row-major, the grid is one-dimensional, folded into y. Every four-byte scalar is moved as u32. The innermost of
+// `extents` counts runs, `inner` elements.
 
 override AXES: u32;
+override RUN: u32;
 
 struct Params {
     extents: array<vec4<u32>, 2>,
@@ -12,6 +14,7 @@ struct Params {
     from_offset: i32,
     to_offset: i32,
     count: u32,
+    inner: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -24,18 +27,27 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     if index >= params.count {
         return;
     }
-    var source_index = params.from_offset;
-    var destination_index = params.to_offset;
-    var rest = index;
-    for (var axis = AXES - 1u; axis > 0u; axis -= 1u) {
-        let extent = params.extents[axis / 4u][axis % 4u];
-        let next = divide(rest, extent);
-        let step = i32(rest - next * extent);
-        source_index += step * params.from_strides[axis / 4u][axis % 4u];
-        destination_index += step * params.to_strides[axis / 4u][axis % 4u];
+    let last = AXES - 1u;
+    let load_step = params.from_strides[last / 4u][last % 4u];
+    let store_step = params.to_strides[last / 4u][last % 4u];
+    var rest = divide(index, params.extents[last / 4u][last % 4u]);
+    let first = (index - rest * params.extents[last / 4u][last % 4u]) * RUN;
+    var load_at = params.from_offset + i32(first) * load_step;
+    var store_at = params.to_offset + i32(first) * store_step;
+    for (var k = last; k > 0u; k -= 1u) {
+        let axis = k - 1u;
+        var next = 0u;
+        if axis > 0u {
+            next = divide(rest, params.extents[axis / 4u][axis % 4u]);
+        }
+        let step = i32(rest - next * params.extents[axis / 4u][axis % 4u]);
+        load_at += step * params.from_strides[axis / 4u][axis % 4u];
+        store_at += step * params.to_strides[axis / 4u][axis % 4u];
         rest = next;
     }
-    source_index += i32(rest) * params.from_strides[0].x;
-    destination_index += i32(rest) * params.to_strides[0].x;
-    destination[destination_index] = source[source_index];
+    for (var k = 0u; k < RUN; k += 1u) {
+        if first + k < params.inner {
+            destination[store_at + i32(k) * store_step] = source[load_at + i32(k) * load_step];
+        }
+    }
 }

@@ -14,6 +14,7 @@ struct Params {
     from_offset: i32,
     to_offset: i32,
     count: u32,
+    inner: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -22,8 +22,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     if place >= params.count {
         return;
     }
-    let row = place / params.inner;
-    let outer = row / params.indices;
+    let row = divide(place, params.inner);
+    let outer = divide(row, params.indices);
     let extent = i32(params.extent);
     var index = indices[row - outer * params.indices];
     index = clamp(select(index, index + extent, index < 0), 0, extent - 1);

@@ -31,7 +31,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     var position = u32(index) * params.axis_stride;
     var rest = place;
     for (var axis = AXES - 1u; axis > 0u; axis -= 1u) {
-        let next = rest / params.extents[axis / 4u][axis % 4u];
+        let next = divide(rest, params.extents[axis / 4u][axis % 4u]);
         position += (rest - next * params.extents[axis / 4u][axis % 4u]) * params.strides[axis / 4u][axis % 4u];
         rest = next;
     }

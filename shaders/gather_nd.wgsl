@@ -25,8 +25,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     if place >= params.count {
         return;
     }
-    let row = place / params.inner;
-    var position = row / params.rows * params.batch_stride + place - row * params.inner;
+    let row = divide(place, params.inner);
+    var position = divide(row, params.rows) * params.batch_stride + place - row * params.inner;
     for (var k = 0u; k < params.depth; k += 1u) {
         let extent = i32(params.extents[k / 4u][k % 4u]);
         var index = indices[row * params.depth + k];

@@ -1,9 +1,10 @@
 // Pad: padded[i] = data[source(i - before)], or a constant outside of the data.
 //
-// One element per invocation, numbered row-major over the output's axes (those that are not padded joined); the grid is
-// one-dimensional, folded into y. `strides` are those of the data.
+// RUN neighbours along the innermost axis per invocation, numbered row-major over the output's axes (those that are not
+// padded joined); the grid is one-dimensional, folded into y. `strides` are those of the data, `count` counts runs.
 
 override AXES: u32;
+override RUN: u32;
 override MODE: u32; // 0: constant, 1: reflect, 2: edge, 3: wrap
 
 struct Params {
@@ -41,28 +42,44 @@ fn source(index: i32, extent: i32) -> i32 {
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-    let place = id.x + id.y * groups.x * 64u;
-    if place >= params.count {
+    let index = id.x + id.y * groups.x * 64u;
+    if index >= params.count {
         return;
     }
-    var rest = place;
-    var position = 0u;
-    var inside = true;
-    for (var k = AXES; k > 0u; k -= 1u) {
+    let last = AXES - 1u;
+    let extent = params.extents[last / 4u][last % 4u];
+    let runs = (extent + RUN - 1u) / RUN;
+    let row = divide(index, runs);
+    let first = (index - row * runs) * RUN;
+    var rest = row;
+    var start = 0u;
+    var row_inside = true;
+    for (var k = last; k > 0u; k -= 1u) {
         let axis = k - 1u;
-        let extent = params.extents[axis / 4u][axis % 4u];
-        let next = select(rest / extent, 0u, axis == 0u);
+        var next = 0u;
+        if axis > 0u {
+            next = divide(rest, params.extents[axis / 4u][axis % 4u]);
+        }
         let source_extent = params.source_extents[axis / 4u][axis % 4u];
-        let index = source(i32(rest - next * extent) - params.before[axis / 4u][axis % 4u], source_extent);
-        inside = inside && index >= 0 && index < source_extent;
-        position += u32(index) * params.strides[axis / 4u][axis % 4u];
+        let step = i32(rest - next * params.extents[axis / 4u][axis % 4u]);
+        let place = source(step - params.before[axis / 4u][axis % 4u], source_extent);
+        row_inside = row_inside && place >= 0 && place < source_extent;
+        start += u32(place) * params.strides[axis / 4u][axis % 4u];
         rest = next;
     }
-    var value = params.fill;
-    if inside {
-        value = data[position];
-    } else if params.fill_is_input != 0u {
-        value = fill[0];
+    var constant = params.fill;
+    if params.fill_is_input != 0u {
+        constant = fill[0];
     }
-    padded[place] = value;
+    let source_extent = params.source_extents[last / 4u][last % 4u];
+    for (var k = 0u; k < RUN; k += 1u) {
+        if first + k < extent {
+            let place = source(i32(first + k) - params.before[last / 4u][last % 4u], source_extent);
+            var value = constant;
+            if row_inside && place >= 0 && place < source_extent {
+                value = data[start + u32(place) * params.strides[last / 4u][last % 4u]];
+            }
+            padded[row * extent + first + k] = value;
+        }
+    }
 }

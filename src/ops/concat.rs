@@ -127,8 +127,11 @@ impl Op for Concat {
             let mut bindings: Vec<Operand> = (0..BATCH).map(|k| Operand::Input(batch[k.min(batch.len() - 1)].0)).collect();
             bindings.push(Operand::Output(0));
             let access = [Access::Read, Access::Read, Access::Read, Access::Read, Access::Write];
-            let kernel =
-                Kernel::new(&CONCAT, &access, [WORKGROUP, 1, 1]).prelude(if four { &preludes::WIDTH4 } else { &preludes::WIDTH1 });
+            let kernel = Kernel::new(&CONCAT, &access, [WORKGROUP, 1, 1]).prelude(&preludes::DIVIDE).prelude(if four {
+                &preludes::WIDTH4
+            } else {
+                &preludes::WIDTH1
+            });
             let count = rows as u64 * u64::from(width);
             let grid = Dispatch::linear_grid(count.div_ceil(WORKGROUP.into()), caps)?;
             dispatches.push(Dispatch::new(kernel, params, bindings, grid).work(0, count * unit as u64 * 8));

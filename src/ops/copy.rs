@@ -14,6 +14,7 @@ params! {
         from_offset: i32,
         to_offset: i32,
         count: u32,
+        inner: u32,
     }
 }
 
@@ -31,6 +32,8 @@ static TILES: Shader = shader!("copy_tiles");
 pub(super) static REGISTRATION: Registration = Registration { operators: &[], shaders: &[&COPY, &GATHER, &BLOCKS, &TILES] };
 
 const WORKGROUP: u32 = 64;
+/// Elements of one invocation on adapters where index arithmetic costs more than loads and stores.
+pub(super) const RUN: usize = 4;
 /// Side of a tile of `copy_tiles.wgsl`.
 const TILE: usize = 32;
 /// The least extent for which a tile is worth its idle lanes.
@@ -106,8 +109,8 @@ impl Copy {
         }
     }
 
-    /// A dispatch over `count` invocations or workgroups.
-    fn dispatch(&self, kernel: Kernel, count: u64, groups: u64, bindings: [Operand; 2], caps: &Caps) -> Result<Dispatch> {
+    /// Numbers for a kernel; the innermost extent counts runs of `run` elements, and `count` is what the grid covers.
+    fn params(&self, run: usize, count: u64) -> Result<CopyParams> {
         let small = |n: i64| i32::try_from(n).map_err(|_| Error::limit(format!("a stride of {n} elements exceeds 32 bits")));
         let mut params = CopyParams {
             extents: [1; MAX_RANK],
@@ -116,18 +119,24 @@ impl Copy {
             from_offset: small(self.from)?,
             to_offset: small(self.to)?,
             count: u32::try_from(count).map_err(|_| Error::limit(format!("a copy of {count} elements exceeds 32 bits")))?,
+            inner: self.axes.last().map_or(1, |a| a.extent as u32),
         };
         for (k, axis) in self.axes.iter().enumerate() {
-            params.extents[k] = axis.extent as u32;
+            params.extents[k] = if k + 1 == self.axes.len() { axis.extent.div_ceil(run) } else { axis.extent } as u32;
             params.from_strides[k] = small(axis.from)?;
             params.to_strides[k] = small(axis.to)?;
         }
-        let kernel = kernel.set("AXES", self.axes.len() as u32);
-        Ok(Dispatch::new(kernel, params, bindings.to_vec(), Dispatch::linear_grid(groups, caps)?))
+        Ok(params)
     }
 
-    fn count(&self) -> u64 {
-        self.axes.iter().map(|a| a.extent as u64).product()
+    /// A dispatch with an invocation for every run along the innermost axis.
+    fn linear(&self, kernel: Kernel, run: usize, bindings: [Operand; 2], caps: &Caps) -> Result<Dispatch> {
+        let last = self.axes.len() - 1;
+        let rows: u64 = self.axes[..last].iter().map(|a| a.extent as u64).product();
+        let count = rows * self.axes[last].extent.div_ceil(run) as u64;
+        let grid = Dispatch::linear_grid(count.div_ceil(WORKGROUP.into()), caps)?;
+        let kernel = kernel.set("AXES", self.axes.len() as u32);
+        Ok(Dispatch::new(kernel, self.params(run, count)?, bindings.to_vec(), grid))
     }
 
     /// The kernel for any copy: four neighbours at a time where one side or both have them.
@@ -136,16 +145,17 @@ impl Copy {
         let inner = self.axes[last];
         let stores_four = inner.extent % 4 == 0 && inner.to == 1 && self.to_by_four(&[last]);
         let loads_four = stores_four && inner.from == 1 && self.from_by_four(&[last]);
-        let kernel = match (stores_four, loads_four) {
-            (true, false) => kernel(&GATHER, [WORKGROUP, 1, 1]),
-            (true, true) => kernel(&COPY, [WORKGROUP, 1, 1]).prelude(&preludes::WIDTH4),
-            _ => kernel(&COPY, [WORKGROUP, 1, 1]).prelude(&preludes::WIDTH1),
-        };
         if stores_four {
             self.in_fours(loads_four, true);
         }
-        let count = self.count();
-        self.dispatch(kernel.prelude(&preludes::DIVIDE), count, count.div_ceil(WORKGROUP.into()), bindings, caps)
+        // A software adapter divides once for several elements; a GPU wants neighbours in neighbouring lanes.
+        let run = if !stores_four && caps.class == AdapterClass::Cpu { RUN } else { 1 };
+        let kernel = match (stores_four, loads_four) {
+            (true, false) => kernel(&GATHER, [WORKGROUP, 1, 1]),
+            (true, true) => kernel(&COPY, [WORKGROUP, 1, 1]).prelude(&preludes::WIDTH4).set("RUN", 1),
+            _ => kernel(&COPY, [WORKGROUP, 1, 1]).prelude(&preludes::WIDTH1).set("RUN", run as u32),
+        };
+        self.linear(kernel.prelude(&preludes::DIVIDE), run, bindings, caps)
     }
 
     /// The kernel for transposes in blocks, where all is in fours.
@@ -166,9 +176,7 @@ impl Copy {
                 axis.extent /= 4;
             }
         }
-        let count = copy.count();
-        let kernel = kernel(&BLOCKS, [WORKGROUP, 1, 1]).prelude(&preludes::DIVIDE);
-        Some(copy.dispatch(kernel, count, count.div_ceil(WORKGROUP.into()), bindings, caps))
+        Some(copy.linear(kernel(&BLOCKS, [WORKGROUP, 1, 1]).prelude(&preludes::DIVIDE), 1, bindings, caps))
     }
 
     /// The kernel for transposes through workgroup memory.
@@ -180,7 +188,9 @@ impl Copy {
         }
         let tiles: u64 = inner.iter().map(|a| a.extent.div_ceil(TILE) as u64).product();
         let count = outer.iter().map(|a| a.extent as u64).product::<u64>() * tiles;
-        Some(copy.dispatch(kernel(&TILES, [TILE as u32, 8, 1]), count, count, bindings, caps))
+        let kernel = kernel(&TILES, [TILE as u32, 8, 1]).set("AXES", copy.axes.len() as u32);
+        let dispatch = |params| Ok(Dispatch::new(kernel, params, bindings.to_vec(), Dispatch::linear_grid(count, caps)?));
+        Some(copy.params(1, count).and_then(dispatch))
     }
 }
 

@@ -93,7 +93,7 @@ fn dispatch<P: Parameters>(kernel: Kernel, params: P, count: usize, bytes: usize
 }
 
 fn kernel(shader: &'static Shader) -> Kernel {
-    Kernel::new(shader, &[Access::Read, Access::Read, Access::Write], [WORKGROUP, 1, 1])
+    Kernel::new(shader, &[Access::Read, Access::Read, Access::Write], [WORKGROUP, 1, 1]).prelude(&preludes::DIVIDE)
 }
 
 /// ONNX Gather: whole slices along an axis, picked by index.

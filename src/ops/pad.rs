@@ -2,10 +2,11 @@
 
 use super::Registration;
 use super::concat::union;
+use super::copy::RUN;
 use super::movement::{known, known_optional, no_scalar, pick, unravel};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params};
+use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params, preludes};
 use crate::tensor::{MAX_RANK, Scalar, Shape, Tensor, View};
 use std::sync::Arc;
 
@@ -185,7 +186,7 @@ impl Op for Pad {
             source_extents: [1; MAX_RANK],
             strides: [0; MAX_RANK],
             before: [0; MAX_RANK],
-            count: output.ty.elements() as u32,
+            count: 0,
             fill: known.map_or(0, |value| bits(value, scalar)),
             fill_is_input: fill_is_input.into(),
         };
@@ -209,8 +210,14 @@ impl Op for Pad {
             joinable = plain;
             axes += 1;
         }
-        let access = [Access::Read, Access::Read, Access::Write];
-        let kernel = Kernel::new(&PAD, &access, [WORKGROUP, 1, 1]).set("AXES", axes as u32).set("MODE", self.mode as u32);
+        let run = if caps.class == AdapterClass::Cpu { RUN } else { 1 };
+        let inner = params.extents[axes.max(1) - 1] as usize;
+        params.count = (output.ty.elements() / inner * inner.div_ceil(run)) as u32;
+        let kernel = Kernel::new(&PAD, &[Access::Read, Access::Read, Access::Write], [WORKGROUP, 1, 1])
+            .prelude(&preludes::DIVIDE)
+            .set("AXES", axes as u32)
+            .set("RUN", run as u32)
+            .set("MODE", self.mode as u32);
         let bindings = vec![Operand::Input(0), Operand::Input(if fill_is_input { 2 } else { 0 }), Operand::Output(0)];
         let grid = Dispatch::linear_grid(u64::from(params.count).div_ceil(WORKGROUP.into()), caps)?;
         let dispatch = Dispatch::new(kernel, params, bindings, grid).work(0, data.gpu_bytes() + output.gpu_bytes());

@@ -1,12 +1,15 @@
 //! Resize: images (or any axes) resampled to another size.
 
 use super::Registration;
+use super::copy::RUN;
 use super::movement::no_scalar;
 use super::pad::bits;
 use super::resample::{Axis, Coordinates, Interpolation, Rounding, Rules, Taps};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Packing, Parameters, Shader, params};
+use crate::kernel::{
+    Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Packing, Parameters, Shader, params, preludes,
+};
 use crate::tensor::{Shape, Tensor, TensorType};
 use std::sync::Arc;
 
@@ -233,21 +236,24 @@ impl Op for Resize {
         let mut dims = data.shape().to_vec();
         let passes = resized.len().div_ceil(2);
         for (number, pair) in resized.chunks(2).enumerate() {
-            let (first, second) = (pair[0], pair[pair.len() - 1]);
-            let one = Taps { count: 1, neighbours: vec![Some(vec![(0, 1.0)])] };
-            let first_taps = plan[first].taps(&rules);
-            let second_taps = if first == second { one } else { plan[second].taps(&rules) };
-            let work = first_taps.count.saturating_mul(second_taps.count + 1);
+            let second = pair[pair.len() - 1];
+            let first = Some(pair[0]).filter(|first| *first != second);
+            let one = || Taps { count: 1, neighbours: vec![Some(vec![(0, 1.0)])] };
+            let first_taps = first.map_or_else(one, |k| plan[k].taps(&rules));
+            let second_taps = plan[second].taps(&rules);
+            let work = first_taps.count.saturating_mul(second_taps.count + 1).saturating_mul(RUN);
             if work >= caps.max_loop as usize {
                 return Err(Error::unsupported(format!("{work} taps exceed the longest loop of {}", caps.max_loop)));
             }
-            let [first_input, first_output] = [dims[first], plan[first].output];
-            let between: usize = if first == second { 1 } else { dims[first + 1..second].iter().product() };
-            let [second_input, second_output] = if first == second { [1, 1] } else { [dims[second], plan[second].output] };
+            let [first_input, first_output] = first.map_or([1, 1], |k| [dims[k], plan[k].output]);
+            let between: usize = first.map_or(1, |k| dims[k + 1..second].iter().product());
+            let [second_input, second_output] = [dims[second], plan[second].output];
             let inner: usize = dims[second + 1..].iter().product();
             pair.iter().for_each(|k| dims[*k] = plan[*k].output);
             let count = Shape::from(dims.as_slice()).elements();
             let mut table = table(&first_taps);
+            let run = if caps.class == AdapterClass::Cpu { RUN } else { 1 };
+            let invocations = count / second_output * second_output.div_ceil(run);
             let params = ResizeParams {
                 first_input: first_input as u32,
                 first_output: first_output as u32,
@@ -257,7 +263,7 @@ impl Op for Resize {
                 inner: inner as u32,
                 second_table: table.len() as u32,
                 outside: bits(&outside, scalar),
-                count: u32::try_from(count).map_err(|_| Error::limit(format!("{count} elements exceed 32 bits")))?,
+                count: u32::try_from(invocations).map_err(|_| Error::limit(format!("{count} elements exceed 32 bits")))?,
             };
             table.extend(self::table(&second_taps));
             let source = if number == 0 { Operand::Input(0) } else { Operand::Temporary(number - 1) };
@@ -266,9 +272,11 @@ impl Op for Resize {
                 temporaries.push(count as u64 * 4);
             }
             let kernel = Kernel::new(&RESIZE, &[Access::Read, Access::Read, Access::Write], [WORKGROUP, 1, 1])
+                .prelude(&preludes::DIVIDE)
+                .set("RUN", run as u32)
                 .set("FIRST_TAPS", first_taps.count as u32)
                 .set("SECOND_TAPS", second_taps.count as u32);
-            let grid = Dispatch::linear_grid((count as u64).div_ceil(WORKGROUP.into()), caps)?;
+            let grid = Dispatch::linear_grid((invocations as u64).div_ceil(WORKGROUP.into()), caps)?;
             let flops = 2 * (count * first_taps.count * second_taps.count) as u64;
             let dispatch = Dispatch::new(kernel, params, vec![source, Operand::Packed(number), destination], grid);
             dispatches.push(dispatch.work(flops, data.gpu_bytes() + count as u64 * 4));
