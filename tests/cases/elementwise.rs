@@ -18,8 +18,19 @@ const CLOSE: Tolerance = Tolerance { relative: 2e-6, absolute: 1e-7 };
 const EXACT: Tolerance = Tolerance { relative: 0.0, absolute: 0.0 };
 
 pub fn cases() -> Vec<Case> {
-    let groups =
-        [functions(), parameters(), pairs(), integers(), comparisons(), broadcasts(), casts(), specials(), views(), programs()];
+    let groups = [
+        functions(),
+        parameters(),
+        pairs(),
+        halves(),
+        integers(),
+        comparisons(),
+        broadcasts(),
+        casts(),
+        specials(),
+        views(),
+        programs(),
+    ];
     groups.into_iter().flatten().collect()
 }
 
@@ -136,6 +147,26 @@ fn pairs() -> Vec<Case> {
         spread(6, &[2, 8], -1.1, -0.9),
         to(DType::F32, &Random::new(7).integers(DType::I32, &[2, 8], 60, 90)),
     ));
+    cases
+}
+
+/// Half floats: computed in f32 and rounded after every instruction. An f32 result beside a tie may round to the other
+/// neighbour.
+fn halves() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (dtype, unit) in [(DType::F16, 1.0 / 1024.0), (DType::BF16, 1.0 / 128.0)] {
+        let near = Tolerance { relative: unit, absolute: 1e-6 };
+        for (k, shape) in [&[4, 9][..], &[5, 7]].into_iter().enumerate() {
+            let (a, b) = (to(dtype, &spread(81, shape, -4.0, 4.0)), to(dtype, &spread(82, shape, 0.5, 3.0)));
+            for name in ["Add", "Mul", "Div", "Less"] {
+                let case = Case::new(format!("elementwise/{name}_{dtype}_{k}"), op(binary(name)), vec![a.clone(), b.clone()]);
+                cases.push(case.tolerance(near));
+            }
+            for name in ["Exp", "Sigmoid", "Gelu", "Round"] {
+                cases.push(Case::new(format!("elementwise/{name}_{dtype}_{k}"), op(unary(name)), vec![a.clone()]).tolerance(near));
+            }
+        }
+    }
     cases
 }
 

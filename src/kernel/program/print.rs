@@ -77,16 +77,19 @@ impl Program {
             declarations.push_str(&load.helper);
             let _ = writeln!(body, "    let x{k} = {};", load.expression);
         }
+        if carried.is_some() {
+            let value = match output.dtype {
+                DType::F16 => "round_f16(value)",
+                DType::BF16 => "round_bf16(value)",
+                _ => "value",
+            };
+            let _ = writeln!(body, "    let carried = {value};");
+        }
         for (k, (instruction, result)) in self.instructions.iter().zip(&results).enumerate() {
             let arguments = self.argument_dtypes(instruction, &dtypes, carried, &results)?;
             let _ = writeln!(body, "    let r{k} = {};", expression(instruction, &arguments, *result)?);
         }
-        // Half floats are computed in f32; what is stored is rounded as the dtype has it.
-        let _ = match output.dtype {
-            DType::F16 => writeln!(body, "    return round_f16(r{last});"),
-            DType::BF16 => writeln!(body, "    return round_bf16(r{last});"),
-            _ => writeln!(body, "    return r{last};"),
-        };
+        let _ = writeln!(body, "    return r{last};");
         Ok(Function { declarations, body, result: alias(output.dtype)? })
     }
 }
@@ -114,7 +117,7 @@ fn alias(dtype: DType) -> Result<&'static str> {
 fn expression(instruction: &Instruction, dtypes: &[DType], result: DType) -> Result<String> {
     let function = instruction.function;
     let term = |(term, dtype): (&Term, &DType)| match *term {
-        Term::Carried => Ok("value".to_string()),
+        Term::Carried => Ok("carried".to_string()),
         Term::Operand(i) => Ok(format!("x{i}")),
         Term::Result(i) => Ok(format!("r{i}")),
         Term::Literal(value) => literal(value, *dtype),
@@ -123,11 +126,17 @@ fn expression(instruction: &Instruction, dtypes: &[DType], result: DType) -> Res
     alias(result)?;
     let text = (function.wgsl)(&Arguments { terms: &terms, dtypes, result });
     let text = text.ok_or_else(|| Error::unsupported(format!("{} of {} has no GPU form", function.name, dtypes[0])))?;
+    // Narrow integers wrap and half floats are rounded after every instruction, as in the reference. A choice makes
+    // nothing new, and a cast rounds for itself.
     Ok(match (function.signature, result) {
-        (Signature::Same | Signature::First | Signature::Cast, DType::I8) => format!("extractBits({text}, 0u, 8u)"),
-        (Signature::Same | Signature::First | Signature::Cast, DType::I16) => format!("extractBits({text}, 0u, 16u)"),
-        (Signature::Same | Signature::First | Signature::Cast, DType::U8) => format!("({text}) & Uint(255u)"),
-        (Signature::Same | Signature::First | Signature::Cast, DType::U16) => format!("({text}) & Uint(65535u)"),
+        (Signature::Select, _) => text,
+        (_, DType::I8) => format!("extractBits({text}, 0u, 8u)"),
+        (_, DType::I16) => format!("extractBits({text}, 0u, 16u)"),
+        (_, DType::U8) => format!("({text}) & Uint(255u)"),
+        (_, DType::U16) => format!("({text}) & Uint(65535u)"),
+        (Signature::Cast, _) => text,
+        (_, DType::F16) => format!("round_f16({text})"),
+        (_, DType::BF16) => format!("round_bf16({text})"),
         _ => text,
     })
 }
