@@ -47,18 +47,49 @@ pub(super) fn lower_bound(tensors: &[Lifetime]) -> u64 {
     peak.max().unwrap_or(0) as u64
 }
 
-/// The smallest of several greedy assignments.
+/// Comparisons of tensors that the search may spend: a few milliseconds.
+const SEARCH: usize = 4_000_000;
+
+/// The smallest assignment found: the best of several greedy orders, improved by moving tensors within that order while
+/// it is above the lower bound.
 pub(super) fn assign(tensors: &[Lifetime]) -> Assignment {
-    let mut orders: Vec<Vec<usize>> = Vec::new();
     let sorted = |key: &dyn Fn(usize) -> (u64, u64)| {
         let mut order: Vec<usize> = (0..tensors.len()).collect();
         order.sort_by_key(|&i| (key(i), i));
         order
     };
-    orders.push(sorted(&|i| (u64::MAX - tensors[i].bytes, tensors[i].first as u64)));
-    orders.push(sorted(&|i| (tensors[i].first as u64, u64::MAX - tensors[i].bytes)));
-    orders.push(by_breadth(tensors));
-    orders.iter().map(|order| greedy(tensors, order)).min_by_key(Assignment::bytes).unwrap_or_default()
+    let by_size = sorted(&|i| (u64::MAX - tensors[i].bytes, tensors[i].first as u64));
+    let by_time = sorted(&|i| (tensors[i].first as u64, u64::MAX - tensors[i].bytes));
+    let candidates = [by_size, by_time, by_breadth(tensors)].into_iter().map(|order| (greedy(tensors, &order), order));
+    let Some((mut best, mut order)) = candidates.min_by_key(|(assignment, _)| assignment.bytes()) else {
+        return Assignment::default();
+    };
+    let bound = lower_bound(tensors);
+    let count = tensors.len();
+    let mut random = 0x9E37_79B9_7F4A_7C15u64;
+    let mut draw = || {
+        // Xorshift (Marsaglia 2003), from a fixed seed: the same graph always gets the same plan.
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random as usize % count
+    };
+    for _ in 0..SEARCH / (count * count).max(1) {
+        if best.bytes() <= bound {
+            break;
+        }
+        let (from, to) = (draw(), draw());
+        let moved = order.remove(from);
+        order.insert(to, moved);
+        let tried = greedy(tensors, &order);
+        if tried.bytes() <= best.bytes() {
+            best = tried;
+        } else {
+            let moved = order.remove(to);
+            order.insert(from, moved);
+        }
+    }
+    best
 }
 
 /// Tensors of the step with the most live bytes first, then of the next, and so on; large ones first within a step.
