@@ -21,6 +21,20 @@ pub struct GpuBuffer {
     pub(super) buffer: wgpu::Buffer,
 }
 
+/// Part of a buffer.
+#[derive(Clone, Copy)]
+pub(crate) struct Range<'a> {
+    pub buffer: &'a GpuBuffer,
+    pub offset: u64,
+    pub bytes: u64,
+}
+
+impl GpuBuffer {
+    pub(crate) fn range(&self, bytes: u64) -> Range<'_> {
+        Range { buffer: self, offset: 0, bytes }
+    }
+}
+
 /// A tensor in a buffer of the caller's, made on the session's device with `COPY_SRC` usage: row-major elements of four
 /// bytes (f32; i32 for signed integers; u32 for unsigned ones and bool).
 #[derive(Clone, Copy, Debug)]
@@ -97,13 +111,13 @@ impl Gpu {
     /// The first bytes of a buffer.
     pub(crate) async fn read(&self, buffer: &GpuBuffer, bytes: u64, tally: &Tally) -> Result<Vec<u8>> {
         let staging = self.buffers(&[("download", bytes.max(4), Role::Download)], tally).await?.swap_remove(0);
-        let after = [super::Copy { from: buffer, to: &staging, offset: 0, bytes }];
+        let after = [super::Copy { from: buffer.range(bytes), to: &staging, offset: 0 }];
         self.run(&super::Recording { after: &after, map: Some(&staging), ..Default::default() }).await?;
         staging.mapped(bytes.max(4), |mapped| mapped[..bytes as usize].to_vec())
     }
 
-    /// Writes bytes to the start of a buffer, before whatever is submitted next.
-    pub(crate) fn write(&self, buffer: &GpuBuffer, bytes: &[u8]) {
-        self.queue().write_buffer(&buffer.buffer, 0, bytes);
+    /// Writes bytes into a buffer, before whatever is submitted next.
+    pub(crate) fn write(&self, buffer: &GpuBuffer, offset: u64, bytes: &[u8]) {
+        self.queue().write_buffer(&buffer.buffer, offset, bytes);
     }
 }

@@ -1,7 +1,7 @@
 //! Recording and running dispatches.
 
 use super::fault::Scopes;
-use super::{Gpu, GpuBuffer, Pipeline, Tally};
+use super::{Gpu, GpuBuffer, Pipeline, Range, Tally};
 use crate::error::{Error, Result};
 use crate::kernel::Grid;
 use std::sync::Arc;
@@ -13,12 +13,12 @@ pub(crate) struct Command {
     grid: Grid,
 }
 
-/// Bytes copied from the start of one buffer into another.
+/// Bytes copied from one buffer into another.
 pub(crate) struct Copy<'a> {
-    pub from: &'a GpuBuffer,
+    pub from: Range<'a>,
     pub to: &'a GpuBuffer,
+    /// Where in `to` they go.
     pub offset: u64,
-    pub bytes: u64,
 }
 
 /// What one submission does: copies in, one compute pass, copies out.
@@ -42,24 +42,24 @@ pub struct Timestamps {
 }
 
 impl Gpu {
-    /// Binds a dispatch's buffers: parameters (offset and size) and storage (sizes).
+    /// Binds a dispatch's buffers: parameters, then storage.
     pub(crate) fn command(
         &self,
         pipeline: &Arc<Pipeline>,
-        params: (&GpuBuffer, u64, u64),
-        storage: &[(&GpuBuffer, u64)],
+        params: Range<'_>,
+        storage: &[Range<'_>],
         grid: Grid,
         tally: &Tally,
     ) -> Command {
-        let all = std::iter::once(params).chain(storage.iter().map(|(buffer, bytes)| (*buffer, 0, *bytes)));
+        let all = std::iter::once(params).chain(storage.iter().copied());
         let entries: Vec<wgpu::BindGroupEntry> = all
             .zip(0..)
-            .map(|((buffer, offset, bytes), binding)| wgpu::BindGroupEntry {
+            .map(|(range, binding)| wgpu::BindGroupEntry {
                 binding,
                 resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                    buffer: &buffer.buffer,
-                    offset,
-                    size: wgpu::BufferSize::new(bytes),
+                    buffer: &range.buffer.buffer,
+                    offset: range.offset,
+                    size: wgpu::BufferSize::new(range.bytes),
                 }),
             })
             .collect();
@@ -173,7 +173,7 @@ impl Gpu {
 }
 
 fn copy(encoder: &mut wgpu::CommandEncoder, copies: &[Copy<'_>]) {
-    for c in copies.iter().filter(|c| c.bytes > 0) {
-        encoder.copy_buffer_to_buffer(&c.from.buffer, 0, &c.to.buffer, c.offset, c.bytes);
+    for c in copies.iter().filter(|c| c.from.bytes > 0) {
+        encoder.copy_buffer_to_buffer(&c.from.buffer.buffer, c.from.offset, &c.to.buffer, c.offset, c.from.bytes);
     }
 }

@@ -1,6 +1,6 @@
 //! From a graph with its nodes placed to the plan's buffers, transfers and steps.
 
-use super::memory::{Lifetime, assign, lower_bound};
+use super::memory::{Demand, assign, lower_bound};
 use super::placement::{GpuNode, Placement, place};
 use super::schedule::groups;
 use super::{HostNode, Memory, Options, Place, Plan, PlannedTensor, Segment, Step, Transfer, Weight};
@@ -52,7 +52,7 @@ struct Builder<'a> {
 }
 
 /// A slot that is not assigned yet.
-const LATER: Place = Place::Slot(usize::MAX);
+const LATER: Place = Place::Slot { buffer: usize::MAX, offset: 0 };
 
 impl<'a> Builder<'a> {
     fn new(graph: &'a Graph, caps: &'a Caps, placements: &'a [Placement]) -> Self {
@@ -89,7 +89,7 @@ impl<'a> Builder<'a> {
                 tensors: vec![],
                 weights: vec![],
                 own: vec![],
-                slots: vec![],
+                shared: vec![],
                 segments: vec![],
                 outputs: vec![],
                 variants,
@@ -338,18 +338,36 @@ impl<'a> Builder<'a> {
             let transfer = tensor.map(|tensor| self.transfer(output, tensor)).transpose()?;
             self.plan.outputs.push(transfer);
         }
-        let shared: Vec<usize> = (0..self.plan.tensors.len()).filter(|t| self.plan.tensors[*t].place == LATER).collect();
-        let lifetime =
-            |t: &usize| Lifetime { first: self.lifetimes[*t].0, last: self.lifetimes[*t].1, bytes: self.plan.tensors[*t].bytes };
-        let lifetimes: Vec<Lifetime> = shared.iter().map(lifetime).collect();
-        let assignment = assign(&lifetimes);
-        for (tensor, slot) in shared.into_iter().zip(&assignment.slot) {
-            self.plan.tensors[tensor].place = Place::Slot(*slot);
-        }
-        self.plan.memory.peak = assignment.slots.iter().sum();
-        self.plan.memory.lower_bound = lower_bound(&lifetimes);
+        self.assign();
         self.plan.memory.own = self.plan.own.iter().sum();
-        self.plan.slots = assignment.slots;
         Ok(self.plan)
+    }
+    /// Gives the tensors that share buffers their places.
+    fn assign(&mut self) {
+        let tensors = &self.plan.tensors;
+        let shared: Vec<usize> = (0..tensors.len()).filter(|t| tensors[*t].place == LATER).collect();
+        let mut number = vec![None; tensors.len()];
+        shared.iter().enumerate().for_each(|(k, t)| number[*t] = Some(k));
+        let demand =
+            |t: &usize| Demand { first: self.lifetimes[*t].0, last: self.lifetimes[*t].1, bytes: tensors[*t].bytes, apart: vec![] };
+        let mut demands: Vec<Demand> = shared.iter().map(demand).collect();
+        for step in self.plan.steps() {
+            let storage = &self.plan.kernels[step.kernel].storage;
+            for (a, _) in step.bindings.iter().zip(storage).filter(|(_, access)| **access == Access::Write) {
+                for b in step.bindings.iter().filter(|b| *b != a) {
+                    if let (Some(a), Some(b)) = (number[*a], number[*b]) {
+                        demands[a].apart.push(b);
+                        demands[b].apart.push(a);
+                    }
+                }
+            }
+        }
+        let assignment = assign(&demands, self.caps.max_buffer);
+        for (tensor, &(buffer, offset)) in shared.into_iter().zip(&assignment.places) {
+            self.plan.tensors[tensor].place = Place::Slot { buffer, offset };
+        }
+        self.plan.memory.peak = assignment.buffers.iter().sum();
+        self.plan.memory.lower_bound = lower_bound(&demands);
+        self.plan.shared = assignment.buffers;
     }
 }

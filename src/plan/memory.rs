@@ -1,70 +1,79 @@
-//! Slots for intermediate tensors: "Efficient Memory Management for Deep Neural Net Inference" (Pisarchyk and Lee 2020),
-//! shared objects. One slot is one buffer, so two tensors share a slot only when no step binds, and none between holds, both.
+//! Memory for intermediate tensors: "Efficient Memory Management for Deep Neural Net Inference" (Pisarchyk and Lee 2020),
+//! their shared objects and their offsets combined. WebGPU forbids one buffer as input and output of the same dispatch,
+//! so one arena will not do; but several tensors may live in one buffer at a time, in different places, as long as no step
+//! writes one of them while it binds another.
 
-/// A tensor that needs a slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Lifetime {
+/// Alignment of a tensor within a buffer: WebGPU's default `minStorageBufferOffsetAlignment`.
+const ALIGNMENT: u64 = 256;
+
+/// Comparisons of tensors that the search may spend: a few milliseconds.
+const SEARCH: usize = 4_000_000;
+
+/// A tensor that needs memory.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Demand {
     /// First step that binds it.
     pub first: usize,
     /// Last step that binds it.
     pub last: usize,
     /// Its size.
     pub bytes: u64,
+    /// Tensors that some step binds together with it, writing one of the two.
+    pub apart: Vec<usize>,
 }
 
-impl Lifetime {
-    fn overlaps(&self, other: &Lifetime) -> bool {
+impl Demand {
+    fn overlaps(&self, other: &Demand) -> bool {
         self.first <= other.last && other.first <= self.last
     }
 }
 
-/// Sizes of slots, and the slot of each tensor.
+/// Sizes of buffers, and buffer and offset of each tensor.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Assignment {
-    pub slots: Vec<u64>,
-    pub slot: Vec<usize>,
+    pub buffers: Vec<u64>,
+    pub places: Vec<(usize, u64)>,
 }
 
 impl Assignment {
     fn bytes(&self) -> u64 {
-        self.slots.iter().sum()
+        self.buffers.iter().sum()
     }
 }
 
 /// The largest sum of tensors that live at one step: no assignment needs less.
-pub(super) fn lower_bound(tensors: &[Lifetime]) -> u64 {
-    let steps = tensors.iter().map(|t| t.last + 1).max().unwrap_or(0);
-    let mut change = vec![0i128; steps + 1];
-    for t in tensors {
-        change[t.first] += i128::from(t.bytes);
-        change[t.last + 1] -= i128::from(t.bytes);
-    }
-    let mut live = 0;
-    let peak = change.into_iter().map(|c| {
-        live += c;
-        live
-    });
-    peak.max().unwrap_or(0) as u64
+pub(super) fn lower_bound(tensors: &[Demand]) -> u64 {
+    breadth(tensors).into_iter().max().unwrap_or(0)
 }
 
-/// Comparisons of tensors that the search may spend: a few milliseconds.
-const SEARCH: usize = 4_000_000;
+/// The sum of tensors that live at each step.
+fn breadth(tensors: &[Demand]) -> Vec<u64> {
+    let steps = tensors.iter().map(|t| t.last + 1).max().unwrap_or(0);
+    let mut breadth = vec![0u64; steps];
+    for t in tensors {
+        breadth[t.first..=t.last].iter_mut().for_each(|b| *b += t.bytes);
+    }
+    breadth
+}
 
 /// The smallest assignment found: the best of several greedy orders, improved by moving tensors within that order while
-/// it is above the lower bound.
-pub(super) fn assign(tensors: &[Lifetime]) -> Assignment {
+/// it is above the lower bound. No buffer exceeds `limit` unless a single tensor does.
+pub(super) fn assign(tensors: &[Demand], limit: u64) -> Assignment {
     let sorted = |key: &dyn Fn(usize) -> (u64, u64)| {
         let mut order: Vec<usize> = (0..tensors.len()).collect();
         order.sort_by_key(|&i| (key(i), i));
         order
     };
+    let breadth = breadth(tensors);
+    let widest = |i: usize| breadth[tensors[i].first..=tensors[i].last].iter().copied().max().unwrap_or(0);
     let by_size = sorted(&|i| (u64::MAX - tensors[i].bytes, tensors[i].first as u64));
     let by_time = sorted(&|i| (tensors[i].first as u64, u64::MAX - tensors[i].bytes));
-    let candidates = [by_size, by_time, by_breadth(tensors)].into_iter().map(|order| (greedy(tensors, &order), order));
+    let by_breadth = sorted(&|i| (u64::MAX - widest(i), u64::MAX - tensors[i].bytes));
+    let candidates = [by_size, by_time, by_breadth].into_iter().map(|order| (greedy(tensors, &order, limit), order));
     let Some((mut best, mut order)) = candidates.min_by_key(|(assignment, _)| assignment.bytes()) else {
         return Assignment::default();
     };
-    let bound = lower_bound(tensors);
+    let bound = breadth.into_iter().max().unwrap_or(0);
     let count = tensors.len();
     let mut random = 0x9E37_79B9_7F4A_7C15u64;
     let mut draw = || {
@@ -74,14 +83,14 @@ pub(super) fn assign(tensors: &[Lifetime]) -> Assignment {
         random ^= random << 17;
         random as usize % count
     };
-    for _ in 0..SEARCH / (count * count).max(1) {
+    for _ in 0..SEARCH / (count * count).max(1000) {
         if best.bytes() <= bound {
             break;
         }
         let (from, to) = (draw(), draw());
         let moved = order.remove(from);
         order.insert(to, moved);
-        let tried = greedy(tensors, &order);
+        let tried = greedy(tensors, &order, limit);
         if tried.bytes() <= best.bytes() {
             best = tried;
         } else {
@@ -92,35 +101,46 @@ pub(super) fn assign(tensors: &[Lifetime]) -> Assignment {
     best
 }
 
-/// Tensors of the step with the most live bytes first, then of the next, and so on; large ones first within a step.
-fn by_breadth(tensors: &[Lifetime]) -> Vec<usize> {
-    let steps = tensors.iter().map(|t| t.last + 1).max().unwrap_or(0);
-    let mut breadth = vec![0u64; steps];
-    for t in tensors {
-        breadth[t.first..=t.last].iter_mut().for_each(|b| *b += t.bytes);
-    }
-    let widest = |t: &Lifetime| breadth[t.first..=t.last].iter().copied().max().unwrap_or(0);
-    let mut order: Vec<usize> = (0..tensors.len()).collect();
-    order.sort_by_key(|&i| (u64::MAX - widest(&tensors[i]), u64::MAX - tensors[i].bytes, i));
-    order
-}
-
-/// Each tensor in turn takes the free slot that fits best: the one that must grow least, then the one that wastes least.
-fn greedy(tensors: &[Lifetime], order: &[usize]) -> Assignment {
-    let mut result = Assignment { slots: Vec::new(), slot: vec![0; tensors.len()] };
+/// Each tensor in turn takes the place for which the buffers must grow least; among those a buffer of its own, then the
+/// tightest gap.
+fn greedy(tensors: &[Demand], order: &[usize], limit: u64) -> Assignment {
+    let mut result = Assignment { buffers: Vec::new(), places: vec![(0, 0); tensors.len()] };
     let mut residents: Vec<Vec<usize>> = Vec::new();
+    let mut live: Vec<(u64, u64)> = Vec::new();
     for &index in order {
         let tensor = &tensors[index];
-        let free = (0..residents.len()).filter(|s| !residents[*s].iter().any(|r| tensors[*r].overlaps(tensor)));
-        let fit = |s: &usize| (tensor.bytes.saturating_sub(result.slots[*s]), result.slots[*s].saturating_sub(tensor.bytes));
-        let slot = free.min_by_key(fit).unwrap_or_else(|| {
-            result.slots.push(0);
+        let mut best = (tensor.bytes, 0, residents.len(), 0);
+        'buffers: for (buffer, inside) in residents.iter().enumerate() {
+            live.clear();
+            for &other in inside.iter().filter(|r| tensors[**r].overlaps(tensor)) {
+                if tensor.apart.contains(&other) {
+                    continue 'buffers;
+                }
+                let start = result.places[other].1;
+                live.push((start, (start + tensors[other].bytes).next_multiple_of(ALIGNMENT)));
+            }
+            live.sort_unstable();
+            let size = result.buffers[buffer];
+            let mut start = 0;
+            for end in live.iter().map(|l| l.0).chain([u64::MAX]) {
+                if start + tensor.bytes <= end {
+                    let growth = (start + tensor.bytes).saturating_sub(size);
+                    let gap = end.min(size.max(start + tensor.bytes)) - start - tensor.bytes;
+                    if start + tensor.bytes <= limit {
+                        best = best.min((growth, gap + 1, buffer, start));
+                    }
+                }
+                start = live.iter().filter(|l| l.0 <= end).map(|l| l.1).max().unwrap_or(start).max(start);
+            }
+        }
+        let (_, _, buffer, start) = best;
+        if buffer == residents.len() {
+            result.buffers.push(0);
             residents.push(Vec::new());
-            residents.len() - 1
-        });
-        result.slots[slot] = result.slots[slot].max(tensor.bytes);
-        residents[slot].push(index);
-        result.slot[index] = slot;
+        }
+        result.buffers[buffer] = result.buffers[buffer].max(start + tensor.bytes);
+        residents[buffer].push(index);
+        result.places[index] = (buffer, start);
     }
     result
 }
@@ -129,12 +149,26 @@ fn greedy(tensors: &[Lifetime], order: &[usize]) -> Assignment {
 mod tests {
     use super::*;
 
+    fn demand(first: usize, last: usize, bytes: u64, apart: &[usize]) -> Demand {
+        Demand { first, last, bytes, apart: apart.to_vec() }
+    }
+
     #[test]
-    fn neighbours_get_different_slots_and_a_chain_needs_two() {
-        let chain: Vec<Lifetime> = (0..6).map(|i| Lifetime { first: i, last: i + 1, bytes: 64 }).collect();
-        let assignment = assign(&chain);
-        assert_eq!(assignment.slots, [64, 64]);
+    fn a_chain_needs_two_buffers() {
+        let neighbours = |i: usize| [i.wrapping_sub(1), i + 1];
+        let chain: Vec<Demand> = (0..6).map(|i| demand(i, i + 1, 64, &neighbours(i))).collect();
+        let assignment = assign(&chain, 1 << 20);
+        assert_eq!(assignment.buffers, [64, 64]);
         assert_eq!(lower_bound(&chain), 128);
-        assert!((1..6).all(|i| assignment.slot[i] != assignment.slot[i - 1]));
+        assert!((1..6).all(|i| assignment.places[i].0 != assignment.places[i - 1].0));
+    }
+
+    #[test]
+    fn small_tensors_share_a_large_buffer_side_by_side() {
+        // A large tensor, and later two small ones at the same time that no step binds together.
+        let tensors = [demand(0, 1, 1024, &[]), demand(2, 5, 512, &[]), demand(3, 4, 300, &[])];
+        assert_eq!(assign(&tensors, 1 << 20).buffers, [1024]);
+        let apart = [demand(0, 1, 1024, &[]), demand(2, 5, 512, &[2]), demand(3, 4, 300, &[1])];
+        assert_eq!(assign(&apart, 1 << 20).buffers, [1024, 300]);
     }
 }

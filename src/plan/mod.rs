@@ -32,8 +32,14 @@ pub enum Place {
     Weight(usize),
     /// A buffer of its own, for an input or output: [`Plan::own`].
     Own(usize),
-    /// A buffer shared with tensors that live at other times: [`Plan::slots`].
-    Slot(usize),
+    /// A range of a buffer that it shares with other tensors: those that live at other times, and those that no step
+    /// writes while it binds this one.
+    Slot {
+        /// Which buffer: [`Plan::shared`].
+        buffer: usize,
+        /// Where in the buffer it starts.
+        offset: u64,
+    },
 }
 
 /// A constant as a storage buffer.
@@ -136,7 +142,7 @@ pub struct Segment {
 /// How many bytes a plan's intermediate tensors take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
-    /// All slots together.
+    /// All shared buffers together.
     pub peak: u64,
     /// The largest sum of tensors that live at one step; no assignment needs less.
     pub lower_bound: u64,
@@ -162,7 +168,7 @@ pub struct Plan {
     /// Bytes of the buffers of inputs and outputs.
     pub own: Vec<u64>,
     /// Bytes of the buffers that intermediate tensors share.
-    pub slots: Vec<u64>,
+    pub shared: Vec<u64>,
     /// What to do, in order.
     pub segments: Vec<Segment>,
     /// Where each output of the graph lies on the GPU; `None` when it is known to the host only.

@@ -8,7 +8,8 @@ impl fmt::Display for Place {
         match self {
             Place::Weight(k) => write!(f, "weight{k}"),
             Place::Own(k) => write!(f, "own{k}"),
-            Place::Slot(k) => write!(f, "slot{k}"),
+            Place::Slot { buffer, offset: 0 } => write!(f, "shared{buffer}"),
+            Place::Slot { buffer, offset } => write!(f, "shared{buffer}+{offset}"),
         }
     }
 }
@@ -25,7 +26,7 @@ impl fmt::Display for Plan {
             self.kernels.len(),
             self.weights.len()
         )?;
-        writeln!(f, "  slots {:?}: {} bytes, lower bound {}", self.slots, memory.peak, memory.lower_bound)?;
+        writeln!(f, "  shared {:?}: {} bytes, lower bound {}", self.shared, memory.peak, memory.lower_bound)?;
         for segment in &self.segments {
             for t in &segment.uploads {
                 writeln!(f, "  upload {} {} to {}", self.graph.value(t.value).name, t.ty, place(&t.tensor))?;

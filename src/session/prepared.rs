@@ -5,9 +5,9 @@ use super::convert::{narrow, widen};
 use super::profile::{Recorder, Timing};
 use super::weights::{Resident, Weights};
 use crate::error::{Error, Result};
-use crate::gpu::{Command, Copy, Gpu, GpuBuffer, Pipeline, Recording, Role, Tally, Timestamps};
+use crate::gpu::{Command, Copy, Gpu, GpuBuffer, Pipeline, Range, Recording, Role, Tally, Timestamps};
 use crate::graph::ValueId;
-use crate::plan::{Place, Plan, Segment};
+use crate::plan::{Place, Plan, Segment, Step, Transfer};
 use crate::tensor::{Tensor, TensorView};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,7 +26,7 @@ pub(super) struct Prepared {
 /// What one run at a time needs: buffers, and the commands that bind them.
 struct Instance {
     own: Vec<GpuBuffer>,
-    slots: Vec<GpuBuffer>,
+    shared: Vec<GpuBuffer>,
     /// Per segment.
     commands: Vec<Vec<Command>>,
     /// Per segment, where its downloads arrive.
@@ -53,9 +53,9 @@ impl Drop for Lease {
 }
 
 impl Lease {
-    /// The buffer of one of the plan's tensors.
+    /// The buffer of an output, which has one of its own.
     pub(super) fn buffer(&self, tensor: usize) -> Option<&GpuBuffer> {
-        self.instance.as_ref().map(|instance| self.prepared.buffer(instance, tensor))
+        self.instance.as_ref().map(|instance| self.prepared.range(instance, tensor).buffer)
     }
 }
 
@@ -83,7 +83,7 @@ impl Prepared {
         let weights = weights.upload(gpu, &plan.weights, tally).await?;
         let size = (plan.params.len() as u64).max(16);
         let params = gpu.buffers(&[("params", size, Role::Uniform)], tally).await?.swap_remove(0);
-        gpu.write(&params, &plan.params);
+        gpu.write(&params, 0, &plan.params);
         Ok(Prepared { plan, gpu: gpu.clone(), tally: tally.clone(), pipelines, weights, params, idle: Mutex::default() })
     }
 
@@ -94,36 +94,36 @@ impl Prepared {
         let plan = &self.plan;
         let staging_bytes = |s: &Segment| s.downloads.iter().map(|t| t.bytes()).sum::<u64>();
         let mut wanted: Vec<(&str, u64, Role)> = plan.own.iter().map(|bytes| ("own", *bytes, Role::Storage)).collect();
-        wanted.extend(plan.slots.iter().map(|bytes| ("slot", *bytes, Role::Storage)));
+        wanted.extend(plan.shared.iter().map(|bytes| ("shared", *bytes, Role::Storage)));
         wanted.extend(plan.segments.iter().map(|s| ("download", staging_bytes(s).max(4), Role::Download)));
         let mut buffers = self.gpu.buffers(&wanted, &self.tally).await?;
-        let staging = buffers.split_off(plan.own.len() + plan.slots.len());
-        let slots = buffers.split_off(plan.own.len());
+        let staging = buffers.split_off(plan.own.len() + plan.shared.len());
+        let shared = buffers.split_off(plan.own.len());
         let staging = staging.into_iter().zip(&plan.segments).map(|(b, s)| (!s.downloads.is_empty()).then_some(b)).collect();
-        let mut instance = Instance { own: buffers, slots, commands: vec![], staging, scratch: vec![], timestamps: vec![] };
+        let mut instance = Instance { own: buffers, shared, commands: vec![], staging, scratch: vec![], timestamps: vec![] };
         let made =
             self.gpu.guarded("binding buffers", || plan.segments.iter().map(|s| self.commands(&instance, s)).collect()).await?;
         instance.commands = made;
         Ok(instance)
     }
 
-    fn buffer<'a>(&'a self, instance: &'a Instance, tensor: usize) -> &'a GpuBuffer {
-        match self.plan.tensors[tensor].place {
-            Place::Weight(k) => &self.weights[k].buffer,
-            Place::Own(k) => &instance.own[k],
-            Place::Slot(k) => &instance.slots[k],
+    /// Where one of the plan's tensors lies.
+    fn range<'a>(&'a self, instance: &'a Instance, tensor: usize) -> Range<'a> {
+        let planned = &self.plan.tensors[tensor];
+        match planned.place {
+            // Repacked weights have a size of their own.
+            Place::Weight(k) => self.weights[k].buffer.range(self.weights[k].buffer.size()),
+            Place::Own(k) => instance.own[k].range(planned.bytes),
+            Place::Slot { buffer, offset } => Range { buffer: &instance.shared[buffer], offset, bytes: planned.bytes },
         }
     }
 
     fn commands(&self, instance: &Instance, segment: &Segment) -> Vec<Command> {
-        let command = |step: &crate::plan::Step| {
-            let bound = step.bindings.iter().map(|&tensor| {
-                let (buffer, planned) = (self.buffer(instance, tensor), &self.plan.tensors[tensor]);
-                // Repacked weights have a size of their own.
-                (buffer, if matches!(planned.place, Place::Weight(_)) { buffer.size() } else { planned.bytes })
-            });
-            let params = (&self.params, u64::from(step.params_offset), u64::from(step.params_bytes));
-            self.gpu.command(&self.pipelines[step.kernel], params, &bound.collect::<Vec<_>>(), step.grid, &self.tally)
+        let command = |step: &Step| {
+            let bound: Vec<Range> = step.bindings.iter().map(|&tensor| self.range(instance, tensor)).collect();
+            let (offset, bytes) = (u64::from(step.params_offset), u64::from(step.params_bytes));
+            let params = Range { buffer: &self.params, offset, bytes };
+            self.gpu.command(&self.pipelines[step.kernel], params, &bound, step.grid, &self.tally)
         };
         segment.steps.iter().map(command).collect()
     }
@@ -151,9 +151,10 @@ impl Prepared {
         let lease = Lease { instance: Some(self.instance().await?), prepared: self.clone() };
         for (instance, (index, segment)) in lease.instance.iter().zip(self.plan.segments.iter().enumerate()) {
             let missing = || Error::internal("an input has no buffer");
-            let copy = |t: &crate::plan::Transfer| {
+            let copy = |t: &Transfer| {
                 let from = inputs.get(&t.value).ok_or_else(missing)?;
-                Ok(Copy { from, to: self.buffer(instance, t.tensor), offset: 0, bytes: t.bytes() })
+                let to = self.range(instance, t.tensor);
+                Ok(Copy { from: from.range(t.bytes()), to: to.buffer, offset: to.offset })
             };
             let before = segment.uploads.iter().map(copy).collect::<Result<Vec<_>>>()?;
             self.gpu.submit(&Recording { before: &before, commands: &instance.commands[index], ..Recording::default() }).await?;
@@ -180,7 +181,7 @@ impl Prepared {
         Ok(())
     }
 
-    fn timing(&self, step: &crate::plan::Step, microseconds: f64) -> Timing {
+    fn timing(&self, step: &Step, microseconds: f64) -> Timing {
         Timing {
             label: self.plan.graph.nodes()[step.node].path.clone(),
             kernel: self.plan.kernels[step.kernel].shader.name,
@@ -202,12 +203,12 @@ impl Prepared {
                     owned.view()
                 }
             };
-            let buffer = self.buffer(instance, transfer.tensor);
+            let Range { buffer, offset, .. } = self.range(instance, transfer.tensor);
             if view.dtype().size() == 4 {
-                self.gpu.write(buffer, view.bytes());
+                self.gpu.write(buffer, offset, view.bytes());
             } else {
                 widen(view.dtype(), view.bytes(), &mut scratch);
-                self.gpu.write(buffer, &scratch);
+                self.gpu.write(buffer, offset, &scratch);
             }
         }
         instance.scratch = scratch;
@@ -230,7 +231,8 @@ impl Prepared {
         let mut offset = 0;
         if let Some(to) = staging {
             for t in &segment.downloads {
-                after.push(Copy { from: self.buffer(instance, t.tensor), to, offset, bytes: t.bytes() });
+                let from = Range { bytes: t.bytes(), ..self.range(instance, t.tensor) };
+                after.push(Copy { from, to, offset });
                 offset += t.bytes();
             }
         }

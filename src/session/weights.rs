@@ -62,7 +62,7 @@ impl Weights {
             }
             bytes.resize(bytes.len().next_multiple_of(4), 0);
             let buffer = gpu.buffers(&[(&weight.name, size, Role::Storage)], tally).await?.swap_remove(0);
-            gpu.write(&buffer, &bytes);
+            gpu.write(&buffer, 0, &bytes);
             let new = Arc::new(Resident { buffer, tensor: weight.tensor.clone(), packing: weight.packing.clone() });
             let mut resident = self.resident.lock().unwrap_or_else(PoisonError::into_inner);
             let all = resident.entry(key).or_default();
