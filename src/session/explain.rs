@@ -43,6 +43,8 @@ pub struct Explanation {
     pub steps: Vec<ExplainedStep>,
     /// Nodes on the host.
     pub host_nodes: Vec<ExplainedHostNode>,
+    /// Integer inputs that a shape depends on, and what their elements were taken to be.
+    pub assumptions: Vec<(String, usize)>,
     /// Nodes of the model.
     pub model_nodes: usize,
     /// Nodes that are left after folding and fusion.
@@ -88,6 +90,7 @@ impl Explanation {
             adapter: caps.to_string(),
             steps: plan.steps().map(step).collect(),
             host_nodes,
+            assumptions: Vec::new(),
             model_nodes,
             planned_nodes: plan.graph.nodes().len(),
             kernels: plan.kernels.len(),
@@ -112,6 +115,9 @@ impl fmt::Display for Explanation {
         }
         for host in &self.host_nodes {
             writeln!(f, "host  {:width$}  {} ({} bytes copied)", host.node, host.reason, host.copied)?;
+        }
+        for (input, value) in &self.assumptions {
+            writeln!(f, "a shape depends on what `{input}` holds, which was taken to be {value}")?;
         }
         let ratio = if self.lower_bound == 0 { 1.0 } else { self.peak_bytes as f64 / self.lower_bound as f64 };
         writeln!(f, "adapter            {}", self.adapter)?;

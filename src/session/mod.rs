@@ -2,6 +2,7 @@
 
 mod convert;
 mod explain;
+mod foresee;
 mod inputs;
 mod outputs;
 mod prepared;
@@ -22,8 +23,7 @@ pub use validate::{Tolerance, Validation, ValueReport};
 use crate::error::{Error, Result};
 use crate::gpu::{Counters, Gpu, Tally};
 use crate::graph::{Graph, Model, evaluate};
-use crate::kernel::Caps;
-use crate::tensor::{DType, Tensor, TensorType, TensorView};
+use crate::tensor::{DType, Tensor, TensorView};
 use profile::Recorder;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -186,24 +186,6 @@ impl Session {
         };
         let outputs = self.graph.outputs().iter().map(|id| output(id.index()));
         outputs.map(|value| value.ok_or_else(|| Error::internal("an output was not computed"))).collect()
-    }
-
-    /// What a run with inputs of these types would do. Nothing is compiled or run; a session on the CPU explains the plan
-    /// for an adapter of WebGPU's guaranteed limits.
-    ///
-    /// # Errors
-    /// As [`run`](Session::run); [`Unsupported`](crate::ErrorKind::Unsupported) when a shape depends on an input's value.
-    pub fn explain(&self, inputs: &[(&str, TensorType)]) -> Result<Explanation> {
-        let given: Vec<(&str, DType, &[usize])> = inputs.iter().map(|(name, ty)| (*name, ty.dtype, ty.shape.dims())).collect();
-        let order = inputs::matched(&self.inputs, &given)?;
-        let types: Vec<TensorType> = order.into_iter().map(|k| inputs[k].1.clone()).collect();
-        let device = self.device();
-        let caps = device.as_ref().map_or_else(Caps::portable, |d| d.gpu.caps().clone());
-        let plan = match &device {
-            Some(device) => device.unit.plan(&caps, &self.options, &types)?,
-            None => Unit::new(self.graph.clone()).plan(&caps, &self.options, &types)?,
-        };
-        Ok(Explanation::new(&plan, &caps, self.graph.nodes().len()))
     }
 
     /// Holds a run against the references: every intermediate value of a run that fuses nothing, and the outputs of the

@@ -6,7 +6,7 @@ use super::prepared::{HostValues, Prepared};
 use super::profile::Recorder;
 use super::split::Split;
 use super::weights::Weights;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::gpu::{Gpu, Tally};
 use crate::graph::{Fact, Graph, ValueId};
 use crate::kernel::Caps;
@@ -21,7 +21,7 @@ const MAX_PLANS: usize = 16;
 
 /// The most elements of inputs whose values a plan may depend on: room for every input that holds a shape, and none for
 /// data that is new in every run.
-const MAX_VALUE_ELEMENTS: usize = 64;
+pub(super) const MAX_VALUE_ELEMENTS: usize = 64;
 
 /// What a run is done with.
 pub(super) struct Context<'a> {
@@ -123,20 +123,6 @@ impl Unit {
         }
     }
 
-    /// The plan that inputs of these types would get; nothing is made on a device.
-    pub(super) fn plan(&self, caps: &Caps, options: &Options, inputs: &[TensorType]) -> Result<Plan> {
-        let facts: Vec<Fact> = inputs.iter().map(|ty| assumed(ty, true)).collect();
-        match passes::specialize(&self.graph, &facts)? {
-            Specialized::Graph(graph) => make_plan(&graph, caps, options),
-            Specialized::Blocked { value, node } => {
-                let name = &self.graph.value(value).name;
-                let message =
-                    format!("the output shape depends on the value of `{name}`, so the plan is known only when the model runs");
-                Err(Error::unsupported(message).at(&self.graph.nodes()[node].path))
-            }
-        }
-    }
-
     fn find(&self, key: &Key) -> Option<Entry> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let index = entries.iter().position(|(k, _)| k == key)?;
@@ -196,7 +182,7 @@ fn elements(view: &TensorView<'_>) -> usize {
 }
 
 /// What is known of an input of this type.
-fn assumed(ty: &TensorType, bounded: bool) -> Fact {
+pub(super) fn assumed(ty: &TensorType, bounded: bool) -> Fact {
     let bounds = match ty.dtype {
         DType::I64 if bounded => Some((-ASSUMED, ASSUMED)),
         DType::U64 if bounded => Some((0, ASSUMED)),
@@ -205,7 +191,7 @@ fn assumed(ty: &TensorType, bounded: bool) -> Fact {
     Fact { ty: ty.clone(), value: None, bounds }
 }
 
-fn make_plan(graph: &Graph, caps: &Caps, options: &Options) -> Result<Plan> {
+pub(super) fn make_plan(graph: &Graph, caps: &Caps, options: &Options) -> Result<Plan> {
     let passes = passes::Options { fuse: !options.keep_all, max_storage_buffers: caps.max_storage_buffers as usize };
     let graph = passes::optimize(graph, &passes)?;
     Plan::new(&graph, caps, &plan::Options { strict_gpu: options.strict_gpu, variant: options.variant.clone() })
@@ -219,7 +205,7 @@ async fn prepare(context: &Context<'_>, graph: &Graph) -> Result<Prepared> {
 }
 
 /// The inputs that a value depends on.
-fn sources(graph: &Graph, value: ValueId) -> BTreeSet<usize> {
+pub(super) fn sources(graph: &Graph, value: ValueId) -> BTreeSet<usize> {
     let (_, needed) = ancestors(graph, [value]);
     let inputs = graph.inputs().iter().enumerate();
     inputs.filter(|(_, i)| needed[i.value.index()]).map(|(k, _)| k).collect()

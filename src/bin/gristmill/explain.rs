@@ -72,6 +72,9 @@ fn print(out: &mut dyn Write, plan: &Explanation) -> Result<()> {
         writeln!(out)?;
     }
 
+    for (input, value) in &plan.assumptions {
+        writeln!(out, "assumed    a shape depends on what `{input}` holds, which was taken to be {value}")?;
+    }
     let ratio = if plan.lower_bound == 0 { 1.0 } else { plan.peak_bytes as f64 / plan.lower_bound as f64 };
     let limit = bytes(plan.binding_limit);
     writeln!(out, "adapter            {}", plan.adapter)?;

@@ -47,11 +47,6 @@ pub(crate) fn views(inputs: &Inputs) -> Vec<(&str, TensorView<'_>)> {
     inputs.iter().map(|(name, tensor)| (name.as_str(), tensor.view())).collect()
 }
 
-/// Their types, as a session explains them.
-pub(crate) fn types(inputs: &Inputs) -> Vec<(&str, TensorType)> {
-    inputs.iter().map(|(name, tensor)| (name.as_str(), tensor.ty().clone())).collect()
-}
-
 /// A declared input as text, for example `tokens i64[batch,7]`.
 pub(crate) fn describe(model: &Model, input: &Input) -> String {
     let name = &model.graph().value(input.value).name;

@@ -5,7 +5,7 @@ use crate::cases::{self, Case};
 use crate::compare::{Difference, Tolerance, compare};
 use crate::device::{Device, DeviceArguments};
 use crate::failure::{Failure, Result};
-use crate::inputs::{types, views};
+use crate::inputs::views;
 use crate::report::write_json;
 use clap::Args;
 use gristmill::{ErrorKind, Model, Options};
@@ -141,7 +141,7 @@ impl Test {
         for folder in &case.data_sets {
             let inputs = cases::read_inputs(folder, &model)?;
             let expected = cases::read_outputs(folder, &model)?;
-            if let (Device::Gpu(_), Ok(plan)) = (device, session.explain(&types(&inputs))) {
+            if let (Device::Gpu(_), Ok(plan)) = (device, session.explain_run(&views(&inputs))) {
                 progress.host_nodes = plan.host_nodes.len();
                 progress.gpu_nodes = plan.planned_nodes - progress.host_nodes;
             } else {

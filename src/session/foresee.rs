@@ -1,0 +1,125 @@
+//! Planning without running: what a run of given inputs, or of inputs of which only the types are known, would do.
+
+use super::convert::within_assumed;
+use super::unit::{MAX_VALUE_ELEMENTS, assumed, make_plan, sources};
+use super::{Explanation, Options, Session, inputs};
+use crate::error::{Error, Result};
+use crate::graph::{Fact, Graph};
+use crate::kernel::Caps;
+use crate::passes::{self, Specialized};
+use crate::plan::Plan;
+use crate::tensor::{DType, Tensor, TensorType, TensorView};
+
+/// An input of which the contents may be known.
+struct Given {
+    ty: TensorType,
+    value: Option<Tensor>,
+    bounded: bool,
+}
+
+/// What a shape was taken to depend on: an input and what all its elements were taken to be.
+type Assumption = (String, usize);
+
+impl Session {
+    /// What a run with inputs of these types would do. Nothing is compiled or run; a session on the CPU explains the plan
+    /// for an adapter of WebGPU's guaranteed limits.
+    ///
+    /// Where a shape depends on what an integer input holds (a length, say), the largest extent of an input that fits is
+    /// taken; [`Explanation::assumptions`] names it.
+    ///
+    /// # Errors
+    /// As [`run`](Session::run); [`Unsupported`](crate::ErrorKind::Unsupported) when a shape depends on computed data.
+    pub fn explain(&self, inputs: &[(&str, TensorType)]) -> Result<Explanation> {
+        let given: Vec<(&str, DType, &[usize])> = inputs.iter().map(|(name, ty)| (*name, ty.dtype, ty.shape.dims())).collect();
+        let order = inputs::matched(&self.inputs, &given)?;
+        let given = order.into_iter().map(|k| Given { ty: inputs[k].1.clone(), value: None, bounded: true }).collect();
+        self.explained(given)
+    }
+
+    /// What a run with these inputs would do; as [`explain`](Session::explain), but nothing has to be assumed.
+    ///
+    /// # Errors
+    /// As `explain`.
+    pub fn explain_run(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<Explanation> {
+        self.explained(self.given(inputs)?)
+    }
+
+    /// The plan that a run with these inputs gets.
+    ///
+    /// # Errors
+    /// As [`explain`](Session::explain).
+    pub fn plan(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<Plan> {
+        Ok(foresee(&self.graph, &self.caps(), &self.options, &self.given(inputs)?)?.0)
+    }
+
+    fn given(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<Vec<Given>> {
+        let given = |view: &TensorView<'_>| {
+            let value = (view.shape().iter().product::<usize>() <= MAX_VALUE_ELEMENTS).then(|| view.to_tensor());
+            Given { ty: TensorType::new(view.dtype(), view.shape()), value, bounded: within_assumed(view) }
+        };
+        Ok(self.ordered(inputs)?.iter().map(given).collect())
+    }
+
+    fn caps(&self) -> Caps {
+        self.device().map_or_else(Caps::portable, |d| d.gpu.caps().clone())
+    }
+
+    fn explained(&self, given: Vec<Given>) -> Result<Explanation> {
+        let caps = self.caps();
+        let (plan, assumptions) = foresee(&self.graph, &caps, &self.options, &given)?;
+        Ok(Explanation { assumptions, ..Explanation::new(&plan, &caps, self.graph.nodes().len()) })
+    }
+}
+
+fn foresee(graph: &Graph, caps: &Caps, options: &Options, given: &[Given]) -> Result<(Plan, Vec<Assumption>)> {
+    let mut extents: Vec<usize> = given.iter().flat_map(|g| g.ty.shape.iter().copied()).chain([1]).collect();
+    extents.sort_unstable_by(|a, b| b.cmp(a));
+    extents.dedup();
+    let mut first = None;
+    for extent in extents {
+        match specialize(graph, given, extent) {
+            Ok((graph, assumptions)) => return Ok((make_plan(&graph, caps, options)?, assumptions)),
+            Err((error, false)) => return Err(error),
+            Err((error, true)) => drop(first.get_or_insert(error)),
+        }
+    }
+    Err(first.unwrap_or_else(|| Error::internal("no extent to try")))
+}
+
+/// Specialises with `extent` for the integers that shapes depend on. An error says whether anything was assumed.
+fn specialize(graph: &Graph, given: &[Given], extent: usize) -> Result<(Graph, Vec<Assumption>), (Error, bool)> {
+    let mut facts: Vec<Fact> = given.iter().map(|g| assumed(&g.ty, g.bounded)).collect();
+    let mut assumptions: Vec<Assumption> = Vec::new();
+    loop {
+        let failed = |e: Error| (e, !assumptions.is_empty());
+        let (value, node) = match passes::specialize(graph, &facts).map_err(failed)? {
+            Specialized::Graph(graph) => return Ok((graph, assumptions)),
+            Specialized::Blocked { value, node } => (value, node),
+        };
+        let before = assumptions.len();
+        let mut grown = false;
+        for k in sources(graph, value) {
+            let Given { ty, value, .. } = &given[k];
+            if facts[k].value.is_some() || ty.elements() > MAX_VALUE_ELEMENTS {
+                continue;
+            }
+            let tensor = match value {
+                Some(tensor) => tensor.clone(),
+                None if ty.dtype.is_integer() => {
+                    assumptions.push((graph.value(graph.inputs()[k].value).name.clone(), extent));
+                    let same = vec![extent as i128; ty.elements()];
+                    Tensor::from_i128(ty.clone(), &same).map_err(|e| (e, false))?
+                }
+                None => continue,
+            };
+            facts[k] = Fact::of(tensor);
+            grown = true;
+        }
+        if !grown {
+            let name = &graph.value(value).name;
+            let message =
+                format!("the output shape depends on the value of `{name}`, so the plan is known only when the model runs");
+            return Err((Error::unsupported(message).at(&graph.nodes()[node].path), before > 0));
+        }
+    }
+}
