@@ -296,8 +296,8 @@ fn wrong_inputs_are_named() {
 fn tensors_may_stay_on_the_gpu() {
     let session = session(&product(), Options::default());
     let gpu = gpu();
-    let usage = gristmill::wgpu::BufferUsages::COPY_SRC | gristmill::wgpu::BufferUsages::COPY_DST;
-    let descriptor = gristmill::wgpu::BufferDescriptor { label: None, size: 32, usage, mapped_at_creation: false };
+    let usage = wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+    let descriptor = wgpu::BufferDescriptor { label: None, size: 32, usage, mapped_at_creation: false };
     let buffer = gpu.device().create_buffer(&descriptor);
     gpu.queue().write_buffer(&buffer, 0, Tensor::vector(&[2.0f32; 8]).bytes());
     let input = GpuInput { buffer: &buffer, shape: &[2, 4] };
@@ -318,8 +318,7 @@ fn tensors_may_stay_on_the_gpu() {
     assert_eq!(small.map(|_| ()).expect_err("the buffer is too small").kind(), ErrorKind::InvalidInput);
 }
 
-fn download(gpu: &Gpu, buffer: &gristmill::wgpu::Buffer, bytes: u64) -> Vec<f32> {
-    use gristmill::wgpu;
+fn download(gpu: &Gpu, buffer: &wgpu::Buffer, bytes: u64) -> Vec<f32> {
     let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
     let staging =
         gpu.device().create_buffer(&wgpu::BufferDescriptor { label: None, size: bytes, usage, mapped_at_creation: false });

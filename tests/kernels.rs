@@ -3,10 +3,8 @@
 
 use crate::cases::{self, Case};
 use crate::support::{difference, gpu};
-use gristmill::graph::{Builder, Dim, Fact, Graph, Model};
-use gristmill::passes::{self, Specialized};
-use gristmill::plan::{self, Plan};
-use gristmill::{DType, Options, Outputs, Session, Tensor, TensorView};
+use gristmill::graph::{Builder, Dim};
+use gristmill::{ErrorKind, Model, Options, Outputs, Session, Tensor, TensorView};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 fn selected() -> Vec<Case> {
@@ -25,8 +23,8 @@ fn for_each_case(check: impl Fn(&Case) -> Vec<String>) {
     assert!(failures.is_empty(), "{} failures in {} cases:\n  {}", failures.len(), cases.len(), failures.join("\n  "));
 }
 
-/// The graph of one node.
-fn graph(case: &Case) -> Graph {
+/// The model of one node.
+pub fn model(case: &Case) -> Model {
     let mut b = Builder::new(case.name.clone());
     let mut inputs = Vec::new();
     for (k, tensor) in case.inputs.iter().enumerate() {
@@ -41,47 +39,36 @@ fn graph(case: &Case) -> Graph {
     for (k, id) in outputs.iter().enumerate() {
         b.output(&format!("output{k}"), *id).expect("the name is free");
     }
-    b.finish().expect("a case is a valid graph")
+    Model::from_graph(b.finish().expect("a case is a valid graph"))
 }
 
-/// Names of the kernel variants that the node can run by; empty when it runs on the host or is folded.
-fn variants(case: &Case, graph: &Graph) -> gristmill::Result<Vec<&'static str>> {
-    let run_inputs = case.inputs.iter().enumerate().filter(|(k, _)| !case.weights.contains(k)).filter_map(|(_, t)| t.as_ref());
-    let mut facts: Vec<(Fact, &Tensor)> = run_inputs
-        .map(|t| {
-            let bounds = (t.dtype() == DType::I64).then_some((-(1 << 24), 1 << 24));
-            (Fact::new(t.dtype(), t.shape().clone()).bounded(bounds), t)
-        })
-        .collect();
-    loop {
-        let known: Vec<Fact> = facts.iter().map(|(fact, _)| fact.clone()).collect();
-        match passes::specialize(graph, &known)? {
-            Specialized::Graph(graph) => {
-                let graph = passes::optimize(&graph, &passes::Options::default())?;
-                let plan = Plan::new(&graph, gpu().caps(), &plan::Options::default())?;
-                let mut names: Vec<_> = plan.variants.into_iter().flatten().collect();
-                names.dedup();
-                return Ok(names);
-            }
-            Specialized::Blocked { value, .. } => {
-                let index = graph.inputs().iter().position(|i| i.value == value).expect("a case has one node");
-                facts[index].0 = Fact::of(facts[index].1.clone());
-            }
+/// The inputs of a case's model.
+pub fn views<'a>(case: &'a Case, session: &'a Session) -> Vec<(&'a str, TensorView<'a>)> {
+    let view = |name: &'a str| {
+        let k: usize = name.trim_start_matches("input").parse().ok()?;
+        Some((name, case.inputs[k].as_ref()?.view()))
+    };
+    session.inputs().iter().filter_map(|input| view(&input.name)).collect()
+}
+
+/// Names of the kernel variants that the node can run by; empty when it runs on the host, is folded, or has no plan before
+/// its data are known.
+fn variants(case: &Case, model: &Model) -> gristmill::Result<Vec<&'static str>> {
+    let session = Session::new_blocking(gpu(), model, Options::default())?;
+    match session.plan(&views(case, &session)) {
+        Ok(plan) => {
+            let mut names: Vec<_> = plan.variants.into_iter().flatten().collect();
+            names.dedup();
+            Ok(names)
         }
+        Err(e) if e.kind() == ErrorKind::Unsupported => Ok(vec![]),
+        Err(e) => Err(e),
     }
 }
 
 fn run(case: &Case, model: &Model, options: Options) -> gristmill::Result<Outputs> {
     let session = Session::new_blocking(gpu(), model, options)?;
-    let names: Vec<String> = session.inputs().iter().map(|i| i.name.clone()).collect();
-    let given: Vec<(&str, TensorView)> = names
-        .iter()
-        .filter_map(|name| {
-            let k: usize = name.trim_start_matches("input").parse().ok()?;
-            Some((name.as_str(), case.inputs[k].as_ref()?.view()))
-        })
-        .collect();
-    session.run_blocking(&given)
+    session.run_blocking(&views(case, &session))
 }
 
 fn against_reference(case: &Case, checked: bool) -> Vec<String> {
@@ -90,12 +77,11 @@ fn against_reference(case: &Case, checked: bool) -> Vec<String> {
         Ok(expected) => expected,
         Err(e) => return vec![format!("the reference fails: {e}")],
     };
-    let graph = graph(case);
-    let variants = match variants(case, &graph) {
+    let model = model(case);
+    let variants = match variants(case, &model) {
         Ok(variants) => variants,
         Err(e) => return vec![format!("no plan: {e}")],
     };
-    let model = Model::from_graph(graph);
     let mut choices: Vec<Option<String>> = variants.iter().map(|v| Some((*v).to_string())).collect();
     if choices.is_empty() {
         choices.push(None);

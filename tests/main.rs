@@ -11,5 +11,6 @@ mod layering;
 mod models;
 mod onnx;
 mod patterns;
+mod plan;
 mod shader_contract;
 mod support;

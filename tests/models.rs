@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 const TOLERANCE: Tolerance = Tolerance { relative: 1e-3, absolute: 1e-4 };
 
 /// The folders of all networks.
-fn folders() -> Vec<PathBuf> {
+pub fn folders() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models");
     let mut folders: Vec<PathBuf> = fs::read_dir(root)
         .expect("the folder is there")
@@ -33,7 +33,7 @@ fn tensors(folder: &Path, prefix: &str) -> Vec<Tensor> {
 }
 
 /// Inputs and expected outputs of every data set.
-fn data_sets(folder: &Path) -> Vec<(Vec<Tensor>, Vec<Tensor>)> {
+pub fn data_sets(folder: &Path) -> Vec<(Vec<Tensor>, Vec<Tensor>)> {
     (0..)
         .map(|k| folder.join(format!("test_data_set_{k}")))
         .take_while(|set| set.is_dir())

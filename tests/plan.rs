@@ -1,0 +1,106 @@
+//! The laws of memory, checked on the plan of every row of the case table and of every network.
+
+use crate::cases;
+use crate::kernels::{model, views};
+use crate::models::{data_sets, folders};
+use crate::support::gpu;
+use gristmill::kernel::Access;
+use gristmill::plan::{Place, Plan};
+use gristmill::{Model, Options, Session};
+
+/// The buffer a tensor lies in, whatever its kind, and the bytes of it that the tensor takes.
+fn range(plan: &Plan, tensor: usize) -> ((u8, usize), std::ops::Range<u64>) {
+    let bytes = plan.tensors[tensor].bytes;
+    match plan.tensors[tensor].place {
+        Place::Weight(k) => ((0, k), 0..bytes),
+        Place::Own(k) => ((1, k), 0..bytes),
+        Place::Slot { buffer, offset } => ((2, buffer), offset..offset + bytes),
+    }
+}
+
+/// Everything that breaks a law.
+fn violations(plan: &Plan) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut lives: Vec<Option<(usize, usize)>> = vec![None; plan.tensors.len()];
+    let mut written = vec![false; plan.tensors.len()];
+    let mut clock = 0;
+    let mut touch = |tensor: usize, clock: usize| {
+        let life = lives[tensor].get_or_insert((clock, clock));
+        life.1 = clock;
+    };
+    for segment in &plan.segments {
+        for transfer in &segment.uploads {
+            touch(transfer.tensor, clock);
+            written[transfer.tensor] = true;
+        }
+        for step in &segment.steps {
+            clock += 1;
+            let bound: Vec<(usize, Access)> = step.bindings.iter().copied().zip(plan.kernels[step.kernel].storage.iter().copied()).collect();
+            for (index, (a, access)) in bound.iter().enumerate() {
+                touch(*a, clock);
+                let is_weight = matches!(plan.tensors[*a].place, Place::Weight(_));
+                if *access == Access::Read && !written[*a] && !is_weight && plan.tensors[*a].bytes > 16 {
+                    found.push(format!("step {clock} reads `{}` before anything wrote it", plan.tensors[*a].name));
+                }
+                for (b, other) in &bound[index + 1..] {
+                    if range(plan, *a).0 == range(plan, *b).0 && (*access == Access::Write || *other == Access::Write) {
+                        let (a, b) = (&plan.tensors[*a].name, &plan.tensors[*b].name);
+                        found.push(format!("step {clock} binds the buffer of `{a}` and `{b}` twice, once for writing"));
+                    }
+                }
+            }
+            bound.iter().filter(|(_, access)| *access == Access::Write).for_each(|(t, _)| written[*t] = true);
+        }
+        clock += 1;
+        segment.downloads.iter().for_each(|transfer| touch(transfer.tensor, clock));
+        clock += 1;
+    }
+    for (a, life) in lives.iter().enumerate() {
+        let (buffer, bytes) = range(plan, a);
+        if buffer.0 == 2 && (bytes.end > plan.shared[buffer.1] || bytes.start % 256 != 0) {
+            found.push(format!("`{}` lies outside its buffer or unaligned", plan.tensors[a].name));
+        }
+        for (b, other) in lives.iter().enumerate().skip(a + 1) {
+            let ((Some(x), Some(y)), (other_buffer, other_bytes)) = ((life, other), range(plan, b)) else { continue };
+            let together = x.0 <= y.1 && y.0 <= x.1;
+            if together && buffer == other_buffer && bytes.start < other_bytes.end && other_bytes.start < bytes.end {
+                found.push(format!("`{}` and `{}` live in one place at one time", plan.tensors[a].name, plan.tensors[b].name));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn no_plan_breaks_the_laws_of_memory() {
+    let mut found = Vec::new();
+    for case in cases::all() {
+        let session = Session::new_blocking(gpu(), &model(&case), Options::default()).expect("a case is a valid graph");
+        // A row whose output shape depends on its data has no plan beforehand.
+        if let Ok(plan) = session.plan(&views(&case, &session)) {
+            found.extend(violations(&plan).into_iter().map(|v| format!("{}: {v}", case.name)));
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn networks_need_at_most_a_quarter_more_than_the_lower_bound() {
+    let mut found = Vec::new();
+    for folder in folders() {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let model = Model::load(folder.join("model.onnx")).expect("the model is sound");
+        let session = Session::new_blocking(gpu(), &model, Options::default()).expect("the model is sound");
+        let names: Vec<String> = session.inputs().iter().map(|i| i.name.clone()).collect();
+        for (inputs, _) in data_sets(&folder) {
+            let views: Vec<_> = names.iter().map(String::as_str).zip(inputs.iter().map(|t| t.view())).collect();
+            let plan = session.plan(&views).expect("the model can be planned");
+            found.extend(violations(&plan).into_iter().map(|v| format!("{name}: {v}")));
+            let memory = plan.memory;
+            if memory.peak as f64 > memory.lower_bound as f64 * 1.25 {
+                found.push(format!("{name}: {} bytes, lower bound {}", memory.peak, memory.lower_bound));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
