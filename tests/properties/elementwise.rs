@@ -9,7 +9,7 @@ use gristmill::{DType, Tensor};
 /// A chain of sums and products carries the rounding of its largest intermediate value.
 const CHAIN: Tolerance = Tolerance { relative: 1e-4, absolute: 1e-4 };
 
-const EXTENTS: [usize; 8] = [4, 1, 3, 2, 5, 7, 8, 33];
+const EXTENTS: [usize; 12] = [4, 1, 3, 2, 5, 7, 8, 33, 4, 8, 16, 12];
 
 /// An operand that broadcasts to `shape`: constant, an input, or an input seen through a transposition.
 fn operand(draw: &mut Draw, net: &mut Net, shape: &[usize], dtype: DType) -> ValueId {
