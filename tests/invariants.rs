@@ -1,11 +1,10 @@
 //! What must hold of every plan, checked without running it.
 
-use gristmill::graph::{Fact, Graph, ValueId};
+use gristmill::graph::{Fact, Graph};
 use gristmill::kernel::{Access, Caps};
 use gristmill::passes::{self, Specialized};
-use gristmill::plan::{self, Binding, Place, Plan};
+use gristmill::plan::{self, Place, Plan, Step};
 use gristmill::{Result, Tensor};
-use std::collections::{HashMap, HashSet};
 
 /// The optimised graph for inputs like these; inputs that shapes depend on become constants. `None` when a shape depends
 /// on a value that is computed during the run.
@@ -36,49 +35,69 @@ pub fn planned(graph: &Graph, caps: &Caps, options: &plan::Options) -> std::resu
     if broken.is_empty() { Ok(plan) } else { Err(format!("the plan on {caps} is broken: {}\n{plan}of {graph}", broken.join("; "))) }
 }
 
-/// What does not hold: a step binds a buffer that it writes more than once, or reads what somebody else left there; a
-/// binding exceeds its buffer; the memory is not what the plan claims.
+/// What does not hold: a step binds a buffer twice and writes it; a tensor is read before anybody wrote it, or shares its
+/// buffer with another one that lives at the same time; buffers are too small; the memory is not what the plan claims.
 fn broken(plan: &Plan) -> Vec<String> {
     let mut found = sizes(plan);
-    let mut writers: HashMap<Place, usize> = HashMap::new();
-    let makers = Makers::new(plan);
-    let path = |node: usize| &plan.graph.nodes()[node].path;
+    let mut lives: Vec<Option<(usize, usize)>> = vec![None; plan.tensors.len()];
+    let mut written: Vec<bool> = plan.tensors.iter().map(|t| matches!(t.place, Place::Weight(_))).collect();
+    let mut clock = 0;
+    let mut touch = |tensor: usize, clock: usize| {
+        let first = lives[tensor].map_or(clock, |(first, _)| first);
+        lives[tensor] = Some((first, clock));
+    };
     for segment in &plan.segments {
         for upload in &segment.uploads {
-            writers.insert(upload.place, makers.of(upload.value));
+            touch(upload.tensor, clock);
+            written[upload.tensor] = true;
         }
-        for (number, step) in segment.steps.iter().enumerate() {
-            let storage = &plan.kernels[step.kernel].storage;
+        for step in &segment.steps {
+            clock += 1;
+            found.extend(collisions(plan, step));
             // Nobody writes a tensor without elements, and what its binding reads does not matter.
             let inputs = plan.graph.nodes()[step.node].inputs.iter().flatten();
             let empty = inputs.filter_map(|id| plan.graph.fact(*id).ok()).any(|fact| fact.ty.elements() == 0);
-            let bound: Vec<(&Binding, bool)> =
-                step.bindings.iter().zip(storage).map(|(b, access)| (b, *access == Access::Write)).collect();
-            for (k, (binding, writes)) in bound.iter().enumerate() {
-                if *writes && bound.iter().enumerate().any(|(j, (other, _))| j != k && other.place == binding.place) {
-                    found.push(format!("step {number} ({}) binds {} twice and writes it", path(step.node), binding.place));
+            for (&tensor, access) in step.bindings.iter().zip(&plan.kernels[step.kernel].storage) {
+                touch(tensor, clock);
+                if *access == Access::Write {
+                    written[tensor] = true;
+                } else if !written[tensor] && !empty {
+                    found.push(format!("{} reads {} before it is written", path(plan, step), plan.tensors[tensor].name));
                 }
-                if *writes && matches!(binding.place, Place::Weight(_)) {
-                    found.push(format!("step {number} ({}) writes {}", path(step.node), binding.place));
-                }
-                if let (false, Some(writer)) = (*writes, writers.get(&binding.place))
-                    && !empty
-                    && *writer != step.node
-                    && !makers.before(step.node).contains(writer)
-                {
-                    found.push(format!("step {number} ({}) reads {} after somebody else wrote it", path(step.node), binding.place));
-                }
-            }
-            for (binding, _) in bound.iter().filter(|(_, writes)| *writes) {
-                writers.insert(binding.place, step.node);
             }
         }
+        clock += 1;
         for download in &segment.downloads {
-            let maker = makers.of(download.value);
-            let writer = writers.get(&download.place);
-            if writer.is_some_and(|w| *w != maker && !makers.sources(maker).contains(w)) {
-                found.push(format!("the download of {} finds what somebody else wrote", plan.graph.value(download.value).name));
+            touch(download.tensor, clock);
+        }
+    }
+    for (a, one) in plan.tensors.iter().enumerate() {
+        for (b, other) in plan.tensors.iter().enumerate().skip(a + 1).filter(|(_, other)| other.place == one.place) {
+            let together = |(a, b): ((usize, usize), (usize, usize))| a.0 <= b.1 && b.0 <= a.1;
+            let shared = !matches!(one.place, Place::Slot(_)) || lives[a].zip(lives[b]).is_some_and(together);
+            if shared {
+                found.push(format!("{} and {} live at one time in {}", one.name, other.name, one.place));
             }
+        }
+    }
+    found
+}
+
+fn path<'a>(plan: &'a Plan, step: &Step) -> &'a str {
+    &plan.graph.nodes()[step.node].path
+}
+
+/// Buffers that a step binds twice, once for writing, and weights that it writes.
+fn collisions(plan: &Plan, step: &Step) -> Vec<String> {
+    let mut found = Vec::new();
+    let storage = &plan.kernels[step.kernel].storage;
+    let places: Vec<Place> = step.bindings.iter().map(|t| plan.tensors[*t].place).collect();
+    for (k, place) in places.iter().enumerate().filter(|(k, _)| storage[*k] == Access::Write) {
+        if matches!(place, Place::Weight(_)) {
+            found.push(format!("{} writes {place}", path(plan, step)));
+        }
+        if places.iter().enumerate().any(|(j, other)| j != k && other == place) {
+            found.push(format!("{} binds {place} twice and writes it", path(plan, step)));
         }
     }
     found
@@ -86,16 +105,14 @@ fn broken(plan: &Plan) -> Vec<String> {
 
 fn sizes(plan: &Plan) -> Vec<String> {
     let mut found = Vec::new();
-    for step in plan.steps() {
-        for binding in &step.bindings {
-            let size = match binding.place {
-                Place::Own(k) => plan.own[k],
-                Place::Slot(k) => plan.slots[k],
-                Place::Weight(_) => continue,
-            };
-            if binding.bytes > size || binding.bytes == 0 {
-                found.push(format!("{} bytes of {} are bound, which has {size}", binding.bytes, binding.place));
-            }
+    for tensor in &plan.tensors {
+        let size = match tensor.place {
+            Place::Own(k) => plan.own[k],
+            Place::Slot(k) => plan.slots[k],
+            Place::Weight(_) => continue,
+        };
+        if tensor.bytes > size || tensor.bytes == 0 {
+            found.push(format!("{} has {} bytes in {}, which has {size}", tensor.name, tensor.bytes, tensor.place));
         }
     }
     let (memory, slots) = (plan.memory, plan.slots.iter().sum::<u64>());
@@ -103,48 +120,4 @@ fn sizes(plan: &Plan) -> Vec<String> {
         found.push(format!("slots of {slots} bytes, but the plan claims {memory:?}"));
     }
     found
-}
-
-/// Which nodes' results a node may find in a buffer. Inputs of the graph count as nodes of their own.
-struct Makers {
-    producer: Vec<usize>,
-    before: Vec<HashSet<usize>>,
-    sources: Vec<HashSet<usize>>,
-}
-
-impl Makers {
-    fn new(plan: &Plan) -> Self {
-        let nodes = plan.graph.nodes();
-        let count = nodes.len();
-        let producer: Vec<usize> =
-            plan.graph.producers().iter().enumerate().map(|(value, node)| node.unwrap_or(count + value)).collect();
-        let working: HashSet<usize> = plan.steps().map(|s| s.node).chain(plan.host_nodes().map(|h| h.node)).collect();
-        let (mut before, mut sources) = (Vec::new(), Vec::<HashSet<usize>>::new());
-        for node in nodes {
-            let makers = node.inputs.iter().flatten().map(|id| producer[id.index()]);
-            let mut own = HashSet::new();
-            for maker in makers {
-                own.insert(maker);
-                // A node without steps hands on the buffers of its inputs.
-                if maker < count && !working.contains(&maker) {
-                    own.extend(&sources[maker]);
-                }
-            }
-            sources.push(own.clone());
-            before.push(own);
-        }
-        Makers { producer, before, sources }
-    }
-
-    fn of(&self, value: ValueId) -> usize {
-        self.producer[value.index()]
-    }
-
-    fn before(&self, node: usize) -> &HashSet<usize> {
-        &self.before[node]
-    }
-
-    fn sources(&self, maker: usize) -> HashSet<usize> {
-        self.sources.get(maker).cloned().unwrap_or_default()
-    }
 }

@@ -10,10 +10,10 @@ mod op;
 mod print;
 mod verify;
 
+pub use crate::kernel::Bounds;
 pub use builder::Builder;
 pub use edit::Edit;
 pub use evaluate::evaluate;
-pub use crate::kernel::Bounds;
 pub use fact::Fact;
 pub use model::Model;
 pub use op::{Epilogue, Io, Op, OpExt, required};

@@ -13,6 +13,7 @@ mod graphs;
 mod matmul;
 mod movement;
 mod norm;
+mod pool;
 mod reduce;
 mod rnn;
 
