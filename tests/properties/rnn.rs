@@ -20,7 +20,7 @@ fn layer(draw: &mut Draw, net: &mut Net, cell: Cell) -> Vec<gristmill::graph::Va
         op.activations = (0..directions * cell.activations()).map(|_| Activation::from(draw.pick(&functions))).collect();
     }
     let (steps, batch) = (draw.pick(&[4, 1, 2, 7, 0]), draw.pick(&[1, 2, 3, 5, 9]));
-    let (input, hidden) = (draw.pick(&[4, 1, 3, 8, 33]), draw.pick(&[4, 1, 3, 5, 8, 16, 31, 64]));
+    let (input, hidden) = (draw.pick(&[4, 1, 3, 33]), draw.pick(&[4, 1, 5, 16, 33]));
     let gates = cell.gates() * hidden;
     let constant = !draw.rarely(4);
     let x = if op.batch_first { [batch, steps, input] } else { [steps, batch, input] };
@@ -48,7 +48,7 @@ fn layer(draw: &mut Draw, net: &mut Net, cell: Cell) -> Vec<gristmill::graph::Va
 
 #[test]
 fn gru() {
-    property(24, RECURRENT, |draw, net| {
+    property(12, RECURRENT, |draw, net| {
         let cell = Cell::Gru { linear_before_reset: draw.flag() };
         layer(draw, net, cell)
     });
@@ -56,7 +56,7 @@ fn gru() {
 
 #[test]
 fn lstm() {
-    property(20, RECURRENT, |draw, net| {
+    property(10, RECURRENT, |draw, net| {
         let cell = Cell::Lstm { input_forget: draw.rarely(5) };
         layer(draw, net, cell)
     });
@@ -64,13 +64,13 @@ fn lstm() {
 
 #[test]
 fn plain() {
-    property(12, RECURRENT, |draw, net| layer(draw, net, Cell::Rnn));
+    property(6, RECURRENT, |draw, net| layer(draw, net, Cell::Rnn));
 }
 
 /// Lengths that are known beforehand.
 #[test]
 fn constant_lengths() {
-    property(6, RECURRENT, |draw, net| {
+    property(4, RECURRENT, |draw, net| {
         let (steps, hidden) = (draw.pick(&[3, 5]), draw.pick(&[4, 7]));
         let inputs =
             [net.floats(&[steps, 2, 3]), net.weights(true, &[1, 3 * hidden, 3]), net.weights(true, &[1, 3 * hidden, hidden])];
