@@ -6,7 +6,6 @@ mod cases;
 mod cli;
 mod engine;
 mod hostile;
-mod invariants;
 mod kernels;
 mod layering;
 mod models;

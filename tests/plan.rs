@@ -19,7 +19,7 @@ fn range(plan: &Plan, tensor: usize) -> ((u8, usize), std::ops::Range<u64>) {
 }
 
 /// Everything that breaks a law.
-fn violations(plan: &Plan) -> Vec<String> {
+pub fn violations(plan: &Plan) -> Vec<String> {
     let mut found = Vec::new();
     let mut lives: Vec<Option<(usize, usize)>> = vec![None; plan.tensors.len()];
     let mut written = vec![false; plan.tensors.len()];
@@ -35,7 +35,8 @@ fn violations(plan: &Plan) -> Vec<String> {
         }
         for step in &segment.steps {
             clock += 1;
-            let bound: Vec<(usize, Access)> = step.bindings.iter().copied().zip(plan.kernels[step.kernel].storage.iter().copied()).collect();
+            let bound: Vec<(usize, Access)> =
+                step.bindings.iter().copied().zip(plan.kernels[step.kernel].storage.iter().copied()).collect();
             for (index, (a, access)) in bound.iter().enumerate() {
                 touch(*a, clock);
                 let is_weight = matches!(plan.tensors[*a].place, Place::Weight(_));
