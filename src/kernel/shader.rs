@@ -88,6 +88,24 @@ pub mod preludes {
         ELEMENT_U32 = "element_u32";
         /// Parameters of matrix products and where the matrices of a batch start.
         MATMUL = "matmul";
+        /// Operand A by vectors of four along its rows.
+        MATMUL_A_ROWS = "matmul_a_rows";
+        /// Operand A by vectors of four along its columns.
+        MATMUL_A_COLUMNS = "matmul_a_columns";
+        /// Operand A with any strides.
+        MATMUL_A_SCALAR = "matmul_a_scalar";
+        /// Operand B by vectors of four along its rows.
+        MATMUL_B_ROWS = "matmul_b_rows";
+        /// Operand B by vectors of four along its columns.
+        MATMUL_B_COLUMNS = "matmul_b_columns";
+        /// Operand B with any strides.
+        MATMUL_B_SCALAR = "matmul_b_scalar";
+        /// Operand B in packed panels. Wants `const PANEL`.
+        MATMUL_B_PANELS = "matmul_b_panels";
+        /// Storing four neighbours that may end at an edge, element by element.
+        STORE_WIDTH1 = "store_width1";
+        /// Storing four neighbours at once.
+        STORE_WIDTH4 = "store_width4";
     }
 }
 

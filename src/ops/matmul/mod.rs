@@ -1,18 +1,23 @@
 //! MatMul: products of (batches of) matrices by numpy's rule, over operands seen through strided views.
 
 mod direct;
+mod gemv;
+mod operands;
 mod problem;
+mod subgroup;
+mod tiled;
 
 use super::Registration;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Caps, Lowering};
-use crate::tensor::{DType, Tensor, TensorType, View};
+use crate::kernel::{AdapterClass, Caps, Lowering};
+use crate::tensor::{DType, Scalar, Tensor, TensorType, View};
 use std::sync::Arc;
 
 pub(crate) use problem::Problem;
 
-pub(super) static REGISTRATION: Registration = Registration { operators: &["MatMul"], shaders: &[&direct::SHADER] };
+pub(super) static REGISTRATION: Registration =
+    Registration { operators: &["MatMul"], shaders: &[&direct::SHADER, &gemv::SHADER, &subgroup::SHADER, &tiled::SHADER] };
 
 /// ONNX MatMul (numpy.matmul). Transposed operands, split heads and slices are read where they lie.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -97,7 +102,7 @@ impl Op for MatMul {
         }
         let (view_a, view_b) = self.operands(&a.ty, &b.ty);
         let problem = Problem::new(&view_a, &view_b)?;
-        Ok(vec![direct::lower(&problem, io, caps)?])
+        problem.lower(io, caps)
     }
 
     fn absorb(&self, index: usize, view: &View, _base: &Fact) -> Option<Arc<dyn Op>> {
@@ -120,6 +125,22 @@ impl Op for MatMul {
 }
 
 impl Problem {
+    /// All kernels that serve this product, the best first.
+    pub(crate) fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+        let direct = direct::lower(self, io, caps);
+        if io.outputs[0].scalar() != Some(Scalar::F32) || self.k == 0 {
+            return Ok(vec![direct?]);
+        }
+        let (gemv, subgroup, tiled) = (gemv::lower(self, io, caps), subgroup::lower(self, io, caps), tiled::lower(self, io, caps));
+        // Broadcasts win where workgroup memory is no faster than any other, and lose to it on GPUs.
+        let subgroup = subgroup.filter(|_| caps.class == AdapterClass::Cpu);
+        let mut candidates: Vec<Result<Lowering>> = gemv.into_iter().chain(subgroup).chain(tiled).collect();
+        candidates.push(direct);
+        // One that does not fit the adapter leaves the others.
+        let (fit, unfit): (Vec<_>, Vec<_>) = candidates.into_iter().partition(Result::is_ok);
+        if fit.is_empty() { unfit.into_iter().collect() } else { fit.into_iter().collect() }
+    }
+
     /// The product of host data, by naive loops.
     fn multiply<T: Copy + Default>(&self, a: &[T], b: &[T], add: impl Fn(T, T, T) -> T) -> Vec<T> {
         let axes: Vec<usize> = self.batch.iter().map(|axis| axis.extent).collect();

@@ -1,0 +1,54 @@
+// Matrix product for few rows: each row of C by itself, bound by how fast B is read.
+//
+// B lies (or is packed) as n columns of k neighbours. A workgroup of WORKGROUP invocations makes 4 * GROUPS (1, 2 or 4)
+// elements of one row of C: its invocations split k, four terms at a time, and their sums are added at the end. The grid
+// runs over column groups (x), rows (y) and batches (z).
+
+@group(0) @binding(3) var<storage, read_write> output: array<Float>; // [batches, m, n]
+
+// Four columns of sums, each over its own terms, and four more terms.
+fn add_terms(sums: mat4x4<f32>, a: vec4<f32>, b: mat4x4<f32>) -> mat4x4<f32> {
+    return mat4x4(sums[0] + a * b[0], sums[1] + a * b[1], sums[2] + a * b[2], sums[3] + a * b[3]);
+}
+
+// Adds the sums of all invocations and stores them.
+fn finish(batch: u32, row: u32, column: u32, sums: mat4x4<f32>, lane: u32) {
+    let ones = vec4(1.0);
+    let x = reduce_sum(dot(sums[0], ones), lane);
+    let y = reduce_sum(dot(sums[1], ones), lane);
+    let z = reduce_sum(dot(sums[2], ones), lane);
+    let w = reduce_sum(dot(sums[3], ones), lane);
+    if lane == 0u && column < params.n {
+        store_four((batch * params.m + row) * params.n + column, params.n - column, vec4(x, y, z, w));
+    }
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let start = batch_start(tile.z);
+    let row = tile.y;
+    let column = tile.x * GROUPS * 4u;
+    var s0: mat4x4<f32>;
+    var s1: mat4x4<f32>;
+    var s2: mat4x4<f32>;
+    var s3: mat4x4<f32>;
+    for (var k = lane * 4u; k < params.k; k += WORKGROUP * 4u) {
+        let values = a_four(start.x, row, k);
+        s0 = add_terms(s0, values, b_columns(start.y, k, column));
+        if GROUPS > 1u {
+            s1 = add_terms(s1, values, b_columns(start.y, k, column + 4u));
+        }
+        if GROUPS > 2u {
+            s2 = add_terms(s2, values, b_columns(start.y, k, column + 8u));
+            s3 = add_terms(s3, values, b_columns(start.y, k, column + 12u));
+        }
+    }
+    finish(tile.z, row, column, s0, lane);
+    if GROUPS > 1u {
+        finish(tile.z, row, column + 4u, s1, lane);
+    }
+    if GROUPS > 2u {
+        finish(tile.z, row, column + 8u, s2, lane);
+        finish(tile.z, row, column + 12u, s3, lane);
+    }
+}

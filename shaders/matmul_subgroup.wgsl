@@ -1,0 +1,123 @@
+// Matrix product for adapters that are a CPU: no workgroup memory, no barriers; values of A travel by broadcast.
+//
+// A workgroup is one subgroup of LANES lanes and makes ROWS (8, 16, 32 or 64) rows by 4 * LANES columns of C, four columns
+// a lane. For each four k, every lane reads a 4x4 block of B and, of each eight rows, the four values of A of its own row;
+// all four k of a row are added before the next row, which keeps the sums in registers. The grid runs over row tiles (x,
+// so that neighbours share columns of B), column tiles (y) and batches (z).
+
+@group(0) @binding(3) var<storage, read_write> output: array<Float>; // [batches, m, n]
+
+// Eight rows of sums, four columns each.
+struct Rows {
+    r0: vec4<f32>,
+    r1: vec4<f32>,
+    r2: vec4<f32>,
+    r3: vec4<f32>,
+    r4: vec4<f32>,
+    r5: vec4<f32>,
+    r6: vec4<f32>,
+    r7: vec4<f32>,
+}
+
+// `sums` and the products of eight rows of A (lane i holds four values of row i) with a block of B.
+fn add_product(sums: Rows, a: vec4<f32>, b: mat4x4<f32>) -> Rows {
+    var s = sums;
+    s.r0 += subgroupBroadcast(a.x, 0u) * b[0];
+    s.r0 += subgroupBroadcast(a.y, 0u) * b[1];
+    s.r0 += subgroupBroadcast(a.z, 0u) * b[2];
+    s.r0 += subgroupBroadcast(a.w, 0u) * b[3];
+    s.r1 += subgroupBroadcast(a.x, 1u) * b[0];
+    s.r1 += subgroupBroadcast(a.y, 1u) * b[1];
+    s.r1 += subgroupBroadcast(a.z, 1u) * b[2];
+    s.r1 += subgroupBroadcast(a.w, 1u) * b[3];
+    s.r2 += subgroupBroadcast(a.x, 2u) * b[0];
+    s.r2 += subgroupBroadcast(a.y, 2u) * b[1];
+    s.r2 += subgroupBroadcast(a.z, 2u) * b[2];
+    s.r2 += subgroupBroadcast(a.w, 2u) * b[3];
+    s.r3 += subgroupBroadcast(a.x, 3u) * b[0];
+    s.r3 += subgroupBroadcast(a.y, 3u) * b[1];
+    s.r3 += subgroupBroadcast(a.z, 3u) * b[2];
+    s.r3 += subgroupBroadcast(a.w, 3u) * b[3];
+    s.r4 += subgroupBroadcast(a.x, 4u) * b[0];
+    s.r4 += subgroupBroadcast(a.y, 4u) * b[1];
+    s.r4 += subgroupBroadcast(a.z, 4u) * b[2];
+    s.r4 += subgroupBroadcast(a.w, 4u) * b[3];
+    s.r5 += subgroupBroadcast(a.x, 5u) * b[0];
+    s.r5 += subgroupBroadcast(a.y, 5u) * b[1];
+    s.r5 += subgroupBroadcast(a.z, 5u) * b[2];
+    s.r5 += subgroupBroadcast(a.w, 5u) * b[3];
+    s.r6 += subgroupBroadcast(a.x, 6u) * b[0];
+    s.r6 += subgroupBroadcast(a.y, 6u) * b[1];
+    s.r6 += subgroupBroadcast(a.z, 6u) * b[2];
+    s.r6 += subgroupBroadcast(a.w, 6u) * b[3];
+    s.r7 += subgroupBroadcast(a.x, 7u) * b[0];
+    s.r7 += subgroupBroadcast(a.y, 7u) * b[1];
+    s.r7 += subgroupBroadcast(a.z, 7u) * b[2];
+    s.r7 += subgroupBroadcast(a.w, 7u) * b[3];
+    return s;
+}
+
+fn store_row(batch: u32, row: u32, column: u32, value: vec4<f32>) {
+    if row < params.m && column < params.n {
+        store_four((batch * params.m + row) * params.n + column, params.n - column, value);
+    }
+}
+
+fn store_rows(batch: u32, row: u32, column: u32, sums: Rows) {
+    store_row(batch, row, column, sums.r0);
+    store_row(batch, row + 1u, column, sums.r1);
+    store_row(batch, row + 2u, column, sums.r2);
+    store_row(batch, row + 3u, column, sums.r3);
+    store_row(batch, row + 4u, column, sums.r4);
+    store_row(batch, row + 5u, column, sums.r5);
+    store_row(batch, row + 6u, column, sums.r6);
+    store_row(batch, row + 7u, column, sums.r7);
+}
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
+    let start = batch_start(tile.z);
+    let row = tile.x * ROWS;
+    let column = (tile.y * LANES + lane) * 4u;
+    // Lanes past the eighth read a row that nobody asks them for.
+    let own = row + lane % 8u;
+    var s0: Rows;
+    var s1: Rows;
+    var s2: Rows;
+    var s3: Rows;
+    var s4: Rows;
+    var s5: Rows;
+    var s6: Rows;
+    var s7: Rows;
+    for (var k = 0u; k < params.k; k += 4u) {
+        let block = b_block(start.y, k, column);
+        s0 = add_product(s0, a_four(start.x, own, k), block);
+        if ROWS > 8u {
+            s1 = add_product(s1, a_four(start.x, own + 8u, k), block);
+        }
+        if ROWS > 16u {
+            s2 = add_product(s2, a_four(start.x, own + 16u, k), block);
+            s3 = add_product(s3, a_four(start.x, own + 24u, k), block);
+        }
+        if ROWS > 32u {
+            s4 = add_product(s4, a_four(start.x, own + 32u, k), block);
+            s5 = add_product(s5, a_four(start.x, own + 40u, k), block);
+            s6 = add_product(s6, a_four(start.x, own + 48u, k), block);
+            s7 = add_product(s7, a_four(start.x, own + 56u, k), block);
+        }
+    }
+    store_rows(tile.z, row, column, s0);
+    if ROWS > 8u {
+        store_rows(tile.z, row + 8u, column, s1);
+    }
+    if ROWS > 16u {
+        store_rows(tile.z, row + 16u, column, s2);
+        store_rows(tile.z, row + 24u, column, s3);
+    }
+    if ROWS > 32u {
+        store_rows(tile.z, row + 32u, column, s4);
+        store_rows(tile.z, row + 40u, column, s5);
+        store_rows(tile.z, row + 48u, column, s6);
+        store_rows(tile.z, row + 56u, column, s7);
+    }
+}

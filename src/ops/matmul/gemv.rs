@@ -1,0 +1,41 @@
+//! The matrix product for few rows.
+
+use super::operands::Want;
+use super::problem::{MatMulParams, Problem};
+use crate::error::Result;
+use crate::graph::Io;
+use crate::kernel::{AdapterClass, Caps, Lowering, Parameters, Shader, preludes};
+
+pub(super) static SHADER: Shader =
+    Shader { name: "matmul_gemv", source: include_str!("../../../shaders/matmul_gemv.wgsl"), params: MatMulParams::FIELDS };
+
+/// Rows from which on reading B once for all of them wins.
+const FEW_ROWS: usize = 4;
+
+/// The candidate, where there are few rows and B can be read by columns.
+pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Option<Result<Lowering>> {
+    if problem.m > FEW_ROWS || !problem.b_by_columns() && !problem.b_is_constant(io) {
+        return None;
+    }
+    let cpu = caps.class == AdapterClass::Cpu;
+    let subgroup = caps.subgroup.filter(|lanes| lanes.is_power_of_two() && *lanes <= 64);
+    let (workgroup, groups) = match subgroup {
+        Some(lanes) if cpu => (lanes, 4),
+        _ => (64, 1),
+    };
+    let grid = [problem.n.div_ceil(4 * groups), problem.m, problem.batches()];
+    if grid.iter().any(|n| *n > caps.max_grid as usize) || problem.k / (4 * workgroup as usize) + 64 > caps.max_loop as usize {
+        return None;
+    }
+    let bound = problem.bind(&SHADER, [workgroup, 1, 1], io, Want::Columns, false);
+    Some(bound.and_then(|bound| {
+        let bound = bound.with(|kernel| {
+            let kernel = kernel.constant("WORKGROUP", workgroup).constant("GROUPS", groups as u32);
+            match subgroup {
+                Some(lanes) => kernel.constant("SUBGROUP", lanes).prelude(&preludes::REDUCE_SUBGROUP),
+                None => kernel.prelude(&preludes::REDUCE_SHARED),
+            }
+        });
+        bound.finish("gemv", problem, grid.map(|n| n as u32), io, caps)
+    }))
+}

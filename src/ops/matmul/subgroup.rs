@@ -1,0 +1,40 @@
+//! The matrix product for adapters that are a CPU.
+
+use super::operands::Want;
+use super::problem::{MatMulParams, Problem};
+use crate::error::Result;
+use crate::graph::Io;
+use crate::kernel::{Caps, Lowering, Parameters, Shader};
+
+pub(super) static SHADER: Shader =
+    Shader { name: "matmul_subgroup", source: include_str!("../../../shaders/matmul_subgroup.wgsl"), params: MatMulParams::FIELDS };
+
+/// Tiles below which cores would stand idle.
+const ENOUGH_TILES: usize = 16;
+
+/// Rows of a tile: as many as registers hold, unless that wastes rows or leaves too few tiles.
+fn rows(problem: &Problem, lanes: u32) -> usize {
+    let columns = problem.n.div_ceil(4 * lanes as usize) * problem.batches();
+    let mut rows = 64;
+    while rows > 8
+        && (problem.m.next_multiple_of(rows) - problem.m >= rows / 2 || problem.m.div_ceil(rows) * columns < ENOUGH_TILES)
+    {
+        rows /= 2;
+    }
+    rows
+}
+
+/// The candidate, where subgroups have eight lanes or more and a grid holds the tiles.
+pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Option<Result<Lowering>> {
+    let lanes = caps.subgroup.filter(|lanes| (8..=64).contains(lanes))?;
+    let rows = rows(problem, lanes);
+    let grid = [problem.m.div_ceil(rows), problem.n.div_ceil(4 * lanes as usize), problem.batches()];
+    if grid.iter().any(|n| *n > caps.max_grid as usize) || problem.k / 4 + 8 > caps.max_loop as usize {
+        return None;
+    }
+    let bound = problem.bind(&SHADER, [lanes, 1, 1], io, Want::Panels(4 * lanes), false);
+    Some(bound.and_then(|bound| {
+        let bound = bound.with(|kernel| kernel.constant("LANES", lanes).constant("ROWS", rows as u32));
+        bound.finish("subgroup", problem, grid.map(|n| n as u32), io, caps)
+    }))
+}
