@@ -18,8 +18,9 @@ fn finish(batch: u32, row: u32, column: u32, sums: mat4x4<f32>, lane: u32) {
     let y = reduce_sum(dot(sums[1], ones), lane);
     let z = reduce_sum(dot(sums[2], ones), lane);
     let w = reduce_sum(dot(sums[3], ones), lane);
-    if lane == 0u && column < params.n {
-        store_four((batch * params.m + row) * params.n + column, params.n - column, vec4(x, y, z, w));
+    let at = place(column);
+    if lane == 0u && at.y > 0u {
+        store_four((batch * params.m + row) * params.n + at.x, at.y, vec4(x, y, z, w));
     }
 }
 

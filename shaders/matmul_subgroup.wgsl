@@ -58,8 +58,9 @@ fn add_product(sums: Rows, a: vec4<f32>, b: mat4x4<f32>) -> Rows {
 }
 
 fn store_row(batch: u32, row: u32, column: u32, value: vec4<f32>) {
-    if row < params.m && column < params.n {
-        store_four((batch * params.m + row) * params.n + column, params.n - column, value);
+    let at = place(column);
+    if row < params.m && at.y > 0u {
+        store_four((batch * params.m + row) * params.n + at.x, at.y, value);
     }
 }
 

@@ -102,6 +102,14 @@ pub mod preludes {
         MATMUL_B_SCALAR = "matmul_b_scalar";
         /// Operand B in packed panels. Wants `const PANEL`.
         MATMUL_B_PANELS = "matmul_b_panels";
+        /// Columns of a matrix product as they are.
+        PLACE_COLUMN = "place_column";
+        /// Operand B of a convolution as a matrix product, gathered from its input.
+        CONV_GATHER = "conv_gather";
+        /// The same from rows that are unfolded along the kernel's width.
+        CONV_UNFOLDED = "conv_unfolded";
+        /// Columns that are padded to groups of four within a row of pixels.
+        PLACE_PIXEL = "place_pixel";
         /// Storing four neighbours that may end at an edge, element by element.
         STORE_WIDTH1 = "store_width1";
         /// Storing four neighbours at once.

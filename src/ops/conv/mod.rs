@@ -2,6 +2,7 @@
 
 mod bias;
 mod direct;
+mod product;
 mod reference;
 mod transpose;
 mod window;
@@ -18,7 +19,10 @@ pub(crate) use window::Axis;
 pub use window::{AutoPad, Window};
 
 pub(super) static REGISTRATION: Registration =
-    Registration { operators: &["Conv", "ConvTranspose"], shaders: &[&direct::SHADER, &direct::TRANSPOSED] };
+    Registration { operators: &["Conv", "ConvTranspose"], shaders: &[&direct::SHADER, &direct::TRANSPOSED, &product::UNFOLD] };
+
+/// Filters of a group below which a matrix product does not pay.
+const FEW_FILTERS: usize = 4;
 
 /// ONNX Conv over any number of spatial axes: data, weights, and an optional bias per output channel.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +65,20 @@ impl Problem {
     /// Taps of the kernel.
     pub(crate) fn taps(&self) -> usize {
         self.axes.iter().map(|a| a.kernel).product()
+    }
+
+    /// All kernels that serve this convolution, the best first.
+    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+        let direct = direct::lower(self, io, caps);
+        let mut candidates = if self.channels == 0 { vec![] } else { product::lower(self, io, caps)? };
+        match direct {
+            // A tile of a few filters would stand empty for the most part.
+            Ok(direct) if self.filters < FEW_FILTERS => candidates.insert(0, direct),
+            Ok(direct) => candidates.push(direct),
+            Err(error) if candidates.is_empty() => return Err(error),
+            Err(_) => {}
+        }
+        Ok(candidates)
     }
 
     /// Floating-point operations and least bytes moved.
@@ -170,7 +188,7 @@ impl Op for Conv {
         }
         let problem = self.problem(&types(own(io), |f| &f.ty))?;
         check_gpu(io, problem.axes.len())?;
-        bias::with_bias(io, |io| Ok(vec![direct::lower(&problem, io, caps)?]))
+        bias::with_bias(io, |io| problem.lower(io, caps))
     }
 
     fn takes_epilogue(&self) -> bool {

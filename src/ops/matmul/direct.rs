@@ -20,7 +20,7 @@ pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Result<Lowering>
             (caps.max_loop - 64) * 8
         )));
     }
-    let mut bindings = vec![Operand::Input(0), Operand::Input(1), Operand::Output(0)];
+    let mut bindings = vec![Operand::Input(problem.inputs[0]), Operand::Input(problem.inputs[1]), Operand::Output(0)];
     let kernel = Kernel::new(&SHADER, &[Access::Read, Access::Read, Access::Write], [64, 1, 1])
         .prelude(&preludes::MATMUL)
         .set("BATCH_AXES", problem.batch.len() as u32);

@@ -14,7 +14,7 @@ use crate::kernel::{AdapterClass, Caps, Lowering};
 use crate::tensor::{DType, Scalar, Tensor, TensorType, View};
 use std::sync::Arc;
 
-pub(crate) use problem::Problem;
+pub(crate) use problem::{Gather, Problem};
 
 pub(super) static REGISTRATION: Registration =
     Registration { operators: &["MatMul"], shaders: &[&direct::SHADER, &gemv::SHADER, &subgroup::SHADER, &tiled::SHADER] };
@@ -139,6 +139,16 @@ impl Problem {
         // One that does not fit the adapter leaves the others.
         let (fit, unfit): (Vec<_>, Vec<_>) = candidates.into_iter().partition(Result::is_ok);
         if fit.is_empty() { unfit.into_iter().collect() } else { fit.into_iter().collect() }
+    }
+
+    /// The kernels for GPUs alone.
+    pub(crate) fn lower_tiled(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+        if self.k == 0 { Ok(vec![]) } else { Ok(tiled::lower(self, io, caps).into_iter().filter_map(Result::ok).collect()) }
+    }
+
+    /// The kernel for adapters that are a CPU, where it fits.
+    pub(crate) fn lower_subgroup(&self, io: &Io, caps: &Caps) -> Option<Result<Lowering>> {
+        subgroup::lower(self, io, caps).filter(|_| self.k > 0)
     }
 
     /// The product of host data, by naive loops.

@@ -18,6 +18,21 @@ pub(super) enum Want {
     Columns,
 }
 
+/// Where an operand comes from and the prelude that reads it.
+struct Source {
+    prelude: &'static Prelude,
+    operand: Operand,
+    constants: Vec<(&'static str, u32)>,
+    /// Its layout, where it is packed.
+    packing: Option<Packing>,
+}
+
+impl Source {
+    fn new(prelude: &'static Prelude, operand: Operand) -> Self {
+        Source { prelude, operand, constants: vec![], packing: None }
+    }
+}
+
 /// A kernel with its operands bound.
 pub(super) struct Bound {
     kernel: Kernel,
@@ -50,63 +65,115 @@ impl Problem {
 
     /// True when B can be read by vectors of four along its columns.
     pub(super) fn b_by_columns(&self) -> bool {
-        self.b.row == 1 && self.k % 4 == 0 && Self::aligned(&self.b, self.b.column, self.batch.iter().map(|x| x.b))
+        self.gather.is_none()
+            && self.b.row == 1
+            && self.k % 4 == 0
+            && Self::aligned(&self.b, self.b.column, self.batch.iter().map(|x| x.b))
     }
 
     /// True when B is one constant matrix, which can be packed once.
     pub(super) fn b_is_constant(&self, io: &Io) -> bool {
-        self.batch.iter().all(|axis| axis.b == 0) && io.optional(1).is_some_and(|fact| fact.value.is_some())
+        self.gather.is_none()
+            && self.batch.iter().all(|axis| axis.b == 0)
+            && io.optional(self.inputs[1]).is_some_and(|fact| fact.value.is_some())
     }
 
-    /// Which input and layout B is read as; packs it where that helps.
-    fn bind_b(&self, io: &Io, want: Want, params: &mut MatMulParams) -> (&'static Prelude, Operand, Vec<Packing>) {
-        let arguments =
-            |last: u32| vec![self.k as u32, self.n as u32, params.b_row_stride, params.b_column_stride, params.b_offset, last];
-        let packing = |layout, last, pack| vec![Packing { input: 1, layout, arguments: arguments(last), pack }];
-        if self.b_is_constant(io) {
-            match want {
-                Want::Panels(width) => {
-                    return (&preludes::MATMUL_B_PANELS, Operand::Packed(0), packing("matmul_panels", width, pack_panels));
-                }
-                Want::Columns if !self.b_by_columns() => {
-                    let rows = self.k.next_multiple_of(4) as u32;
-                    let packed = packing("matmul_columns", rows, pack_columns);
-                    (params.b_row_stride, params.b_column_stride, params.b_offset) = (1, rows, 0);
-                    return (&preludes::MATMUL_B_COLUMNS, Operand::Packed(0), packed);
-                }
-                Want::Columns => {}
-            }
+    /// How A is read: where it lies, or padded to whole vectors if it is constant rows that are not.
+    fn a_source(&self, io: &Io, blocks: bool, params: &mut MatMulParams) -> Source {
+        let input = Operand::Input(self.inputs[0]);
+        if self.a_by_rows() {
+            return Source::new(&preludes::MATMUL_A_ROWS, input);
         }
-        let prelude = match want {
-            Want::Columns => &preludes::MATMUL_B_COLUMNS,
-            Want::Panels(_) if self.b_by_rows() => &preludes::MATMUL_B_ROWS,
-            Want::Panels(_) if self.b_by_columns() => &preludes::MATMUL_B_COLUMNS,
-            Want::Panels(_) => &preludes::MATMUL_B_SCALAR,
+        if blocks && self.a_by_columns() {
+            return Source::new(&preludes::MATMUL_A_COLUMNS, input);
+        }
+        let constant = io.optional(self.inputs[0]).is_some_and(|fact| fact.value.is_some());
+        match self.a_as_rows() {
+            Some(rows) if constant => {
+                let padded = self.k.next_multiple_of(4);
+                for (axis, stride) in params.a_batch_strides.iter_mut().take(self.batch.len()).enumerate() {
+                    *stride = (self.batch[axis].a as usize / self.k * padded) as u32;
+                }
+                params.a_row_stride = padded as u32;
+                let arguments = vec![rows as u32, self.k as u32, padded as u32];
+                let packing = Packing { input: self.inputs[0], layout: "matmul_rows", arguments, pack: pack_rows };
+                Source { packing: Some(packing), ..Source::new(&preludes::MATMUL_A_ROWS, input) }
+            }
+            _ => Source::new(&preludes::MATMUL_A_SCALAR, input),
+        }
+    }
+
+    /// Number of rows when A is, over the whole batch, a row-major tensor of them.
+    fn a_as_rows(&self) -> Option<usize> {
+        let mut rows = self.m;
+        for axis in self.batch.iter().rev().filter(|axis| axis.a != 0) {
+            if axis.a != (rows * self.k) as i64 {
+                return None;
+            }
+            rows *= axis.extent;
+        }
+        (self.a.column == 1 && self.a.row == self.k as i64 && self.a.offset == 0).then_some(rows)
+    }
+
+    /// How B is read; a constant one is packed where that helps.
+    fn b_source(&self, io: &Io, want: Want, params: &mut MatMulParams) -> Source {
+        if let Some(gather) = &self.gather {
+            return Source { constants: gather.constants.clone(), ..Source::new(gather.prelude, gather.operand) };
+        }
+        let input = Operand::Input(self.inputs[1]);
+        let packing = |params: &MatMulParams, layout, last, pack| {
+            let strides = [params.b_row_stride, params.b_column_stride, params.b_offset];
+            let arguments = [&[self.k as u32, self.n as u32], &strides[..], &[last]].concat();
+            Some(Packing { input: self.inputs[1], layout, arguments, pack })
         };
-        (prelude, Operand::Input(1), vec![])
+        match want {
+            Want::Panels(width) if self.b_is_constant(io) => Source {
+                packing: packing(params, "matmul_panels", width, pack_panels),
+                constants: vec![("PANEL", width)],
+                ..Source::new(&preludes::MATMUL_B_PANELS, input)
+            },
+            Want::Columns if self.b_is_constant(io) && !self.b_by_columns() => {
+                let rows = self.k.next_multiple_of(4) as u32;
+                let packing = packing(params, "matmul_columns", rows, pack_columns);
+                (params.b_row_stride, params.b_column_stride, params.b_offset) = (1, rows, 0);
+                Source { packing, ..Source::new(&preludes::MATMUL_B_COLUMNS, input) }
+            }
+            Want::Columns => Source::new(&preludes::MATMUL_B_COLUMNS, input),
+            Want::Panels(_) if self.b_by_rows() => Source::new(&preludes::MATMUL_B_ROWS, input),
+            Want::Panels(_) if self.b_by_columns() => Source::new(&preludes::MATMUL_B_COLUMNS, input),
+            Want::Panels(_) => Source::new(&preludes::MATMUL_B_SCALAR, input),
+        }
     }
 
     /// A kernel with the preludes that read the operands, `a_block` included if `blocks`.
     pub(super) fn bind(&self, shader: &'static Shader, workgroup: [u32; 3], io: &Io, want: Want, blocks: bool) -> Result<Bound> {
         let mut params = self.params()?;
-        let (b, operand, packed) = self.bind_b(io, want, &mut params);
-        let a = match () {
-            () if self.a_by_rows() => &preludes::MATMUL_A_ROWS,
-            () if blocks && self.a_by_columns() => &preludes::MATMUL_A_COLUMNS,
-            () => &preludes::MATMUL_A_SCALAR,
-        };
-        let width = if self.n % 4 == 0 { 4 } else { 1 };
-        let store = if width == 4 { &preludes::STORE_WIDTH4 } else { &preludes::STORE_WIDTH1 };
+        let sources = [self.a_source(io, blocks, &mut params), self.b_source(io, want, &mut params)];
+        let width = if self.row_length() % 4 == 0 { 4 } else { 1 };
         let mut kernel = Kernel::new(shader, &[Access::Read, Access::Read, Access::Write], workgroup)
             .prelude(&preludes::MATMUL)
-            .prelude(a)
-            .prelude(b)
-            .prelude(store)
+            .prelude(self.gather.as_ref().map_or(&preludes::PLACE_COLUMN, |gather| gather.place))
+            .prelude(if width == 4 { &preludes::STORE_WIDTH4 } else { &preludes::STORE_WIDTH1 })
             .set("BATCH_AXES", self.batch.len() as u32);
-        if let (Want::Panels(columns), Operand::Packed(_)) = (want, operand) {
-            kernel = kernel.constant("PANEL", columns);
+        let (mut bindings, mut packed) = (Vec::new(), Vec::new());
+        for source in sources {
+            kernel = kernel.prelude(source.prelude);
+            kernel.constants.extend(source.constants);
+            bindings.push(if source.packing.is_some() { Operand::Packed(packed.len()) } else { source.operand });
+            packed.extend(source.packing);
         }
-        Ok(Bound { kernel, bindings: vec![Operand::Input(0), operand, Operand::Output(0)], params, packed, width })
+        bindings.push(Operand::Output(0));
+        Ok(Bound { kernel, bindings, params, packed, width })
+    }
+
+    /// Elements of C after which a group of four columns must not run on.
+    fn row_length(&self) -> usize {
+        self.gather.as_ref().map_or(self.n, |gather| gather.row_length)
+    }
+
+    /// Columns that the tiles must cover.
+    pub(super) fn columns(&self) -> usize {
+        self.gather.as_ref().map_or(self.n, |gather| gather.columns)
     }
 }
 
@@ -159,5 +226,14 @@ fn pack_columns(tensor: &Tensor, arguments: &[u32]) -> Vec<u8> {
     let rows = arguments[5] as usize;
     let mut packed = vec![0f32; arguments[1] as usize * rows];
     elements(tensor, arguments, |k, n, value| packed[n * rows + k] = value);
+    bytemuck::cast_slice(&packed).to_vec()
+}
+
+/// Rows `[rows, padded]`, padded with zeros, from the arguments rows, length, padded length.
+fn pack_rows(tensor: &Tensor, arguments: &[u32]) -> Vec<u8> {
+    let [rows, length, padded] = [0, 1, 2].map(|i| arguments[i] as usize);
+    let mut packed = vec![0f32; rows * padded];
+    let whole = [rows as u32, length as u32, length as u32, 1, 0];
+    elements(tensor, &whole, |row, column, value| packed[row * padded + column] = value);
     bytemuck::cast_slice(&packed).to_vec()
 }

@@ -1,7 +1,7 @@
 //! A matrix product as its kernels see it: strides instead of shapes, and as few batch axes as possible.
 
 use crate::error::{Error, Result};
-use crate::kernel::params;
+use crate::kernel::{Operand, Prelude, params};
 use crate::tensor::{MAX_RANK, Shape, View, broadcast};
 
 params! {
@@ -42,9 +42,30 @@ pub(super) struct BatchAxis {
     pub(super) b: i64,
 }
 
+/// An operand B that no strides describe: the prelude that reads its blocks (the window of a convolution).
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Gather {
+    /// Defines `b_block`.
+    pub(crate) prelude: &'static Prelude,
+    /// Defines `place`.
+    pub(crate) place: &'static Prelude,
+    /// What both count on.
+    pub(crate) constants: Vec<(&'static str, u32)>,
+    /// What stands behind B.
+    pub(crate) operand: Operand,
+    /// Columns that tiles must cover, rows of C that end within a group of four padded.
+    pub(crate) columns: usize,
+    /// Elements of C after which a group of four columns must not run on.
+    pub(crate) row_length: usize,
+}
+
 /// `C[batch] = A[batch] * B[batch]` with C row-major `[batches, m, n]`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Problem {
+    /// Which inputs of the node A and B are.
+    pub(crate) inputs: [usize; 2],
+    /// How B is read, if not by the strides below.
+    pub(crate) gather: Option<Gather>,
     pub(super) batch: Vec<BatchAxis>,
     pub(super) m: usize,
     pub(super) n: usize,
@@ -112,6 +133,8 @@ impl Problem {
             }
         }
         let mut problem = Problem {
+            inputs: [0, 1],
+            gather: None,
             batch,
             m,
             n,

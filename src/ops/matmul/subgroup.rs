@@ -14,7 +14,7 @@ const ENOUGH_TILES: usize = 16;
 
 /// Rows of a tile: as many as registers hold, unless that wastes rows or leaves too few tiles.
 fn rows(problem: &Problem, lanes: u32) -> usize {
-    let columns = problem.n.div_ceil(4 * lanes as usize) * problem.batches();
+    let columns = problem.columns().div_ceil(4 * lanes as usize) * problem.batches();
     let mut rows = 64;
     while rows > 8
         && (problem.m.next_multiple_of(rows) - problem.m >= rows / 2 || problem.m.div_ceil(rows) * columns < ENOUGH_TILES)
@@ -28,7 +28,7 @@ fn rows(problem: &Problem, lanes: u32) -> usize {
 pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Option<Result<Lowering>> {
     let lanes = caps.subgroup.filter(|lanes| (8..=64).contains(lanes))?;
     let rows = rows(problem, lanes);
-    let grid = [problem.m.div_ceil(rows), problem.n.div_ceil(4 * lanes as usize), problem.batches()];
+    let grid = [problem.m.div_ceil(rows), problem.columns().div_ceil(4 * lanes as usize), problem.batches()];
     if grid.iter().any(|n| *n > caps.max_grid as usize) || problem.k / 4 + 8 > caps.max_loop as usize {
         return None;
     }

@@ -14,15 +14,15 @@ const ENOUGH_TILES: usize = 128;
 
 /// Both tile sizes, the better one first; none where a grid cannot hold the tiles.
 pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Vec<Result<Lowering>> {
-    let tiles = problem.m.div_ceil(64) * problem.n.div_ceil(64) * problem.batches();
-    let large_first = tiles >= ENOUGH_TILES && problem.m > 32 && problem.n > 32;
+    let tiles = problem.m.div_ceil(64) * problem.columns().div_ceil(64) * problem.batches();
+    let large_first = tiles >= ENOUGH_TILES && problem.m > 32 && problem.columns() > 32;
     let parts: [u32; 2] = if large_first { [2, 1] } else { [1, 2] };
     parts.into_iter().filter_map(|parts| candidate(problem, parts, io, caps)).collect()
 }
 
 fn candidate(problem: &Problem, parts: u32, io: &Io, caps: &Caps) -> Option<Result<Lowering>> {
     let side = 32 * parts as usize;
-    let grid = [problem.n.div_ceil(side), problem.m.div_ceil(side), problem.batches()];
+    let grid = [problem.columns().div_ceil(side), problem.m.div_ceil(side), problem.batches()];
     let turns = problem.k.next_multiple_of(32) + problem.k / 4 + 16;
     if grid.iter().any(|n| *n > caps.max_grid as usize) || turns > caps.max_loop as usize {
         return None;

@@ -1,0 +1,178 @@
+//! Convolutions as matrix products of weights and the pixels under the window: filters by channels and taps, times
+//! channels and taps by output pixels. "Anatomy of High-Performance Deep Learning Convolutions on SIMD Architectures"
+//! (Georganas et al. 2018) and cuDNN's implicit GEMM (Chetlur et al. 2014) describe the family.
+
+use super::{Axis, Problem};
+use crate::error::{Error, Result};
+use crate::graph::Io;
+use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params, preludes};
+use crate::ops::matmul;
+use crate::tensor::View;
+
+params! {
+    /// Parameters of the unfolding.
+    struct UnfoldParams {
+        width: u32,
+        height: u32,
+        quads: u32,
+        taps: u32,
+        lines: u32,
+        stride: u32,
+        dilation: u32,
+        begin_x: u32,
+        begin_y: u32,
+        count: u32,
+    }
+}
+
+pub(super) static UNFOLD: Shader =
+    Shader { name: "conv_unfold", source: include_str!("../../../shaders/conv_unfold.wgsl"), params: UnfoldParams::FIELDS };
+
+impl Problem {
+    /// Terms of each sum.
+    fn terms(&self) -> usize {
+        self.channels * self.taps()
+    }
+
+    /// True when each output pixel sees exactly the input pixel at its place.
+    fn is_pointwise(&self) -> bool {
+        self.axes.iter().all(|a| (a.kernel, a.stride, a.begin, a.end) == (1, 1, 0, 0))
+    }
+
+    /// True when the window is the whole input.
+    fn is_whole(&self) -> bool {
+        self.groups == 1 && self.axes.iter().all(|a| (a.kernel, a.dilation, a.begin, a.end) == (a.input, 1, 0, 0))
+    }
+
+    /// Weights `[groups, filters, terms]`, batched over images.
+    fn weights(&self) -> View {
+        View::contiguous(&[1, self.groups, self.filters, self.terms()].into())
+    }
+
+    /// The product, whose B has as many columns as there are pixels; its strides hold for pointwise windows only.
+    fn product(&self, plane: usize) -> Result<matmul::Problem> {
+        let pixels = View {
+            shape: [self.batches, self.groups, self.terms(), self.output_area()].into(),
+            strides: vec![
+                (self.groups * self.channels * plane) as i64,
+                (self.channels * plane) as i64,
+                self.output_area() as i64,
+                1,
+            ],
+            offset: 0,
+        };
+        let mut product = matmul::Problem::new(&self.weights(), &pixels)?;
+        product.inputs = [1, 0];
+        Ok(product)
+    }
+}
+
+/// The three spatial axes, those that are not there of extent 1.
+fn spatial(problem: &Problem) -> [Axis; 3] {
+    let mut axes = [Axis::ABSENT; 3];
+    axes[3 - problem.axes.len()..].copy_from_slice(&problem.axes);
+    axes
+}
+
+/// All kernels that make a product of this convolution, the best first.
+pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    if problem.is_whole() {
+        let inputs = View::contiguous(&[problem.batches, problem.terms()].into());
+        let weights = View::contiguous(&[problem.filters, problem.terms()].into()).transpose(&[1, 0]);
+        return matmul::Problem::new(&inputs, &weights)?.lower(io, caps);
+    }
+    if problem.is_pointwise() {
+        return problem.product(problem.output_area())?.lower(io, caps);
+    }
+    let mut lowerings = Vec::new();
+    if caps.class == AdapterClass::Cpu {
+        lowerings.extend(unfolded(problem, io, caps)?);
+    }
+    lowerings.extend(gathered(problem, io, caps)?);
+    Ok(lowerings)
+}
+
+/// Tiles in workgroup memory, filled straight from the input.
+fn gathered(problem: &Problem, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    let axes = spatial(problem);
+    let names: [[&'static str; 3]; 6] = [
+        ["INPUT_DEPTH", "INPUT_HEIGHT", "INPUT_WIDTH"],
+        ["OUTPUT_DEPTH", "OUTPUT_HEIGHT", "OUTPUT_WIDTH"],
+        ["KERNEL_DEPTH", "KERNEL_HEIGHT", "KERNEL_WIDTH"],
+        ["STRIDE_DEPTH", "STRIDE_HEIGHT", "STRIDE_WIDTH"],
+        ["DILATION_DEPTH", "DILATION_HEIGHT", "DILATION_WIDTH"],
+        ["BEGIN_DEPTH", "BEGIN_HEIGHT", "BEGIN_WIDTH"],
+    ];
+    let values = |a: &Axis| [a.input as u32, a.output as u32, a.kernel as u32, a.stride as u32, a.dilation as u32, a.begin as u32];
+    let constants =
+        names.iter().enumerate().flat_map(|(k, row)| row.iter().zip(&axes).map(move |(name, axis)| (*name, values(axis)[k])));
+    let mut product = problem.product(problem.input_area())?;
+    product.gather = Some(matmul::Gather {
+        prelude: &preludes::CONV_GATHER,
+        place: &preludes::PLACE_COLUMN,
+        constants: constants.collect(),
+        operand: Operand::Input(0),
+        columns: problem.output_area(),
+        row_length: problem.output_area(),
+    });
+    product.lower_tiled(io, caps)
+}
+
+/// Broadcasts within a subgroup, over lines that a first dispatch pads and unfolds.
+fn unfolded(problem: &Problem, io: &Io, caps: &Caps) -> Result<Option<Lowering>> {
+    let [depth, height, width] = spatial(problem);
+    if depth != Axis::ABSENT {
+        return Ok(None);
+    }
+    let quads = width.output.div_ceil(4);
+    let lines = (height.output - 1) * height.stride + (height.kernel - 1) * height.dilation + 1;
+    let plane = lines * width.kernel * quads;
+    let vectors = (problem.batches * problem.groups * problem.channels * plane) as u64;
+    if vectors * 16 > caps.max_storage_binding.min(u64::from(u32::MAX)) {
+        return Ok(None);
+    }
+    let mut product = problem.product(plane)?;
+    product.gather = Some(matmul::Gather {
+        prelude: &preludes::CONV_UNFOLDED,
+        place: &preludes::PLACE_PIXEL,
+        constants: vec![
+            ("PADDED_HEIGHT", lines as u32),
+            ("KERNEL_HEIGHT", height.kernel as u32),
+            ("KERNEL_WIDTH", width.kernel as u32),
+            ("QUADS", quads as u32),
+            ("STRIDE_HEIGHT", height.stride as u32),
+            ("DILATION_HEIGHT", height.dilation as u32),
+            ("OUTPUT_HEIGHT", height.output as u32),
+            ("OUTPUT_WIDTH", width.output as u32),
+        ],
+        operand: Operand::Temporary(0),
+        columns: height.output * quads * 4,
+        row_length: width.output,
+    });
+    let Some(mut lowering) = product.lower_subgroup(io, caps).transpose()? else {
+        return Ok(None);
+    };
+    let params = UnfoldParams {
+        width: width.input as u32,
+        height: height.input as u32,
+        quads: quads as u32,
+        taps: width.kernel as u32,
+        lines: lines as u32,
+        stride: width.stride as u32,
+        dilation: width.dilation as u32,
+        begin_x: width.begin as u32,
+        begin_y: height.begin as u32,
+        count: vectors as u32,
+    };
+    let kernel = Kernel::new(&UNFOLD, &[Access::Read, Access::Write], [64, 1, 1]);
+    let grid = Dispatch::linear_grid(vectors.div_ceil(64), caps)?;
+    let unfold = Dispatch::new(kernel, params, vec![Operand::Input(0), Operand::Temporary(0)], grid).work(0, vectors * 20);
+    match &mut lowering {
+        Lowering::Dispatches { dispatches, temporaries, .. } => {
+            dispatches.insert(0, unfold);
+            temporaries.push(vectors * 16);
+        }
+        Lowering::Alias { .. } => return Err(Error::internal("a matrix product that is no work")),
+    }
+    Ok(Some(lowering))
+}
