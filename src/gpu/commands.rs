@@ -119,6 +119,11 @@ impl Gpu {
         Ok(())
     }
 
+    /// Records and forgets.
+    pub(crate) fn rehearse(&self, recording: &Recording<'_>) {
+        drop(self.record(recording));
+    }
+
     fn record(&self, recording: &Recording<'_>) -> wgpu::CommandBuffer {
         let mut encoder = self.device().create_command_encoder(&wgpu::CommandEncoderDescriptor { label: None });
         copy(&mut encoder, recording.before);
@@ -130,8 +135,12 @@ impl Gpu {
                 }
             };
             stamp(&mut pass, 0);
+            let mut current: Option<&Arc<Pipeline>> = None;
             for (index, command) in recording.commands.iter().enumerate() {
-                pass.set_pipeline(&command.pipeline.pipeline);
+                if !current.is_some_and(|pipeline| Arc::ptr_eq(pipeline, &command.pipeline)) {
+                    pass.set_pipeline(&command.pipeline.pipeline);
+                    current = Some(&command.pipeline);
+                }
                 pass.set_bind_group(0, &command.group, &[]);
                 let [x, y, z] = command.grid;
                 pass.dispatch_workgroups(x, y, z);

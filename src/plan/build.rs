@@ -29,6 +29,9 @@ pub(super) fn plan(graph: &Graph, caps: &Caps, options: &Options) -> Result<Plan
     builder.finish()
 }
 
+/// Name and arguments of a [`Packing`].
+type Layout = (&'static str, Vec<u32>);
+
 struct Builder<'a> {
     graph: &'a Graph,
     caps: &'a Caps,
@@ -44,7 +47,7 @@ struct Builder<'a> {
     on_gpu: Vec<bool>,
     /// For each tensor, the steps from which and until which it lives.
     lifetimes: Vec<(usize, usize)>,
-    weights: HashMap<(ValueId, Option<(&'static str, Vec<u32>)>), usize>,
+    weights: HashMap<(ValueId, Option<Layout>), usize>,
     kernels: HashMap<Kernel, usize>,
     /// The next step; transfers count as one.
     clock: usize,

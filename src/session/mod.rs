@@ -28,7 +28,7 @@ use profile::Recorder;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
-use unit::{Context, Unit};
+use unit::{Context, Entry, Unit};
 use weights::Weights;
 
 /// How a session runs its model.
@@ -246,6 +246,30 @@ impl Session {
         }
         let dispatches = profile::merge(&runs);
         Ok(Profile { adapter: caps.to_string(), dispatches, wall_microseconds: profile::median(walls), repeat: runs.len() })
+    }
+
+    /// Records the commands of a run like this one and forgets them: what a run costs the CPU per dispatch, without the
+    /// device's own time. Returns the number of dispatches.
+    ///
+    /// # Errors
+    /// As [`run`](Session::run); [`Unsupported`](crate::ErrorKind::Unsupported) on the CPU, and for models that run in
+    /// stages.
+    pub async fn rehearse(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<usize> {
+        let views = self.ordered(inputs)?;
+        let device = self.device().ok_or_else(|| Error::unsupported("recording needs a GPU, and this session runs on the CPU"))?;
+        match device.unit.entry(&self.context(&device, None), &views).await? {
+            Entry::Plan(prepared) => prepared.rehearse().await,
+            Entry::Split(_) => Err(Error::unsupported("a model that runs in stages has no single recording")),
+        }
+    }
+
+    /// [`rehearse`](Session::rehearse), blocking.
+    ///
+    /// # Errors
+    /// As `rehearse`.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn rehearse_blocking(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<usize> {
+        crate::gpu::block_on(self.rehearse(inputs))
     }
 
     /// [`profile`](Session::profile), blocking.

@@ -146,6 +146,16 @@ impl Prepared {
         Ok(())
     }
 
+    /// Records the commands of a run and forgets them; the number of dispatches.
+    pub(super) async fn rehearse(&self) -> Result<usize> {
+        let instance = self.instance().await?;
+        for commands in &instance.commands {
+            self.gpu.rehearse(&Recording { commands, ..Recording::default() });
+        }
+        self.give_back(instance);
+        Ok(self.plan.steps().count())
+    }
+
     /// One run that stays on the GPU: the callers' buffers are copied in, and the results stay in the lease's.
     pub(super) async fn run_resident(self: &Arc<Self>, inputs: &HashMap<ValueId, GpuBuffer>) -> Result<Lease> {
         let lease = Lease { instance: Some(self.instance().await?), prepared: self.clone() };
