@@ -5,6 +5,7 @@
 
 pub mod argreduce;
 pub mod attention;
+pub mod center_crop_pad;
 mod compose;
 pub mod concat;
 pub mod conv;
@@ -15,9 +16,11 @@ pub mod elementwise;
 pub mod expand;
 pub mod fused;
 pub mod gather;
+pub mod grid_sample;
 pub mod lrn;
 pub mod matmul;
 pub mod movement;
+pub mod non_max_suppression;
 pub mod norm;
 pub mod one_hot;
 pub mod pad;
@@ -28,6 +31,7 @@ pub mod reshape;
 pub mod resize;
 pub mod reverse_sequence;
 pub mod rnn;
+pub mod roi_align;
 pub mod scatter;
 pub mod select;
 pub mod shape;
@@ -54,6 +58,7 @@ pub struct Registration {
 pub static REGISTRY: &[&Registration] = &[
     &argreduce::REGISTRATION,
     &attention::REGISTRATION,
+    &center_crop_pad::REGISTRATION,
     &concat::REGISTRATION,
     &conv::REGISTRATION,
     &copy::REGISTRATION,
@@ -62,8 +67,10 @@ pub static REGISTRY: &[&Registration] = &[
     &elementwise::REGISTRATION,
     &expand::REGISTRATION,
     &gather::REGISTRATION,
+    &grid_sample::REGISTRATION,
     &lrn::REGISTRATION,
     &matmul::REGISTRATION,
+    &non_max_suppression::REGISTRATION,
     &norm::REGISTRATION,
     &one_hot::REGISTRATION,
     &pad::REGISTRATION,
@@ -73,6 +80,7 @@ pub static REGISTRY: &[&Registration] = &[
     &resize::REGISTRATION,
     &reverse_sequence::REGISTRATION,
     &rnn::REGISTRATION,
+    &roi_align::REGISTRATION,
     &scatter::REGISTRATION,
     &select::REGISTRATION,
     &shape::REGISTRATION,

@@ -200,7 +200,7 @@ impl Axis {
 }
 
 /// The cubic convolution kernel (Keys, "Cubic convolution interpolation for digital image processing", 1981).
-fn cubic(x: f64, a: f64) -> f64 {
+pub(super) fn cubic(x: f64, a: f64) -> f64 {
     let x = x.abs();
     if x <= 1.0 {
         ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0

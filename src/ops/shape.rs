@@ -1,17 +1,48 @@
 //! Tensors made from shapes and a few numbers: Shape, Size, ConstantOfShape, Range and EyeLike. Their values are known
-//! before a run whenever their shapes are, so they are folded and have no kernels.
+//! before a run whenever their shapes are, so they are folded; only large constants and ranges are made on the GPU.
 
 use super::Registration;
-use super::movement::known;
+use super::movement::{known, no_scalar};
+use super::pad::bits;
+use super::scatter::scalar_number;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Caps, Lowering};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params};
 use crate::tensor::{DType, MAX_ELEMENTS, Shape as Extents, Tensor, TensorType};
 use std::sync::Arc;
 
 /// The operators of this file.
 pub static REGISTRATION: Registration =
-    Registration { operators: &["Shape", "Size", "ConstantOfShape", "Range", "EyeLike"], shaders: &[] };
+    Registration { operators: &["Shape", "Size", "ConstantOfShape", "Range", "EyeLike"], shaders: &[&PROGRESSION] };
+
+params! {
+    /// Parameters of `progression.wgsl`, the first two as bit patterns.
+    struct ProgressionParams {
+        start: u32,
+        step: u32,
+        count: u32,
+    }
+}
+
+static PROGRESSION: Shader =
+    Shader { name: "progression", source: include_str!("../../shaders/progression.wgsl"), params: ProgressionParams::FIELDS };
+
+const WORKGROUP: u32 = 64;
+
+/// The numbers from `start` on in steps of `step` (none for a constant), each a tensor of one element.
+fn progression(io: &Io, start: &Tensor, step: Option<&Tensor>, caps: &Caps) -> Result<Vec<Lowering>> {
+    let output = io.outputs[0];
+    if output.ty.elements() == 0 {
+        return Ok(vec![Lowering::empty()]);
+    }
+    let scalar = output.scalar().ok_or_else(|| no_scalar(output))?;
+    let count = output.ty.elements() as u32;
+    let params = ProgressionParams { start: bits(start, scalar), step: step.map_or(0, |s| bits(s, scalar)), count };
+    let kernel = Kernel::new(&PROGRESSION, &[Access::Write], [WORKGROUP, 1, 1]).set("SCALAR", scalar_number(scalar));
+    let grid = Dispatch::linear_grid(u64::from(count).div_ceil(WORKGROUP.into()), caps)?;
+    let dispatch = Dispatch::new(kernel, params, vec![Operand::Output(0)], grid).work(0, output.gpu_bytes());
+    Ok(vec![Lowering::dispatches("progression", vec![dispatch])])
+}
 
 fn folded(op: &'static str) -> Result<Vec<Lowering>> {
     Err(Error::unsupported(format!("{op} is folded before a run and has no kernel")))
@@ -125,8 +156,8 @@ impl Op for ConstantOfShape {
         Ok(vec![Tensor::from_bytes(ty.clone(), &self.value.bytes().repeat(ty.elements()))?])
     }
 
-    fn lower(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
-        folded("ConstantOfShape")
+    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+        progression(io, &self.value, None, caps)
     }
 }
 
@@ -205,8 +236,9 @@ impl Op for Range {
         }])
     }
 
-    fn lower(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
-        folded("Range")
+    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+        let value = |index| io.input(index)?.value.as_ref().ok_or_else(|| Error::needs_value(index));
+        progression(io, value(0)?, Some(value(2)?), caps)
     }
 }
 

@@ -10,6 +10,7 @@ pub mod einsum;
 pub mod elementwise;
 pub mod fused;
 pub mod gather;
+mod image;
 pub mod lrn;
 pub mod matmul;
 pub mod movement;
@@ -125,6 +126,7 @@ pub fn all() -> Vec<Case> {
         elementwise::cases(),
         fused::cases(),
         gather::cases(),
+        image::cases(),
         lrn::cases(),
         matmul::cases(),
         movement::cases(),

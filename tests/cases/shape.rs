@@ -31,6 +31,12 @@ pub fn cases() -> Vec<Case> {
     cases.push(Case::new("range/floats", range(), numbers([1.0, 2.2, 0.5])).golden(vec![halves]));
     cases.push(Case::new("range/backwards", range(), integers([10, 4, -2])).golden(vec![Tensor::vector(&[10i64, 8, 6])]));
     cases.push(Case::new("range/nothing", range(), integers([3, 3, 1])));
+    // Values too large to be folded; the last one also folds the grid.
+    let large = |value| constant_of_shape(Some(value));
+    let shape_of = || vec![Tensor::vector(&[4097i64, 4099])];
+    cases.push(Case::new("constant_of_shape/large", large(Tensor::vector(&[-2.5f32])), shape_of()));
+    cases.push(Case::new("constant_of_shape/large_bool", large(Tensor::vector(&[true])), shape_of()));
+    cases.push(Case::new("range/large", range(), integers([-5, 33_600_000, 2])));
     for (name, k, dtype) in [("main", 0, None), ("above", 1, Some(DType::I64)), ("below", -2, None), ("outside", 9, None)] {
         cases.push(Case::new(format!("eye_like/{name}"), eye_like(dtype, k), vec![random.floats(&[3, 4])]));
     }
