@@ -6,7 +6,7 @@ use crate::kernel::{Instruction, Program, Term};
 use crate::tensor::{DType, Shape, Tensor, TensorType, View};
 use half::{bf16, f16};
 
-/// The values of one operand or result.
+/// The values of one operand or result; a single one stands for all.
 enum Column {
     Float(Vec<f64>),
     Integer(Vec<i128>),
@@ -21,11 +21,12 @@ pub(crate) fn evaluate(program: &Program, operands: &[&Tensor], carried: Option<
     for (tensor, operand) in operands.iter().zip(&program.operands) {
         let view = operand.view.clone().unwrap_or_else(|| View::contiguous(tensor.shape()));
         let view = view.broadcast(shape).ok_or_else(|| Error::internal(format!("{} does not broadcast to {shape}", view.shape)))?;
-        inputs.push(column(&if view.is_contiguous() { (*tensor).clone() } else { tensor.gather(&view) }));
+        let whole = view.is_contiguous() || tensor.elements() == 1;
+        inputs.push(column(&if whole { (*tensor).clone() } else { tensor.gather(&view) }));
     }
     let carried = carried.map(column);
-    let mut columns: Vec<Column> = Vec::with_capacity(results.len());
-    for (instruction, &dtype) in program.instructions.iter().zip(&results) {
+    let mut columns: Vec<Option<Column>> = Vec::with_capacity(results.len());
+    for (k, (instruction, &dtype)) in program.instructions.iter().zip(&results).enumerate() {
         let own = program.argument_dtypes(instruction, &dtypes, carried_dtype, &results)?;
         let literals: Vec<Option<Column>> = instruction.arguments.iter().zip(&own).map(|(t, d)| literal(t, *d)).collect();
         let mut arguments: Vec<&Column> = Vec::with_capacity(literals.len());
@@ -33,15 +34,23 @@ pub(crate) fn evaluate(program: &Program, operands: &[&Tensor], carried: Option<
             let found = match *term {
                 Term::Carried => carried.as_ref(),
                 Term::Operand(i) => inputs.get(i),
-                Term::Result(i) => columns.get(i),
+                Term::Result(i) => columns.get(i).and_then(Option::as_ref),
                 Term::Literal(_) => literal.as_ref(),
             };
             arguments.push(found.ok_or_else(|| Error::internal("a term that does not exist"))?);
         }
         let result = apply(instruction, &arguments, shape.elements())?;
-        columns.push(rounded(result, dtype));
+        columns.push(Some(rounded(result, dtype)));
+        // What no later instruction reads gives its memory back.
+        for term in &instruction.arguments {
+            let later = program.instructions[k + 1..].iter().any(|i| i.arguments.contains(term));
+            if let (Term::Result(i), false) = (term, later) {
+                columns[*i] = None;
+            }
+        }
     }
-    let (last, dtype) = columns.pop().zip(results.last()).ok_or_else(|| Error::internal("a program without instructions"))?;
+    let (last, dtype) =
+        columns.pop().flatten().zip(results.last()).ok_or_else(|| Error::internal("a program without instructions"))?;
     let ty = TensorType::new(*dtype, shape.clone());
     match last {
         Column::Float(values) => Tensor::from_f64(ty, &values),

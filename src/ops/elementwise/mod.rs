@@ -1,4 +1,5 @@
-//! Elementwise operators: one operator, [`Map`], over a [`Program`] of scalar functions, and the functions themselves.
+//! Elementwise operators: one operator, [`Map`], over a [`Program`](crate::kernel::Program) of scalar functions, and the
+//! functions themselves.
 
 mod activation;
 mod arithmetic;
