@@ -33,13 +33,14 @@ fn succeeds(arguments: &[&str]) -> String {
     text(&output.stdout)
 }
 
-/// Runs and expects exit status 2 with one line on stderr; that line.
+/// Runs and expects exit status 2 with one line on stderr beside notes; that line.
 fn fails(arguments: &[&str]) -> String {
     let output = gristmill(arguments);
-    let line = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {line}");
-    assert_eq!(line.trim_end().lines().count(), 1, "one line, found: {line}");
-    line
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
+    let lines: Vec<&str> = stderr.lines().filter(|line| !line.starts_with("note: ")).collect();
+    assert!(matches!(lines.as_slice(), [line] if line.starts_with("error: ")), "one line, found: {stderr}");
+    lines[0].to_string()
 }
 
 fn model(name: &str) -> String {

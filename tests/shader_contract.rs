@@ -2,9 +2,10 @@
 //! table lowers to, and this file compares parameters, bindings, overrides and workgroup sizes with the Rust side.
 
 use crate::cases::{self, Case};
-use gristmill::graph::{Epilogue, Fact, Io};
+use gristmill::graph::{Epilogue, Fact, Graph, Io, Op};
 use gristmill::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, preludes};
 use gristmill::ops::REGISTRY;
+use gristmill::passes::{Specialized, specialize};
 use gristmill::tensor::Scalar;
 use gristmill::{DType, ErrorKind, Result};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
@@ -54,6 +55,24 @@ fn program() -> gristmill::kernel::Program {
     }
 }
 
+/// What `lower` gives; nothing for a node that runs on the host.
+fn lower(op: &dyn Op, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    match op.lower(io, caps) {
+        Err(e) if e.kind() == ErrorKind::Unsupported => Ok(vec![]),
+        other => other,
+    }
+}
+
+/// The nodes that a row's operator stands for, where it is composed of others.
+fn composed(case: &Case, inputs: &[Option<Fact>]) -> Result<Graph> {
+    let run_time = (0..inputs.len()).filter(|k| !case.weights.contains(k));
+    let facts: Vec<Fact> = run_time.filter_map(|k| inputs[k].clone()).collect();
+    match specialize(crate::kernels::model(case).graph(), &facts)? {
+        Specialized::Graph(graph) => Ok(graph),
+        Specialized::Blocked { .. } => Ok(Graph::default()),
+    }
+}
+
 /// The ways to lower a row on an adapter: plain, and with an epilogue where the operator takes one.
 fn lowerings(case: &Case, caps: &Caps) -> Result<Vec<Lowering>> {
     let (inputs, outputs) = facts(case)?;
@@ -63,17 +82,20 @@ fn lowerings(case: &Case, caps: &Caps) -> Result<Vec<Lowering>> {
         used: (0..outputs.len()).map(|k| k < case.outputs).collect(),
         epilogue: None,
     };
-    let unsupported_is_none = |lowerings: Result<Vec<Lowering>>| match lowerings {
-        Err(e) if e.kind() == ErrorKind::Unsupported => Ok(vec![]),
-        other => other,
-    };
-    let mut found = unsupported_is_none(case.op.lower(&io, caps))?;
+    let mut found = lower(&*case.op, &io, caps)?;
     if case.op.takes_epilogue() && outputs[0].dtype() == DType::F32 {
         let program = program();
         let first = io.inputs.len();
         io.inputs.push(Some(&outputs[0]));
         io.epilogue = Some(Epilogue { program: &program, first });
-        found.extend(unsupported_is_none(case.op.lower(&io, caps))?);
+        found.extend(lower(&*case.op, &io, caps)?);
+    }
+    let graph = composed(case, &inputs)?;
+    for node in graph.nodes().iter().filter(|n| n.op.name() != case.op.name()) {
+        let inputs = graph.input_facts(node)?;
+        let outputs = node.op.infer(&inputs)?;
+        let used = (0..outputs.len()).map(|k| node.outputs.get(k).is_some_and(Option::is_some)).collect();
+        found.extend(lower(&*node.op, &Io { inputs, outputs: outputs.iter().collect(), used, epilogue: None }, caps)?);
     }
     Ok(found)
 }
@@ -301,7 +323,13 @@ fn every_shader_is_registered_and_has_rows() {
 
 #[test]
 fn every_operator_has_rows() {
-    let rows: BTreeSet<&str> = cases::all().iter().map(|c| c.op.name()).collect();
+    let mut rows: BTreeSet<&str> = BTreeSet::new();
+    for case in cases::all() {
+        rows.insert(case.op.name());
+        let (inputs, _) = facts(&case).unwrap_or_else(|e| panic!("{}: {e}", case.name));
+        let graph = composed(&case, &inputs).unwrap_or_else(|e| panic!("{}: {e}", case.name));
+        rows.extend(graph.nodes().iter().map(|n| n.op.name()));
+    }
     let registered = REGISTRY.iter().flat_map(|r| r.operators).copied();
     let without: Vec<&str> = registered.filter(|name| !rows.contains(name)).collect();
     assert!(without.is_empty(), "operators without a row in tests/cases: {without:?}");
