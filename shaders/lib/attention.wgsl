@@ -25,8 +25,7 @@ struct Params {
     causal_offset: i32,
     scale: f32,
     softcap: f32,
-    splits: u32, // workgroups that share the keys of a query, and how many keys each has (attention_split only)
-    split: u32,
+    splits: u32, // workgroups that share the keys of a query (attention_split only)
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

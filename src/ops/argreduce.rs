@@ -4,7 +4,7 @@ use super::Registration;
 use super::softmax::around;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params, preludes};
+use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params, preludes};
 use crate::tensor::{DType, Scalar, Shape, Tensor, TensorType};
 use std::sync::Arc;
 
@@ -136,7 +136,9 @@ impl Op for ArgReduce {
             Ok(Some(Lowering::dispatches(variant, vec![dispatch.work(values, values * 4)])))
         };
         let (alone, shared) = (candidate(1, "alone")?, candidate(WORKGROUP, "shared")?);
-        let order = if length <= 16 || (stride >= 8 && rows >= 256) { [alone, shared] } else { [shared, alone] };
+        // Software adapters pay for barriers and gain nothing from neighbouring loads.
+        let cheap = caps.class == AdapterClass::Cpu && rows >= 32;
+        let order = if length <= 16 || cheap || (stride >= 8 && rows >= 256) { [alone, shared] } else { [shared, alone] };
         let candidates: Vec<Lowering> = order.into_iter().flatten().collect();
         if candidates.is_empty() {
             return Err(Error::unsupported(format!("{} along {length} values: more than a loop may take", self.name())));

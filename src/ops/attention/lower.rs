@@ -1,7 +1,7 @@
 //! Attention on the GPU: one query per lane on software adapters, tiles of keys in workgroup memory on GPUs, and keys
 //! split over workgroups where there are few queries.
 
-use super::{Attention, Geometry};
+use super::{Attention, Geometry, split};
 use crate::error::{Error, Result};
 use crate::graph::Io;
 use crate::kernel::{
@@ -11,7 +11,7 @@ use crate::tensor::{DType, Scalar, View};
 
 params! {
     /// Parameters of all attention kernels.
-    struct AttentionParams {
+    pub(super) struct AttentionParams {
         query_strides: [i32; 4],
         key_strides: [i32; 4],
         value_strides: [i32; 4],
@@ -32,7 +32,6 @@ params! {
         scale: f32,
         softcap: f32,
         splits: u32,
-        split: u32,
     }
 }
 
@@ -47,20 +46,30 @@ static SUBGROUP: Shader = Shader {
     params: AttentionParams::FIELDS,
 };
 
-pub(super) static SHADERS: &[&Shader] = &[&LANES, &SUBGROUP];
+static TILES: Shader = Shader {
+    name: "attention_tiles",
+    source: include_str!("../../../shaders/attention_tiles.wgsl"),
+    params: AttentionParams::FIELDS,
+};
+
+pub(super) static SHADERS: &[&Shader] = &[&LANES, &SUBGROUP, &TILES, &split::SPLIT, &split::JOIN];
 
 /// The most chunks of eight groups that the subgroup kernel unrolls over.
 const MOST_CHUNKS: usize = 8;
+/// Fewer workgroups than this leave a device idle; then keys are split as well.
+const ENOUGH_WORKGROUPS: usize = 32;
+/// Keys that are worth a workgroup of their own.
+const WORTH_SPLITTING: usize = 256;
 
 /// One attention being lowered.
-struct Builder<'a> {
-    op: &'a Attention,
-    io: &'a Io<'a>,
-    caps: &'a Caps,
-    g: Geometry,
+pub(super) struct Builder<'a> {
+    pub(super) op: &'a Attention,
+    pub(super) io: &'a Io<'a>,
+    pub(super) caps: &'a Caps,
+    pub(super) g: Geometry,
     /// Queries, keys and values are read in groups of four.
-    vectors: bool,
-    params: AttentionParams,
+    pub(super) vectors: bool,
+    pub(super) params: AttentionParams,
 }
 
 pub(super) fn lower(op: &Attention, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
@@ -79,9 +88,20 @@ pub(super) fn lower(op: &Attention, io: &Io, caps: &Caps) -> Result<Vec<Lowering
     let g = op.geometry_of(&io.inputs)?;
     let builder = Builder::new(op, io, caps, g)?;
     let mut candidates = vec![];
-    let groups = builder.g.size.max(builder.g.value_size).div_ceil(4);
-    if caps.subgroup == Some(8) && caps.class == AdapterClass::Cpu && groups <= MOST_CHUNKS * 8 {
-        candidates.push(builder.subgroup()?);
+    let g = &builder.g;
+    let groups = g.size.max(g.value_size).div_ceil(4);
+    let idle = g.queries <= 4 && g.batch * g.heads * g.queries.div_ceil(4) < ENOUGH_WORKGROUPS;
+    if idle && g.keys >= WORTH_SPLITTING {
+        candidates.push(builder.split()?);
+    }
+    if caps.subgroup == Some(8) && caps.class == AdapterClass::Cpu {
+        if groups <= MOST_CHUNKS * 8 {
+            candidates.push(builder.subgroup()?);
+        }
+    } else if g.size > 0
+        && let Some(tiles) = builder.tiles()?
+    {
+        candidates.push(tiles);
     }
     candidates.push(builder.lanes()?);
     Ok(candidates)
@@ -139,18 +159,17 @@ impl<'a> Builder<'a> {
             scale: op.scale,
             softcap: op.softcap.unwrap_or(1.0),
             splits: 1,
-            split: g.keys as u32,
         };
         Ok(Builder { op, io, caps, g, vectors, params })
     }
 
     /// Inputs as the shared preludes bind them; where there is no mask the keys stand in its place.
-    fn bindings(&self) -> Vec<Operand> {
+    pub(super) fn bindings(&self) -> Vec<Operand> {
         let mask = Operand::Input(if self.g.mask.is_some() { 3 } else { 1 });
         vec![Operand::Input(0), Operand::Input(1), Operand::Input(2), mask]
     }
 
-    fn kernel(&self, shader: &'static Shader, workgroup: u32) -> Kernel {
+    pub(super) fn kernel(&self, shader: &'static Shader, workgroup: u32) -> Kernel {
         let mut access = vec![Access::Read; 4];
         access.push(Access::Write);
         let loads: &'static Prelude = if self.vectors { &preludes::ATTENTION_VECTORS } else { &preludes::ATTENTION_SCALARS };
@@ -174,11 +193,11 @@ impl<'a> Builder<'a> {
         self.g.size.div_ceil(4)
     }
 
-    fn value_groups(&self) -> usize {
+    pub(super) fn value_groups(&self) -> usize {
         self.g.value_size.div_ceil(4)
     }
 
-    fn work(&self, dispatch: Dispatch) -> Dispatch {
+    pub(super) fn work(&self, dispatch: Dispatch) -> Dispatch {
         let Geometry { batch, heads, key_heads, queries, keys, size, value_size, .. } = self.g;
         let flops = 2 * batch * heads * queries * keys * (size + value_size);
         let bytes = 4 * batch * (heads * queries + key_heads * keys) * (size + value_size);
@@ -191,6 +210,25 @@ impl<'a> Builder<'a> {
             .constant("CHUNKS", self.groups().div_ceil(8).max(1) as u32)
             .constant("VALUE_CHUNKS", self.value_groups().div_ceil(8) as u32);
         self.one("subgroup", kernel, 8)
+    }
+
+    /// Tiles in workgroup memory; `None` when heads are too large for it.
+    fn tiles(&self) -> Result<Option<Lowering>> {
+        let (groups, value_groups) = (self.groups(), self.value_groups());
+        let largest = groups.max(value_groups);
+        let bytes = |own: usize, keys: usize| 16 * (16 * own * (groups + keys / 4 + 1) + keys * largest);
+        let fits = |(own, keys): &(usize, usize)| bytes(*own, *keys) <= self.caps.max_workgroup_storage as usize;
+        // Registers hold 2 * OWN * VALUE_GROUPS / 4 groups or so; large heads take fewer queries.
+        let choices = [(2, 32), (2, 16), (1, 16), (1, 8)];
+        let Some((own, keys)) = choices.into_iter().filter(|(own, _)| *own * value_groups <= 64).find(fits) else {
+            return Ok(None);
+        };
+        let kernel = self
+            .kernel(&TILES, 64)
+            .constant("OWN", own as u32)
+            .constant("KEYS", keys as u32)
+            .constant("TILE_GROUPS", largest as u32);
+        self.one("tiles", kernel, 16 * own).map(Some)
     }
 
     fn lanes(&self) -> Result<Lowering> {

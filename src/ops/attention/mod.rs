@@ -2,6 +2,7 @@
 
 mod lower;
 mod reference;
+mod split;
 
 use super::Registration;
 use crate::error::{Error, Result};
