@@ -365,3 +365,31 @@ fn validation_reports_every_node_and_profiles_every_dispatch() {
         assert!(profile.wall_microseconds > 0.0);
     }
 }
+
+#[test]
+fn a_session_runs_on_the_callers_device() {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::PRIMARY));
+    let adapter = adapters.first().expect("the tests need an adapter");
+    // Default limits and no features: what a program that knows nothing of this crate asks for.
+    let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor::default())).expect("it opens");
+    let own = Gpu::from_wgpu(device, queue).expect("default limits suffice");
+    let session = Session::new_blocking(&own, &product(), Options::default()).expect("the model is sound");
+    let x = Tensor::new([1, 4], &[1.0f32; 4]).expect("4 elements");
+    let y = session.run_blocking(&[("x", x.view())]).expect("the run succeeds");
+    assert_eq!(floats(&y["y"]), [18.0, 22.0, 26.0]);
+    assert!(session.profile_blocking(&[("x", x.view())], 1).is_err(), "the device was opened without timestamps");
+}
+
+#[test]
+fn more_shapes_than_plans_are_kept_for_run_too() {
+    let session = session(&affine(), Options::default());
+    for n in (1..40).chain([1, 2]) {
+        let x = Tensor::vector(&vec![1.0f32; n]);
+        let y = session.run_blocking(&[("x", x.view())]).expect("the run succeeds");
+        assert_eq!(floats(&y["y"]), vec![4.0f32; n]);
+    }
+    let empty: [f32; 0] = [];
+    let y = session.run_blocking(&[("x", Tensor::vector(&empty).view())]).expect("no elements are fine");
+    assert_eq!(y["y"].elements(), 0);
+}

@@ -157,6 +157,12 @@ impl Gpu {
 
     /// Room for a timestamp before each of `dispatches` dispatches and one after the last.
     pub(crate) async fn timestamps(&self, dispatches: usize, tally: &Tally) -> Result<Timestamps> {
+        if dispatches >= wgpu::QUERY_SET_MAX_QUERIES as usize {
+            let limit = wgpu::QUERY_SET_MAX_QUERIES;
+            return Err(Error::limit(format!(
+                "{dispatches} dispatches cannot be timed at once: a device takes at most {limit} timestamps"
+            )));
+        }
         let count = dispatches as u32 + 1;
         let size = u64::from(count) * 8;
         let staging = self.buffers(&[("timestamps", size, super::Role::Download)], tally).await?.swap_remove(0);

@@ -126,7 +126,7 @@ impl Session {
         Context { gpu: &device.gpu, weights: &device.weights, tally: &self.tally, options: &self.options, recorder }
     }
 
-    /// Runs the model.
+    /// Runs the model. On native targets, polling the future waits for the device; in a browser it does not block.
     ///
     /// # Errors
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) naming the input, what was expected and what was found; what

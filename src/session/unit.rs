@@ -6,7 +6,7 @@ use super::prepared::{HostValues, Prepared};
 use super::profile::Recorder;
 use super::split::Split;
 use super::weights::Weights;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::gpu::{Gpu, Tally};
 use crate::graph::{Fact, Graph, ValueId};
 use crate::kernel::Caps;
@@ -80,8 +80,19 @@ impl Unit {
         &self.graph
     }
 
-    /// The graph's outputs for these inputs, in order.
+    /// The graph's outputs for these inputs, in order. When the device has no memory left, other plans give up theirs.
     pub(super) async fn run(&self, context: &Context<'_>, inputs: &[TensorView<'_>]) -> Result<Vec<Tensor>> {
+        match self.run_once(context, inputs).await {
+            Err(error) if error.kind() == ErrorKind::OutOfMemory => {
+                log::warn!("{error}; trying again without the buffers of other plans");
+                self.entries.lock().unwrap_or_else(PoisonError::into_inner).clear();
+                self.run_once(context, inputs).await
+            }
+            result => result,
+        }
+    }
+
+    async fn run_once(&self, context: &Context<'_>, inputs: &[TensorView<'_>]) -> Result<Vec<Tensor>> {
         match self.entry(context, inputs).await? {
             Entry::Plan(prepared) => {
                 let ids = self.graph.inputs().iter().map(|i| i.value);

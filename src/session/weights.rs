@@ -26,6 +26,9 @@ impl Resident {
     }
 }
 
+/// How many entries may stand in the table before those of dropped plans are removed.
+const MAX_DEAD: usize = 4096;
+
 /// All constants of a session that some plan still uses, by a hash of layout and contents.
 #[derive(Default)]
 pub(super) struct Weights {
@@ -68,6 +71,9 @@ impl Weights {
             let all = resident.entry(key).or_default();
             all.retain(|r| r.strong_count() > 0);
             all.push(Arc::downgrade(&new));
+            if resident.len() > MAX_DEAD {
+                resident.retain(|_, all| all.iter().any(|r| r.strong_count() > 0));
+            }
             result.push(new);
         }
         Ok(result)
