@@ -1,8 +1,9 @@
 //! The 20 networks under `tests/models`, against the numbers of the frameworks they came from.
 
-use crate::cases::Tolerance;
+use crate::cases::{Random, Tolerance};
 use crate::onnx::{by_references, by_session};
 use crate::support::difference;
+use gristmill::graph::{Dim, Input};
 use gristmill::import::onnx::tensor_from_bytes;
 use gristmill::{Error, Model, Options, Tensor};
 use std::fs;
@@ -83,4 +84,38 @@ fn the_device_agrees_with_the_frameworks() {
 #[test]
 fn checked_kernels_agree_with_the_frameworks() {
     check(|model, inputs| by_session(model, inputs, Options { checked: true, ..Options::default() }));
+}
+
+/// A seeded input of a declared type with `batch` and `length` for its open extents; integers are small indices.
+fn drawn(random: &mut Random, input: &Input, batch: usize, length: usize) -> Tensor {
+    let extent = |dim: &Dim| match dim {
+        Dim::Known(n) => *n,
+        Dim::Named(name) if name == "length" => length,
+        _ => batch,
+    };
+    let shape: Vec<usize> = input.dims.iter().flatten().map(extent).collect();
+    if input.dtype.is_float() { random.floats(&shape) } else { random.integers(input.dtype, &shape, 0, 20) }
+}
+
+#[test]
+fn open_extents_take_any_size() {
+    let mut open = 0;
+    for folder in folders() {
+        let model = Model::load(folder.join("model.onnx")).expect("the networks import");
+        let inputs = model.graph().inputs();
+        if !inputs.iter().flat_map(|i| i.dims.iter().flatten()).any(|d| matches!(d, Dim::Named(_) | Dim::Unknown)) {
+            continue;
+        }
+        open += 1;
+        for (batch, length) in [(1, 1), (2, 5), (3, 1), (5, 17), (33, 2)] {
+            let random = &mut Random::new(batch as u64);
+            let inputs: Vec<Tensor> = inputs.iter().map(|input| drawn(random, input, batch, length)).collect();
+            let expected = by_references(&model, &inputs).expect("the references run");
+            let found = by_session(&model, &inputs, Options { strict_gpu: true, ..Options::default() }).expect("the device runs");
+            for (found, expected) in found.iter().zip(&expected) {
+                assert_eq!(difference(found, expected, TOLERANCE), None, "{} at batch {batch}, length {length}", folder.display());
+            }
+        }
+    }
+    assert_eq!(open, 3);
 }

@@ -1,6 +1,7 @@
 //! What a row of the import table works with: one node of the file, and the graph that is being built.
 
 use super::attributes::Attributes;
+use super::dtype::Declared;
 use super::graph::Importer;
 use super::order;
 use super::proto::NodeProto;
@@ -131,14 +132,6 @@ impl<'c, 'm> Context<'c, 'm> {
         }
     }
 
-    /// Counts or sizes; empty where the attribute is missing.
-    pub(super) fn counts(&self, name: &str) -> Result<Vec<usize>> {
-        let each = |i: &i64| {
-            usize::try_from(*i).map_err(|_| Error::invalid_model(format!("attribute `{name}` holds {i}: expected 0 or more")))
-        };
-        self.attributes.ints(name)?.unwrap_or_default().iter().map(each).collect()
-    }
-
     /// A tensor attribute.
     pub(super) fn tensor(&mut self, name: &str) -> Result<Option<Tensor>> {
         self.attributes.tensor(name)?.map(|proto| self.importer.tensor(proto)).transpose()
@@ -173,6 +166,14 @@ impl<'c, 'm> Context<'c, 'm> {
         self.importer.builder.node(&name, op, inputs)
     }
 
+    /// Adds a node with several results that stay inside this row.
+    pub(super) fn nodes(&mut self, op: Arc<dyn Op>, inputs: &[Option<ValueId>], outputs: usize) -> Vec<ValueId> {
+        let name = format!("{}/{}", self.name, op.name());
+        let values: Vec<ValueId> = (0..outputs).map(|_| self.importer.builder.value(&name, None)).collect();
+        self.importer.builder.push(&name, op, inputs.to_vec(), values.iter().copied().map(Some).collect());
+        values
+    }
+
     /// Adds a node with one argument whose result stays inside this row.
     pub(super) fn apply(&mut self, op: Arc<dyn Op>, input: ValueId) -> ValueId {
         self.node(op, &[Some(input)])
@@ -190,6 +191,15 @@ impl<'c, 'm> Context<'c, 'm> {
         }
         self.results.clone_from(&outputs);
         self.importer.builder.push(&self.name, op, inputs.to_vec(), outputs);
+        Ok(())
+    }
+
+    /// The same where the element type of output 0 is known.
+    pub(super) fn emit_typed(&mut self, op: Arc<dyn Op>, inputs: &[Option<ValueId>], dtype: DType) -> Result<()> {
+        self.emit(op, inputs)?;
+        if let Some(value) = self.results.first().copied().flatten() {
+            self.importer.types.insert(value, Declared { dtype, dims: None });
+        }
         Ok(())
     }
 

@@ -237,7 +237,7 @@ impl<'m> Importer<'m> {
             if let Some(info) = scope.declared.get(name.as_str())
                 && let Ok(declared) = declared(info)
             {
-                self.types.entry(value).or_insert(declared);
+                self.types.insert(value, declared);
             }
         }
         Ok(())

@@ -246,12 +246,12 @@ fn cast_by_name(c: &mut Context<'_, '_>) -> Result<()> {
         "BOOL" => DType::Bool,
         other => return Err(c.unsupported(format!("attribute `to` is `{other}`, which is no implemented element type"))),
     };
-    c.emit(cast(to)?, &c.inputs())
+    c.emit_typed(cast(to)?, &c.inputs(), to)
 }
 
 fn cast_by_number(c: &mut Context<'_, '_>) -> Result<()> {
     let to = c.attributes.dtype("to")?.ok_or_else(|| c.missing("to"))?;
-    c.emit(cast(to)?, &c.inputs())
+    c.emit_typed(cast(to)?, &c.inputs(), to)
 }
 
 fn dropout(c: &mut Context<'_, '_>) -> Result<()> {

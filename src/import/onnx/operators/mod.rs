@@ -7,10 +7,13 @@ mod elementwise;
 mod image;
 mod indexing;
 mod linear;
+mod loss;
 mod movement;
 mod normalization;
+mod quantization;
 mod recurrent;
 mod reduction;
+mod rotary;
 mod window;
 
 use super::context::Context;
@@ -89,10 +92,13 @@ pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
         image::ROWS,
         indexing::ROWS,
         linear::ROWS,
+        loss::ROWS,
         movement::ROWS,
         normalization::ROWS,
+        quantization::ROWS,
         recurrent::ROWS,
         reduction::ROWS,
+        rotary::ROWS,
         window::ROWS,
     ]
     .into_iter()

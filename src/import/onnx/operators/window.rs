@@ -1,7 +1,7 @@
 //! Operators with a sliding window: convolutions and pooling.
 
 use super::{Row, row};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::import::onnx::context::Context;
 use crate::ops::conv::{AutoPad, Window};
 use crate::ops::{conv, pool};

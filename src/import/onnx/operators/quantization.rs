@@ -1,0 +1,135 @@
+//! Quantization to 8 and 16 bits, written out in f32.
+
+use super::{Row, row};
+use crate::error::{Error, Result};
+use crate::graph::ValueId;
+use crate::import::onnx::context::Context;
+use crate::ops::elementwise::{binary, cast, cast_like, clip, unary, unary_with};
+use crate::ops::reduce::{Reduction, reduce};
+use crate::ops::{matmul, reshape};
+use crate::tensor::DType;
+
+pub(super) const ROWS: &[Row] = &[
+    row("QuantizeLinear", 10, 2..=3, 1, quantize_linear),
+    row("DequantizeLinear", 10, 2..=3, 1, dequantize_linear),
+    row("DynamicQuantizeLinear", 11, 1..=1, 3, dynamic_quantize_linear),
+    row("QLinearMatMul", 10, 8..=8, 1, quantized_matmul),
+];
+
+/// A scale or zero point in f32, standing where it broadcasts to input 0: as it is for one of a single element, along
+/// `axis` for one of rank 1.
+fn parameter(c: &mut Context<'_, '_>, index: usize) -> Result<Option<ValueId>> {
+    let Some(value) = c.optional(index) else { return Ok(None) };
+    if c.int("block_size", 0)? != 0 {
+        return Err(c.unsupported("quantization in blocks is not implemented"));
+    }
+    let wide = c.apply(cast(DType::F32)?, value);
+    let single = c.rank(value) == Some(0) || c.extents(value).is_some_and(|dims| dims.iter().all(|d| *d == 1));
+    if single || c.version < 13 {
+        return Ok(Some(wide));
+    }
+    let (Some(1), Some(rank)) = (c.rank(value), c.rank(c.input(0)?)) else {
+        return Err(c.unsupported("scales and zero points need a declared rank of 0 or 1, and the data a declared rank"));
+    };
+    let rank = i64::try_from(rank).unwrap_or(0);
+    let axis = c.int("axis", 1)?;
+    let axis = if axis < 0 { axis.saturating_add(rank) } else { axis };
+    if axis < 0 || axis >= rank {
+        return Err(Error::invalid_model(format!("attribute `axis` is {axis}: expected less than the rank {rank}")));
+    }
+    let axes: Vec<i64> = (1..rank.saturating_sub(axis)).collect();
+    let axes = c.int_constant("axes", &axes)?;
+    Ok(Some(c.node(reshape::unsqueeze(), &[Some(wide), Some(axes)])))
+}
+
+/// `round(value) + zero point`, kept in the range of a narrow integer type.
+fn narrowed(c: &mut Context<'_, '_>, value: ValueId, zero_point: Option<ValueId>, dtype: DType) -> Result<ValueId> {
+    let (low, high) = match dtype {
+        DType::I8 => (f64::from(i8::MIN), f64::from(i8::MAX)),
+        DType::U8 => (0.0, f64::from(u8::MAX)),
+        DType::I16 => (f64::from(i16::MIN), f64::from(i16::MAX)),
+        DType::U16 => (0.0, f64::from(u16::MAX)),
+        other => return Err(c.unsupported(format!("quantization to {other} is not implemented"))),
+    };
+    let mut value = c.apply(unary("Round")?, value);
+    if let Some(zero_point) = zero_point {
+        value = c.node(binary("Add")?, &[Some(value), Some(zero_point)]);
+    }
+    Ok(c.apply(clip(Some(low), Some(high))?, value))
+}
+
+/// The element type of quantized values: that of the zero point, or what the attribute says, or u8.
+fn quantized_type(c: &Context<'_, '_>, zero_point: usize) -> Result<DType> {
+    match c.optional(zero_point) {
+        Some(value) => c.dtype(value).ok_or_else(|| c.unsupported("the zero point needs a declared element type")),
+        None if c.int("output_dtype", 0)? != 0 => Ok(c.attributes.dtype("output_dtype")?.unwrap_or(DType::U8)),
+        None => Ok(DType::U8),
+    }
+}
+
+fn quantize_linear(c: &mut Context<'_, '_>) -> Result<()> {
+    let dtype = quantized_type(c, 2)?;
+    let data = c.apply(cast(DType::F32)?, c.input(0)?);
+    let scale = parameter(c, 1)?;
+    let zero_point = parameter(c, 2)?;
+    let scaled = c.node(binary("Div")?, &[Some(data), scale]);
+    let value = narrowed(c, scaled, zero_point, dtype)?;
+    c.emit(cast(dtype)?, &[Some(value)])
+}
+
+fn dequantize_linear(c: &mut Context<'_, '_>) -> Result<()> {
+    let mut data = c.apply(cast(DType::F32)?, c.input(0)?);
+    let scale = parameter(c, 1)?;
+    if let Some(zero_point) = parameter(c, 2)? {
+        data = c.node(binary("Sub")?, &[Some(data), Some(zero_point)]);
+    }
+    let value = c.node(binary("Mul")?, &[Some(data), scale]);
+    if c.int("output_dtype", 0)? != 0 {
+        let dtype = c.attributes.dtype("output_dtype")?.unwrap_or(DType::F32);
+        return c.emit(cast(dtype)?, &[Some(value)]);
+    }
+    c.emit(cast_like(), &[Some(value), c.optional(1)])
+}
+
+/// To u8, with a range that holds all values and zero.
+fn dynamic_quantize_linear(c: &mut Context<'_, '_>) -> Result<()> {
+    let data = c.input(0)?;
+    let least = c.apply(reduce(Reduction::Min, Some(Vec::new()), false, false), data);
+    let least = c.apply(clip(None, Some(0.0))?, least);
+    let greatest = c.apply(reduce(Reduction::Max, Some(Vec::new()), false, false), data);
+    let greatest = c.apply(clip(Some(0.0), None)?, greatest);
+    let range = c.node(binary("Sub")?, &[Some(greatest), Some(least)]);
+    let scale = c.apply(unary_with("Div", &[255.0])?, range);
+    c.emit_output(1, reshape::identity(), &[Some(scale)]);
+    let zero_point = c.node(binary("Div")?, &[Some(least), Some(scale)]);
+    let zero_point = c.apply(unary("Neg")?, zero_point);
+    let zero_point = narrowed(c, zero_point, None, DType::U8)?;
+    c.emit_output(2, cast(DType::U8)?, &[Some(zero_point)]);
+    let scaled = c.node(binary("Div")?, &[Some(data), Some(scale)]);
+    let value = narrowed(c, scaled, Some(zero_point), DType::U8)?;
+    c.emit_output(0, cast(DType::U8)?, &[Some(value)]);
+    Ok(())
+}
+
+/// Inputs are a, its scale and zero point, b, its scale and zero point, then those of the result.
+fn quantized_matmul(c: &mut Context<'_, '_>) -> Result<()> {
+    let dtype = quantized_type(c, 7)?;
+    for index in [1, 2, 4, 5, 6, 7] {
+        let value = c.input(index)?;
+        if c.rank(value) != Some(0) && !c.extents(value).is_some_and(|dims| dims.iter().all(|d| *d == 1)) {
+            return Err(c.unsupported("scales and zero points are implemented only as single elements"));
+        }
+    }
+    let mut wide = |index: usize| -> Result<ValueId> { Ok(c.apply(cast(DType::F32)?, c.input(index)?)) };
+    let (a, a_scale, a_zero) = (wide(0)?, wide(1)?, wide(2)?);
+    let (b, b_scale, b_zero) = (wide(3)?, wide(4)?, wide(5)?);
+    let (scale, zero_point) = (wide(6)?, wide(7)?);
+    let a = c.node(binary("Sub")?, &[Some(a), Some(a_zero)]);
+    let b = c.node(binary("Sub")?, &[Some(b), Some(b_zero)]);
+    let product = c.node(matmul::matmul(), &[Some(a), Some(b)]);
+    let factor = c.node(binary("Mul")?, &[Some(a_scale), Some(b_scale)]);
+    let factor = c.node(binary("Div")?, &[Some(factor), Some(scale)]);
+    let scaled = c.node(binary("Mul")?, &[Some(product), Some(factor)]);
+    let value = narrowed(c, scaled, Some(zero_point), dtype)?;
+    c.emit(cast(dtype)?, &[Some(value)])
+}
