@@ -2,7 +2,7 @@
 //! clamp what lies outside, the reference reports it.
 
 use super::Registration;
-use super::movement::{no_scalar, pick, unravel, wrap};
+use super::movement::{Moved, lowerings, no_scalar, pick, unravel, wrap};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
 use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params, preludes};
@@ -113,6 +113,17 @@ impl Gather {
         let axis = data.axis(self.axis)?;
         Ok(([&data[..axis], &indices[..], &data[axis + 1..]].concat().into(), axis))
     }
+
+    /// The output as a slice, where the indices are known and follow each other in equal steps (one index above all).
+    fn moved(&self, inputs: &[Option<&Fact>]) -> Option<Moved> {
+        let (data, indices) = (inputs.first().copied()??.shape(), inputs.get(1).copied()??.value.as_ref()?);
+        let (shape, axis) = self.shape(data, indices.shape()).ok()?;
+        let places = indices.to_i64().into_iter().map(|i| wrap(i, data[axis]).ok()).collect::<Option<Vec<_>>>()?;
+        let (first, second) = (*places.first()?, places.get(1).copied());
+        let step = second.map_or(1, |second| second as i64 - first as i64);
+        let even = places.windows(2).all(|pair| pair[1] as i64 - pair[0] as i64 == step);
+        even.then(|| Moved { view: View::contiguous(data).slice(axis, first, places.len(), step), shape })
+    }
 }
 
 impl Op for Gather {
@@ -141,22 +152,13 @@ impl Op for Gather {
         Ok(vec![pick(data, None, &shape, positions)?])
     }
 
-    /// Known indices in even steps (one index above all) are a slice.
-    fn view(&self, inputs: &[Option<&Fact>], _output: usize) -> Option<View> {
-        let (data, indices) = (inputs.first().copied().flatten()?, inputs.get(1).copied().flatten()?);
-        let (shape, axis) = self.shape(data.shape(), indices.shape()).ok()?;
-        let known =
-            indices.value.as_ref()?.to_i64().into_iter().map(|i| wrap(i, data.shape()[axis]).ok()).collect::<Option<Vec<_>>>()?;
-        let first = *known.first()?;
-        let step = known.get(1).map_or(1, |second| *second as i64 - first as i64);
-        let even = known.iter().enumerate().all(|(k, i)| *i as i64 == first as i64 + k as i64 * step);
-        if even { View::contiguous(data.shape()).slice(axis, first, known.len(), step).reshape(&shape) } else { None }
-    }
-
     fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let (data, indices, output) = (io.input(0)?, io.input(1)?, io.outputs[0]);
         if output.ty.elements() == 0 {
             return Ok(vec![Lowering::empty()]);
+        }
+        if let Some(moved) = self.moved(&io.inputs) {
+            return lowerings(&[moved], io, caps);
         }
         on_gpu(data, indices)?;
         let axis = data.shape().axis(self.axis)?;
@@ -171,6 +173,11 @@ impl Op for Gather {
             count: count as u32,
         };
         Ok(vec![dispatch(kernel, params, count, output.ty.elements() * 8, caps)?])
+    }
+
+    fn view(&self, inputs: &[Option<&Fact>], _: usize) -> Option<View> {
+        let moved = self.moved(inputs)?;
+        moved.view.reshape(&moved.shape)
     }
 }
 

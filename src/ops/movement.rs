@@ -64,37 +64,7 @@ impl<M: Movement> Op for M {
     }
 
     fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
-        let data = io.input(0)?;
-        if data.scalar().is_none() {
-            return Err(no_scalar(data));
-        }
-        let moves = self.moves(&io.inputs)?;
-        if let [only] = moves.as_slice()
-            && only.view.is_contiguous()
-            && only.view.shape.elements() == data.ty.elements()
-        {
-            return Ok(vec![Lowering::Alias { input: 0 }]);
-        }
-        let mut outputs = Vec::with_capacity(moves.len());
-        for (k, moved) in moves.iter().enumerate() {
-            if io.used.get(k).copied().unwrap_or(true) && moved.shape.elements() > 0 {
-                let to = View::contiguous(&moved.view.shape);
-                outputs.push(copy::variants(&moved.view, &to, [Operand::Input(0), Operand::Output(k)], caps)?);
-            }
-        }
-        // One lowering for each variant that any output has, the plain one standing in for outputs that lack it.
-        let mut names: Vec<&'static str> = Vec::new();
-        for (name, _) in outputs.iter().flatten() {
-            if !names.contains(name) {
-                names.push(name);
-            }
-        }
-        let of = |variants: &Vec<(&str, Dispatch)>, wanted: &str| {
-            let found = |name: &str| variants.iter().find(|(n, _)| *n == name).map(|(_, dispatch)| dispatch.clone());
-            found(wanted).or_else(|| found(copy::PLAIN))
-        };
-        let lowering = |name| Lowering::dispatches(name, outputs.iter().filter_map(|v| of(v, name)).collect());
-        Ok(if names.is_empty() { vec![Lowering::empty()] } else { names.into_iter().map(lowering).collect() })
+        lowerings(&self.moves(&io.inputs)?, io, caps)
     }
 
     fn view(&self, inputs: &[Option<&Fact>], output: usize) -> Option<View> {
@@ -113,6 +83,43 @@ impl<M: Movement> Op for M {
         let view = moved.view.of(view)?.reshape(&moved.shape)?;
         Some(Arc::new(StridedView { view }))
     }
+}
+
+/// The ways to make outputs that are parts of input 0: no work, or strided copies.
+///
+/// # Errors
+/// As [`Op::lower`].
+pub(crate) fn lowerings(moves: &[Moved], io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    let data = io.input(0)?;
+    if data.scalar().is_none() {
+        return Err(no_scalar(data));
+    }
+    if let [only] = moves
+        && only.view.is_contiguous()
+        && only.view.shape.elements() == data.ty.elements()
+    {
+        return Ok(vec![Lowering::Alias { input: 0 }]);
+    }
+    let mut outputs = Vec::with_capacity(moves.len());
+    for (k, moved) in moves.iter().enumerate() {
+        if io.used.get(k).copied().unwrap_or(true) && moved.shape.elements() > 0 {
+            let to = View::contiguous(&moved.view.shape);
+            outputs.push(copy::variants(&moved.view, &to, [Operand::Input(0), Operand::Output(k)], caps)?);
+        }
+    }
+    // One lowering for each variant that any output has, the plain one standing in for outputs that lack it.
+    let mut names: Vec<&'static str> = Vec::new();
+    for (name, _) in outputs.iter().flatten() {
+        if !names.contains(name) {
+            names.push(name);
+        }
+    }
+    let of = |variants: &Vec<(&str, Dispatch)>, wanted: &str| {
+        let found = |name: &str| variants.iter().find(|(n, _)| *n == name).map(|(_, dispatch)| dispatch.clone());
+        found(wanted).or_else(|| found(copy::PLAIN))
+    };
+    let lowering = |name| Lowering::dispatches(name, outputs.iter().filter_map(|v| of(v, name)).collect());
+    Ok(if names.is_empty() { vec![Lowering::empty()] } else { names.into_iter().map(lowering).collect() })
 }
 
 /// The facts of arguments that are all there; the contents of input 0 are left out, since no movement looks at them.

@@ -172,7 +172,8 @@ impl Axis {
             Interpolation::Linear => 1.0,
             Interpolation::Cubic(_) => 2.0,
         };
-        let reach = (-radius / squeeze).floor() as i64 + 1;
+        // Beyond the bound no output element is left, so that nothing is cut off.
+        let reach = (-radius / squeeze).floor().max(-1e9) as i64 + 1;
         let count = if radius == 0.0 { 1 } else { (2 - 2 * reach) as usize };
         let neighbours = |index: usize| {
             let x = self.coordinate(index, rules.coordinates);

@@ -261,14 +261,17 @@ impl EyeLike {
         let [rows, columns] = <[usize; 2]>::try_from(input.shape.dims())
             .map_err(|_| Error::invalid_model(format!("EyeLike expects a matrix, found {input}")))?;
         let ty = TensorType::new(self.dtype.unwrap_or(input.dtype), [rows, columns]).checked()?;
-        let mut values = vec![0i128; ty.elements()];
+        let one = Tensor::from_i128(TensorType::new(ty.dtype, Extents::scalar()), &[1])?;
+        let size = ty.dtype.size();
+        let mut bytes = vec![0; ty.elements() * size];
         for row in 0..rows {
             let column = i128::from(self.k) + row as i128;
             if (0..columns as i128).contains(&column) {
-                values[row * columns + column as usize] = 1;
+                let place = row * columns + column as usize;
+                bytes[place * size..(place + 1) * size].copy_from_slice(one.bytes());
             }
         }
-        Tensor::from_i128(ty, &values)
+        Tensor::from_bytes(ty, &bytes)
     }
 }
 

@@ -35,6 +35,21 @@ fn gathers() -> Vec<Case> {
     let integers = vec![random.integers(DType::I64, &[7], -5, 5), Tensor::vector(&[3i64, -1])];
     cases.push(Case::new("gather/i64", gather(0), integers));
 
+    // Known indices in equal steps are a slice.
+    for (name, indices) in [
+        ("one", Tensor::scalar(-1i64)),
+        ("in_steps", Tensor::vector(&[1i64, 3, 5])),
+        ("backwards", Tensor::vector(&[4i64, 3, 2])),
+        ("same", Tensor::vector(&[2i64, 2])),
+        ("matrix", Tensor::new([2, 2], &[0i64, 1, 2, 3]).expect("four values")),
+        ("uneven", Tensor::vector(&[0i64, 1, 3])),
+    ] {
+        for axis in 0..2 {
+            let inputs = vec![random.floats(&[6, 6, 4]), indices.clone()];
+            cases.push(Case::new(format!("gather/known_{name}_axis_{axis}"), gather(axis), inputs).weights(&[1]));
+        }
+    }
+
     let rows: &[(&str, &[usize], &[usize], i64)] = &[
         ("matrix", &[4, 5], &[3, 5], 0),
         ("fewer_columns", &[4, 5], &[7, 2], 0),

@@ -2,7 +2,7 @@
 //! ReverseSequence, and views as operators.
 
 use super::{Case, Random};
-use gristmill::graph::Op;
+use gristmill::graph::{Fact, Op};
 use gristmill::ops::concat::concat;
 use gristmill::ops::expand::{expand, tile};
 use gristmill::ops::pad::{PadMode, pad};
@@ -186,6 +186,16 @@ fn concats() -> Vec<Case> {
             Case::new(format!("concat/{name}"), concat(*axis), shapes.iter().map(|s| random.floats(s)).collect())
         })
         .collect();
+    // The second of three inputs (and the only one) is read through a transpose.
+    let view = View::contiguous(&[5, 8].into()).transpose(&[1, 0]);
+    let seen = |inputs: Vec<Tensor>, index: usize| {
+        let fact = Fact::new(DType::F32, inputs[index].shape().clone());
+        (concat(1).absorb(index, &view, &fact).expect("Concat reads through any view"), inputs)
+    };
+    let (op, inputs) = seen(vec![random.floats(&[8, 2]), random.floats(&[5, 8]), random.floats(&[8, 4])], 1);
+    cases.push(Case::new("concat/through_a_view", op, inputs));
+    let (op, inputs) = seen(vec![random.floats(&[5, 8])], 0);
+    cases.push(Case::new("concat/one_through_a_view", op, inputs));
     for dtype in [DType::I64, DType::Bool, DType::F64] {
         let inputs = (0..2).map(|_| random.integers(dtype, &[3, 2], 0, 2)).collect();
         cases.push(Case::new(format!("concat/{dtype}"), concat(0), inputs));
