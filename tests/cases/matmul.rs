@@ -81,6 +81,7 @@ fn views() -> Vec<Case> {
     let heads = whole(&[2, 10, 4, 8]).transpose(&[0, 2, 1, 3]);
     vec![
         viewed("a_transposed", (&[24, 33], transposed([24, 33])), (&[24, 20], whole(&[24, 20]))),
+        viewed("a_transposed_fours", (&[24, 36], transposed([24, 36])), (&[24, 20], whole(&[24, 20]))),
         viewed("b_transposed", (&[33, 24], whole(&[33, 24])), (&[20, 24], transposed([20, 24]))),
         viewed("b_transposed_weights", (&[5, 24], whole(&[5, 24])), (&[20, 24], transposed([20, 24]))).weights(&[1]),
         viewed("both_transposed_odd", (&[7, 65], transposed([7, 65])), (&[66, 7], transposed([66, 7]))),

@@ -2,7 +2,7 @@
 
 use super::{Case, Random};
 use gristmill::Tensor;
-use gristmill::ops::softmax::{log_softmax, softmax};
+use gristmill::ops::softmax::{hardmax, log_softmax, softmax};
 
 pub fn cases() -> Vec<Case> {
     let mut random = Random::new(0x50F7);
@@ -32,6 +32,9 @@ pub fn cases() -> Vec<Case> {
     for (name, shape, axis) in rows {
         cases.push(Case::new(format!("softmax/{name}"), softmax(*axis), vec![random.floats(shape)]));
         cases.push(Case::new(format!("log_softmax/{name}"), log_softmax(*axis), vec![random.floats(shape)]));
+    }
+    for (name, shape, axis) in rows.iter().filter(|(_, shape, _)| shape.iter().product::<usize>() < 2000) {
+        cases.push(Case::new(format!("hardmax/{name}"), hardmax(*axis), vec![random.floats(shape)]));
     }
     let infinite = f32::NEG_INFINITY;
     let special = [
