@@ -10,6 +10,7 @@ mod kernels;
 mod layering;
 mod models;
 mod onnx;
+mod passes;
 mod patterns;
 mod plan;
 mod properties;
