@@ -1,7 +1,7 @@
 //! Attention.
 
 use super::{Case, Random};
-use gristmill::ops::attention::{Attention, attention};
+use gristmill::ops::attention::{Attention, RotaryEmbedding, attention, rotary_embedding};
 use gristmill::tensor::View;
 use gristmill::{DType, Shape, Tensor};
 
@@ -39,6 +39,26 @@ pub fn cases() -> Vec<Case> {
     }
     cases.extend(masks(&mut random));
     cases.extend(views(&mut random));
+    cases.extend(rotary(&mut random));
+    cases
+}
+
+fn rotary(random: &mut Random) -> Vec<Case> {
+    let mut cases = vec![];
+    for (interleaved, turned, rank, positions) in
+        [(false, 0, 4, true), (true, 0, 4, true), (false, 4, 4, false), (true, 4, 3, true), (false, 0, 3, false)]
+    {
+        let op = RotaryEmbedding { interleaved, rotary_embedding_dim: turned, num_heads: 3 };
+        let pairs = if turned == 0 { 4 } else { turned / 2 };
+        let x = if rank == 4 { random.floats(&[2, 3, 5, 8]) } else { random.floats(&[2, 5, 24]) };
+        let cache = if positions { vec![50, pairs] } else { vec![2, 5, pairs] };
+        let mut inputs = vec![x, random.floats(&cache), random.floats(&cache)];
+        if positions {
+            inputs.push(random.integers(DType::I64, &[2, 5], 0, 50));
+        }
+        let name = format!("rotary_embedding/{rank}_{turned}_{interleaved}");
+        cases.push(Case::new(name, rotary_embedding(op), inputs));
+    }
     cases
 }
 

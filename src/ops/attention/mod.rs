@@ -2,7 +2,10 @@
 
 mod lower;
 mod reference;
+mod rotary;
 mod split;
+
+pub use rotary::{RotaryEmbedding, rotary_embedding};
 
 use super::Registration;
 use crate::error::{Error, Result};
@@ -11,7 +14,8 @@ use crate::kernel::{Caps, Lowering};
 use crate::tensor::{DType, Shape, Tensor, View};
 use std::sync::Arc;
 
-pub(super) static REGISTRATION: Registration = Registration { operators: &["ScaledDotProductAttention"], shaders: lower::SHADERS };
+pub(super) static REGISTRATION: Registration =
+    Registration { operators: &["ScaledDotProductAttention", "RotaryEmbedding"], shaders: lower::SHADERS };
 
 const NAME: &str = "ScaledDotProductAttention";
 

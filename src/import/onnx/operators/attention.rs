@@ -5,13 +5,18 @@ use super::{Row, row};
 use crate::error::{Error, Result};
 use crate::graph::ValueId;
 use crate::import::onnx::context::Context;
+use crate::ops::attention::{RotaryEmbedding, rotary_embedding};
 use crate::ops::elementwise::{binary, cast, cast_like, select, unary, unary_with};
 use crate::ops::pad::{PadMode, pad};
 use crate::ops::reduce::{Reduction, reduce};
 use crate::ops::{concat, expand, matmul, reshape, shape, softmax, transpose};
 use crate::tensor::{DType, Tensor};
 
-pub(super) const ROWS: &[Row] = &[row("Attention", 23, 3..=6, 4, attention).until(23), row("Attention", 24, 3..=7, 4, attention)];
+pub(super) const ROWS: &[Row] = &[
+    row("Attention", 23, 3..=6, 4, attention).until(23),
+    row("Attention", 24, 3..=7, 4, attention),
+    row("RotaryEmbedding", 23, 3..=4, 1, rotary),
+];
 
 /// What the optional output 3 holds, by the attribute `qk_matmul_output_mode`.
 mod mode {
@@ -19,6 +24,15 @@ mod mode {
     pub(super) const CAPPED: i64 = 1;
     pub(super) const BIASED: i64 = 2;
     pub(super) const PROBABILITIES: i64 = 3;
+}
+
+fn rotary(c: &mut Context<'_, '_>) -> Result<()> {
+    let op = rotary_embedding(RotaryEmbedding {
+        interleaved: c.flag("interleaved", false)?,
+        rotary_embedding_dim: c.count("rotary_embedding_dim", 0)?,
+        num_heads: c.count("num_heads", 0)?,
+    });
+    c.emit(op, &c.inputs())
 }
 
 fn attention(c: &mut Context<'_, '_>) -> Result<()> {
