@@ -74,7 +74,12 @@ impl Concat {
 
     /// Up to four inputs, with their widths, written from column `start` on.
     fn side_by_side(inputs: &[(usize, usize)], start: usize, rows: usize, stride: usize, caps: &Caps) -> Result<Dispatch> {
-        let unit = if stride % 4 == 0 && start % 4 == 0 && inputs.iter().all(|(_, width)| width % 4 == 0) { 4 } else { 1 };
+        let unit = if stride.is_multiple_of(4) && start.is_multiple_of(4) && inputs.iter().all(|(_, width)| width.is_multiple_of(4))
+        {
+            4
+        } else {
+            1
+        };
         let mut widths = [0; BATCH];
         for (slot, (_, width)) in widths.iter_mut().zip(inputs) {
             *slot = (width / unit) as u32;

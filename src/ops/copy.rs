@@ -73,12 +73,12 @@ impl Copy {
     }
 
     /// True when all source positions but those along the given axes are multiples of four.
-    fn from_by_four(&self, except: &[usize]) -> bool {
+    fn source_by_four(&self, except: &[usize]) -> bool {
         self.from % 4 == 0 && self.axes.iter().enumerate().all(|(k, a)| except.contains(&k) || a.from % 4 == 0)
     }
 
     /// The same for the destination.
-    fn to_by_four(&self, except: &[usize]) -> bool {
+    fn destination_by_four(&self, except: &[usize]) -> bool {
         self.to % 4 == 0 && self.axes.iter().enumerate().all(|(k, a)| except.contains(&k) || a.to % 4 == 0)
     }
 
@@ -143,8 +143,8 @@ impl Copy {
     fn plain(mut self, bindings: [Operand; 2], caps: &Caps) -> Result<Dispatch> {
         let last = self.axes.len() - 1;
         let inner = self.axes[last];
-        let stores_four = inner.extent % 4 == 0 && inner.to == 1 && self.to_by_four(&[last]);
-        let loads_four = stores_four && inner.from == 1 && self.from_by_four(&[last]);
+        let stores_four = inner.extent.is_multiple_of(4) && inner.to == 1 && self.destination_by_four(&[last]);
+        let loads_four = stores_four && inner.from == 1 && self.source_by_four(&[last]);
         if stores_four {
             self.in_fours(loads_four, true);
         }
@@ -162,8 +162,8 @@ impl Copy {
     fn blocks(&self, bindings: [Operand; 2], caps: &Caps) -> Option<Result<Dispatch>> {
         let mut copy = self.transposing()?;
         let (row, column) = (copy.axes.len() - 2, copy.axes.len() - 1);
-        let whole = copy.axes[row..].iter().all(|a| a.extent % 4 == 0);
-        if !whole || !copy.from_by_four(&[row]) || !copy.to_by_four(&[column]) {
+        let whole = copy.axes[row..].iter().all(|a| a.extent.is_multiple_of(4));
+        if !whole || !copy.source_by_four(&[row]) || !copy.destination_by_four(&[column]) {
             return None;
         }
         copy.from /= 4;

@@ -163,7 +163,7 @@ impl Op for Gather {
         on_gpu(data, indices)?;
         let axis = data.shape().axis(self.axis)?;
         let inner = data.shape().product(axis + 1..data.shape().rank());
-        let unit = if inner % 4 == 0 { 4 } else { 1 };
+        let unit = if inner.is_multiple_of(4) { 4 } else { 1 };
         let count = output.ty.elements() / unit;
         let kernel = kernel(&GATHER).prelude(if unit == 4 { &preludes::WIDTH4 } else { &preludes::WIDTH1 });
         let params = GatherParams {
@@ -350,7 +350,7 @@ impl Op for GatherNd {
             return Err(Error::unsupported("GatherND by empty tuples"));
         }
         let inner = tuples.inner(data.shape());
-        let unit = if inner % 4 == 0 { 4 } else { 1 };
+        let unit = if inner.is_multiple_of(4) { 4 } else { 1 };
         let count = output.ty.elements() / unit;
         let strides = data.shape().strides();
         let mut params = GatherNdParams {

@@ -194,7 +194,7 @@ impl Op for Pad {
         let mut axes = 0;
         let mut joinable = false;
         let strides = data.shape().strides();
-        for k in 0..data.shape().rank() {
+        for (k, &stride) in strides.iter().enumerate() {
             let (extent, source) = (padding.shape[k], data.shape()[k]);
             let plain = extent == source && padding.before[k] == 0;
             if plain && joinable {
@@ -206,7 +206,7 @@ impl Op for Pad {
                 params.source_extents[axes] = source as i32;
                 params.before[axes] = i32::try_from(padding.before[k]).map_err(|_| Error::limit("a pad exceeds 32 bits"))?;
             }
-            params.strides[axes] = strides[k] as u32;
+            params.strides[axes] = stride as u32;
             joinable = plain;
             axes += 1;
         }

@@ -101,7 +101,7 @@ impl Op for ReverseSequence {
         on_gpu(data, lengths)?;
         let time = self.check(data.shape(), lengths.shape())?;
         let inner = data.shape().product(2..data.shape().rank());
-        let unit = if inner % 4 == 0 { 4 } else { 1 };
+        let unit = if inner.is_multiple_of(4) { 4 } else { 1 };
         let params = ReverseParams {
             outer: data.shape()[0] as u32,
             second: data.shape()[1] as u32,

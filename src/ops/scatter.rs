@@ -342,7 +342,7 @@ impl Op for ScatterNd {
         let mut dispatches = vec![start(data, caps)?];
         if updates.ty.elements() > 0 {
             let inner = tuples.inner(data.shape());
-            let unit = if self.combine.is_none() && inner % 4 == 0 { 4 } else { 1 };
+            let unit = if self.combine.is_none() && inner.is_multiple_of(4) { 4 } else { 1 };
             let strides = data.shape().strides();
             let mut params = TuplesParams {
                 extents: [1; MAX_RANK],

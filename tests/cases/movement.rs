@@ -94,9 +94,12 @@ fn reshapes() -> Vec<Case> {
     cases
 }
 
+/// Starts, ends, axes and steps.
+type Ranges<'a> = [&'a [i64]; 4];
+
 fn slices() -> Vec<Case> {
     let mut random = Random::new(0x511C);
-    let rows: &[(&str, &[usize], [&[i64]; 4])] = &[
+    let rows: &[(&str, &[usize], Ranges)] = &[
         ("rows", &[10, 8], [&[2], &[7], &[0], &[1]]),
         ("columns", &[10, 9], [&[1], &[6], &[1], &[1]]),
         ("columns_in_fours", &[5, 24], [&[8], &[20], &[1], &[1]]),
