@@ -29,19 +29,24 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_index)
     let start = batch_start(tile.z);
     let row = tile.y;
     let column = tile.x * GROUPS * 4u;
+    let own = a_place(start.x, row);
+    let b0 = b_places(start.y, column);
+    let b1 = b_places(start.y, column + 4u);
+    let b2 = b_places(start.y, column + 8u);
+    let b3 = b_places(start.y, column + 12u);
     var s0: mat4x4<f32>;
     var s1: mat4x4<f32>;
     var s2: mat4x4<f32>;
     var s3: mat4x4<f32>;
     for (var k = lane * 4u; k < params.k; k += WORKGROUP * 4u) {
-        let values = a_four(start.x, row, k);
-        s0 = add_terms(s0, values, b_columns(start.y, k, column));
+        let values = a_four(own, k);
+        s0 = add_terms(s0, values, b_columns(b0, k));
         if GROUPS > 1u {
-            s1 = add_terms(s1, values, b_columns(start.y, k, column + 4u));
+            s1 = add_terms(s1, values, b_columns(b1, k));
         }
         if GROUPS > 2u {
-            s2 = add_terms(s2, values, b_columns(start.y, k, column + 8u));
-            s3 = add_terms(s3, values, b_columns(start.y, k, column + 12u));
+            s2 = add_terms(s2, values, b_columns(b2, k));
+            s3 = add_terms(s3, values, b_columns(b3, k));
         }
     }
     finish(tile.z, row, column, s0, lane);

@@ -82,6 +82,15 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id)
     let column = (tile.y * LANES + lane) * 4u;
     // Lanes past the eighth read a row that nobody asks them for.
     let own = row + lane % 8u;
+    let columns = b_places(start.y, column);
+    let a0 = a_place(start.x, own);
+    let a1 = a_place(start.x, own + 8u);
+    let a2 = a_place(start.x, own + 16u);
+    let a3 = a_place(start.x, own + 24u);
+    let a4 = a_place(start.x, own + 32u);
+    let a5 = a_place(start.x, own + 40u);
+    let a6 = a_place(start.x, own + 48u);
+    let a7 = a_place(start.x, own + 56u);
     var s0: Rows;
     var s1: Rows;
     var s2: Rows;
@@ -91,20 +100,20 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id)
     var s6: Rows;
     var s7: Rows;
     for (var k = 0u; k < params.k; k += 4u) {
-        let block = b_block(start.y, k, column);
-        s0 = add_product(s0, a_four(start.x, own, k), block);
+        let block = b_block(columns, k);
+        s0 = add_product(s0, a_four(a0, k), block);
         if ROWS > 8u {
-            s1 = add_product(s1, a_four(start.x, own + 8u, k), block);
+            s1 = add_product(s1, a_four(a1, k), block);
         }
         if ROWS > 16u {
-            s2 = add_product(s2, a_four(start.x, own + 16u, k), block);
-            s3 = add_product(s3, a_four(start.x, own + 24u, k), block);
+            s2 = add_product(s2, a_four(a2, k), block);
+            s3 = add_product(s3, a_four(a3, k), block);
         }
         if ROWS > 32u {
-            s4 = add_product(s4, a_four(start.x, own + 32u, k), block);
-            s5 = add_product(s5, a_four(start.x, own + 40u, k), block);
-            s6 = add_product(s6, a_four(start.x, own + 48u, k), block);
-            s7 = add_product(s7, a_four(start.x, own + 56u, k), block);
+            s4 = add_product(s4, a_four(a4, k), block);
+            s5 = add_product(s5, a_four(a5, k), block);
+            s6 = add_product(s6, a_four(a6, k), block);
+            s7 = add_product(s7, a_four(a7, k), block);
         }
     }
     store_rows(tile.z, row, column, s0);

@@ -43,13 +43,15 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_id) id
     let a_row = index / (STEP / 4u);
     let b_column = index % SIDE;
     let b_k = index / SIDE * 4u;
+    let a_from = a_places(start.x, row + a_row * 4u);
+    let b_from = b_places(start.y, column + b_column * 4u);
     var s00: mat4x4<f32>;
     var s01: mat4x4<f32>;
     var s10: mat4x4<f32>;
     var s11: mat4x4<f32>;
     for (var k = 0u; k < params.k; k += STEP) {
-        let a_values = a_block(start.x, row + a_row * 4u, k + a_k);
-        let b_values = b_block(start.y, k + b_k, column + b_column * 4u);
+        let a_values = a_block(a_from, k + a_k);
+        let b_values = b_block(b_from, k + b_k);
         workgroupBarrier();
         for (var i = 0u; i < 4u; i++) {
             a_tile[(a_k + i) * SIDE + a_row] = a_values[i];

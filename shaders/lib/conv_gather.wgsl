@@ -2,6 +2,11 @@
 // input where it lies. The constants are the extents of input, kernel and output, and the steps of the window.
 @group(0) @binding(2) var<storage, read> b: array<f32>; // [batches, groups * channels, INPUT_DEPTH, INPUT_HEIGHT, INPUT_WIDTH]
 
+struct BPlaces {
+    start: u32,
+    corners: array<vec3<u32>, 4>,
+}
+
 // Input coordinates of tap 0 at an output pixel; what lies before the input wraps round.
 fn corner(pixel: u32) -> vec3<u32> {
     let line = pixel / OUTPUT_WIDTH;
@@ -17,8 +22,13 @@ fn b_element(channel_start: u32, at: vec3<u32>) -> f32 {
     return b[channel_start + (at.x * INPUT_HEIGHT + at.y) * INPUT_WIDTH + at.z];
 }
 
+// Where four pixels have their tap 0; what lies past the last pixel is of no consequence, as each tap is tested.
+fn b_places(start: u32, column: u32) -> BPlaces {
+    return BPlaces(start, array(corner(column), corner(column + 1u), corner(column + 2u), corner(column + 3u)));
+}
+
 // Row k of four pixels.
-fn b_row(start: u32, k: u32, corners: array<vec3<u32>, 4>) -> vec4<f32> {
+fn b_row(places: BPlaces, k: u32) -> vec4<f32> {
     if k >= params.k {
         return vec4(0.0);
     }
@@ -27,18 +37,16 @@ fn b_row(start: u32, k: u32, corners: array<vec3<u32>, 4>) -> vec4<f32> {
     let channel = slice / KERNEL_DEPTH;
     let tap = vec3(slice - channel * KERNEL_DEPTH, line - slice * KERNEL_HEIGHT, k - line * KERNEL_WIDTH);
     let shift = tap * vec3(DILATION_DEPTH, DILATION_HEIGHT, DILATION_WIDTH);
-    let channel_start = start + channel * (INPUT_DEPTH * INPUT_HEIGHT * INPUT_WIDTH);
+    let channel_start = places.start + channel * (INPUT_DEPTH * INPUT_HEIGHT * INPUT_WIDTH);
     return vec4(
-        b_element(channel_start, corners[0] + shift),
-        b_element(channel_start, corners[1] + shift),
-        b_element(channel_start, corners[2] + shift),
-        b_element(channel_start, corners[3] + shift),
+        b_element(channel_start, places.corners[0] + shift),
+        b_element(channel_start, places.corners[1] + shift),
+        b_element(channel_start, places.corners[2] + shift),
+        b_element(channel_start, places.corners[3] + shift),
     );
 }
 
-// Rows k to k + 3 of pixels column to column + 3; pixels past the last are of no consequence, but lie outside the input
-// or inside it, as any do.
-fn b_block(start: u32, k: u32, column: u32) -> mat4x4<f32> {
-    let corners = array(corner(column), corner(column + 1u), corner(column + 2u), corner(column + 3u));
-    return mat4x4(b_row(start, k, corners), b_row(start, k + 1u, corners), b_row(start, k + 2u, corners), b_row(start, k + 3u, corners));
+// Rows k to k + 3 of four pixels.
+fn b_block(places: BPlaces, k: u32) -> mat4x4<f32> {
+    return mat4x4(b_row(places, k), b_row(places, k + 1u), b_row(places, k + 2u), b_row(places, k + 3u));
 }

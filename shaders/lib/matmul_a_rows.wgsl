@@ -1,15 +1,26 @@
-// Operand A of a matrix product where the elements of a row are neighbours: k, strides and offset are multiples of four.
+// Operand A of a matrix product where the elements of a row are neighbours: k (or what it is padded to with zeros), strides
+// and offset are multiples of four. `const K_EDGE` is 1 where the kernel's steps run past k.
 @group(0) @binding(1) var<storage, read> a: array<vec4<f32>>; // strided [batches, m, k / 4]
 
-// Elements (row, k) to (row, k + 3), zeros from k = params.k on; a row past the last is the last.
-fn a_four(start: u32, row: u32, k: u32) -> vec4<f32> {
-    if k >= params.k {
-        return vec4(0.0);
-    }
-    return a[(start + min(row, params.m - 1u) * params.a_row_stride + k) / 4u];
+// Where a row starts; one past the last is the last.
+fn a_place(start: u32, row: u32) -> u32 {
+    return (start + min(row, params.m - 1u) * params.a_row_stride) / 4u;
 }
 
-// Columns k to k + 3 of rows row to row + 3.
-fn a_block(start: u32, row: u32, k: u32) -> mat4x4<f32> {
-    return transpose(mat4x4(a_four(start, row, k), a_four(start, row + 1u, k), a_four(start, row + 2u, k), a_four(start, row + 3u, k)));
+// Elements k to k + 3 of a row, zeros from params.k on.
+fn a_four(place: u32, k: u32) -> vec4<f32> {
+    if K_EDGE == 1u && k >= params.k {
+        return vec4(0.0);
+    }
+    return a[place + k / 4u];
+}
+
+// Where four rows start.
+fn a_places(start: u32, row: u32) -> vec4<u32> {
+    return vec4(a_place(start, row), a_place(start, row + 1u), a_place(start, row + 2u), a_place(start, row + 3u));
+}
+
+// Columns k to k + 3 of four rows.
+fn a_block(places: vec4<u32>, k: u32) -> mat4x4<f32> {
+    return transpose(mat4x4(a_four(places.x, k), a_four(places.y, k), a_four(places.z, k), a_four(places.w, k)));
 }

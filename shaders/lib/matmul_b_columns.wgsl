@@ -1,26 +1,29 @@
 // Operand B of a matrix product where the elements of a column are neighbours: k (or what it is padded to with zeros),
-// strides and offset are multiples of four.
+// strides and offset are multiples of four. `const K_EDGE` is 1 where the kernel's steps run past k.
 @group(0) @binding(2) var<storage, read> b: array<vec4<f32>>; // strided [batches, k / 4, n]
 
-// Elements (k, column) to (k + 3, column), zeros from k = params.k on; a column past the last is the last.
-fn b_column(start: u32, k: u32, column: u32) -> vec4<f32> {
-    if k >= params.k {
+alias BPlaces = vec4<u32>;
+
+// Where four columns start; a column past the last is the last.
+fn b_places(start: u32, column: u32) -> BPlaces {
+    let columns = min(vec4(column, column + 1u, column + 2u, column + 3u), vec4(params.n - 1u));
+    return (start + columns * params.b_column_stride) / 4u;
+}
+
+// Elements k to k + 3 of a column, zeros from params.k on.
+fn b_column(place: u32, k: u32) -> vec4<f32> {
+    if K_EDGE == 1u && k >= params.k {
         return vec4(0.0);
     }
-    return b[(start + k + min(column, params.n - 1u) * params.b_column_stride) / 4u];
+    return b[place + k / 4u];
 }
 
-// Columns column to column + 3 of rows k to k + 3.
-fn b_columns(start: u32, k: u32, column: u32) -> mat4x4<f32> {
-    return mat4x4(
-        b_column(start, k, column),
-        b_column(start, k, column + 1u),
-        b_column(start, k, column + 2u),
-        b_column(start, k, column + 3u),
-    );
+// Four columns of rows k to k + 3.
+fn b_columns(places: BPlaces, k: u32) -> mat4x4<f32> {
+    return mat4x4(b_column(places.x, k), b_column(places.y, k), b_column(places.z, k), b_column(places.w, k));
 }
 
-// Rows k to k + 3 of columns column to column + 3.
-fn b_block(start: u32, k: u32, column: u32) -> mat4x4<f32> {
-    return transpose(b_columns(start, k, column));
+// Rows k to k + 3 of four columns.
+fn b_block(places: BPlaces, k: u32) -> mat4x4<f32> {
+    return transpose(b_columns(places, k));
 }

@@ -1,10 +1,18 @@
 // Operand B of a matrix product, packed when the model was loaded: panels of `const PANEL` columns, padded with zeros to
-// whole panels and to a multiple of 16 rows.
+// whole panels and to a multiple of 32 rows.
 @group(0) @binding(2) var<storage, read> b: array<vec4<f32>>; // [n / PANEL, k, PANEL / 4]
 
-// Rows k to k + 3 of columns column to column + 3.
-fn b_block(start: u32, k: u32, column: u32) -> mat4x4<f32> {
-    let rows = (params.k + 15u) / 16u * 16u;
-    let at = (column / PANEL * rows + k) * (PANEL / 4u) + column % PANEL / 4u;
+alias BPlaces = u32;
+
+// Where four columns start; a panel past the last is the last.
+fn b_places(start: u32, column: u32) -> BPlaces {
+    let panel = min(column / PANEL, (params.n - 1u) / PANEL);
+    let rows = (params.k + 31u) / 32u * 32u;
+    return panel * rows * (PANEL / 4u) + column % PANEL / 4u;
+}
+
+// Rows k to k + 3 of four columns.
+fn b_block(places: BPlaces, k: u32) -> mat4x4<f32> {
+    let at = places + k * (PANEL / 4u);
     return mat4x4(b[at], b[at + PANEL / 4u], b[at + PANEL / 2u], b[at + PANEL / 4u * 3u]);
 }

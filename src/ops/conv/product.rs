@@ -14,11 +14,6 @@ params! {
     struct UnfoldParams {
         width: u32,
         height: u32,
-        quads: u32,
-        taps: u32,
-        lines: u32,
-        stride: u32,
-        dilation: u32,
         begin_x: u32,
         begin_y: u32,
         count: u32,
@@ -136,6 +131,7 @@ fn unfolded(problem: &Problem, io: &Io, caps: &Caps) -> Result<Option<Lowering>>
         prelude: &preludes::CONV_UNFOLDED,
         place: &preludes::PLACE_PIXEL,
         constants: vec![
+            ("TERMS", problem.terms() as u32),
             ("PADDED_HEIGHT", lines as u32),
             ("KERNEL_HEIGHT", height.kernel as u32),
             ("KERNEL_WIDTH", width.kernel as u32),
@@ -155,16 +151,16 @@ fn unfolded(problem: &Problem, io: &Io, caps: &Caps) -> Result<Option<Lowering>>
     let params = UnfoldParams {
         width: width.input as u32,
         height: height.input as u32,
-        quads: quads as u32,
-        taps: width.kernel as u32,
-        lines: lines as u32,
-        stride: width.stride as u32,
-        dilation: width.dilation as u32,
         begin_x: width.begin as u32,
         begin_y: height.begin as u32,
         count: vectors as u32,
     };
-    let kernel = Kernel::new(&UNFOLD, &[Access::Read, Access::Write], [64, 1, 1]);
+    let kernel = Kernel::new(&UNFOLD, &[Access::Read, Access::Write], [64, 1, 1])
+        .constant("QUADS", quads as u32)
+        .constant("TAPS", width.kernel as u32)
+        .constant("LINES", lines as u32)
+        .constant("STRIDE", width.stride as u32)
+        .constant("DILATION", width.dilation as u32);
     let grid = Dispatch::linear_grid(vectors.div_ceil(64), caps)?;
     let unfold = Dispatch::new(kernel, params, vec![Operand::Input(0), Operand::Temporary(0)], grid).work(0, vectors * 20);
     match &mut lowering {

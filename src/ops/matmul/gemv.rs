@@ -4,7 +4,7 @@ use super::operands::Want;
 use super::problem::{MatMulParams, Problem};
 use crate::error::Result;
 use crate::graph::Io;
-use crate::kernel::{AdapterClass, Caps, Lowering, Parameters, Shader, preludes};
+use crate::kernel::{Access, AdapterClass, Caps, Kernel, Lowering, Parameters, Shader, preludes};
 
 pub(super) static SHADER: Shader =
     Shader { name: "matmul_gemv", source: include_str!("../../../shaders/matmul_gemv.wgsl"), params: MatMulParams::FIELDS };
@@ -27,15 +27,13 @@ pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Option<Result<Lo
     if grid.iter().any(|n| *n > caps.max_grid as usize) || problem.k / (4 * workgroup as usize) + 64 > caps.max_loop as usize {
         return None;
     }
-    let bound = problem.bind(&SHADER, [workgroup, 1, 1], io, Want::Columns, false);
-    Some(bound.and_then(|bound| {
-        let bound = bound.with(|kernel| {
-            let kernel = kernel.constant("WORKGROUP", workgroup).constant("GROUPS", groups as u32);
-            match subgroup {
-                Some(lanes) => kernel.constant("SUBGROUP", lanes).prelude(&preludes::REDUCE_SUBGROUP),
-                None => kernel.prelude(&preludes::REDUCE_SHARED),
-            }
-        });
-        bound.finish("gemv", problem, grid.map(|n| n as u32), io, caps)
-    }))
+    let kernel = Kernel::new(&SHADER, &[Access::Read, Access::Read, Access::Write], [workgroup, 1, 1]);
+    let kernel = kernel.constant("WORKGROUP", workgroup).constant("GROUPS", groups as u32);
+    let kernel = match subgroup {
+        Some(lanes) => kernel.constant("SUBGROUP", lanes).prelude(&preludes::REDUCE_SUBGROUP),
+        None => kernel.prelude(&preludes::REDUCE_SHARED),
+    };
+    // The loop itself ends at k, but not within a vector of four.
+    let bound = problem.bind(kernel, 4, io, Want::Columns, false);
+    Some(bound.and_then(|bound| bound.finish("gemv", problem, grid.map(|n| n as u32), io, caps)))
 }

@@ -3,11 +3,11 @@
 use super::problem::{MatMulParams, Matrix, Problem};
 use crate::error::Result;
 use crate::graph::Io;
-use crate::kernel::{Access, Caps, Dispatch, Grid, Kernel, Lowering, Operand, Packing, Prelude, Shader, preludes};
+use crate::kernel::{Caps, Dispatch, Grid, Kernel, Lowering, Operand, Packing, Prelude, preludes};
 use crate::tensor::{DType, Tensor};
 
 /// Rows of packed panels are padded to a multiple of this, as the prelude has it.
-const PANEL_ROWS: usize = 16;
+const PANEL_ROWS: usize = 32;
 
 /// How a kernel wants operand B.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,12 +145,13 @@ impl Problem {
         }
     }
 
-    /// A kernel with the preludes that read the operands, `a_block` included if `blocks`.
-    pub(super) fn bind(&self, shader: &'static Shader, workgroup: [u32; 3], io: &Io, want: Want, blocks: bool) -> Result<Bound> {
+    /// A kernel that walks k in steps of `step`, with the preludes that read the operands, `a_block` included if `blocks`.
+    pub(super) fn bind(&self, kernel: Kernel, step: usize, io: &Io, want: Want, blocks: bool) -> Result<Bound> {
         let mut params = self.params()?;
         let sources = [self.a_source(io, blocks, &mut params), self.b_source(io, want, &mut params)];
         let width = if self.row_length() % 4 == 0 { 4 } else { 1 };
-        let mut kernel = Kernel::new(shader, &[Access::Read, Access::Read, Access::Write], workgroup)
+        let mut kernel = kernel
+            .constant("K_EDGE", (self.k % step != 0).into())
             .prelude(&preludes::MATMUL)
             .prelude(self.gather.as_ref().map_or(&preludes::PLACE_COLUMN, |gather| gather.place))
             .prelude(if width == 4 { &preludes::STORE_WIDTH4 } else { &preludes::STORE_WIDTH1 })
@@ -178,12 +179,6 @@ impl Problem {
 }
 
 impl Bound {
-    /// The same after a change to the kernel.
-    pub(super) fn with(mut self, change: impl FnOnce(Kernel) -> Kernel) -> Self {
-        self.kernel = change(self.kernel);
-        self
-    }
-
     /// The finished candidate.
     pub(super) fn finish(mut self, variant: &'static str, problem: &Problem, grid: Grid, io: &Io, caps: &Caps) -> Result<Lowering> {
         let kernel = io.attach_epilogue(self.kernel, &mut self.bindings, self.width, caps)?;

@@ -4,7 +4,7 @@ use super::operands::Want;
 use super::problem::{MatMulParams, Problem};
 use crate::error::Result;
 use crate::graph::Io;
-use crate::kernel::{Caps, Lowering, Parameters, Shader};
+use crate::kernel::{Access, Caps, Kernel, Lowering, Parameters, Shader};
 
 pub(super) static SHADER: Shader =
     Shader { name: "matmul_subgroup", source: include_str!("../../../shaders/matmul_subgroup.wgsl"), params: MatMulParams::FIELDS };
@@ -32,9 +32,8 @@ pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Option<Result<Lo
     if grid.iter().any(|n| *n > caps.max_grid as usize) || problem.k / 4 + 8 > caps.max_loop as usize {
         return None;
     }
-    let bound = problem.bind(&SHADER, [lanes, 1, 1], io, Want::Panels(4 * lanes), false);
-    Some(bound.and_then(|bound| {
-        let bound = bound.with(|kernel| kernel.constant("LANES", lanes).constant("ROWS", rows as u32));
-        bound.finish("subgroup", problem, grid.map(|n| n as u32), io, caps)
-    }))
+    let kernel = Kernel::new(&SHADER, &[Access::Read, Access::Read, Access::Write], [lanes, 1, 1]);
+    let kernel = kernel.constant("LANES", lanes).constant("ROWS", rows as u32);
+    let bound = problem.bind(kernel, 4, io, Want::Panels(4 * lanes), false);
+    Some(bound.and_then(|bound| bound.finish("subgroup", problem, grid.map(|n| n as u32), io, caps)))
 }

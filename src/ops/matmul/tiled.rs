@@ -4,7 +4,7 @@ use super::operands::Want;
 use super::problem::{MatMulParams, Problem};
 use crate::error::Result;
 use crate::graph::Io;
-use crate::kernel::{Caps, Lowering, Parameters, Shader};
+use crate::kernel::{Access, Caps, Kernel, Lowering, Parameters, Shader};
 
 pub(super) static SHADER: Shader =
     Shader { name: "matmul_tiled", source: include_str!("../../../shaders/matmul_tiled.wgsl"), params: MatMulParams::FIELDS };
@@ -28,9 +28,7 @@ fn candidate(problem: &Problem, parts: u32, io: &Io, caps: &Caps) -> Option<Resu
         return None;
     }
     let variant = if parts == 2 { "tiled64" } else { "tiled32" };
-    let bound = problem.bind(&SHADER, [8, 8, 1], io, Want::Panels(64), true);
-    Some(bound.and_then(|bound| {
-        let bound = bound.with(|kernel| kernel.constant("PARTS", parts));
-        bound.finish(variant, problem, grid.map(|n| n as u32), io, caps)
-    }))
+    let kernel = Kernel::new(&SHADER, &[Access::Read, Access::Read, Access::Write], [8, 8, 1]).constant("PARTS", parts);
+    let bound = problem.bind(kernel, 32 / parts as usize, io, Want::Panels(64), true);
+    Some(bound.and_then(|bound| bound.finish(variant, problem, grid.map(|n| n as u32), io, caps)))
 }
