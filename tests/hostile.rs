@@ -15,7 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use wire::{Field, Value, decode, encode, holder, number, paths};
 
 /// How many models the mutation test makes.
-const MUTANTS: u64 = 50_000;
+const MUTANTS: u64 = 24_000;
 
 /// What an import may hold at once: a message may be two bytes in the file, and a struct of a few hundred in memory.
 fn import_limit(file: usize) -> usize {

@@ -161,7 +161,8 @@ impl TensorType {
         if self.shape.rank() > MAX_RANK {
             return Err(Error::limit(format!("rank {} of {self}: expected at most {MAX_RANK}", self.shape.rank())));
         }
-        if self.elements() > MAX_ELEMENTS {
+        // Extents of 0 do not count, or strides beside them could still overflow.
+        if self.shape.iter().fold(1, |n: usize, d| n.saturating_mul((*d).max(1))) > MAX_ELEMENTS {
             return Err(Error::limit(format!("a tensor of type {self} is too large: expected at most {MAX_ELEMENTS} elements")));
         }
         Ok(self)

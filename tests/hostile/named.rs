@@ -132,6 +132,7 @@ fn extents() {
         Limit,
         "value `x` declares 18446744073709551615 elements or more: expected at most 2147483648",
     );
+    assert_eq!(error(&model(vec![input("x", &[0, 1 << 40, 1 << 40]), output("x")]), None).kind(), Limit);
     refused(&model(vec![input("x", &[1; 9]), output("x")]), Limit, "value `x` has rank 9: expected at most 8");
     refused(
         &model(vec![initializer("w", FLOAT, &[-1], vec![]), output("w")]),

@@ -79,7 +79,7 @@ pub(super) fn declared(info: &ValueInfoProto) -> Result<Declared> {
             Some(DimensionValue::DimValue(n)) => {
                 let n = usize::try_from(*n)
                     .map_err(|_| Error::invalid_model(format!("value `{name}` declares an extent of {n}: expected 0 or more")))?;
-                elements = elements.saturating_mul(n);
+                elements = elements.saturating_mul(n.max(1));
                 Dim::Known(n)
             }
             Some(DimensionValue::DimParam(symbol)) if !symbol.is_empty() => Dim::Named(symbol.clone()),
