@@ -12,6 +12,7 @@ mod models;
 mod onnx;
 mod passes;
 mod patterns;
+mod readme;
 mod plan;
 mod properties;
 mod shader_contract;
