@@ -23,6 +23,9 @@ params! {
 pub(super) static UNFOLD: Shader =
     Shader { name: "conv_unfold", source: include_str!("../../../shaders/conv_unfold.wgsl"), params: UnfoldParams::FIELDS };
 
+/// Operations below which a dispatch of its own for the unfolding costs more than gathering without it.
+const UNFOLDED_FLOPS: u64 = 1 << 24;
+
 impl Problem {
     /// Terms of each sum.
     fn terms(&self) -> usize {
@@ -82,13 +85,26 @@ pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Result<Vec<Lower
     let mut lowerings = Vec::new();
     if caps.class == AdapterClass::Cpu {
         lowerings.extend(unfolded(problem, io, caps)?);
+        lowerings.extend(gathered_by_lanes(problem, io, caps)?);
+        if problem.work().0 < UNFOLDED_FLOPS {
+            lowerings.reverse();
+        }
     }
-    lowerings.extend(gathered(problem, io, caps)?);
+    lowerings.extend(gathered(problem)?.lower_tiled(io, caps)?);
     Ok(lowerings)
 }
 
-/// Tiles in workgroup memory, filled straight from the input.
-fn gathered(problem: &Problem, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+/// Broadcasts within a subgroup, over pixels that each lane gathers from the input: one dispatch.
+fn gathered_by_lanes(problem: &Problem, io: &Io, caps: &Caps) -> Result<Option<Lowering>> {
+    let mut lowering = gathered(problem)?.lower_subgroup(io, caps).transpose()?;
+    if let Some(Lowering::Dispatches { variant, .. }) = &mut lowering {
+        *variant = "subgroup_gathered";
+    }
+    Ok(lowering)
+}
+
+/// The product whose B is read straight from the input.
+fn gathered(problem: &Problem) -> Result<matmul::Problem> {
     let axes = spatial(problem);
     let names: [[&'static str; 3]; 6] = [
         ["INPUT_DEPTH", "INPUT_HEIGHT", "INPUT_WIDTH"],
@@ -110,7 +126,7 @@ fn gathered(problem: &Problem, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         columns: problem.output_area(),
         row_length: problem.output_area(),
     });
-    product.lower_tiled(io, caps)
+    Ok(product)
 }
 
 /// Broadcasts within a subgroup, over lines that a first dispatch pads and unfolds.
