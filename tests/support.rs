@@ -1,6 +1,11 @@
-//! What several tests share: one device, and comparing tensors.
+//! What several tests share: one device, comparing tensors, and planning without a device.
 
 use crate::cases::Tolerance;
+use crate::plan::violations;
+use gristmill::graph::{Fact, Graph};
+use gristmill::kernel::Caps;
+use gristmill::passes::{self, Specialized};
+use gristmill::plan::{self, Plan};
 use gristmill::{Gpu, Power, Tensor};
 use std::sync::OnceLock;
 
@@ -38,4 +43,41 @@ pub fn difference(found: &Tensor, expected: &Tensor, tolerance: Tolerance) -> Op
         e[first],
         f[first]
     ))
+}
+
+/// The optimised graph for inputs like these; inputs that shapes depend on become constants. `None` when a shape depends
+/// on a value that is computed during the run.
+pub fn optimized(graph: &Graph, inputs: &[Tensor], caps: &Caps) -> gristmill::Result<Option<Graph>> {
+    let assumed = |t: &Tensor| {
+        let bounds = t.dtype().range().filter(|_| t.dtype().size() == 8).map(|_| (-(1 << 24), 1 << 24));
+        Fact::new(t.dtype(), t.shape().clone()).bounded(bounds)
+    };
+    let mut facts: Vec<Fact> = inputs.iter().map(assumed).collect();
+    loop {
+        match passes::specialize(graph, &facts)? {
+            Specialized::Graph(graph) => {
+                let options = passes::Options { max_storage_buffers: caps.max_storage_buffers as usize, ..Default::default() };
+                return passes::optimize(&graph, &options).map(Some);
+            }
+            Specialized::Blocked { value, .. } => {
+                let blocked = graph.inputs().iter().position(|i| i.value == value);
+                // What shapes are computed from are integers.
+                let known = (0..inputs.len()).filter(|k| facts[*k].value.is_none() && inputs[*k].dtype().is_integer());
+                let wanted: Vec<usize> = blocked.map_or_else(|| known.collect(), |index| vec![index]);
+                if wanted.is_empty() {
+                    return Ok(None);
+                }
+                for index in wanted {
+                    facts[index] = Fact::of(inputs[index].clone());
+                }
+            }
+        }
+    }
+}
+
+/// The plan of an optimised graph, after a check of what must hold of it.
+pub fn planned(graph: &Graph, caps: &Caps) -> Result<Plan, String> {
+    let plan = Plan::new(graph, caps, &plan::Options::default()).map_err(|e| format!("no plan on {caps}: {e}"))?;
+    let broken = violations(&plan);
+    if broken.is_empty() { Ok(plan) } else { Err(format!("the plan on {caps} is broken: {}\n{plan}of {graph}", broken.join("; "))) }
 }

@@ -40,7 +40,7 @@ fn operand(draw: &mut Draw, net: &mut Net, shape: &[usize]) -> ValueId {
 
 #[test]
 fn convolutions() {
-    property(40, F32, |draw, net| {
+    property(24, F32, |draw, net| {
         let spatial = draw.pick(&[2, 1, 2, 3]);
         let Windowed { window, kernel, input } = windowed(draw, spatial, true);
         let (group, each, filters) = match draw.within(0, 4) {
@@ -63,7 +63,7 @@ fn convolutions() {
 
 #[test]
 fn transposed_convolutions() {
-    property(32, F32, |draw, net| {
+    property(16, F32, |draw, net| {
         let spatial = draw.pick(&[2, 1, 3]);
         let Windowed { window, kernel, input } = windowed(draw, spatial, false);
         let (group, each, filters) = (draw.pick(&[1, 1, 2, 3]), draw.pick(&[3, 1, 4]), draw.pick(&[2, 1, 4, 5]));

@@ -18,7 +18,7 @@ fn operand(draw: &mut Draw, net: &mut Net, shape: &[usize]) -> ValueId {
 
 #[test]
 fn products() {
-    property(40, F32, |draw, net| {
+    property(24, F32, |draw, net| {
         let (m, k, n) = (draw.pick(&EXTENTS), draw.pick(&EXTENTS), draw.pick(&EXTENTS));
         let rank = draw.within(0, 3);
         let batch = draw.shape(rank, &[1, 2, 3, 5], 6);

@@ -18,12 +18,9 @@ mod reduce;
 mod rnn;
 
 use crate::cases::{Random, Tolerance};
-use crate::plan::violations;
-use crate::support::{difference, gpu};
+use crate::support::{difference, gpu, optimized, planned};
 use gristmill::graph::{Builder, Dim, Fact, Graph, Model, Op, ValueId, evaluate};
 use gristmill::kernel::Caps;
-use gristmill::passes::{self, Specialized};
-use gristmill::plan::{self, Plan};
 use gristmill::{DType, Options, Session, Tensor, TensorView};
 use proptest::collection::vec;
 use proptest::prelude::any;
@@ -251,9 +248,9 @@ fn compare(draw: &mut Draw, graph: &Graph, inputs: &[Tensor], tolerance: Toleran
     let mut variant = None;
     if let Some(fewer) = optimized(graph, inputs, gpu().caps()).map_err(|e| format!("the passes fail: {e}"))? {
         for caps in [Caps::portable(), Caps::software()] {
-            planned(&fewer, &caps, &plan::Options::default())?;
+            planned(&fewer, &caps)?;
         }
-        let plan = planned(&fewer, gpu().caps(), &plan::Options::default())?;
+        let plan = planned(&fewer, gpu().caps())?;
         let taken: Vec<&str> = plan.steps().map(|s| s.variant).collect();
         let mut others: Vec<&str> = plan.variants.iter().flatten().copied().filter(|v| !taken.contains(v)).collect();
         others.dedup();
@@ -273,35 +270,6 @@ fn compare(draw: &mut Draw, graph: &Graph, inputs: &[Tensor], tolerance: Toleran
         }
     }
     Ok(())
-}
-
-/// The optimised graph for inputs like these; inputs that shapes depend on become constants. `None` when a shape depends
-/// on a value that is computed during the run.
-fn optimized(graph: &Graph, inputs: &[Tensor], caps: &Caps) -> gristmill::Result<Option<Graph>> {
-    let assumed = |t: &Tensor| {
-        let bounds = t.dtype().range().filter(|_| t.dtype().size() == 8).map(|_| (-(1 << 24), 1 << 24));
-        Fact::new(t.dtype(), t.shape().clone()).bounded(bounds)
-    };
-    let mut facts: Vec<Fact> = inputs.iter().map(assumed).collect();
-    loop {
-        match passes::specialize(graph, &facts)? {
-            Specialized::Graph(graph) => {
-                let options = passes::Options { max_storage_buffers: caps.max_storage_buffers as usize, ..Default::default() };
-                return passes::optimize(&graph, &options).map(Some);
-            }
-            Specialized::Blocked { value, .. } => match graph.inputs().iter().position(|i| i.value == value) {
-                Some(index) => facts[index] = Fact::of(inputs[index].clone()),
-                None => return Ok(None),
-            },
-        }
-    }
-}
-
-/// The plan of an optimised graph, after a check of what must hold of it.
-fn planned(graph: &Graph, caps: &Caps, options: &plan::Options) -> Result<Plan, String> {
-    let plan = Plan::new(graph, caps, options).map_err(|e| format!("no plan on {caps}: {e}"))?;
-    let broken = violations(&plan);
-    if broken.is_empty() { Ok(plan) } else { Err(format!("the plan on {caps} is broken: {}\n{plan}of {graph}", broken.join("; "))) }
 }
 
 fn run(model: &Model, inputs: &[Tensor], options: Options) -> gristmill::Result<Vec<Tensor>> {

@@ -48,7 +48,7 @@ fn layer(draw: &mut Draw, net: &mut Net, cell: Cell) -> Vec<gristmill::graph::Va
 
 #[test]
 fn gru() {
-    property(12, RECURRENT, |draw, net| {
+    property(8, RECURRENT, |draw, net| {
         let cell = Cell::Gru { linear_before_reset: draw.flag() };
         layer(draw, net, cell)
     });
@@ -56,7 +56,7 @@ fn gru() {
 
 #[test]
 fn lstm() {
-    property(10, RECURRENT, |draw, net| {
+    property(6, RECURRENT, |draw, net| {
         let cell = Cell::Lstm { input_forget: draw.rarely(5) };
         layer(draw, net, cell)
     });
@@ -64,7 +64,7 @@ fn lstm() {
 
 #[test]
 fn plain() {
-    property(6, RECURRENT, |draw, net| layer(draw, net, Cell::Rnn));
+    property(4, RECURRENT, |draw, net| layer(draw, net, Cell::Rnn));
 }
 
 /// Lengths that are known beforehand.
