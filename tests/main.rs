@@ -16,4 +16,5 @@ mod readme;
 mod plan;
 mod properties;
 mod shader_contract;
+mod snapshots;
 mod support;
