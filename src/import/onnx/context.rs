@@ -166,14 +166,6 @@ impl<'c, 'm> Context<'c, 'm> {
         self.importer.builder.node(&name, op, inputs)
     }
 
-    /// Adds a node with several results that stay inside this row.
-    pub(super) fn nodes(&mut self, op: Arc<dyn Op>, inputs: &[Option<ValueId>], outputs: usize) -> Vec<ValueId> {
-        let name = format!("{}/{}", self.name, op.name());
-        let values: Vec<ValueId> = (0..outputs).map(|_| self.importer.builder.value(&name, None)).collect();
-        self.importer.builder.push(&name, op, inputs.to_vec(), values.iter().copied().map(Some).collect());
-        values
-    }
-
     /// Adds a node with one argument whose result stays inside this row.
     pub(super) fn apply(&mut self, op: Arc<dyn Op>, input: ValueId) -> ValueId {
         self.node(op, &[Some(input)])

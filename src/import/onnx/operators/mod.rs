@@ -13,7 +13,6 @@ mod normalization;
 mod quantization;
 mod recurrent;
 mod reduction;
-mod rotary;
 mod window;
 
 use super::context::Context;
@@ -98,7 +97,6 @@ pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
         quantization::ROWS,
         recurrent::ROWS,
         reduction::ROWS,
-        rotary::ROWS,
         window::ROWS,
     ]
     .into_iter()
