@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 /// The folders of the shipped models.
 pub fn models() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models");
-    let mut folders: Vec<PathBuf> = std::fs::read_dir(root).expect("the models are there").map(|e| e.expect("an entry").path()).collect();
+    let mut folders: Vec<PathBuf> =
+        std::fs::read_dir(root).expect("the models are there").map(|e| e.expect("an entry").path()).collect();
     folders.retain(|f| f.join("model.onnx").exists());
     folders.sort();
     folders
@@ -22,11 +23,15 @@ pub fn inputs(folder: &Path) -> Vec<Tensor> {
 
 /// The graph for inputs of these types; integers of a few elements are known values, as a session would make them.
 pub fn specialized(graph: &Graph, inputs: &[Tensor]) -> Graph {
-    let typed: Vec<Fact> = inputs.iter().map(|t| Fact::new(t.dtype(), t.shape().clone()).bounded((t.dtype() == DType::I64).then_some((-(1 << 24), 1 << 24)))).collect();
+    let typed: Vec<Fact> = inputs
+        .iter()
+        .map(|t| Fact::new(t.dtype(), t.shape().clone()).bounded((t.dtype() == DType::I64).then_some((-(1 << 24), 1 << 24))))
+        .collect();
     if let Specialized::Graph(graph) = specialize(graph, &typed).expect("the shapes are consistent") {
         return graph;
     }
-    let known: Vec<Fact> = inputs.iter().zip(typed).map(|(t, fact)| if t.dtype() == DType::I64 { Fact::of(t.clone()) } else { fact }).collect();
+    let known: Vec<Fact> =
+        inputs.iter().zip(typed).map(|(t, fact)| if t.dtype() == DType::I64 { Fact::of(t.clone()) } else { fact }).collect();
     match specialize(graph, &known).expect("the shapes are consistent") {
         Specialized::Graph(graph) => graph,
         Specialized::Blocked { value, .. } => panic!("`{}` blocks the specialisation", graph.value(value).name),
@@ -61,7 +66,9 @@ fn optimizing_keeps_the_meaning_of_every_model() {
         let plain = specialized(model.graph(), &inputs);
         let optimized = optimize(&plain, &Options::default()).unwrap_or_else(|e| panic!("{name}: {e}"));
         println!("{name}: {} nodes, {} after passes", plain.nodes().len(), optimized.nodes().len());
-        for (index, (a, e)) in outputs(model.graph(), &optimized, &inputs).iter().zip(outputs(model.graph(), &plain, &inputs)).enumerate() {
+        for (index, (a, e)) in
+            outputs(model.graph(), &optimized, &inputs).iter().zip(outputs(model.graph(), &plain, &inputs)).enumerate()
+        {
             assert_close(&format!("{name}: output {index}"), a, &e);
         }
     }
