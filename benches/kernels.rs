@@ -6,7 +6,7 @@
 //! runs, and says so in the name.
 
 #[path = "../tests/cases/mod.rs"]
-#[allow(dead_code, reason = "benches need neither tolerances nor golden numbers")]
+#[allow(dead_code, unreachable_pub, reason = "benches export nothing, and need neither tolerances nor golden numbers")]
 mod cases;
 
 use cases::{Case, Random};
