@@ -18,7 +18,7 @@ fn mask(draw: &mut Draw, net: &mut Net, shape: &[usize], bool_mask: bool) -> Val
     let (keys, count) = (shape[shape.len() - 1], shape.iter().product::<usize>());
     let values: Vec<f64> = (0..count)
         .map(|i| {
-            let seen = i % keys == 0 || net.random.next() % 3 != 0;
+            let seen = i % keys == 0 || !net.random.next().is_multiple_of(3);
             match (bool_mask, seen) {
                 (true, seen) => f64::from(u8::from(seen)),
                 (false, true) => (net.random.next() % 16) as f64 / 16.0,

@@ -111,7 +111,7 @@ pub(super) fn lower(op: &Attention, io: &Io, caps: &Caps) -> Result<Vec<Lowering
 fn in_fours(view: &View) -> Option<View> {
     let last = view.shape.rank() - 1;
     let fours = view.strides[..last].iter().zip(view.shape.iter()).all(|(s, d)| *d == 1 || s % 4 == 0);
-    let aligned = view.offset % 4 == 0 && view.shape[last] % 4 == 0 && view.shape[last] > 0 && view.strides[last] == 1;
+    let aligned = view.offset % 4 == 0 && view.shape[last].is_multiple_of(4) && view.shape[last] > 0 && view.strides[last] == 1;
     let strides = view.strides.iter().map(|s| s / 4).collect();
     (fours && aligned).then(|| View { shape: view.shape.clone(), strides, offset: view.offset / 4 })
 }

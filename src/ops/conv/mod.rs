@@ -96,7 +96,7 @@ impl Problem {
 /// Number of groups and channels per group, checked against the channels there are.
 fn split_groups(group: i64, channels: usize) -> Result<(usize, usize)> {
     match usize::try_from(group) {
-        Ok(groups) if groups > 0 && channels % groups == 0 => Ok((groups, channels / groups)),
+        Ok(groups) if groups > 0 && channels.is_multiple_of(groups) => Ok((groups, channels / groups)),
         _ => Err(Error::invalid_model(format!("group is {group}: expected a divisor of the {channels} channels"))),
     }
 }

@@ -50,24 +50,24 @@ impl Problem {
 
     /// True when A can be read by vectors of four along its rows.
     fn a_by_rows(&self) -> bool {
-        self.a.column == 1 && self.k % 4 == 0 && Self::aligned(&self.a, self.a.row, self.batch.iter().map(|x| x.a))
+        self.a.column == 1 && self.k.is_multiple_of(4) && Self::aligned(&self.a, self.a.row, self.batch.iter().map(|x| x.a))
     }
 
     /// True when A can be read by vectors of four along its columns.
     fn a_by_columns(&self) -> bool {
-        self.a.row == 1 && self.m % 4 == 0 && Self::aligned(&self.a, self.a.column, self.batch.iter().map(|x| x.a))
+        self.a.row == 1 && self.m.is_multiple_of(4) && Self::aligned(&self.a, self.a.column, self.batch.iter().map(|x| x.a))
     }
 
     /// True when B can be read by vectors of four along its rows.
     fn b_by_rows(&self) -> bool {
-        self.b.column == 1 && self.n % 4 == 0 && Self::aligned(&self.b, self.b.row, self.batch.iter().map(|x| x.b))
+        self.b.column == 1 && self.n.is_multiple_of(4) && Self::aligned(&self.b, self.b.row, self.batch.iter().map(|x| x.b))
     }
 
     /// True when B can be read by vectors of four along its columns.
     pub(super) fn b_by_columns(&self) -> bool {
         self.gather.is_none()
             && self.b.row == 1
-            && self.k % 4 == 0
+            && self.k.is_multiple_of(4)
             && Self::aligned(&self.b, self.b.column, self.batch.iter().map(|x| x.b))
     }
 
@@ -149,9 +149,9 @@ impl Problem {
     pub(super) fn bind(&self, kernel: Kernel, step: usize, io: &Io, want: Want, blocks: bool) -> Result<Bound> {
         let mut params = self.params()?;
         let sources = [self.a_source(io, blocks, &mut params), self.b_source(io, want, &mut params)];
-        let width = if self.row_length() % 4 == 0 { 4 } else { 1 };
+        let width = if self.row_length().is_multiple_of(4) { 4 } else { 1 };
         let mut kernel = kernel
-            .constant("K_EDGE", (self.k % step != 0).into())
+            .constant("K_EDGE", (!self.k.is_multiple_of(step)).into())
             .prelude(&preludes::MATMUL)
             .prelude(self.gather.as_ref().map_or(&preludes::PLACE_COLUMN, |gather| gather.place))
             .prelude(if width == 4 { &preludes::STORE_WIDTH4 } else { &preludes::STORE_WIDTH1 })

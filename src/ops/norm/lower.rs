@@ -84,7 +84,7 @@ struct Affine {
 impl Normalization {
     fn affine(&self, g: &Geometry) -> Result<Affine> {
         let channels = |period: usize, step: usize, spatial: usize| {
-            let width = if spatial % 4 == 0 { 4 } else { 1 };
+            let width = if spatial.is_multiple_of(4) { 4 } else { 1 };
             Ok(Affine { prelude: &preludes::AFFINE_CHANNELS, period, step, spatial: spatial / width, width })
         };
         match self.rows {
@@ -93,7 +93,7 @@ impl Normalization {
                 let own = stripped(&g.parameter);
                 let inner = g.seen.rank() - self.inner_rank(g);
                 if own == stripped(&g.seen[inner..]) {
-                    let width = if g.columns % 4 == 0 { 4 } else { 1 };
+                    let width = if g.columns.is_multiple_of(4) { 4 } else { 1 };
                     Ok(Affine { prelude: &preludes::AFFINE_COLUMNS, period: 1, step: 0, spatial: 1, width })
                 } else if own.is_empty() {
                     channels(1, 0, g.columns)

@@ -65,7 +65,7 @@ impl Tiling {
             0..4 => 1,
             4..16 if software => 2,
             _ if software => 4,
-            0..64 => 1,
+            4..64 => 1,
             _ => 2,
         };
         let copies = if two_products { 3 } else { 2 };

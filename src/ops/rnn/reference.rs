@@ -96,10 +96,10 @@ fn product(matrix: &[f64], row: usize, vector: &[f64]) -> f64 {
 
 impl Recurrent {
     /// Takes the state one step further.
-    fn step(&self, direction: usize, weights: &Slice<'_>, x: &[f64], h: &mut Vec<f64>, c: &mut [f64]) {
+    fn step(&self, direction: usize, weights: &Slice<'_>, x: &[f64], h: &mut [f64], c: &mut [f64]) {
         let hidden = h.len();
         let gates = self.cell.gates() * hidden;
-        let before = h.clone();
+        let before = h.to_vec();
         let apply = |k: usize, v: f64| {
             let v = self.clip.map_or(v, |clip| v.clamp(-f64::from(clip), f64::from(clip)));
             self.activation(direction, k).apply(v)

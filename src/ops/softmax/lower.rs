@@ -100,7 +100,7 @@ impl Rows<'_> {
 
     /// One workgroup per row, values in registers; `None` when rows are too long.
     fn held(&self) -> Result<Option<Lowering>> {
-        let width = if self.length % 4 == 0 { 4 } else { 1 };
+        let width = if self.length.is_multiple_of(4) { 4 } else { 1 };
         let columns = self.length / width;
         let team = Team::for_items(columns, self.caps);
         let held = columns.div_ceil(team.lanes as usize);
@@ -120,7 +120,7 @@ impl Rows<'_> {
 
     /// One invocation per row.
     fn columns(&self) -> Result<Lowering> {
-        let width = if self.stride % 4 == 0 { 4 } else { 1 };
+        let width = if self.stride.is_multiple_of(4) { 4 } else { 1 };
         let kernel = Kernel::new(&COLUMNS, &[Access::Read, Access::Write], [64, 1, 1]).set("LOGARITHM", self.logarithm);
         let mut bindings = vec![Operand::Input(0), Operand::Output(0)];
         let kernel = self.io.attach_epilogue(kernel, &mut bindings, width as u32, self.caps)?;
