@@ -3,31 +3,25 @@
 use super::{Fact, Graph, Node, Value, ValueId};
 use crate::error::Result;
 use crate::tensor::Tensor;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 /// A graph being rewritten. Value ids of the old graph stay valid in the new one.
 #[derive(Debug)]
 pub struct Edit {
     graph: Graph,
     names: HashSet<String>,
-    replaced: HashMap<ValueId, ValueId>,
 }
 
 impl Edit {
     /// Starts from a graph's values, inputs and outputs, and no node.
     pub fn without_nodes(graph: &Graph) -> Self {
         let names = graph.values.iter().map(|v| v.name.clone()).collect();
-        Edit { graph: Graph { nodes: Vec::new(), ..graph.clone() }, names, replaced: HashMap::new() }
+        Edit { graph: Graph { nodes: Vec::new(), ..graph.clone() }, names }
     }
 
     /// Adds a node, in any order.
     pub fn push(&mut self, node: Node) {
         self.graph.nodes.push(node);
-    }
-
-    /// The nodes pushed so far, to change.
-    pub fn nodes_mut(&mut self) -> &mut Vec<Node> {
-        &mut self.graph.nodes
     }
 
     /// A fresh value with a name made unique.
@@ -66,35 +60,17 @@ impl Edit {
         self.graph.values[id.0].fact = Some(fact);
     }
 
-    /// Every use of `old`, among them graph outputs, becomes a use of `new` when the edit is finished. An output keeps
-    /// its name only when the values are swapped by the caller, so passes do not replace outputs.
-    pub fn replace(&mut self, old: ValueId, new: ValueId) {
-        self.replaced.insert(old, new);
-    }
-
     /// The value as edited so far.
     pub fn get(&self, id: ValueId) -> &Value {
         &self.graph.values[id.0]
     }
 
-    /// The new graph: replacements made, nodes nobody needs dropped, sorted and verified.
+    /// The new graph: nodes nobody needs dropped, sorted and verified.
     ///
     /// # Errors
     /// What [`Graph::verify`] finds.
     pub fn finish(self) -> Result<Graph> {
-        let Edit { mut graph, replaced, .. } = self;
-        let resolve = |mut id: ValueId| {
-            while let Some(next) = replaced.get(&id) {
-                id = *next;
-            }
-            id
-        };
-        for id in graph.nodes.iter_mut().flat_map(|n| n.inputs.iter_mut().flatten()) {
-            *id = resolve(*id);
-        }
-        for id in &mut graph.outputs {
-            *id = resolve(*id);
-        }
+        let Edit { mut graph, .. } = self;
         graph.sort()?;
         let mut live: HashSet<ValueId> = graph.outputs.iter().copied().collect();
         let mut keep = vec![false; graph.nodes.len()];

@@ -67,11 +67,6 @@ pub trait Op: Debug + Send + Sync + Any {
     fn takes_epilogue(&self) -> bool {
         false
     }
-
-    /// False for operators whose result changes from run to run (random numbers); they are never folded.
-    fn is_pure(&self) -> bool {
-        true
-    }
 }
 
 /// Looking behind the trait object; only passes do.

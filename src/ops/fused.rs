@@ -102,8 +102,4 @@ impl Op for Fused {
         }
         Some(Arc::new(fused))
     }
-
-    fn is_pure(&self) -> bool {
-        self.base.is_pure()
-    }
 }

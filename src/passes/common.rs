@@ -84,7 +84,7 @@ pub(crate) fn deduplicate(graph: &Graph) -> Result<Graph> {
                 (Some(mine), Some(_)) => !graph.outputs().contains(mine),
                 (Some(_), None) => false,
             };
-            node.op.is_pure() && node.outputs.len() <= first.len() && node.outputs.iter().zip(first.iter()).all(replaceable)
+            node.outputs.len() <= first.len() && node.outputs.iter().zip(first.iter()).all(replaceable)
         });
         match same {
             Some(first) => {
