@@ -105,19 +105,3 @@ fn networks_need_at_most_a_quarter_more_than_the_lower_bound() {
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
-
-/// Plans as text, for an adapter of WebGPU's guaranteed limits. After a change that is meant, look at the difference and
-/// accept it with `INSTA_UPDATE=always cargo test plans_are_as_they_were`.
-#[test]
-fn plans_are_as_they_were() {
-    for name in ["digit_cnn", "g2p_en_encoder", "gpt2_tiny"] {
-        let folder = folders().into_iter().find(|f| f.ends_with(name)).expect("the network is there");
-        let model = Model::load(folder.join("model.onnx")).expect("the model is sound");
-        let session = Session::cpu(&model, Options::default()).expect("the model is sound");
-        let names: Vec<String> = session.inputs().iter().map(|i| i.name.clone()).collect();
-        let inputs = data_sets(&folder).swap_remove(0).0;
-        let views: Vec<_> = names.iter().map(String::as_str).zip(inputs.iter().map(|t| t.view())).collect();
-        let plan = session.plan(&views).expect("the model can be planned");
-        insta::assert_snapshot!(name, plan.to_string());
-    }
-}

@@ -51,12 +51,6 @@ pub enum Reduction {
 }
 
 impl Reduction {
-    /// The reduction that an ONNX operator name stands for.
-    pub fn of_operator(name: &str) -> Option<Self> {
-        use Reduction::{L1, L2, LogSum, LogSumExp, Max, Mean, Min, Prod, Sum, SumSquare};
-        [Sum, Mean, Max, Min, Prod, L1, L2, LogSum, LogSumExp, SumSquare].into_iter().find(|r| r.operator() == name)
-    }
-
     /// The name of the ONNX operator.
     pub fn operator(self) -> &'static str {
         match self {
