@@ -26,8 +26,12 @@ impl<'a> Composer<'a> {
 
     /// A constant of one element.
     pub(crate) fn number(&mut self, dtype: DType, value: f64) -> Result<ValueId> {
-        let tensor = Tensor::from_f64(TensorType::new(dtype, []), &[value])?;
-        Ok(self.edit.constant(&format!("{}.number", self.name()), tensor))
+        Ok(self.constant(Tensor::from_f64(TensorType::new(dtype, []), &[value])?))
+    }
+
+    /// A constant.
+    pub(crate) fn constant(&mut self, tensor: Tensor) -> ValueId {
+        self.edit.constant(&format!("{}.constant", self.name()), tensor)
     }
 
     /// An operator's first output.

@@ -3,8 +3,11 @@
 mod lower;
 
 use super::Registration;
+use super::argreduce::arg_max;
+use super::compose::Composer;
+use super::elementwise::cast;
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Op, required};
+use crate::graph::{Edit, Fact, Io, Node, Op, required};
 use crate::kernel::{Caps, Lowering};
 use crate::tensor::{Shape, Tensor};
 use std::sync::Arc;
@@ -110,6 +113,24 @@ impl Op for Softmax {
 
     fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         lower::lower(self, io, caps)
+    }
+
+    /// Hardmax is 1 where an element's place along the axis is that of the greatest.
+    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], edit: &mut Edit) -> Result<Option<Vec<Node>>> {
+        let (fact, Some(Some(x))) = (required(self.name(), inputs, 0)?, node.inputs.first().copied()) else { return Ok(None) };
+        if self.normalization != Normalization::Hardmax || fact.ty.elements() == 0 || fact.shape().rank() == 0 {
+            return Ok(None);
+        }
+        let axis = fact.shape().axis(self.axis)?;
+        let mut shape = vec![1; fact.shape().rank()];
+        shape[axis] = fact.shape()[axis];
+        let places: Vec<i64> = (0..).take(shape[axis]).collect();
+        let mut c = Composer::new(node, edit);
+        let places = c.constant(Tensor::new(shape, &places)?);
+        let greatest = c.apply(arg_max(self.axis, true, false), &[x]);
+        let chosen = c.function("Equal", &[places, greatest])?;
+        c.apply(cast(fact.dtype())?, &[chosen]);
+        Ok(Some(c.finish()))
     }
 
     fn takes_epilogue(&self) -> bool {
