@@ -27,6 +27,7 @@ pub(super) fn caps(info: &wgpu::AdapterInfo, features: &wgpu::Features, limits: 
     let one_size = features.contains(wgpu::Features::SUBGROUP) && info.subgroup_min_size == info.subgroup_max_size;
     Caps {
         name: info.name.clone(),
+        driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
         class,
         subgroup: one_size.then_some(info.subgroup_min_size),
         shader_f16: features.contains(wgpu::Features::SHADER_F16),

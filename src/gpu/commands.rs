@@ -26,6 +26,8 @@ pub(crate) struct Copy<'a> {
 pub(crate) struct Recording<'a> {
     pub before: &'a [Copy<'a>],
     pub commands: &'a [Command],
+    /// How often the commands are run over again after the first time.
+    pub repeat: usize,
     pub after: &'a [Copy<'a>],
     pub timestamps: Option<&'a Timestamps>,
     /// A download buffer to map when all is done.
@@ -136,7 +138,8 @@ impl Gpu {
             };
             stamp(&mut pass, 0);
             let mut current: Option<&Arc<Pipeline>> = None;
-            for (index, command) in recording.commands.iter().enumerate() {
+            let rounds = std::iter::repeat_n(recording.commands, recording.repeat + 1).flatten();
+            for (index, command) in rounds.enumerate() {
                 if !current.is_some_and(|pipeline| Arc::ptr_eq(pipeline, &command.pipeline)) {
                     pass.set_pipeline(&command.pipeline.pipeline);
                     current = Some(&command.pipeline);

@@ -18,6 +18,8 @@ pub enum AdapterClass {
 pub struct Caps {
     /// The adapter's name, for messages.
     pub name: String,
+    /// The driver and its version, as the driver tells them.
+    pub driver: String,
     /// Which kernels suit it.
     pub class: AdapterClass,
     /// Lanes of a subgroup, when the adapter has subgroup operations and all its subgroups are of one size.
@@ -51,6 +53,7 @@ impl Caps {
     pub fn portable() -> Self {
         Caps {
             name: "portable".into(),
+            driver: String::new(),
             class: AdapterClass::Discrete,
             subgroup: None,
             shader_f16: false,

@@ -5,6 +5,7 @@
 
 pub mod argreduce;
 pub mod attention;
+pub mod ceiling;
 pub mod center_crop_pad;
 mod compose;
 pub mod concat;
@@ -58,6 +59,7 @@ pub struct Registration {
 pub static REGISTRY: &[&Registration] = &[
     &argreduce::REGISTRATION,
     &attention::REGISTRATION,
+    &ceiling::REGISTRATION,
     &center_crop_pad::REGISTRATION,
     &concat::REGISTRATION,
     &conv::REGISTRATION,

@@ -244,8 +244,13 @@ impl Session {
                 runs.push(recorder.take());
             }
         }
-        let dispatches = profile::merge(&runs);
-        Ok(Profile { adapter: caps.to_string(), dispatches, wall_microseconds: profile::median(walls), repeat: runs.len() })
+        Ok(Profile {
+            adapter: caps.to_string(),
+            dispatches: profile::merge(&runs),
+            totals: profile::totals(&runs),
+            wall_microseconds: profile::median(walls),
+            repeat: runs.len(),
+        })
     }
 
     /// Records the commands of a run like this one and forgets them: what a run costs the CPU per dispatch, without the
@@ -261,6 +266,33 @@ impl Session {
             Entry::Plan(prepared) => prepared.rehearse().await,
             Entry::Split(_) => Err(Error::unsupported("a model that runs in stages has no single recording")),
         }
+    }
+
+    /// Runs the dispatches of these inputs `count` times over in one submission, and returns the microseconds that one time
+    /// takes on the host's clock: what kernels cost where an adapter has no timestamps. Inputs are uploaded before, once, and
+    /// nothing is read back.
+    ///
+    /// # Errors
+    /// As [`rehearse`](Session::rehearse).
+    pub async fn pace(&self, inputs: &[(&str, TensorView<'_>)], count: usize) -> Result<f64> {
+        let views = self.ordered(inputs)?;
+        let device =
+            self.device().ok_or_else(|| Error::unsupported("timing kernels needs a GPU, and this session runs on the CPU"))?;
+        // It uploads, compiles and warms up.
+        self.run_on(device.clone(), &views, None).await?;
+        match device.unit.entry(&self.context(&device, None), &views).await? {
+            Entry::Plan(prepared) => prepared.pace(count.max(1)).await,
+            Entry::Split(_) => Err(Error::unsupported("a model that runs in stages has no single recording")),
+        }
+    }
+
+    /// [`pace`](Session::pace), blocking.
+    ///
+    /// # Errors
+    /// As `pace`.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn pace_blocking(&self, inputs: &[(&str, TensorView<'_>)], count: usize) -> Result<f64> {
+        crate::gpu::block_on(self.pace(inputs, count))
     }
 
     /// [`rehearse`](Session::rehearse), blocking.

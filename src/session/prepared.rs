@@ -11,6 +11,7 @@ use crate::plan::{Place, Plan, Segment, Step, Transfer};
 use crate::tensor::{Tensor, TensorView};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 /// A plan with everything that its instances share.
 pub(super) struct Prepared {
@@ -156,6 +157,24 @@ impl Prepared {
         Ok(self.plan.steps().count())
     }
 
+    /// Microseconds that the dispatches of a run take, from `count` of them in one submission. They work on what the last run
+    /// left in the instance's buffers.
+    pub(super) async fn pace(&self, count: usize) -> Result<f64> {
+        let instance = self.instance().await?;
+        let recording = |commands| Recording { commands, repeat: count - 1, ..Recording::default() };
+        // The first round is not timed: it fills caches and raises clocks.
+        for commands in &instance.commands {
+            self.gpu.run(&recording(commands)).await?;
+        }
+        let start = Instant::now();
+        for commands in &instance.commands {
+            self.gpu.run(&recording(commands)).await?;
+        }
+        let elapsed = start.elapsed();
+        self.give_back(instance);
+        Ok(elapsed.as_secs_f64() * 1e6 / count as f64)
+    }
+
     /// One run that stays on the GPU: the callers' buffers are copied in, and the results stay in the lease's.
     pub(super) async fn run_resident(self: &Arc<Self>, inputs: &HashMap<ValueId, GpuBuffer>) -> Result<Lease> {
         let lease = Lease { instance: Some(self.instance().await?), prepared: self.clone() };
@@ -247,7 +266,7 @@ impl Prepared {
             }
         }
         let commands = &instance.commands[index];
-        let recording = Recording { before: &[], commands, after: &after, timestamps, map: staging };
+        let recording = Recording { commands, after: &after, timestamps, map: staging, ..Recording::default() };
         self.gpu.run(&recording).await?;
         let Some(staging) = staging else { return Ok(()) };
         staging.mapped(offset.max(4), |bytes| {

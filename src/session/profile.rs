@@ -39,6 +39,8 @@ pub struct Profile {
     pub adapter: String,
     /// The dispatches.
     pub dispatches: Vec<Timing>,
+    /// Time of all dispatches of each run, in microseconds, in the order of the runs.
+    pub totals: Vec<f64>,
     /// Median time of a whole run on the host's clock, transfers included, in microseconds.
     pub wall_microseconds: f64,
     /// How many runs were timed.
@@ -70,6 +72,11 @@ impl Recorder {
 pub(super) fn median(mut times: Vec<f64>) -> f64 {
     times.sort_by(f64::total_cmp);
     times.get(times.len() / 2).copied().unwrap_or(0.0)
+}
+
+/// The time of all dispatches of each run.
+pub(super) fn totals(runs: &[Vec<Timing>]) -> Vec<f64> {
+    runs.iter().map(|run| run.iter().map(|t| t.microseconds).sum()).collect()
 }
 
 /// The same dispatches with the median of their times.

@@ -5,6 +5,7 @@
 //! row is the same everywhere.
 
 pub mod attention;
+pub mod ceiling;
 pub mod conv;
 pub mod einsum;
 pub mod elementwise;
@@ -121,6 +122,7 @@ impl Random {
 pub fn all() -> Vec<Case> {
     let families = [
         attention::cases(),
+        ceiling::cases(),
         conv::cases(),
         einsum::cases(),
         elementwise::cases(),

@@ -45,6 +45,7 @@ fn limits(caps: &Caps) -> Table {
     let yes = |b: bool| if b { "yes" } else { "no" }.to_string();
     let mut table = Table::new(&["capability", ">value"]);
     let rows = [
+        ("driver", caps.driver.clone()),
         ("class", format!("{:?}", caps.class)),
         ("lanes of a subgroup", subgroup(caps)),
         ("f16 in shaders", yes(caps.shader_f16)),

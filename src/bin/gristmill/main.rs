@@ -1,5 +1,6 @@
 //! The command line of Gristmill.
 
+mod bench;
 mod cases;
 mod compare;
 mod device;
@@ -38,6 +39,7 @@ enum Command {
     Validate(validate::Validate),
     Explain(explain::Explain),
     Profile(profile::Profile),
+    Bench(bench::Bench),
 }
 
 /// How a command that compares came out.
@@ -58,6 +60,7 @@ impl Command {
             Command::Validate(command) => command.run(out),
             Command::Explain(command) => command.run(out),
             Command::Profile(command) => command.run(out),
+            Command::Bench(command) => command.run(out),
         }
     }
 }

@@ -1,0 +1,85 @@
+//! Ceiling: a load of multiply-adds and nothing else, to measure what an adapter's arithmetic can do. No ONNX operator.
+
+use super::Registration;
+use crate::error::{Error, Result};
+use crate::graph::{Fact, Io, Op, required};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params};
+use crate::tensor::{Scalar, Tensor};
+use std::sync::Arc;
+
+params! {
+    /// Parameters of `ceiling.wgsl`.
+    struct CeilingParams {
+        count: u32,
+        rounds: u32,
+        factor: f32,
+    }
+}
+
+static CEILING: Shader =
+    Shader { name: "ceiling", source: include_str!("../../shaders/ceiling.wgsl"), params: CeilingParams::FIELDS };
+
+/// The operator of this file.
+pub static REGISTRATION: Registration = Registration { operators: &["Ceiling"], shaders: &[&CEILING] };
+
+const WORKGROUP: u32 = 64;
+/// What a chain is multiplied by in each step; it then goes towards twice what is added.
+const FACTOR: f32 = 0.5;
+/// Steps of a chain in each round.
+const STEPS: usize = 8;
+/// Chains per element.
+const STARTS: [f64; 3] = [1.0, -1.0, 3.0];
+
+/// For each element `x` the sum of three chains that start at `x`, `-x` and `3 x`, and in each of `8 * rounds` steps become
+/// half of what they were, plus `x`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ceiling {
+    /// Rounds of eight steps.
+    pub rounds: u32,
+}
+
+/// The operator with so many rounds; its input is f32, with a multiple of four elements.
+pub fn ceiling(rounds: u32) -> Arc<dyn Op> {
+    Arc::new(Ceiling { rounds })
+}
+
+impl Op for Ceiling {
+    fn name(&self) -> &'static str {
+        "Ceiling"
+    }
+
+    fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
+        let x = required("Ceiling", inputs, 0)?;
+        if !x.dtype().is_float() || !x.ty.elements().is_multiple_of(4) {
+            return Err(Error::invalid_model(format!("Ceiling expects floats, four at a time, found {}", x.ty)));
+        }
+        Ok(vec![Fact::new(x.dtype(), x.shape().clone())])
+    }
+
+    fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
+        let x = required("Ceiling", inputs, 0)?;
+        let chain = |x: f64, start: f64| (0..self.rounds as usize * STEPS).fold(x * start, |a, _| a * f64::from(FACTOR) + x);
+        let values: Vec<f64> = x.to_f64().into_iter().map(|x| STARTS.iter().map(|start| chain(x, *start)).sum()).collect();
+        Ok(vec![Tensor::from_f64(x.ty().clone(), &values)?])
+    }
+
+    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+        let x = io.input(0)?;
+        if x.scalar() != Some(Scalar::F32) {
+            return Err(Error::unsupported(format!("Ceiling of {}", x.ty)));
+        }
+        if x.ty.elements() == 0 {
+            return Ok(vec![Lowering::empty()]);
+        }
+        if self.rounds >= caps.max_loop {
+            return Err(Error::unsupported(format!("{} rounds exceed the longest loop of {}", self.rounds, caps.max_loop)));
+        }
+        let count = x.ty.elements() / 4;
+        let params = CeilingParams { count: count as u32, rounds: self.rounds, factor: FACTOR };
+        let grid = Dispatch::linear_grid((count as u64).div_ceil(WORKGROUP.into()), caps)?;
+        let kernel = Kernel::new(&CEILING, &[Access::Read, Access::Write], [WORKGROUP, 1, 1]);
+        let flops = x.ty.elements() as u64 * u64::from(self.rounds) * (2 * STEPS * STARTS.len()) as u64;
+        let dispatch = Dispatch::new(kernel, params, vec![Operand::Input(0), Operand::Output(0)], grid);
+        Ok(vec![Lowering::dispatches("chains", vec![dispatch.work(flops, 2 * x.gpu_bytes())])])
+    }
+}
