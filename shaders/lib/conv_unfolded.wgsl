@@ -1,7 +1,7 @@
 // Operand B of a convolution as a matrix product: row k is a channel and tap, column n an output pixel, read from lines
 // that are padded and unfolded along the kernel's width, so that each tap of four neighbouring pixels is one vector.
 // Columns count groups of four pixels, QUADS to a line of output. `const TERMS` is k, known when the kernel is compiled.
-@group(0) @binding(2) var<storage, read> b: array<vec4<f32>>; // [planes, PADDED_HEIGHT, KERNEL_WIDTH, QUADS]
+@group(0) @binding(2) var<storage, read> b: array<Four>; // [planes, PADDED_HEIGHT, KERNEL_WIDTH, QUADS]
 
 alias BPlaces = u32;
 
@@ -21,7 +21,7 @@ fn b_row(places: BPlaces, k: u32) -> vec4<f32> {
     let line = k / KERNEL_WIDTH;
     let channel = line / KERNEL_HEIGHT;
     let row = channel * PADDED_HEIGHT + (line - channel * KERNEL_HEIGHT) * DILATION_HEIGHT;
-    return b[places + row * LINE + (k - line * KERNEL_WIDTH) * QUADS];
+    return four(b[places + row * LINE + (k - line * KERNEL_WIDTH) * QUADS]);
 }
 
 // Rows k to k + 3 of four pixels.

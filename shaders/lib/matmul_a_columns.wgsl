@@ -1,6 +1,6 @@
 // Operand A of a matrix product where the elements of a column are neighbours: m, strides and offset are multiples of
 // four. `const K_EDGE` is 1 where the kernel's steps run past k.
-@group(0) @binding(1) var<storage, read> a: array<vec4<f32>>; // strided [batches, m / 4, k]
+@group(0) @binding(1) var<storage, read> a: array<Four>; // strided [batches, m / 4, k]
 
 // Where four rows start (x); rows past the last are the last.
 fn a_places(start: u32, row: u32) -> vec4<u32> {
@@ -12,7 +12,7 @@ fn a_column(place: u32, k: u32) -> vec4<f32> {
     if K_EDGE == 1u && k >= params.k {
         return vec4(0.0);
     }
-    return a[(place + k * params.a_column_stride) / 4u];
+    return four(a[(place + k * params.a_column_stride) / 4u]);
 }
 
 // Columns k to k + 3 of four rows.

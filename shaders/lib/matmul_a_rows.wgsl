@@ -1,6 +1,6 @@
 // Operand A of a matrix product where the elements of a row are neighbours: k (or what it is padded to with zeros), strides
 // and offset are multiples of four. `const K_EDGE` is 1 where the kernel's steps run past k.
-@group(0) @binding(1) var<storage, read> a: array<vec4<f32>>; // strided [batches, m, k / 4]
+@group(0) @binding(1) var<storage, read> a: array<Four>; // strided [batches, m, k / 4]
 
 // Where a row starts; one past the last is the last.
 fn a_place(start: u32, row: u32) -> u32 {
@@ -12,7 +12,7 @@ fn a_four(place: u32, k: u32) -> vec4<f32> {
     if K_EDGE == 1u && k >= params.k {
         return vec4(0.0);
     }
-    return a[place + k / 4u];
+    return four(a[place + k / 4u]);
 }
 
 // Where four rows start.

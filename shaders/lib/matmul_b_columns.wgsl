@@ -1,6 +1,6 @@
 // Operand B of a matrix product where the elements of a column are neighbours: k (or what it is padded to with zeros),
 // strides and offset are multiples of four. `const K_EDGE` is 1 where the kernel's steps run past k.
-@group(0) @binding(2) var<storage, read> b: array<vec4<f32>>; // strided [batches, k / 4, n]
+@group(0) @binding(2) var<storage, read> b: array<Four>; // strided [batches, k / 4, n]
 
 alias BPlaces = vec4<u32>;
 
@@ -15,7 +15,7 @@ fn b_column(place: u32, k: u32) -> vec4<f32> {
     if K_EDGE == 1u && k >= params.k {
         return vec4(0.0);
     }
-    return b[place + k / 4u];
+    return four(b[place + k / 4u]);
 }
 
 // Four columns of rows k to k + 3.

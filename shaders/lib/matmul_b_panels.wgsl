@@ -1,6 +1,6 @@
 // Operand B of a matrix product, packed when the model was loaded: panels of `const PANEL` columns, padded with zeros to
 // whole panels and to a multiple of 32 rows.
-@group(0) @binding(2) var<storage, read> b: array<vec4<f32>>; // [n / PANEL, k, PANEL / 4]
+@group(0) @binding(2) var<storage, read> b: array<Four>; // [n / PANEL, k, PANEL / 4]
 
 alias BPlaces = u32;
 
@@ -14,5 +14,5 @@ fn b_places(start: u32, column: u32) -> BPlaces {
 // Rows k to k + 3 of four columns.
 fn b_block(places: BPlaces, k: u32) -> mat4x4<f32> {
     let at = places + k * (PANEL / 4u);
-    return mat4x4(b[at], b[at + PANEL / 4u], b[at + PANEL / 2u], b[at + PANEL / 4u * 3u]);
+    return mat4x4(four(b[at]), four(b[at + PANEL / 4u]), four(b[at + PANEL / 2u]), four(b[at + PANEL / 4u * 3u]));
 }

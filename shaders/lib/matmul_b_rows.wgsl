@@ -1,6 +1,6 @@
 // Operand B of a matrix product where the elements of a row are neighbours: n, strides and offset are multiples of four.
 // `const K_EDGE` is 1 where the kernel's steps run past k.
-@group(0) @binding(2) var<storage, read> b: array<vec4<f32>>; // strided [batches, k, n / 4]
+@group(0) @binding(2) var<storage, read> b: array<Four>; // strided [batches, k, n / 4]
 
 alias BPlaces = u32;
 
@@ -14,7 +14,7 @@ fn b_row(places: BPlaces, k: u32) -> vec4<f32> {
     if K_EDGE == 1u && k >= params.k {
         return vec4(0.0);
     }
-    return b[(places + k * params.b_row_stride) / 4u];
+    return four(b[(places + k * params.b_row_stride) / 4u]);
 }
 
 // Rows k to k + 3 of four columns.

@@ -31,6 +31,7 @@ pub(super) fn caps(info: &wgpu::AdapterInfo, features: &wgpu::Features, limits: 
         class,
         subgroup: one_size.then_some(info.subgroup_min_size),
         shader_f16: features.contains(wgpu::Features::SHADER_F16),
+        shader_i64: features.contains(wgpu::Features::SHADER_INT64),
         timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES),
         max_storage_binding: limits.max_storage_buffer_binding_size,
         max_buffer: limits.max_buffer_size,
@@ -62,6 +63,7 @@ async fn ranked(power: Power) -> Vec<wgpu::Adapter> {
 async fn open(adapter: &wgpu::Adapter) -> Result<Gpu> {
     let wanted = wgpu::Features::SUBGROUP
         | wgpu::Features::SHADER_F16
+        | wgpu::Features::SHADER_INT64
         | wgpu::Features::TIMESTAMP_QUERY
         | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES;
     let descriptor = wgpu::DeviceDescriptor {

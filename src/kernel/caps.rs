@@ -26,6 +26,8 @@ pub struct Caps {
     pub subgroup: Option<u32>,
     /// True when shaders may use the type f16.
     pub shader_f16: bool,
+    /// True when shaders may use the types i64 and u64.
+    pub shader_i64: bool,
     /// True when the device can write timestamps inside a pass.
     pub timestamps: bool,
     /// Largest storage binding in bytes.
@@ -57,6 +59,7 @@ impl Caps {
             class: AdapterClass::Discrete,
             subgroup: None,
             shader_f16: false,
+            shader_i64: false,
             timestamps: false,
             max_storage_binding: 128 << 20,
             max_buffer: 256 << 20,
@@ -75,6 +78,7 @@ impl Caps {
             name: "software".into(),
             class: AdapterClass::Cpu,
             subgroup: Some(8),
+            shader_i64: true,
             max_workgroup_storage: 32768,
             ..Self::portable()
         }

@@ -16,6 +16,13 @@ pub struct Prelude {
 /// The preludes under `shaders/lib`.
 pub mod preludes {
     use super::Prelude;
+    use crate::kernel::{AdapterClass, Caps};
+
+    /// How kernels read storage in groups of four floats, `array<Four>`. Drivers on a CPU load each component of each lane by
+    /// itself, so that half as many components are half the work.
+    pub fn fours(caps: &Caps) -> &'static Prelude {
+        if caps.class == AdapterClass::Cpu && caps.shader_i64 { &FOUR_WORDS } else { &FOUR_VECTORS }
+    }
 
     macro_rules! prelude {
         ($($(#[$meta:meta])* $name:ident = $file:literal;)*) => {
@@ -30,6 +37,10 @@ pub mod preludes {
         WIDTH1 = "width1";
         /// `Float`, `Int`, `Uint` are vectors of four: four neighbours at a time.
         WIDTH4 = "width4";
+        /// Storage in groups of four floats, as vectors.
+        FOUR_VECTORS = "four_vectors";
+        /// The same as 64-bit words.
+        FOUR_WORDS = "four_words";
         /// Scalar functions that WGSL lacks, on `Float` of either width.
         MATH = "math";
         /// Sum, product, larger or smaller of two bit patterns of any scalar type.

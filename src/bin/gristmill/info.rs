@@ -49,6 +49,7 @@ fn limits(caps: &Caps) -> Table {
         ("class", format!("{:?}", caps.class)),
         ("lanes of a subgroup", subgroup(caps)),
         ("f16 in shaders", yes(caps.shader_f16)),
+        ("64-bit integers in shaders", yes(caps.shader_i64)),
         ("timestamps", yes(caps.timestamps)),
         ("largest storage binding", bytes(caps.max_storage_binding)),
         ("largest buffer", bytes(caps.max_buffer)),

@@ -180,6 +180,7 @@ impl<'a> Builder<'a> {
         };
         Kernel::new(shader, &access, [workgroup, 1, 1])
             .prelude(&preludes::ATTENTION)
+            .prelude(preludes::fours(self.caps))
             .prelude(loads)
             .constant("GROUPS", self.groups().max(1) as u32)
             .constant("VALUE_GROUPS", self.value_groups() as u32)

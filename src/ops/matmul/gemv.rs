@@ -34,6 +34,6 @@ pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Option<Result<Lo
         None => kernel.prelude(&preludes::REDUCE_SHARED),
     };
     // The loop itself ends at k, but not within a vector of four.
-    let bound = problem.bind(kernel, 4, io, Want::Columns, false);
+    let bound = problem.bind(kernel, 4, io, Want::Columns, false, caps);
     Some(bound.and_then(|bound| bound.finish("gemv", problem, grid.map(|n| n as u32), io, caps)))
 }

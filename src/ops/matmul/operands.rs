@@ -146,13 +146,14 @@ impl Problem {
     }
 
     /// A kernel that walks k in steps of `step`, with the preludes that read the operands, `a_block` included if `blocks`.
-    pub(super) fn bind(&self, kernel: Kernel, step: usize, io: &Io, want: Want, blocks: bool) -> Result<Bound> {
+    pub(super) fn bind(&self, kernel: Kernel, step: usize, io: &Io, want: Want, blocks: bool, caps: &Caps) -> Result<Bound> {
         let mut params = self.params()?;
         let sources = [self.a_source(io, blocks, &mut params), self.b_source(io, want, &mut params)];
         let width = if self.row_length().is_multiple_of(4) { 4 } else { 1 };
         let mut kernel = kernel
             .constant("K_EDGE", (!self.k.is_multiple_of(step)).into())
             .prelude(&preludes::MATMUL)
+            .prelude(preludes::fours(caps))
             .prelude(self.gather.as_ref().map_or(&preludes::PLACE_COLUMN, |gather| gather.place))
             .prelude(if width == 4 { &preludes::STORE_WIDTH4 } else { &preludes::STORE_WIDTH1 })
             .set("BATCH_AXES", self.batch.len() as u32);

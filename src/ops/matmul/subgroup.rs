@@ -34,6 +34,6 @@ pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Option<Result<Lo
     }
     let kernel = Kernel::new(&SHADER, &[Access::Read, Access::Read, Access::Write], [lanes, 1, 1]);
     let kernel = kernel.constant("LANES", lanes).constant("ROWS", rows as u32);
-    let bound = problem.bind(kernel, 4, io, Want::Panels(4 * lanes), false);
+    let bound = problem.bind(kernel, 4, io, Want::Panels(4 * lanes), false, caps);
     Some(bound.and_then(|bound| bound.finish("subgroup", problem, grid.map(|n| n as u32), io, caps)))
 }

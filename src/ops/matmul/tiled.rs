@@ -29,6 +29,6 @@ fn candidate(problem: &Problem, parts: u32, io: &Io, caps: &Caps) -> Option<Resu
     }
     let variant = if parts == 2 { "tiled64" } else { "tiled32" };
     let kernel = Kernel::new(&SHADER, &[Access::Read, Access::Read, Access::Write], [8, 8, 1]).constant("PARTS", parts);
-    let bound = problem.bind(kernel, 32 / parts as usize, io, Want::Panels(64), true);
+    let bound = problem.bind(kernel, 32 / parts as usize, io, Want::Panels(64), true, caps);
     Some(bound.and_then(|bound| bound.finish(variant, problem, grid.map(|n| n as u32), io, caps)))
 }
