@@ -179,7 +179,8 @@ fn check(kernel: &Kernel, caps: &Caps) -> (Vec<String>, usize) {
         Err(e) => return (vec![e.emit_to_string(&source)], 0),
     };
     let mut capabilities = Capabilities::empty();
-    capabilities.set(Capabilities::SUBGROUP | Capabilities::SHADER_INT64, caps.subgroup.is_some());
+    capabilities.set(Capabilities::SUBGROUP, caps.subgroup.is_some());
+    capabilities.set(Capabilities::SHADER_INT64, caps.shader_i64);
     capabilities.set(Capabilities::SHADER_FLOAT16, caps.shader_f16);
     let mut validator = Validator::new(ValidationFlags::all(), capabilities);
     let info = match validator.validate(&module) {
