@@ -125,12 +125,7 @@ impl Gpu {
         let types = std::iter::once(buffer(wgpu::BufferBindingType::Uniform)).chain(types);
         let entries: Vec<wgpu::BindGroupLayoutEntry> = types
             .zip(0..)
-            .map(|(ty, binding)| wgpu::BindGroupLayoutEntry {
-                binding,
-                visibility: wgpu::ShaderStages::COMPUTE,
-                ty,
-                count: None,
-            })
+            .map(|(ty, binding)| wgpu::BindGroupLayoutEntry { binding, visibility: wgpu::ShaderStages::COMPUTE, ty, count: None })
             .collect();
         let device = self.device();
         let group = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries });

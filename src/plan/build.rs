@@ -279,7 +279,11 @@ impl<'a> Builder<'a> {
     fn texture(&mut self, tensor: usize, bound: bool) -> Result<()> {
         let planned = &self.plan.tensors[tensor];
         let Place::Texture(slot) = planned.place else {
-            return if bound { Err(Error::internal(format!("`{}` is a buffer, bound as a texture", planned.name))) } else { Ok(()) };
+            return if bound {
+                Err(Error::internal(format!("`{}` is a buffer, bound as a texture", planned.name)))
+            } else {
+                Ok(())
+            };
         };
         if !bound {
             return Err(Error::internal(format!("`{}` is a texture, bound as a buffer", planned.name)));

@@ -104,7 +104,8 @@ impl Prepared {
         let staging = staging.into_iter().zip(&plan.segments).map(|(b, s)| (!s.downloads.is_empty()).then_some(b)).collect();
         let wanted: Vec<(&str, u64)> = plan.textures.iter().map(|bytes| ("scratch", *bytes)).collect();
         let textures = self.gpu.textures(&wanted, &self.tally).await?;
-        let mut instance = Instance { own: buffers, shared, textures, commands: vec![], staging, scratch: vec![], timestamps: vec![] };
+        let mut instance =
+            Instance { own: buffers, shared, textures, commands: vec![], staging, scratch: vec![], timestamps: vec![] };
         let made =
             self.gpu.guarded("binding buffers", || plan.segments.iter().map(|s| self.commands(&instance, s)).collect()).await?;
         instance.commands = made;

@@ -38,7 +38,8 @@ impl Resident {
     fn is(&self, weight: &Weight) -> bool {
         let layout = |p: &Option<Packing>| p.as_ref().map(|p| (p.layout, p.arguments.clone()));
         let texture = matches!(self.storage, Storage::Texture(_));
-        let same = texture == weight.texture && layout(&self.packing) == layout(&weight.packing) && self.tensor.ty() == weight.tensor.ty();
+        let same =
+            texture == weight.texture && layout(&self.packing) == layout(&weight.packing) && self.tensor.ty() == weight.tensor.ty();
         same && (self.tensor.bytes().as_ptr() == weight.tensor.bytes().as_ptr() || self.tensor.bytes() == weight.tensor.bytes())
     }
 }
