@@ -1,8 +1,8 @@
 //! What an adapter can do at most, measured: multiply-adds that touch nothing but registers, and a copy.
 
 use super::measure::{Expected, measure};
-use super::shapes::Row;
 use crate::failure::Result;
+use crate::shapes::Row;
 use gristmill::graph::{Builder, Dim};
 use gristmill::kernel::AdapterClass;
 use gristmill::ops::{ceiling::ceiling, elementwise::unary};

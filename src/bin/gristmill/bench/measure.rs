@@ -1,8 +1,8 @@
 //! Checking a row against the reference, and timing it.
 
-use super::shapes::Row;
 use crate::failure::{Failure, Result};
 use crate::inputs::{Inputs, views};
+use crate::shapes::Row;
 use gristmill::kernel::AdapterClass;
 use gristmill::{ErrorKind, Gpu, Model, Options, Outputs, Session};
 

@@ -5,20 +5,19 @@ mod measure;
 mod model;
 mod plot;
 mod report;
-mod shapes;
 
 use crate::Verdict;
 use crate::device::DeviceArguments;
 use crate::failure::{Failure, Result};
 use crate::inputs::InputArguments;
 use crate::report::write_json;
+use crate::shapes::{self, wanted};
 use ceiling::Ceiling;
 use clap::Args;
 use gristmill::{DType, Gpu, Options};
 use measure::{Expected, measure, variants};
 use model::ModelBench;
 use report::{Line, Report, table};
-use shapes::wanted;
 use std::io::Write;
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! What can be timed: kernel families, and how a row's shape is written.
+//! What kernels are looked at by: families of problems, and how a problem's shape is written.
 
 use crate::failure::{Failure, Result};
 use gristmill::graph::{Builder, Dim, Op, ValueId};
