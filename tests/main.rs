@@ -18,3 +18,4 @@ mod readme;
 mod shader_contract;
 mod snapshots;
 mod support;
+mod tuner;

@@ -15,6 +15,7 @@ mod report;
 mod run;
 mod table;
 mod test;
+mod tune;
 mod validate;
 
 use clap::{Parser, Subcommand};

@@ -10,6 +10,7 @@ use crate::Verdict;
 use crate::device::DeviceArguments;
 use crate::failure::{Failure, Result};
 use crate::report::write_json;
+use crate::tune::TuneArguments;
 use ceiling::Ceiling;
 use clap::Args;
 use gristmill::{DType, Gpu, Options};
@@ -32,6 +33,8 @@ pub(crate) struct Bench {
     rows: Vec<String>,
     #[command(flatten)]
     device: DeviceArguments,
+    #[command(flatten)]
+    tune: TuneArguments,
     /// Time this kernel variant, or `all` that the adapter can run
     #[arg(long, value_name = "V|all")]
     variant: Option<String>,
@@ -68,7 +71,7 @@ impl Bench {
             let row = wanted.row(dtype)?;
             let expected = Expected::of(&row)?;
             for variant in self.variants(&gpu, &row)? {
-                let options = Options { checked: self.checked, variant, ..Options::default() };
+                let options = Options { checked: self.checked, variant, ..self.tune.options() };
                 lines.push(Line::new(&row, &measure(&gpu, &row, &expected, options)?, ceiling));
             }
         }
