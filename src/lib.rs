@@ -52,9 +52,9 @@ pub mod session;
 pub mod tensor;
 
 pub use error::{Error, ErrorKind, Result};
-pub use gpu::{Counters, Gpu, GpuBuffer, GpuInput, Power};
+pub use gpu::{CacheFolder, Counters, Gpu, GpuBuffer, GpuInput, Power};
 pub use graph::Model;
-pub use session::{Explanation, GpuOutputs, Options, Outputs, Profile, Session, Tolerance, Validation};
+pub use session::{Explanation, GpuOutputs, Options, Outputs, Profile, Session, Tolerance, Tuning, Validation};
 pub use tensor::{DType, Element, Shape, Tensor, TensorType, TensorView};
 pub use wgpu;
 

@@ -20,3 +20,4 @@ mod readme;
 mod shader_contract;
 mod snapshots;
 mod support;
+mod tuner;

@@ -237,11 +237,15 @@ fn check(kernel: &Kernel, caps: &Caps) -> (Vec<String>, usize) {
     if [x, y, z] != kernel.workgroup {
         found.push(format!("the workgroup is {:?}, in Rust {:?}", [x, y, z], kernel.workgroup));
     }
-    if x * y * z > caps.max_invocations || z > 64 {
-        found.push(format!("a workgroup of {:?} exceeds {} invocations", [x, y, z], caps.max_invocations));
+    if x * y * z > caps.max_invocations || [x, y, z].iter().zip(caps.max_workgroup).any(|(found, most)| *found > most) {
+        let (most, each) = (caps.max_invocations, caps.max_workgroup);
+        found.push(format!("a workgroup of {:?} exceeds {most} invocations, or {each:?}", [x, y, z]));
     }
     let shared = module.global_variables.iter().filter(|(_, v)| v.space == naga::AddressSpace::WorkGroup);
-    let shared: u32 = shared.map(|(_, v)| module.types[v.ty].inner.size(module.to_ctx())).sum();
+    let shared: u32 = shared.map(|(_, v)| module.types[v.ty].inner.size(module.to_ctx()).next_multiple_of(16)).sum();
+    if kernel.workgroup_bytes() != Some(u64::from(shared)) {
+        found.push(format!("it takes {shared} bytes of workgroup memory, in Rust {:?}", kernel.workgroup_bytes()));
+    }
     if shared > caps.max_workgroup_storage {
         found.push(format!("{shared} bytes of workgroup memory exceed {}", caps.max_workgroup_storage));
     }

@@ -39,6 +39,11 @@ pub(super) fn caps(info: &wgpu::AdapterInfo, features: &wgpu::Features, limits: 
         max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
         max_workgroup_storage: limits.max_compute_workgroup_storage_size,
         max_invocations: limits.max_compute_invocations_per_workgroup,
+        max_workgroup: [
+            limits.max_compute_workgroup_size_x,
+            limits.max_compute_workgroup_size_y,
+            limits.max_compute_workgroup_size_z,
+        ],
         max_grid: limits.max_compute_workgroups_per_dimension,
         uniform_alignment: limits.min_uniform_buffer_offset_alignment,
         max_loop: if class == AdapterClass::Cpu { SOFTWARE_LOOP } else { u32::MAX },
@@ -65,6 +70,7 @@ async fn open(adapter: &wgpu::Adapter) -> Result<Gpu> {
     let wanted = wgpu::Features::SUBGROUP
         | wgpu::Features::SHADER_F16
         | wgpu::Features::SHADER_INT64
+        | wgpu::Features::PIPELINE_CACHE
         | wgpu::Features::TIMESTAMP_QUERY
         | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES;
     let descriptor = wgpu::DeviceDescriptor {

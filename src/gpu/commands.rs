@@ -173,11 +173,26 @@ impl Gpu {
 
     /// Microseconds of each dispatch of the last recording that wrote these.
     pub(crate) async fn elapsed(&self, timestamps: &Timestamps) -> Result<Vec<f64>> {
+        let ticks = self.ticks(timestamps).await?;
+        Ok(ticks.windows(2).map(|w| w[1].saturating_sub(w[0]) as f64 * self.microseconds_per_tick()).collect())
+    }
+
+    /// Microseconds from before the first dispatch to after the last one; negative when the clock ran backwards in between.
+    pub(crate) async fn span(&self, timestamps: &Timestamps) -> Result<f64> {
+        let ticks = self.ticks(timestamps).await?;
+        let ends = ticks.first().zip(ticks.last());
+        // Ticks count modulo 2^64, so that the difference is right as a signed number.
+        Ok(ends.map_or(0.0, |(first, last)| last.wrapping_sub(*first).cast_signed() as f64 * self.microseconds_per_tick()))
+    }
+
+    fn microseconds_per_tick(&self) -> f64 {
+        f64::from(self.queue().get_timestamp_period()) / 1000.0
+    }
+
+    async fn ticks(&self, timestamps: &Timestamps) -> Result<Vec<u64>> {
         self.run(&Recording { map: Some(&timestamps.staging), ..Recording::default() }).await?;
-        let period = f64::from(self.queue().get_timestamp_period());
         timestamps.staging.mapped(timestamps.staging.size(), |bytes| {
-            let ticks: Vec<u64> = bytes.chunks_exact(8).map(|b| b.try_into().map_or(0, u64::from_ne_bytes)).collect();
-            ticks.windows(2).map(|w| w[1].saturating_sub(w[0]) as f64 * period / 1000.0).collect()
+            bytes.chunks_exact(8).map(|b| b.try_into().map_or(0, u64::from_ne_bytes)).collect()
         })
     }
 }

@@ -3,15 +3,19 @@
 
 mod adapter;
 mod buffer;
+mod cache;
 mod commands;
 mod fault;
 mod pipeline;
+mod store;
 
 pub use adapter::Power;
 pub use buffer::{GpuBuffer, GpuInput};
+pub use cache::CacheFolder;
 pub use commands::Timestamps;
 
 pub(crate) use buffer::{Bound, GpuTexture, Range, Role};
+pub(crate) use cache::CacheFile;
 pub(crate) use commands::{Command, Copy, Recording};
 pub(crate) use pipeline::Pipeline;
 

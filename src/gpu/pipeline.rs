@@ -2,10 +2,12 @@
 
 use super::buffer::TEXTURE_FORMAT;
 use super::fault::Scopes;
+use super::store::Store;
 use super::{Gpu, Tally};
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Kernel};
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A compiled kernel and the layout of its bindings.
@@ -21,28 +23,49 @@ type Layouts = HashMap<Vec<Access>, (wgpu::BindGroupLayout, wgpu::PipelineLayout
 pub(super) struct Pipelines {
     compiled: Mutex<HashMap<(Kernel, bool), Arc<Pipeline>>>,
     layouts: Mutex<Layouts>,
+    /// By folder.
+    pub(super) stores: Mutex<HashMap<PathBuf, Arc<Store>>>,
 }
 
 impl Gpu {
-    /// The pipelines of these kernels, compiling in parallel what is missing.
-    pub(crate) async fn pipelines(&self, kernels: &[Kernel], checked: bool, tally: &Tally) -> Result<Vec<Arc<Pipeline>>> {
+    /// The pipelines of these kernels, compiling in parallel what is missing. What a driver makes of them is kept in `folder`.
+    pub(crate) async fn pipelines(
+        &self,
+        kernels: &[Kernel],
+        checked: bool,
+        folder: Option<&Path>,
+        tally: &Tally,
+    ) -> Vec<Result<Arc<Pipeline>>> {
         let missing: Vec<&Kernel> = {
             let compiled = self.0.pipelines.compiled.lock().unwrap_or_else(PoisonError::into_inner);
             kernels.iter().filter(|k| !compiled.contains_key(&((*k).clone(), checked))).collect()
         };
-        for (kernel, result) in missing.iter().zip(self.compile_all(&missing, checked).await) {
-            let pipeline = result.map_err(|e| e.at(format!("shader {}", kernel.shader.name)))?;
-            Tally::add(&tally.pipelines);
-            let mut compiled = self.0.pipelines.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-            compiled.entry(((*kernel).clone(), checked)).or_insert(Arc::new(pipeline));
+        let store = match folder {
+            Some(folder) if !missing.is_empty() => self.store(folder).await,
+            _ => None,
+        };
+        let made = self.compile_all(&missing, checked, store.as_deref()).await;
+        let mut faults: HashMap<&Kernel, Error> = HashMap::new();
+        for (kernel, result) in missing.into_iter().zip(made) {
+            match result {
+                Ok(pipeline) => {
+                    Tally::add(&tally.pipelines);
+                    let mut compiled = self.0.pipelines.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+                    compiled.entry((kernel.clone(), checked)).or_insert(Arc::new(pipeline));
+                }
+                Err(e) => drop(faults.insert(kernel, e.at(format!("shader {}", kernel.shader.name)))),
+            }
         }
         let compiled = self.0.pipelines.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        let find = |k: &Kernel| compiled.get(&(k.clone(), checked)).cloned();
-        kernels.iter().map(|k| find(k).ok_or_else(|| Error::internal("a pipeline is missing"))).collect()
+        let mut find = |k: &Kernel| {
+            let found = compiled.get(&(k.clone(), checked)).cloned();
+            found.ok_or_else(|| faults.remove(k).unwrap_or_else(|| Error::internal("a pipeline is missing")))
+        };
+        kernels.iter().map(&mut find).collect()
     }
 
     #[cfg(not(target_arch = "wasm32"))]
-    async fn compile_all(&self, kernels: &[&Kernel], checked: bool) -> Vec<Result<Pipeline>> {
+    async fn compile_all(&self, kernels: &[&Kernel], checked: bool, store: Option<&Store>) -> Vec<Result<Pipeline>> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(kernels.len().max(1));
         let next = std::sync::atomic::AtomicUsize::new(0);
         let worker = || {
@@ -50,7 +73,7 @@ impl Gpu {
             loop {
                 let index = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 let Some(kernel) = kernels.get(index) else { return done };
-                done.push((index, self.compile(kernel, checked)));
+                done.push((index, self.compile(kernel, checked, store)));
             }
         };
         let mut started: Vec<_> = std::thread::scope(|scope| {
@@ -69,16 +92,21 @@ impl Gpu {
     }
 
     #[cfg(target_arch = "wasm32")]
-    async fn compile_all(&self, kernels: &[&Kernel], checked: bool) -> Vec<Result<Pipeline>> {
+    async fn compile_all(&self, kernels: &[&Kernel], checked: bool, store: Option<&Store>) -> Vec<Result<Pipeline>> {
         let mut results = Vec::with_capacity(kernels.len());
         for kernel in kernels {
-            let (pipeline, fault) = self.compile(kernel, checked);
+            let (pipeline, fault) = self.compile(kernel, checked, store);
             results.push(fault.await.map(|()| pipeline));
         }
         results
     }
 
-    fn compile(&self, kernel: &Kernel, checked: bool) -> (Pipeline, impl Future<Output = Result<()>> + use<>) {
+    fn compile(
+        &self,
+        kernel: &Kernel,
+        checked: bool,
+        store: Option<&Store>,
+    ) -> (Pipeline, impl Future<Output = Result<()>> + use<>) {
         let device = self.device();
         let scopes = Scopes::open(device);
         let label = Some(kernel.shader.name);
@@ -99,7 +127,7 @@ impl Gpu {
             module: &module,
             entry_point: None,
             compilation_options: wgpu::PipelineCompilationOptions { constants: &constants, ..Default::default() },
-            cache: None,
+            cache: store.map(Store::cache),
         });
         (Pipeline { pipeline, layout }, scopes.close("compiling a kernel"))
     }

@@ -69,7 +69,7 @@ pub trait Op: Debug + Send + Sync + Any {
     }
 }
 
-/// Looking behind the trait object; only passes do.
+/// Looking behind the trait object; only passes do, and what tells the problems of the tuner apart.
 pub trait OpExt {
     /// The operator as a concrete type.
     fn downcast<T: Op>(&self) -> Option<&T>;

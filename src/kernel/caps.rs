@@ -43,6 +43,8 @@ pub struct Caps {
     pub max_workgroup_storage: u32,
     /// Most invocations of a workgroup.
     pub max_invocations: u32,
+    /// Most invocations of a workgroup along each dimension.
+    pub max_workgroup: [u32; 3],
     /// Most workgroups along one dimension of a grid.
     pub max_grid: u32,
     /// Alignment in bytes of a uniform binding's offset.
@@ -70,6 +72,7 @@ impl Caps {
             max_storage_buffers: 8,
             max_workgroup_storage: 16384,
             max_invocations: 256,
+            max_workgroup: [256, 256, 64],
             max_grid: 65535,
             uniform_alignment: 256,
             max_loop: 65535,

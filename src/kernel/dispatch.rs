@@ -122,4 +122,12 @@ impl Lowering {
     pub fn empty() -> Self {
         Lowering::dispatches("empty", vec![])
     }
+
+    /// Its dispatches; an alias has none.
+    pub fn launches(&self) -> &[Dispatch] {
+        match self {
+            Lowering::Alias { .. } => &[],
+            Lowering::Dispatches { dispatches, .. } => dispatches,
+        }
+    }
 }

@@ -6,9 +6,11 @@
 
 mod caps;
 mod dispatch;
+mod fingerprint;
 mod params;
 mod program;
 mod shader;
+mod workgroup;
 
 pub use caps::{AdapterClass, Caps};
 pub use dispatch::{Dispatch, Grid, Lowering, Operand, Packing, Work};
@@ -16,4 +18,5 @@ pub use params::{Cell, Field, Parameters};
 pub use program::{Arguments, Bounds, BoundsRule, Instruction, Program, ProgramOperand, ScalarFunction, Signature, Term};
 pub use shader::{Access, Kernel, Prelude, Shader, TEXTURE_WIDTH, preludes};
 
+pub(crate) use fingerprint::Fingerprint;
 pub(crate) use params::params;

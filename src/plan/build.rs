@@ -3,7 +3,7 @@
 use super::memory::{Demand, assign, lower_bound};
 use super::placement::{GpuNode, Placement, place};
 use super::schedule::groups;
-use super::{HostNode, Memory, Options, Place, Plan, PlannedTensor, Segment, Step, Transfer, Weight};
+use super::{Chosen, HostNode, Memory, Options, Place, Plan, PlannedTensor, Segment, Step, Transfer, Weight};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, ValueId};
 use crate::kernel::{Caps, Kernel, Operand, Packing, TEXTURE_WIDTH};
@@ -72,6 +72,7 @@ impl<'a> Builder<'a> {
         let on_host = constant.zip(&is_input).map(|(constant, input)| constant || *input).collect();
         let variants =
             placements.iter().map(|p| if let Placement::Gpu(work) = p { work.variants.clone() } else { vec![] }).collect();
+        let chosen = placements.iter().map(|p| if let Placement::Gpu(work) = p { work.chosen } else { Chosen::Table }).collect();
         Builder {
             graph,
             caps,
@@ -97,6 +98,7 @@ impl<'a> Builder<'a> {
                 segments: vec![],
                 outputs: vec![],
                 variants,
+                chosen,
                 memory: Memory::default(),
             },
         }

@@ -5,10 +5,13 @@
 //! nodes on the host that have no kernel. Most plans have one segment and no host node.
 
 mod build;
+mod choices;
 mod memory;
 mod placement;
 mod print;
 mod schedule;
+
+pub use choices::{Choices, Chosen, Offer, Refusal, Signature, offers};
 
 use crate::error::Result;
 use crate::graph::{Graph, ValueId};
@@ -21,8 +24,10 @@ use std::sync::Arc;
 pub struct Options {
     /// A node that would run on the host is an error.
     pub strict_gpu: bool,
-    /// Name of the kernel variant to take wherever it is offered; elsewhere, and without a name, the first is taken.
+    /// Name of the kernel variant to take wherever it is offered; elsewhere, and without a name, `choices` decide.
     pub variant: Option<String>,
+    /// What was measured and refused before; without it the first variant is taken.
+    pub choices: Arc<Choices>,
 }
 
 /// Where a tensor lies on the GPU.
@@ -183,6 +188,8 @@ pub struct Plan {
     pub outputs: Vec<Option<Transfer>>,
     /// For each node, the variants it could have run by.
     pub variants: Vec<Vec<&'static str>>,
+    /// For each node, why it runs by the variant it does.
+    pub chosen: Vec<Chosen>,
     /// What its intermediate tensors take.
     pub memory: Memory,
 }

@@ -1,9 +1,9 @@
 //! Which nodes run where, and by which kernels.
 
-use super::Options;
+use super::{Chosen, Options, Signature};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Fact, Graph, Io, Node, ValueId};
-use crate::kernel::{Caps, Dispatch, Lowering, Operand, Packing};
+use crate::kernel::{Caps, Dispatch, Kernel, Lowering, Operand, Packing};
 
 /// How one node is done.
 #[derive(Clone, Debug)]
@@ -22,6 +22,11 @@ pub(super) struct GpuNode {
     pub variant: &'static str,
     /// Names of all variants that were offered.
     pub variants: Vec<&'static str>,
+    /// The same without those that the driver refused.
+    pub usable: Vec<&'static str>,
+    pub chosen: Chosen,
+    /// What the choice is known by, where measurement may make it.
+    pub signature: Option<Signature>,
     pub dispatches: Vec<Dispatch>,
     pub temporaries: Vec<u64>,
     pub packed: Vec<Packing>,
@@ -72,19 +77,48 @@ fn lower(graph: &Graph, node: &Node, caps: &Caps, options: &Options) -> Result<P
             Err(e) => refusal = e,
         }
     }
-    let wanted = options.variant.as_deref().and_then(|name| variants.iter().position(|v| *v == name)).unwrap_or(0);
-    if wanted >= possible.len() {
+    if possible.is_empty() {
         return Err(refusal);
     }
+    let Pick { wanted, chosen, usable, signature } = pick(node, &io.inputs, &variants, &possible, options);
     match possible.swap_remove(wanted) {
         Lowering::Alias { input } => {
             let id = node.inputs.get(input).copied().flatten();
             id.map(Placement::Alias).ok_or_else(|| Error::internal("an alias of an input that is left out"))
         }
         Lowering::Dispatches { variant, dispatches, temporaries, packed } => {
-            Ok(Placement::Gpu(GpuNode { variant, variants, dispatches, temporaries, packed, outputs }))
+            Ok(Placement::Gpu(GpuNode { variant, variants, usable, chosen, signature, dispatches, temporaries, packed, outputs }))
         }
     }
+}
+
+/// Which of a node's candidates is taken.
+struct Pick {
+    wanted: usize,
+    chosen: Chosen,
+    usable: Vec<&'static str>,
+    signature: Option<Signature>,
+}
+
+/// Takes the variant that is asked for by name, else the one that was measured to be the fastest, else the first. What the
+/// driver refused is taken only where nothing else is left, so that its reason is told.
+fn pick(node: &Node, inputs: &[Option<&Fact>], variants: &[&'static str], possible: &[Lowering], options: &Options) -> Pick {
+    let named = |name: &str| variants.iter().position(|v| *v == name);
+    let kernels = |k: usize| possible[k].launches().iter().map(|d| &d.kernel);
+    let choices = &options.choices;
+    let usable: Vec<usize> = (0..variants.len()).filter(|&k| !choices.refuses(node, variants[k], kernels(k))).collect();
+    let signature = choices.measured.as_ref().filter(|_| variants.len() > 1).map(|_| {
+        Signature::new(node, inputs, variants.iter().enumerate().map(|(k, v)| (*v, kernels(k).collect())))
+    });
+    let measured = signature.as_ref().and_then(|s| choices.measured.as_ref()?.get(s)).and_then(|name| named(name));
+    let (wanted, chosen) = if let Some(asked) = options.variant.as_deref().and_then(named) {
+        (asked, Chosen::Named)
+    } else if let Some(fastest) = measured.filter(|k| usable.contains(k)) {
+        (fastest, Chosen::Measured)
+    } else {
+        (usable.first().copied().unwrap_or(0), Chosen::Table)
+    };
+    Pick { wanted, chosen, usable: usable.into_iter().map(|k| variants[k]).collect(), signature }
 }
 
 /// Whether a candidate can run on the adapter at all; [`Unsupported`](ErrorKind::Unsupported) when it cannot.
@@ -128,13 +162,7 @@ fn check(lowering: &Lowering, io: &Io, node: &Node, graph: &Graph, caps: &Caps) 
         if let Some(extent) = dispatch.grid.iter().find(|g| **g > caps.max_grid) {
             return Err(Error::unsupported(format!("a grid extent of {extent} exceeds the adapter's limit of {}", caps.max_grid)));
         }
-        let invocations = kernel.workgroup.iter().product::<u32>();
-        if invocations > caps.max_invocations {
-            let limit = caps.max_invocations;
-            return Err(Error::unsupported(format!(
-                "workgroups of {invocations} invocations exceed the adapter's limit of {limit}"
-            )));
-        }
+        fits(kernel, caps)?;
         for (operand, access) in dispatch.bindings.iter().zip(&kernel.storage) {
             match *operand {
                 Operand::Input(k) => drop(input(k)?),
@@ -156,4 +184,26 @@ fn check(lowering: &Lowering, io: &Io, node: &Node, graph: &Graph, caps: &Caps) 
         }
     }
     Ok(())
+}
+
+/// Whether a kernel's workgroups keep within the adapter's limits.
+fn fits(kernel: &Kernel, caps: &Caps) -> Result<()> {
+    let beyond = |what: String, limit: &dyn std::fmt::Debug| {
+        let name = kernel.shader.name;
+        Err(Error::unsupported(format!("shader {name}: {what} exceed the adapter's limit of {limit:?}")))
+    };
+    let invocations = kernel.workgroup.iter().map(|n| u64::from(*n)).product::<u64>();
+    if invocations > u64::from(caps.max_invocations) {
+        return beyond(format!("workgroups of {invocations} invocations"), &caps.max_invocations);
+    }
+    if kernel.workgroup.iter().zip(caps.max_workgroup).any(|(found, most)| *found > most) {
+        return beyond(format!("workgroups of {:?} invocations", kernel.workgroup), &caps.max_workgroup);
+    }
+    // Memory of a size that cannot be read off the text is left to the device to refuse.
+    match kernel.workgroup_bytes() {
+        Some(bytes) if bytes > u64::from(caps.max_workgroup_storage) => {
+            beyond(format!("{bytes} bytes of workgroup memory"), &caps.max_workgroup_storage)
+        }
+        _ => Ok(()),
+    }
 }

@@ -1,7 +1,7 @@
 //! A plan for people: what runs, by which kernels, in how much memory.
 
 use crate::kernel::{Caps, Grid, Work};
-use crate::plan::Plan;
+use crate::plan::{Chosen, Plan};
 use std::fmt;
 
 /// One dispatch of a plan.
@@ -15,6 +15,8 @@ pub struct ExplainedStep {
     pub kernel: &'static str,
     /// Name of the kernel's variant.
     pub variant: &'static str,
+    /// Why that one.
+    pub chosen: Chosen,
     /// The other variants that could be taken.
     pub alternatives: Vec<&'static str>,
     /// How many workgroups.
@@ -75,6 +77,7 @@ impl Explanation {
             operator: node(s.node).op.name().to_string(),
             kernel: plan.kernels[s.kernel].shader.name,
             variant: s.variant,
+            chosen: plan.chosen[s.node],
             alternatives: plan.variants[s.node].iter().copied().filter(|v| *v != s.variant).collect(),
             grid: s.grid,
             work: s.work,

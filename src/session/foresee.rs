@@ -7,8 +7,9 @@ use crate::error::{Error, Result};
 use crate::graph::{Fact, Graph};
 use crate::kernel::Caps;
 use crate::passes::{self, Specialized};
-use crate::plan::Plan;
+use crate::plan::{Choices, Plan};
 use crate::tensor::{DType, Tensor, TensorType, TensorView};
+use std::sync::Arc;
 
 /// An input of which the contents may be known.
 struct Given {
@@ -49,7 +50,8 @@ impl Session {
     /// # Errors
     /// As [`explain`](Session::explain).
     pub fn plan(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<Plan> {
-        Ok(foresee(&self.graph, &self.caps(), &self.options, &self.given(inputs)?)?.0)
+        let caps = self.caps();
+        Ok(foresee(&self.graph, &caps, &self.options, self.choices(&caps), &self.given(inputs)?)?.0)
     }
 
     fn given(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<Vec<Given>> {
@@ -64,21 +66,32 @@ impl Session {
         self.device().map_or_else(Caps::portable, |d| d.gpu.caps().clone())
     }
 
+    /// What is known of variants; nothing without a device.
+    fn choices(&self, caps: &Caps) -> Arc<Choices> {
+        self.device().map_or_else(Arc::default, |_| self.tuner.choices(caps))
+    }
+
     fn explained(&self, given: Vec<Given>) -> Result<Explanation> {
         let caps = self.caps();
-        let (plan, assumptions) = foresee(&self.graph, &caps, &self.options, &given)?;
+        let (plan, assumptions) = foresee(&self.graph, &caps, &self.options, self.choices(&caps), &given)?;
         Ok(Explanation { assumptions, ..Explanation::new(&plan, &caps, self.graph.nodes().len()) })
     }
 }
 
-fn foresee(graph: &Graph, caps: &Caps, options: &Options, given: &[Given]) -> Result<(Plan, Vec<Assumption>)> {
+fn foresee(
+    graph: &Graph,
+    caps: &Caps,
+    options: &Options,
+    choices: Arc<Choices>,
+    given: &[Given],
+) -> Result<(Plan, Vec<Assumption>)> {
     let mut extents: Vec<usize> = given.iter().flat_map(|g| g.ty.shape.iter().copied()).chain([1]).collect();
     extents.sort_unstable_by(|a, b| b.cmp(a));
     extents.dedup();
     let mut first = None;
     for extent in extents {
         match specialize(graph, given, extent) {
-            Ok((graph, assumptions)) => return Ok((make_plan(&graph, caps, options)?, assumptions)),
+            Ok((graph, assumptions)) => return Ok((make_plan(&graph, caps, options, choices)?, assumptions)),
             Err((error, false)) => return Err(error),
             Err((error, true)) => drop(first.get_or_insert(error)),
         }

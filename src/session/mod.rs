@@ -9,6 +9,7 @@ mod prepared;
 mod profile;
 mod resident;
 mod split;
+mod tuner;
 mod unit;
 mod validate;
 mod weights;
@@ -18,16 +19,18 @@ pub use inputs::InputInfo;
 pub use outputs::Outputs;
 pub use profile::{Profile, Timing};
 pub use resident::GpuOutputs;
+pub use tuner::Tuning;
 pub use validate::{Tolerance, Validation, ValueReport};
 
 use crate::error::{Error, Result};
-use crate::gpu::{Counters, Gpu, Tally};
+use crate::gpu::{CacheFolder, Counters, Gpu, Tally};
 use crate::graph::{Graph, Model, evaluate};
 use crate::tensor::{DType, Tensor, TensorView};
 use profile::Recorder;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
+use tuner::Tuner;
 use unit::{Context, Entry, Unit};
 use weights::Weights;
 
@@ -44,6 +47,10 @@ pub struct Options {
     pub keep_all: bool,
     /// Name of the kernel variant to take wherever it is offered.
     pub variant: Option<String>,
+    /// Whether variants are chosen by measurement.
+    pub tuning: Tuning,
+    /// Where measurements and compiled kernels are kept from one program to the next.
+    pub cache: CacheFolder,
 }
 
 /// A model ready to run. It can be used from several threads at once.
@@ -54,6 +61,7 @@ pub struct Session {
     inputs: Vec<InputInfo>,
     options: Options,
     tally: Arc<Tally>,
+    tuner: Tuner,
     /// `None` runs on the host.
     device: Option<RwLock<Arc<Device>>>,
 }
@@ -100,7 +108,8 @@ impl Session {
     fn build(gpu: Option<&Gpu>, model: &Model, options: Options) -> Result<Session> {
         let graph = Arc::new(tapped(model.graph(), &options)?);
         let device = gpu.map(|gpu| RwLock::new(Device::new(gpu.clone(), &graph)));
-        Ok(Session { model: model.clone(), inputs: inputs::declared(&graph), graph, options, tally: Arc::default(), device })
+        let (inputs, tuner) = (inputs::declared(&graph), Tuner::new(&options));
+        Ok(Session { model: model.clone(), inputs, graph, options, tally: Arc::default(), tuner, device })
     }
 
     /// The model's inputs, in order.
@@ -123,7 +132,14 @@ impl Session {
     }
 
     fn context<'a>(&'a self, device: &'a Device, recorder: Option<&'a Recorder>) -> Context<'a> {
-        Context { gpu: &device.gpu, weights: &device.weights, tally: &self.tally, options: &self.options, recorder }
+        Context {
+            gpu: &device.gpu,
+            weights: &device.weights,
+            tally: &self.tally,
+            options: &self.options,
+            tuner: &self.tuner,
+            recorder,
+        }
     }
 
     /// Runs the model. On native targets, polling the future waits for the device; in a browser it does not block.

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::gpu::{Bound, Command, Copy, Gpu, GpuBuffer, GpuTexture, Pipeline, Range, Recording, Role, Tally, Timestamps};
 use crate::graph::ValueId;
 use crate::plan::{Place, Plan, Segment, Step, Transfer};
-use crate::tensor::{Tensor, TensorView};
+use crate::tensor::{Scalar, Tensor, TensorView};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -80,8 +80,13 @@ impl HostValues<'_> {
 }
 
 impl Prepared {
-    pub(super) async fn new(gpu: &Gpu, plan: Plan, weights: &Weights, checked: bool, tally: &Arc<Tally>) -> Result<Prepared> {
-        let pipelines = gpu.pipelines(&plan.kernels, checked, tally).await?;
+    pub(super) async fn new(
+        gpu: &Gpu,
+        plan: Plan,
+        pipelines: Vec<Arc<Pipeline>>,
+        weights: &Weights,
+        tally: &Arc<Tally>,
+    ) -> Result<Prepared> {
         let weights = weights.upload(gpu, &plan.weights, tally).await?;
         let size = (plan.params.len() as u64).max(16);
         let params = gpu.buffers(&[("params", size, Role::Uniform)], tally).await?.swap_remove(0);
@@ -188,6 +193,47 @@ impl Prepared {
         let elapsed = start.elapsed();
         self.give_back(instance);
         Ok(elapsed.as_secs_f64() * 1e6 / count as f64)
+    }
+
+    /// Fills the inputs with something to compute with: floats between -1 and 1, and zeros for integers, which are in range
+    /// as indices of anything.
+    pub(super) async fn scratch(&self) -> Result<()> {
+        let instance = self.instance().await?;
+        let mut number = 1u32;
+        let floats = || {
+            number = number.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
+            (f64::from(number) / f64::from(1u32 << 31) - 1.0) as f32
+        };
+        let floats: Vec<f32> = std::iter::repeat_with(floats).take(1 << 16).collect();
+        let floats: &[u8] = bytemuck::cast_slice(&floats);
+        for transfer in self.plan.segments.iter().flat_map(|s| &s.uploads).filter(|t| t.scalar == Scalar::F32) {
+            let Range { buffer, offset, .. } = self.range(&instance, transfer.tensor)?;
+            let bytes = transfer.bytes() as usize;
+            for start in (0..bytes).step_by(floats.len()) {
+                self.gpu.write(buffer, offset + start as u64, &floats[..floats.len().min(bytes - start)]);
+            }
+        }
+        self.give_back(instance);
+        Ok(())
+    }
+
+    /// Microseconds that the dispatches take, from `count` times in one submission: by the device's clock where it has one. A
+    /// clock that runs backwards gives a negative number.
+    pub(super) async fn timed(&self, count: usize) -> Result<f64> {
+        if !self.gpu.caps().timestamps {
+            return self.pace(count).await;
+        }
+        let instance = self.instance().await?;
+        let mut total = 0.0;
+        for commands in instance.commands.iter().filter(|c| !c.is_empty()) {
+            let timestamps = self.gpu.timestamps(commands.len() * count, &self.tally).await?;
+            let recording =
+                Recording { commands, repeat: count - 1, timestamps: Some(&timestamps), ..Recording::default() };
+            self.gpu.run(&recording).await?;
+            total += self.gpu.span(&timestamps).await?;
+        }
+        self.give_back(instance);
+        Ok(total / count as f64)
     }
 
     /// One run that stays on the GPU: the callers' buffers are copied in, and the results stay in the lease's.

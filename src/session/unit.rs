@@ -5,13 +5,14 @@ use super::convert::{ASSUMED, within_assumed};
 use super::prepared::{HostValues, Prepared};
 use super::profile::Recorder;
 use super::split::Split;
+use super::tuner::Tuner;
 use super::weights::Weights;
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{Gpu, Tally};
 use crate::graph::{Fact, Graph, ValueId};
 use crate::kernel::Caps;
 use crate::passes::{self, Specialized};
-use crate::plan::{self, Plan};
+use crate::plan::{self, Choices, Plan};
 use crate::tensor::{DType, Shape, Tensor, TensorType, TensorView};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,6 +30,7 @@ pub(super) struct Context<'a> {
     pub weights: &'a Weights,
     pub tally: &'a Arc<Tally>,
     pub options: &'a Options,
+    pub tuner: &'a Tuner,
     /// Takes the time of every dispatch.
     pub recorder: Option<&'a Recorder>,
 }
@@ -202,17 +204,81 @@ pub(super) fn assumed(ty: &TensorType, bounded: bool) -> Fact {
     Fact { ty: ty.clone(), value: None, bounds }
 }
 
-pub(super) fn make_plan(graph: &Graph, caps: &Caps, options: &Options) -> Result<Plan> {
-    let passes = passes::Options { fuse: !options.keep_all, max_storage_buffers: caps.max_storage_buffers as usize };
-    let graph = passes::optimize(graph, &passes)?;
-    Plan::new(&graph, caps, &plan::Options { strict_gpu: options.strict_gpu, variant: options.variant.clone() })
+impl Context<'_> {
+    /// Options of a plan, with what is known of variants by now.
+    pub(super) fn plan_options(&self) -> plan::Options {
+        plan_options(self.options, self.tuner.choices(self.gpu.caps()))
+    }
+
+    /// Makes a plan ready, unless some of its kernels cannot be compiled.
+    pub(super) async fn ready(&self, plan: Plan) -> Result<Ready> {
+        let compiled = self.gpu.pipelines(&plan.kernels, self.options.checked, self.tuner.folder(), self.tally).await;
+        let (mut pipelines, mut faults) = (Vec::new(), Vec::new());
+        for (kernel, result) in compiled.into_iter().enumerate() {
+            match result {
+                Ok(pipeline) => pipelines.push(pipeline),
+                Err(error) => faults.push((kernel, error)),
+            }
+        }
+        if !faults.is_empty() {
+            return Ok(Ready::Refused { plan, faults });
+        }
+        Ok(Ready::Plan(Prepared::new(self.gpu, plan, pipelines, self.weights, self.tally).await?))
+    }
 }
 
+/// What became of a plan.
+pub(super) enum Ready {
+    /// It can run.
+    Plan(Prepared),
+    /// Some of its kernels cannot be compiled.
+    Refused {
+        plan: Plan,
+        /// Index of the kernel, and what the device says to it.
+        faults: Vec<(usize, Error)>,
+    },
+}
+
+/// The fault to report of several.
+pub(super) fn first(faults: Vec<(usize, Error)>) -> Error {
+    let first = faults.into_iter().next();
+    first.map_or_else(|| Error::internal("a plan was refused without a fault"), |(_, error)| error)
+}
+
+fn plan_options(options: &Options, choices: Arc<Choices>) -> plan::Options {
+    plan::Options { strict_gpu: options.strict_gpu, variant: options.variant.clone(), choices }
+}
+
+fn optimized(graph: &Graph, caps: &Caps, options: &Options) -> Result<Graph> {
+    let passes = passes::Options { fuse: !options.keep_all, max_storage_buffers: caps.max_storage_buffers as usize };
+    passes::optimize(graph, &passes)
+}
+
+/// The plan of a specialised graph.
+pub(super) fn make_plan(graph: &Graph, caps: &Caps, options: &Options, choices: Arc<Choices>) -> Result<Plan> {
+    Plan::new(&optimized(graph, caps, options)?, caps, &plan_options(options, choices))
+}
+
+/// Makes a plan and all that its runs need. Measures variants beforehand if asked to, and makes another plan when the device
+/// refuses a kernel of this one.
 async fn prepare(context: &Context<'_>, graph: &Graph) -> Result<Prepared> {
-    let plan = make_plan(graph, context.gpu.caps(), context.options)?;
-    log::debug!("{plan}");
+    let caps = context.gpu.caps();
+    let graph = optimized(graph, caps, context.options)?;
+    context.tuner.tune(context, &graph).await?;
+    let prepared = loop {
+        let plan = Plan::new(&graph, caps, &context.plan_options())?;
+        log::debug!("{plan}");
+        match context.ready(plan).await? {
+            Ready::Plan(prepared) => break prepared,
+            Ready::Refused { plan, faults } if context.tuner.refuse(context.gpu, &plan, &faults) == Some(true) => {}
+            Ready::Refused { faults, .. } => return Err(first(faults)),
+        }
+    };
     Tally::add(&context.tally.plans);
-    Prepared::new(context.gpu, plan, context.weights, context.options.checked, context.tally).await
+    if let Some(folder) = context.tuner.folder() {
+        context.gpu.keep_pipelines(folder);
+    }
+    Ok(prepared)
 }
 
 /// The inputs that a value depends on.

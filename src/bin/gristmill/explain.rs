@@ -5,9 +5,10 @@ use crate::device::DeviceArguments;
 use crate::failure::Result;
 use crate::inputs::{DimArguments, Inputs};
 use crate::table::{Table, bytes};
+use crate::tune::TuneArguments;
 use clap::Args;
 use gristmill::session::Explanation;
-use gristmill::{Model, Options};
+use gristmill::Model;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
@@ -21,6 +22,9 @@ pub(crate) struct Explain {
     dims: DimArguments,
     #[command(flatten)]
     device: DeviceArguments,
+    /// Nothing is measured here: what earlier runs measured is shown
+    #[command(flatten)]
+    tune: TuneArguments,
 }
 
 impl Explain {
@@ -28,7 +32,7 @@ impl Explain {
         let model = Model::load(&self.model)?;
         let extents = self.dims.bind(&model, &Inputs::new())?;
         let types = extents.types(&model)?;
-        let session = self.device.open()?.session(&model, Options::default())?;
+        let session = self.device.open()?.session(&model, self.tune.options())?;
         let types: Vec<_> = types.iter().map(|(name, ty)| (name.as_str(), ty.clone())).collect();
         let explanation = session.explain(&types)?;
         extents.note();
@@ -38,7 +42,7 @@ impl Explain {
 }
 
 fn print(out: &mut dyn Write, plan: &Explanation) -> Result<()> {
-    let mut table = Table::new(&[">step", "nodes", "kernel", "variant", "grid", "also possible"]);
+    let mut table = Table::new(&[">step", "nodes", "kernel", "variant", "by", "grid", "also possible"]);
     for (index, step) in plan.steps.iter().enumerate() {
         let [x, y, z] = step.grid;
         let alternatives = step.alternatives.join(", ");
@@ -47,6 +51,7 @@ fn print(out: &mut dyn Write, plan: &Explanation) -> Result<()> {
             step.node.clone(),
             step.kernel.into(),
             step.variant.into(),
+            if step.alternatives.is_empty() { String::new() } else { step.chosen.to_string() },
             format!("{x} x {y} x {z}"),
             alternatives,
         ];

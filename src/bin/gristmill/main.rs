@@ -18,6 +18,7 @@ mod run;
 mod shapes;
 mod table;
 mod test;
+mod tune;
 mod validate;
 
 use clap::{Parser, Subcommand};

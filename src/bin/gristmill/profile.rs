@@ -6,9 +6,10 @@ use crate::failure::Result;
 use crate::inputs::{InputArguments, views};
 use crate::report::write_json;
 use crate::table::{Table, duration};
+use crate::tune::TuneArguments;
 use clap::Args;
 use gristmill::session::{Profile as Times, Timing};
-use gristmill::{Model, Options};
+use gristmill::Model;
 use serde::Serialize;
 use std::io::Write;
 use std::path::PathBuf;
@@ -23,6 +24,8 @@ pub(crate) struct Profile {
     inputs: InputArguments,
     #[command(flatten)]
     device: DeviceArguments,
+    #[command(flatten)]
+    tune: TuneArguments,
     /// Run this often and take the median of each dispatch
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
@@ -36,7 +39,7 @@ impl Profile {
         let model = Model::load(&self.model)?;
         let inputs = self.inputs.load(&model, Some(0))?;
         let device = Device::Gpu(self.device.open_gpu()?);
-        let session = device.session(&model, Options::default())?;
+        let session = device.session(&model, self.tune.options())?;
         let profile = session.profile_blocking(&views(&inputs), self.repeat as usize)?;
         print(out, &profile)?;
         if let Some(path) = &self.trace {

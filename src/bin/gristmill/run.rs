@@ -6,6 +6,7 @@ use crate::failure::Result;
 use crate::inputs::{InputArguments, views};
 use crate::npy;
 use crate::table::{Table, duration, range};
+use crate::tune::TuneArguments;
 use clap::Args;
 use gristmill::{Model, Options, Tensor};
 use std::io::Write;
@@ -21,6 +22,8 @@ pub(crate) struct Run {
     inputs: InputArguments,
     #[command(flatten)]
     device: DeviceArguments,
+    #[command(flatten)]
+    tune: TuneArguments,
     /// Write the outputs to this file
     #[arg(long, value_name = "FILE.npz")]
     outputs: Option<PathBuf>,
@@ -43,7 +46,7 @@ impl Run {
         let model = Model::load(&self.model)?;
         let inputs = self.inputs.load(&model, None)?;
         let device = self.device.open()?;
-        let options = Options { checked: self.checked, strict_gpu: self.strict_gpu, taps: self.taps.clone(), ..Options::default() };
+        let options = Options { checked: self.checked, strict_gpu: self.strict_gpu, taps: self.taps.clone(), ..self.tune.options() };
         let session = device.session(&model, options)?;
         let views = views(&inputs);
         let mut times = Vec::new();

@@ -12,6 +12,7 @@ use crate::failure::{Failure, Result};
 use crate::inputs::InputArguments;
 use crate::report::write_json;
 use crate::shapes::{self, wanted};
+use crate::tune::TuneArguments;
 use ceiling::Ceiling;
 use clap::Args;
 use gristmill::{DType, Gpu, Options};
@@ -42,6 +43,8 @@ pub(crate) struct Bench {
     first_result: bool,
     #[command(flatten)]
     device: DeviceArguments,
+    #[command(flatten)]
+    tune: TuneArguments,
     /// Time this kernel variant, or `all` that the adapter can run
     #[arg(long, value_name = "V|all")]
     variant: Option<String>,
@@ -62,7 +65,7 @@ pub(crate) struct Bench {
 impl Bench {
     pub(crate) fn run(&self, out: &mut dyn Write) -> Result<Verdict> {
         if let Some(path) = &self.model {
-            let options = Options { checked: self.checked, variant: self.variant.clone(), ..Options::default() };
+            let options = Options { checked: self.checked, variant: self.variant.clone(), ..self.tune.options() };
             let bench = ModelBench { path, inputs: &self.inputs, device: &self.device, options, json: self.json.as_ref() };
             return if self.first_result { bench.first_result(out) } else { bench.run(out) }.map(|()| Verdict::Good);
         }
@@ -85,7 +88,7 @@ impl Bench {
             let row = wanted.row(dtype)?;
             let expected = Expected::new(&row.model, &row.inputs)?;
             for variant in variants {
-                let options = Options { checked: self.checked, variant, ..Options::default() };
+                let options = Options { checked: self.checked, variant, ..self.tune.options() };
                 lines.push(Line::new(&row, &measure(&gpu, &row, &expected, options)?, ceiling));
             }
         }

@@ -115,7 +115,7 @@ impl<'a> Compiler<'a> {
     }
 
     fn plan(&self, graph: &Graph, variant: Option<&str>) -> Result<Plan> {
-        let options = plan::Options { strict_gpu: true, variant: variant.map(String::from) };
+        let options = plan::Options { strict_gpu: true, variant: variant.map(String::from), ..plan::Options::default() };
         Ok(Plan::new(graph, &self.caps, &options)?)
     }
 

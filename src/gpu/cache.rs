@@ -1,0 +1,127 @@
+//! What is kept between programs: files in the user's cache folder, one per adapter, driver and version of Gristmill. Nothing
+//! depends on them; a file that is damaged, foreign or not to be written is passed over.
+
+use crate::kernel::{Caps, Fingerprint};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Files that are longer are neither read nor written.
+const MAX_BYTES: u64 = 256 << 20;
+
+/// Where measurements and compiled kernels are kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum CacheFolder {
+    /// `gristmill` in the user's cache folder: `$XDG_CACHE_HOME` or `~/.cache`, `~/Library/Caches` on macOS, `%LOCALAPPDATA%` on
+    /// Windows. In a browser nothing is kept.
+    #[default]
+    User,
+    /// A folder of the caller's, which is made when it does not exist. Nobody may be able to write it who may not run code
+    /// here: drivers trust what they find.
+    At(PathBuf),
+    /// Nothing is kept.
+    Off,
+}
+
+impl CacheFolder {
+    /// The folder, if there is one.
+    pub fn path(&self) -> Option<PathBuf> {
+        match self {
+            _ if cfg!(target_arch = "wasm32") => None,
+            CacheFolder::User => user_folder().map(|folder| folder.join("gristmill")),
+            CacheFolder::At(path) => Some(path.clone()),
+            CacheFolder::Off => None,
+        }
+    }
+}
+
+fn user_folder() -> Option<PathBuf> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    if cfg!(windows) {
+        absolute("LOCALAPPDATA")
+    } else if cfg!(target_vendor = "apple") {
+        absolute("HOME").map(|home| home.join("Library/Caches"))
+    } else {
+        absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")))
+    }
+}
+
+/// One file of the cache: a line that says what it is, one that says for which device, one with a checksum, then the payload.
+#[derive(Clone, Debug)]
+pub(crate) struct CacheFile {
+    path: PathBuf,
+    /// The first two lines.
+    heading: String,
+}
+
+impl CacheFile {
+    /// The file of a kind of content; `about` is what else it depends on, beside adapter, driver and version.
+    pub(crate) fn new(folder: &Path, kind: &str, about: &str, caps: &Caps) -> Self {
+        let version = env!("CARGO_PKG_VERSION");
+        let line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let device = line(&format!("{}; {}; gristmill {version}; {about}", caps.name, caps.driver));
+        let name: String = caps.name.chars().filter(char::is_ascii_alphanumeric).take(24).collect();
+        let path = folder.join(format!("{name}-{:016x}.{kind}", Fingerprint::of(device.as_bytes())));
+        CacheFile { path, heading: format!("gristmill {kind} 1\n{device}\n") }
+    }
+
+    /// The payload, when the file is there and whole.
+    pub(crate) fn read(&self) -> Option<Vec<u8>> {
+        if fs::metadata(&self.path).ok()?.len() > MAX_BYTES {
+            return None;
+        }
+        let found = fs::read(&self.path).ok()?;
+        let payload = self.open(&found);
+        if payload.is_none() {
+            log::debug!("{} is damaged or foreign, and is made anew", self.path.display());
+        }
+        payload.map(<[u8]>::to_vec)
+    }
+
+    fn open<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        let rest = bytes.strip_prefix(self.heading.as_bytes())?;
+        let end = rest.iter().position(|b| *b == b'\n')?;
+        let payload = &rest[end + 1..];
+        (rest[..end] == *checksum(payload).as_bytes()).then_some(payload)
+    }
+
+    /// Replaces the file by what `merge` makes of its payload, unless that is nothing. Other processes see the old file or the
+    /// new one, and of several that write at a time each merges with what the one before it wrote.
+    pub(crate) fn update(&self, merge: impl FnOnce(Option<Vec<u8>>) -> Option<Vec<u8>>) {
+        if let Err(error) = self.try_update(merge) {
+            log::debug!("{} cannot be written: {error}", self.path.display());
+        }
+    }
+
+    fn try_update(&self, merge: impl FnOnce(Option<Vec<u8>>) -> Option<Vec<u8>>) -> io::Result<()> {
+        if let Some(folder) = self.path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        // Released when closed. Where files cannot be locked, the last writer wins.
+        let lock = File::create(self.path.with_extension("lock"))?;
+        let _ = lock.lock();
+        let Some(payload) = merge(self.read()) else { return Ok(()) };
+        if payload.len() as u64 > MAX_BYTES {
+            return Ok(());
+        }
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let unique = format!("{}-{}.new", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let temporary = self.path.with_extension(unique);
+        let written = write(&temporary, &[self.heading.as_bytes(), checksum(&payload).as_bytes(), b"\n", &payload]);
+        let replaced = written.and_then(|()| fs::rename(&temporary, &self.path));
+        if replaced.is_err() {
+            let _ = fs::remove_file(&temporary);
+        }
+        replaced
+    }
+}
+
+fn write(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
+    let mut file = File::create_new(path)?;
+    parts.iter().try_for_each(|part| file.write_all(part))
+}
+
+fn checksum(payload: &[u8]) -> String {
+    format!("checksum {:016x} of {} bytes", Fingerprint::of(payload), payload.len())
+}

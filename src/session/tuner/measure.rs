@@ -1,0 +1,83 @@
+//! Timing one node by one variant, on scratch buffers and with the node's own bindings.
+
+use crate::error::Result;
+use crate::graph::{Graph, Input};
+use crate::kernel::Caps;
+use crate::plan::{self, Plan};
+use crate::session::prepared::Prepared;
+use crate::session::unit::{Context, Ready, first};
+
+/// Times of each variant.
+const SAMPLES: usize = 7;
+/// Microseconds that one sample takes at least, by repeating the dispatches within a submission.
+const SAMPLE: f64 = 500.0;
+/// The most repetitions within a sample.
+const MOST_REPEATS: f64 = 64.0;
+/// A variant that takes this many times as long as the best so far is not measured any further.
+const HOPELESS: f64 = 3.0;
+
+/// Whether anything here can tell time: a browser has no clock beside the device's.
+pub(super) fn is_possible(caps: &Caps) -> bool {
+    caps.timestamps || !cfg!(target_arch = "wasm32")
+}
+
+/// A node made ready by one variant.
+pub(super) struct Trial {
+    prepared: Prepared,
+}
+
+impl Trial {
+    /// `None` when the driver refuses the variant, which is remembered.
+    pub(super) async fn new(context: &Context<'_>, graph: &Graph, node: usize, variant: &str) -> Result<Option<Trial>> {
+        let single = single(graph, node)?;
+        let options = plan::Options { variant: Some(variant.to_string()), ..context.plan_options() };
+        let plan = Plan::new(&single, context.gpu.caps(), &options)?;
+        let prepared = match context.ready(plan).await? {
+            Ready::Plan(prepared) => prepared,
+            Ready::Refused { plan, faults } if context.tuner.refuse(context.gpu, &plan, &faults).is_some() => return Ok(None),
+            Ready::Refused { faults, .. } => return Err(first(faults)),
+        };
+        prepared.scratch().await?;
+        Ok(Some(Trial { prepared }))
+    }
+}
+
+/// A graph of one node.
+fn single(graph: &Graph, node: usize) -> Result<Graph> {
+    let node = &graph.nodes()[node];
+    let mut inputs: Vec<Input> = Vec::new();
+    for &value in node.inputs.iter().flatten() {
+        if graph.constant(value).is_none() && inputs.iter().all(|i| i.value != value) {
+            inputs.push(Input { value, dtype: graph.fact(value)?.dtype(), dims: None });
+        }
+    }
+    let outputs = node.outputs.iter().flatten().copied().collect();
+    Ok(Graph { nodes: vec![node.clone()], inputs, outputs, ..graph.clone() })
+}
+
+/// Microseconds that each trial takes, several times over; `None` when there is nothing to compare. Trials take turns, so that
+/// whatever slows the device down slows all of them down.
+pub(super) async fn times(trials: &[&Trial]) -> Result<Option<Vec<Vec<f64>>>> {
+    if trials.len() < 2 {
+        return Ok(None);
+    }
+    let mut times = vec![Vec::new(); trials.len()];
+    let mut repeats = Vec::new();
+    for trial in trials {
+        // The first round fills caches and raises clocks.
+        trial.prepared.timed(1).await?;
+        let once = trial.prepared.timed(1).await?;
+        repeats.push((SAMPLE / once.max(1.0)).clamp(1.0, MOST_REPEATS) as usize);
+    }
+    let mut hopeful = vec![true; trials.len()];
+    for round in 0..SAMPLES {
+        for (k, trial) in trials.iter().enumerate().filter(|(k, _)| hopeful[*k]) {
+            times[k].push(trial.prepared.timed(repeats[k]).await?);
+        }
+        if round == 0 {
+            let best = times.iter().map(|t| t[0]).fold(f64::INFINITY, f64::min);
+            hopeful.iter_mut().zip(&times).for_each(|(hopeful, times)| *hopeful = times[0] <= best * HOPELESS);
+        }
+    }
+    Ok(Some(times))
+}
