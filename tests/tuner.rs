@@ -214,7 +214,7 @@ fn a_damaged_file_of_pipelines_is_ignored_and_rewritten() {
     };
     let first = fresh();
     let expected = run_on(&first);
-    if !first.device().features().contains(gristmill::wgpu::Features::PIPELINE_CACHE) {
+    if !first.device().features().contains(wgpu::Features::PIPELINE_CACHE) {
         return;
     }
     let path = folder.file("pipelines").expect("compiled pipelines are kept");

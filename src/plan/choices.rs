@@ -112,8 +112,7 @@ impl Choices {
     /// Whether a candidate of these kernels was refused.
     pub(super) fn refuses<'a>(&self, node: &Node, variant: &str, kernels: impl IntoIterator<Item = &'a Kernel>) -> bool {
         // Most sessions never see a refusal, and pay nothing for the hashes.
-        !self.refused.is_empty()
-            && kernels.into_iter().any(|kernel| self.refused.contains(&Refusal::new(node, variant, kernel)))
+        !self.refused.is_empty() && kernels.into_iter().any(|kernel| self.refused.contains(&Refusal::new(node, variant, kernel)))
     }
 }
 
@@ -182,6 +181,9 @@ mod tests {
         let buckets: Vec<u64> = (0..=13).map(bucket).collect();
         assert_eq!(buckets, [0, 1, 2, 3, 4, 6, 6, 8, 8, 12, 12, 12, 12, 16]);
         assert_eq!((bucket(1023), bucket(1025), bucket(u64::MAX)), (1024, 1536, u64::MAX));
-        assert_eq!(rounded("Conv { pads: [1, 5], x: 99999999999999999999999 }"), "Conv { pads: [1, 6], x: 99999999999999999999999 }");
+        assert_eq!(
+            rounded("Conv { pads: [1, 5], x: 99999999999999999999999 }"),
+            "Conv { pads: [1, 6], x: 99999999999999999999999 }"
+        );
     }
 }

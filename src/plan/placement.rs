@@ -107,9 +107,11 @@ fn pick(node: &Node, inputs: &[Option<&Fact>], variants: &[&'static str], possib
     let kernels = |k: usize| possible[k].launches().iter().map(|d| &d.kernel);
     let choices = &options.choices;
     let usable: Vec<usize> = (0..variants.len()).filter(|&k| !choices.refuses(node, variants[k], kernels(k))).collect();
-    let signature = choices.measured.as_ref().filter(|_| variants.len() > 1).map(|_| {
-        Signature::new(node, inputs, variants.iter().enumerate().map(|(k, v)| (*v, kernels(k).collect())))
-    });
+    let signature = choices
+        .measured
+        .as_ref()
+        .filter(|_| variants.len() > 1)
+        .map(|_| Signature::new(node, inputs, variants.iter().enumerate().map(|(k, v)| (*v, kernels(k).collect()))));
     let measured = signature.as_ref().and_then(|s| choices.measured.as_ref()?.get(s)).and_then(|name| named(name));
     let (wanted, chosen) = if let Some(asked) = options.variant.as_deref().and_then(named) {
         (asked, Chosen::Named)

@@ -227,8 +227,7 @@ impl Prepared {
         let mut total = 0.0;
         for commands in instance.commands.iter().filter(|c| !c.is_empty()) {
             let timestamps = self.gpu.timestamps(commands.len() * count, &self.tally).await?;
-            let recording =
-                Recording { commands, repeat: count - 1, timestamps: Some(&timestamps), ..Recording::default() };
+            let recording = Recording { commands, repeat: count - 1, timestamps: Some(&timestamps), ..Recording::default() };
             self.gpu.run(&recording).await?;
             total += self.gpu.span(&timestamps).await?;
         }

@@ -46,7 +46,8 @@ impl Run {
         let model = Model::load(&self.model)?;
         let inputs = self.inputs.load(&model, None)?;
         let device = self.device.open()?;
-        let options = Options { checked: self.checked, strict_gpu: self.strict_gpu, taps: self.taps.clone(), ..self.tune.options() };
+        let options =
+            Options { checked: self.checked, strict_gpu: self.strict_gpu, taps: self.taps.clone(), ..self.tune.options() };
         let session = device.session(&model, options)?;
         let views = views(&inputs);
         let mut times = Vec::new();

@@ -43,7 +43,9 @@ mod tests {
     #[test]
     fn nonsense_chooses_nothing() {
         let sound = || vec![5.0, 5.0, 5.0];
-        for nonsense in [vec![], vec![0.0; 3], vec![5.0, -3.0, 5.0], vec![f64::NAN], vec![f64::INFINITY], vec![1.0, 1.0, 9.0, 99.0, 99.0]] {
+        for nonsense in
+            [vec![], vec![0.0; 3], vec![5.0, -3.0, 5.0], vec![f64::NAN], vec![f64::INFINITY], vec![1.0, 1.0, 9.0, 99.0, 99.0]]
+        {
             assert_eq!(choose(&[sound(), nonsense.clone()]), None, "{nonsense:?}");
             assert_eq!(choose(&[nonsense, sound()]), None);
         }

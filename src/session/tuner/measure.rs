@@ -7,8 +7,10 @@ use crate::plan::{self, Plan};
 use crate::session::prepared::Prepared;
 use crate::session::unit::{Context, Ready, first};
 
-/// Times of each variant.
-const SAMPLES: usize = 7;
+/// Times of each variant, as many as fit `BUDGET`.
+const SAMPLES: (usize, usize) = (3, 7);
+/// Microseconds that the samples of one variant may take.
+const BUDGET: f64 = 300_000.0;
 /// Microseconds that one sample takes at least, by repeating the dispatches within a submission.
 const SAMPLE: f64 = 500.0;
 /// The most repetitions within a sample.
@@ -63,14 +65,17 @@ pub(super) async fn times(trials: &[&Trial]) -> Result<Option<Vec<Vec<f64>>>> {
     }
     let mut times = vec![Vec::new(); trials.len()];
     let mut repeats = Vec::new();
+    let mut least = f64::INFINITY;
     for trial in trials {
-        // The first round fills caches and raises clocks.
-        trial.prepared.timed(1).await?;
-        let once = trial.prepared.timed(1).await?;
+        // The first round fills caches and raises clocks, which is little beside a long one.
+        let first = trial.prepared.timed(1).await?;
+        let once = if first > BUDGET / 4.0 { first } else { trial.prepared.timed(1).await? };
+        least = least.min(once);
         repeats.push((SAMPLE / once.max(1.0)).clamp(1.0, MOST_REPEATS) as usize);
     }
+    let samples = ((BUDGET / least.max(1.0)) as usize).clamp(SAMPLES.0, SAMPLES.1);
     let mut hopeful = vec![true; trials.len()];
-    for round in 0..SAMPLES {
+    for round in 0..samples {
         for (k, trial) in trials.iter().enumerate().filter(|(k, _)| hopeful[*k]) {
             times[k].push(trial.prepared.timed(repeats[k]).await?);
         }
