@@ -141,6 +141,7 @@ fn is_check(name: &str) -> bool {
     integer && (clamps || name.starts_with("v_cmp"))
 }
 
+/// A borrow that leaves a scalar counter, or one that each lane has for itself.
 fn is_bound(name: &str, instruction: &str) -> bool {
     let scalar = name.starts_with("s_sub") && (name.starts_with("s_subb") || instruction.contains("scc"));
     scalar || ["v_subb", "v_sub_co_ci", "v_subrev_co_ci"].iter().any(|p| name.starts_with(p))
@@ -175,7 +176,11 @@ pub(super) fn hottest(assembly: &str) -> Mix {
     let count = |range: std::ops::RangeInclusive<usize>, looped: bool, inner: &[(usize, usize)]| {
         let mut mix = Mix { looped, ..Mix::default() };
         let own = range.filter(|i| !lines[*i].ends_with(':') && !inner.iter().any(|(s, e)| (s..=e).contains(&i)));
-        own.flat_map(|i| lines[i].split("::")).for_each(|instruction| mix.add(instruction.trim()));
+        own.clone().flat_map(|i| lines[i].split("::")).for_each(|instruction| mix.add(instruction.trim()));
+        // Integer division borrows too, and begins with a reciprocal.
+        if !looped || own.into_iter().any(|i| lines[i].contains("v_rcp_iflag")) {
+            mix.bounds = 0;
+        }
         mix
     };
     let body = |(start, end): &(usize, usize)| {

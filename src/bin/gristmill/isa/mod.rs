@@ -184,6 +184,7 @@ fn print(figures: &[Figures], out: &mut dyn Write) -> Result<()> {
         ">fma",
         ">valu",
         ">salu",
+        ">smem",
         ">lds",
         ">vmem",
         ">branch",
