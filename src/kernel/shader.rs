@@ -1,5 +1,6 @@
 //! Which text a pipeline is compiled from, as data.
 
+use super::Caps;
 use super::params::Field;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -43,6 +44,10 @@ pub mod preludes {
         FOUR_WORDS = "four_words";
         /// Where the groups of four floats of an array stand in a texture. Wants `const TEXTURE_WIDTH`.
         TEXELS = "texels";
+        /// What kernels of width 1 find in storage, `array<Stored>`. Goes with `WIDTH1`.
+        STORED_WIDTH1 = "stored_width1";
+        /// The same for width 4. Goes with `WIDTH4` and the prelude of [`fours`].
+        STORED_WIDTH4 = "stored_width4";
         /// Scalar functions that WGSL lacks, on `Float` of either width.
         MATH = "math";
         /// Sum, product, larger or smaller of two bit patterns of any scalar type.
@@ -69,6 +74,8 @@ pub mod preludes {
         LOAD1 = "load1";
         /// A reduction reads four values at a time.
         LOAD4 = "load4";
+        /// A reduction reads four floats at a time. Goes with the prelude of [`fours`].
+        LOAD4_FLOATS = "load4_floats";
         /// A reduction writes floats.
         EMIT_FLOAT = "emit_float";
         /// A reduction writes integers.
@@ -214,10 +221,21 @@ impl Kernel {
         }
     }
 
-    /// The same with one more prelude.
+    /// The same with one more prelude, unless it is there already.
     pub fn prelude(mut self, prelude: &'static Prelude) -> Self {
-        self.preludes.push(prelude);
+        if !self.preludes.contains(&prelude) {
+            self.preludes.push(prelude);
+        }
         self
+    }
+
+    /// The same with the preludes that say what a `Float` is, one value or four neighbours, and how storage holds them.
+    pub fn width(self, width: u32, caps: &Caps) -> Self {
+        if width == 4 {
+            self.prelude(&preludes::WIDTH4).prelude(preludes::fours(caps)).prelude(&preludes::STORED_WIDTH4)
+        } else {
+            self.prelude(&preludes::WIDTH1).prelude(&preludes::STORED_WIDTH1)
+        }
     }
 
     /// The same with one more `const` line.
