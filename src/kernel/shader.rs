@@ -128,6 +128,14 @@ pub mod preludes {
         CONV_GATHER = "conv_gather";
         /// The same from rows that are unfolded along the kernel's width.
         CONV_UNFOLDED = "conv_unfolded";
+        /// Rows of a depthwise convolution, shared within a subgroup. Wants `const LANES` and a plane prelude.
+        CONV_ROW_LANES = "conv_row_lanes";
+        /// Rows of a depthwise convolution, each invocation by itself. Wants `const LANES`.
+        CONV_ROW_DIRECT = "conv_row_direct";
+        /// Rows of planes in groups of four.
+        PLANE_FOURS = "plane_fours";
+        /// Rows of planes element by element.
+        PLANE_ELEMENTS = "plane_elements";
         /// Columns that are padded to groups of four within a row of pixels.
         PLACE_PIXEL = "place_pixel";
         /// Storing four neighbours that may end at an edge, element by element.
