@@ -1,4 +1,4 @@
-// Rows of a depthwise convolution, each invocation by itself: neighbours meet in the cache.
+// Rows of an image under the windows of four outputs, each invocation by itself: neighbours meet in the cache.
 @group(0) @binding(1) var<storage, read> x: array<f32>; // [input planes, INPUT_HEIGHT, INPUT_WIDTH]
 
 fn place(workgroup: u32, lane: u32) -> Place {
@@ -19,12 +19,4 @@ fn load_row(plane: u32, y: u32, quad: u32, lane: u32) -> Row {
         }
     }
     return row;
-}
-
-fn load_taps(kernel: u32, lane: u32) -> array<f32, TAPS> {
-    var taps: array<f32, TAPS>;
-    for (var i = 0u; i < TAPS; i++) {
-        taps[i] = w[kernel * TAPS + i];
-    }
-    return taps;
 }

@@ -1,4 +1,4 @@
-// Rows of a depthwise convolution for adapters where a load costs more than an exchange within the subgroup: neighbouring
+// Rows of an image under the windows of four outputs, for adapters where a load costs more than an exchange within the subgroup: neighbouring
 // lanes own neighbouring columns, load each of them once, and ask their neighbours for those beside. A workgroup is one
 // subgroup of `const LANES`.
 //
@@ -41,16 +41,4 @@ fn load_row(plane: u32, y: u32, quad: u32, lane: u32) -> Row {
         }
     }
     return row;
-}
-
-fn load_taps(kernel: u32, lane: u32) -> array<f32, TAPS> {
-    var held: array<f32, (TAPS + LANES - 1u) / LANES>;
-    for (var i = 0u; i < (TAPS + LANES - 1u) / LANES; i++) {
-        held[i] = w[kernel * TAPS + min(i * LANES + lane, TAPS - 1u)];
-    }
-    var taps: array<f32, TAPS>;
-    for (var i = 0u; i < TAPS; i++) {
-        taps[i] = subgroupShuffle(held[i / LANES], i % LANES);
-    }
-    return taps;
 }

@@ -128,10 +128,14 @@ pub mod preludes {
         CONV_GATHER = "conv_gather";
         /// The same from rows that are unfolded along the kernel's width.
         CONV_UNFOLDED = "conv_unfolded";
-        /// Rows of a depthwise convolution, shared within a subgroup. Wants `const LANES` and a plane prelude.
+        /// Image rows under the windows of four outputs, shared within a subgroup. Wants `const LANES` and a plane prelude.
         CONV_ROW_LANES = "conv_row_lanes";
-        /// Rows of a depthwise convolution, each invocation by itself. Wants `const LANES`.
+        /// The same, each invocation by itself. Wants `const LANES`.
         CONV_ROW_DIRECT = "conv_row_direct";
+        /// Weights of a depthwise convolution, shared within a subgroup. Wants `const LANES`.
+        CONV_TAPS_LANES = "conv_taps_lanes";
+        /// The same, each invocation by itself.
+        CONV_TAPS_DIRECT = "conv_taps_direct";
         /// Rows of planes in groups of four.
         PLANE_FOURS = "plane_fours";
         /// Rows of planes element by element.

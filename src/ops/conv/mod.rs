@@ -5,6 +5,8 @@ mod depthwise;
 mod direct;
 mod product;
 mod reference;
+mod rows;
+mod subgroup;
 mod tiled;
 mod transpose;
 mod window;
@@ -22,7 +24,7 @@ pub(crate) use window::Axis;
 pub use window::{AutoPad, Window};
 
 pub(super) static REGISTRATION: Registration =
-    Registration { operators: &["Conv", "ConvTranspose"], shaders: &[&depthwise::SHADER, &direct::SHADER, &direct::TRANSPOSED, &product::UNFOLD, &tiled::SHADER] };
+    Registration { operators: &["Conv", "ConvTranspose"], shaders: &[&depthwise::SHADER, &direct::SHADER, &direct::TRANSPOSED, &product::UNFOLD, &subgroup::LINES, &subgroup::SHADER, &tiled::SHADER] };
 
 /// Filters of a group below which a matrix product does not pay.
 const FEW_FILTERS: usize = 4;
