@@ -88,6 +88,14 @@ pub mod preludes {
         ATTENTION_VECTORS = "attention_vectors";
         /// Attention reads single elements at any stride.
         ATTENTION_SCALARS = "attention_scalars";
+        /// What kernels of recurrent layers share. Wants `const UNITS`.
+        RECURRENT = "recurrent";
+        /// The packed weights of recurrent layers.
+        RECURRENT_WEIGHTS = "recurrent_weights";
+        /// Recurrent layers read four hidden units at a time.
+        RECURRENT_GROUPS = "recurrent_groups";
+        /// Recurrent layers read single units.
+        RECURRENT_SCALARS = "recurrent_scalars";
         /// The activation functions of recurrent layers.
         ACTIVATION = "activation";
         /// The equation of a plain recurrent cell.
