@@ -7,7 +7,7 @@ use crate::kernel::{Caps, Dispatch, Grid, Kernel, Lowering, Operand, Packing, Pr
 use crate::tensor::{DType, Tensor};
 
 /// Rows of packed panels are padded to a multiple of this, as the prelude has it.
-const PANEL_ROWS: usize = 32;
+pub(super) const PANEL_ROWS: usize = 32;
 
 /// How a kernel wants operand B.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,12 +19,12 @@ pub(super) enum Want {
 }
 
 /// Where an operand comes from and the prelude that reads it.
-struct Source {
-    prelude: &'static Prelude,
-    operand: Operand,
+pub(super) struct Source {
+    pub(super) prelude: &'static Prelude,
+    pub(super) operand: Operand,
     constants: Vec<(&'static str, u32)>,
     /// Its layout, where it is packed.
-    packing: Option<Packing>,
+    pub(super) packing: Option<Packing>,
 }
 
 impl Source {
@@ -78,6 +78,23 @@ impl Problem {
             && io.optional(self.inputs[1]).is_some_and(|fact| fact.value.is_some())
     }
 
+    /// True when A is one constant matrix, which can be packed once.
+    pub(super) fn a_is_constant(&self, io: &Io) -> bool {
+        self.batch.iter().all(|axis| axis.a == 0) && io.optional(self.inputs[0]).is_some_and(|fact| fact.value.is_some())
+    }
+
+    /// How blocks of A are read where it lies.
+    pub(super) fn a_where_it_lies(&self) -> Source {
+        let prelude = if self.a_by_rows() {
+            &preludes::MATMUL_A_ROWS
+        } else if self.a_by_columns() {
+            &preludes::MATMUL_A_COLUMNS
+        } else {
+            &preludes::MATMUL_A_SCALAR
+        };
+        Source::new(prelude, Operand::Input(self.inputs[0]))
+    }
+
     /// How A is read: where it lies, or padded to whole vectors if it is constant rows that are not.
     fn a_source(&self, io: &Io, blocks: bool, params: &mut MatMulParams) -> Source {
         let input = Operand::Input(self.inputs[0]);
@@ -116,7 +133,7 @@ impl Problem {
     }
 
     /// How B is read; a constant one is packed where that helps.
-    fn b_source(&self, io: &Io, want: Want, params: &mut MatMulParams) -> Source {
+    pub(super) fn b_source(&self, io: &Io, want: Want, params: &mut MatMulParams) -> Source {
         if let Some(gather) = &self.gather {
             return Source { constants: gather.constants.clone(), ..Source::new(gather.prelude, gather.operand) };
         }
@@ -189,7 +206,7 @@ impl Bound {
     }
 }
 
-/// A constant matrix, from the arguments of a packing: k, n, row stride, column stride, offset.
+/// A constant matrix, from the arguments of a packing: rows, columns, row stride, column stride, offset.
 fn elements(tensor: &Tensor, arguments: &[u32], mut put: impl FnMut(usize, usize, f32)) {
     let converted: Vec<f32>;
     let data = match tensor.as_slice::<f32>() {
@@ -214,6 +231,17 @@ fn pack_panels(tensor: &Tensor, arguments: &[u32]) -> Vec<u8> {
     let rows = k.next_multiple_of(PANEL_ROWS);
     let mut packed = vec![0f32; n.div_ceil(width) * rows * width];
     elements(tensor, arguments, |k, n, value| packed[(n / width * rows + k) * width + n % width] = value);
+    bytemuck::cast_slice(&packed).to_vec()
+}
+
+/// Tiles `[m / height, steps, height, 4]` of rows of A, padded with zeros, from the arguments m, k, strides, offset, height.
+pub(super) fn pack_tiles(tensor: &Tensor, arguments: &[u32]) -> Vec<u8> {
+    let (m, k, height) = (arguments[0] as usize, arguments[1] as usize, arguments[5] as usize);
+    let steps = k.next_multiple_of(PANEL_ROWS) / 4;
+    let mut packed = vec![0f32; m.div_ceil(height) * steps * height * 4];
+    elements(tensor, arguments, |m, k, value| {
+        packed[((m / height * steps + k / 4) * height + m % height) * 4 + k % 4] = value;
+    });
     bytemuck::cast_slice(&packed).to_vec()
 }
 
