@@ -105,7 +105,10 @@ fn main(
     var s1: Rows;
     var s2: Rows;
     var s3: Rows;
-    for (var step = 0u; step < params.steps; step++) {
+    // A broadcast, since some software adapters compile a kernel anew, at each dispatch, for the value of a parameter that alone
+    // bounds a loop.
+    let steps = subgroupBroadcastFirst(params.steps);
+    for (var step = 0u; step < steps; step++) {
         let at_a = texel(a_start + step * ROWS);
         let at_b = texel(b_start + step * 4u * LANES);
         let block = mat4x4(

@@ -76,7 +76,10 @@ fn main(
     let a_start = (a_tile * params.padded + lane % 4u) * ROWS;
     let b_start = b_tile * params.padded * 4u * LANES + lane;
     var s: Rows;
-    for (var step = 0u; step < params.steps; step += 4u) {
+    // A broadcast, since some software adapters compile a kernel anew, at each dispatch, for the value of a parameter that alone
+    // bounds a loop.
+    let steps = subgroupBroadcastFirst(params.steps);
+    for (var step = 0u; step < steps; step += 4u) {
         let at_a = texel(a_start + step * ROWS);
         let at_b = b_start + step * 4u * LANES;
         let b0 = b_block(texel(at_b));

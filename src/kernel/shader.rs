@@ -130,6 +130,10 @@ pub mod preludes {
         MATMUL_B_SCALAR = "matmul_b_scalar";
         /// Operand B in packed panels. Wants `const PANEL`.
         MATMUL_B_PANELS = "matmul_b_panels";
+        /// Operand A in tiles packed into a texture. Wants `const ROWS`.
+        MATMUL_A_TEXTURE = "matmul_a_texture";
+        /// Operand B in panels packed into a texture. Wants `const PANEL`.
+        MATMUL_B_TEXTURE = "matmul_b_texture";
         /// Columns of a matrix product as they are.
         PLACE_COLUMN = "place_column";
         /// Operand B of a convolution as a matrix product, gathered from its input.

@@ -1,6 +1,6 @@
 //! The matrix product for adapters that are a CPU, of operands packed into textures.
 
-use super::operands::{PANEL_ROWS, Source, Want, pack_tiles};
+use super::operands::{PANEL_ROWS, Source, Want};
 use super::problem::{MatMulParams, Problem};
 use crate::error::Result;
 use crate::graph::Io;
@@ -36,6 +36,13 @@ const READS: usize = 12;
 
 /// Elements of a storage buffer that are read in the time that one more dispatch takes.
 const DISPATCH: usize = 10_000;
+
+/// Whether textures hold both operands in tiles of so many rows and panels of so many columns.
+pub(super) fn hold(problem: &Problem, rows: usize, panel: usize, caps: &Caps) -> bool {
+    let k = problem.k.next_multiple_of(PANEL_ROWS);
+    let fits = |count: usize| caps.texture_holds((count * problem.batches() * k) as u64 * 4);
+    fits(problem.m.next_multiple_of(rows)) && fits(problem.n.next_multiple_of(panel))
+}
 
 /// Whether reading packed operands wins over reading them where they lie, by the elements that either way loads.
 pub(super) fn preferred(problem: &Problem, io: &Io) -> bool {
@@ -86,12 +93,9 @@ pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Option<Result<Lo
         return None;
     }
     let (rows, panel) = (rows(problem.m), 4 * lanes as usize);
-    let texels = |tiles: usize, height: usize| (tiles * problem.batches() * padded * height) as u64;
-    let fits = |texels: u64| caps.texture_holds(texels * 16);
     let (row_tiles, panels) = (problem.m.div_ceil(rows), problem.n.div_ceil(panel));
     let grids = [[row_tiles, panels], [padded.div_ceil(8), (row_tiles * rows).div_ceil(32)], [panels * lanes as usize / 8, padded / 8]];
-    if !fits(texels(row_tiles, rows))
-        || !fits(texels(panels, panel))
+    if !hold(problem, rows, panel, caps)
         || grids.iter().flatten().chain([&problem.batches()]).any(|n| *n > caps.max_grid as usize)
     {
         return None;
@@ -138,20 +142,15 @@ impl Textures<'_> {
 
     fn pack_a(&mut self) -> Result<Packed> {
         let problem = self.problem;
-        let mut params = problem.params()?;
+        let params = problem.params()?;
         if problem.a_is_constant(self.io) {
-            let strides = [params.a_row_stride, params.a_column_stride, params.a_offset];
-            let arguments = [&[params.m, params.k], &strides[..], &[self.rows as u32]].concat();
-            return Ok(self.loaded(Packing { input: problem.inputs[0], layout: "matmul_tiles", arguments, pack: pack_tiles }));
+            return Ok(self.loaded(problem.a_tiles(self.rows as u32, &params)));
         }
         let tiles = problem.m.div_ceil(self.rows);
         let source = problem.a_where_it_lies();
         let kernel = Kernel::new(&PACK_A_SHADER, &[Access::Read, Access::WriteTexture], [8, 8, 1]).constant("ROWS", self.rows as u32);
         let blocks = [self.padded, (tiles * self.rows).div_ceil(4)];
         let batched = problem.batch.iter().any(|axis| axis.a != 0);
-        if !batched {
-            params.batch_extents = [1; 8];
-        }
         self.packing(kernel, source, params, blocks, batched, (tiles * self.rows * self.padded) as u64)
     }
 
