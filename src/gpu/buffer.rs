@@ -12,6 +12,8 @@ pub(crate) enum Role {
     Storage,
     /// Parameters of kernels.
     Uniform,
+    /// Bytes on their way to the device. Mapped when made, and again after every run.
+    Upload,
     /// Bytes on their way to the host.
     Download,
 }
@@ -108,6 +110,16 @@ impl GpuBuffer {
         self.buffer.size()
     }
 
+    /// Writes bytes into an upload buffer while it is mapped; `offset` is a multiple of eight, their number one of four.
+    pub(crate) fn fill(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let range = self.buffer.get_mapped_range_mut(offset..offset + bytes.len() as u64);
+        range.map_err(|e| Error::internal("an upload buffer cannot be written").caused_by(e))?.copy_from_slice(bytes);
+        Ok(())
+    }
+
     /// The bytes of a download buffer, once the work that fills it is done and it is mapped.
     pub(crate) fn mapped<T>(&self, bytes: u64, read: impl FnOnce(&[u8]) -> T) -> Result<T> {
         let range = self.buffer.get_mapped_range(0..bytes).map_err(|e| Error::internal("a buffer cannot be read").caused_by(e))?;
@@ -135,10 +147,11 @@ impl Gpu {
         let usage = match role {
             Role::Storage => Usage::STORAGE | Usage::COPY_SRC | Usage::COPY_DST,
             Role::Uniform => Usage::UNIFORM | Usage::COPY_DST,
+            Role::Upload => Usage::MAP_WRITE | Usage::COPY_SRC,
             Role::Download => Usage::MAP_READ | Usage::COPY_DST,
         };
         Tally::add(&tally.buffers);
-        let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };
+        let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: role == Role::Upload };
         GpuBuffer { buffer: self.device().create_buffer(&descriptor) }
     }
 

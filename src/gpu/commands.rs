@@ -24,6 +24,8 @@ pub(crate) struct Copy<'a> {
 /// What one submission does: copies in, one compute pass, copies out.
 #[derive(Default)]
 pub(crate) struct Recording<'a> {
+    /// An upload buffer that `before` copies from: unmapped for the submission, and mapped again when all is done.
+    pub upload: Option<&'a GpuBuffer>,
     pub before: &'a [Copy<'a>],
     pub commands: &'a [Command],
     /// How often the commands are run over again after the first time.
@@ -79,23 +81,27 @@ impl Gpu {
 
     /// Submits a recording and waits until it is done, and until `map` is mapped.
     pub(crate) async fn run(&self, recording: &Recording<'_>) -> Result<()> {
-        let (sender, receiver) = futures_intrusive::channel::shared::oneshot_channel();
         let submit = || {
-            let submission = self.queue().submit([self.record(recording)]);
-            if let Some(buffer) = recording.map {
-                buffer.buffer.map_async(wgpu::MapMode::Read, .., move |result| {
-                    let _ = sender.send(result);
-                });
+            if let Some(upload) = recording.upload {
+                upload.buffer.unmap();
             }
-            submission
+            let submission = self.queue().submit([self.record(recording)]);
+            let mapped = [(recording.map, wgpu::MapMode::Read), (recording.upload, wgpu::MapMode::Write)].map(|(buffer, mode)| {
+                let (sender, receiver) = futures_intrusive::channel::shared::oneshot_channel();
+                buffer.map(|buffer| {
+                    buffer.buffer.map_async(mode, .., move |result| drop(sender.send(result)));
+                    receiver
+                })
+            });
+            (submission, mapped)
         };
-        let submission = self.guarded("running a plan", submit).await?;
+        let (submission, mapped) = self.guarded("running a plan", submit).await?;
         self.wait(submission)?;
-        if recording.map.is_some() {
+        for receiver in mapped.into_iter().flatten() {
             match receiver.receive().await {
                 Some(Ok(())) => {}
-                Some(Err(e)) => return Err(Error::internal("the results cannot be mapped").caused_by(e)),
-                None => return Err(Error::internal("the results were never mapped")),
+                Some(Err(e)) => return Err(Error::internal("a buffer cannot be mapped").caused_by(e)),
+                None => return Err(Error::internal("a buffer was never mapped")),
             }
         }
         Ok(())

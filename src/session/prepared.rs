@@ -13,6 +13,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+/// Where in an upload buffer a tensor may start, in bytes: WebGPU maps ranges at multiples of it.
+const UPLOAD_ALIGNMENT: u64 = 8;
+
 /// A plan with everything that its instances share.
 pub(super) struct Prepared {
     pub plan: Plan,
@@ -31,6 +34,8 @@ struct Instance {
     textures: Vec<GpuTexture>,
     /// Per segment.
     commands: Vec<Vec<Command>>,
+    /// Per segment, where its uploads leave from.
+    uploads: Vec<Option<GpuBuffer>>,
     /// Per segment, where its downloads arrive.
     staging: Vec<Option<GpuBuffer>>,
     /// Reused from upload to upload.
@@ -100,17 +105,21 @@ impl Prepared {
         }
         let plan = &self.plan;
         let staging_bytes = |s: &Segment| s.downloads.iter().map(|t| t.bytes()).sum::<u64>();
+        let upload_bytes = |s: &Segment| s.uploads.iter().map(|t| t.bytes().next_multiple_of(UPLOAD_ALIGNMENT)).sum::<u64>();
         let mut wanted: Vec<(&str, u64, Role)> = plan.own.iter().map(|bytes| ("own", *bytes, Role::Storage)).collect();
         wanted.extend(plan.shared.iter().map(|bytes| ("shared", *bytes, Role::Storage)));
         wanted.extend(plan.segments.iter().map(|s| ("download", staging_bytes(s).max(4), Role::Download)));
+        wanted.extend(plan.segments.iter().map(|s| ("upload", upload_bytes(s).max(UPLOAD_ALIGNMENT), Role::Upload)));
         let mut buffers = self.gpu.buffers(&wanted, &self.tally).await?;
+        let uploads = buffers.split_off(buffers.len() - plan.segments.len());
+        let uploads = uploads.into_iter().zip(&plan.segments).map(|(b, s)| (!s.uploads.is_empty()).then_some(b)).collect();
         let staging = buffers.split_off(plan.own.len() + plan.shared.len());
         let shared = buffers.split_off(plan.own.len());
         let staging = staging.into_iter().zip(&plan.segments).map(|(b, s)| (!s.downloads.is_empty()).then_some(b)).collect();
         let wanted: Vec<(&str, u64)> = plan.textures.iter().map(|bytes| ("scratch", *bytes)).collect();
         let textures = self.gpu.textures(&wanted, &self.tally).await?;
         let mut instance =
-            Instance { own: buffers, shared, textures, commands: vec![], staging, scratch: vec![], timestamps: vec![] };
+            Instance { own: buffers, shared, textures, commands: vec![], uploads, staging, scratch: vec![], timestamps: vec![] };
         let made =
             self.gpu.guarded("binding buffers", || plan.segments.iter().map(|s| self.commands(&instance, s)).collect()).await?;
         instance.commands = made;
@@ -258,7 +267,7 @@ impl Prepared {
 
     async fn run_on(&self, instance: &mut Instance, values: &mut HostValues<'_>, recorder: Option<&Recorder>) -> Result<()> {
         for (index, segment) in self.plan.segments.iter().enumerate() {
-            self.upload(instance, segment, values)?;
+            self.upload(instance, index, values)?;
             let timestamps = recorder.and_then(|_| instance.timestamps.get(index)).filter(|_| !segment.steps.is_empty());
             self.compute(instance, index, values, timestamps).await?;
             if let (Some(recorder), Some(timestamps)) = (recorder, timestamps) {
@@ -281,9 +290,11 @@ impl Prepared {
         }
     }
 
-    fn upload(&self, instance: &mut Instance, segment: &Segment, values: &HostValues<'_>) -> Result<()> {
-        let mut scratch = std::mem::take(&mut instance.scratch);
-        for transfer in &segment.uploads {
+    /// Writes what a segment uploads into the buffer that it leaves from.
+    fn upload(&self, instance: &mut Instance, index: usize, values: &HostValues<'_>) -> Result<()> {
+        let Some(upload) = &instance.uploads[index] else { return Ok(()) };
+        let mut offset = 0;
+        for transfer in &self.plan.segments[index].uploads {
             let owned;
             let view = match values.inputs.get(&transfer.value) {
                 Some(view) => *view,
@@ -292,15 +303,14 @@ impl Prepared {
                     owned.view()
                 }
             };
-            let Range { buffer, offset, .. } = self.range(instance, transfer.tensor)?;
             if view.dtype().size() == 4 {
-                self.gpu.write(buffer, offset, view.bytes());
+                upload.fill(offset, view.bytes())?;
             } else {
-                widen(view.dtype(), view.bytes(), &mut scratch);
-                self.gpu.write(buffer, offset, &scratch);
+                widen(view.dtype(), view.bytes(), &mut instance.scratch);
+                upload.fill(offset, &instance.scratch)?;
             }
+            offset += transfer.bytes().next_multiple_of(UPLOAD_ALIGNMENT);
         }
-        instance.scratch = scratch;
         Ok(())
     }
 
@@ -315,7 +325,16 @@ impl Prepared {
         if segment.steps.is_empty() && segment.downloads.is_empty() {
             return Ok(());
         }
-        let staging = instance.staging[index].as_ref();
+        let (upload, staging) = (instance.uploads[index].as_ref(), instance.staging[index].as_ref());
+        let mut before = Vec::with_capacity(segment.uploads.len());
+        let mut offset = 0;
+        if let Some(from) = upload {
+            for t in &segment.uploads {
+                let to = self.range(instance, t.tensor)?;
+                before.push(Copy { from: Range { buffer: from, offset, bytes: t.bytes() }, to: to.buffer, offset: to.offset });
+                offset += t.bytes().next_multiple_of(UPLOAD_ALIGNMENT);
+            }
+        }
         let mut after = Vec::with_capacity(segment.downloads.len());
         let mut offset = 0;
         if let Some(to) = staging {
@@ -326,7 +345,8 @@ impl Prepared {
             }
         }
         let commands = &instance.commands[index];
-        let recording = Recording { commands, after: &after, timestamps, map: staging, ..Recording::default() };
+        let recording =
+            Recording { upload, before: &before, commands, after: &after, timestamps, map: staging, ..Recording::default() };
         self.gpu.run(&recording).await?;
         let Some(staging) = staging else { return Ok(()) };
         staging.mapped(offset.max(4), |bytes| {

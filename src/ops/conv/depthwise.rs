@@ -12,8 +12,11 @@ params! {
     pub(super) struct DepthwiseParams { planes: u32 }
 }
 
-pub(super) static SHADER: Shader =
-    Shader { name: "conv_depthwise", source: include_str!("../../../shaders/conv_depthwise.wgsl"), params: DepthwiseParams::FIELDS };
+pub(super) static SHADER: Shader = Shader {
+    name: "conv_depthwise",
+    source: include_str!("../../../shaders/conv_depthwise.wgsl"),
+    params: DepthwiseParams::FIELDS,
+};
 
 const ACCESS: [Access; 3] = [Access::Read, Access::Read, Access::Write];
 

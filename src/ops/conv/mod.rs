@@ -23,8 +23,18 @@ pub use transpose::{ConvTranspose, conv_transpose};
 pub(crate) use window::Axis;
 pub use window::{AutoPad, Window};
 
-pub(super) static REGISTRATION: Registration =
-    Registration { operators: &["Conv", "ConvTranspose"], shaders: &[&depthwise::SHADER, &direct::SHADER, &direct::TRANSPOSED, &product::UNFOLD, &subgroup::LINES, &subgroup::SHADER, &tiled::SHADER] };
+pub(super) static REGISTRATION: Registration = Registration {
+    operators: &["Conv", "ConvTranspose"],
+    shaders: &[
+        &depthwise::SHADER,
+        &direct::SHADER,
+        &direct::TRANSPOSED,
+        &product::UNFOLD,
+        &subgroup::LINES,
+        &subgroup::SHADER,
+        &tiled::SHADER,
+    ],
+};
 
 /// Filters of a group below which a matrix product does not pay.
 const FEW_FILTERS: usize = 4;

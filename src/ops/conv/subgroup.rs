@@ -4,7 +4,9 @@ use super::rows::Rows;
 use super::{Axis, Problem, extents, floats, spatial};
 use crate::error::Result;
 use crate::graph::Io;
-use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Packing, Parameters, Shader, params, preludes};
+use crate::kernel::{
+    Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Packing, Parameters, Shader, params, preludes,
+};
 use crate::tensor::Tensor;
 
 params! {

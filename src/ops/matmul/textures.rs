@@ -13,8 +13,11 @@ params! {
     struct TexturesParams { m: u32, n: u32, steps: u32, padded: u32 }
 }
 
-pub(super) static SHADER: Shader =
-    Shader { name: "matmul_textures", source: include_str!("../../../shaders/matmul_textures.wgsl"), params: TexturesParams::FIELDS };
+pub(super) static SHADER: Shader = Shader {
+    name: "matmul_textures",
+    source: include_str!("../../../shaders/matmul_textures.wgsl"),
+    params: TexturesParams::FIELDS,
+};
 
 pub(super) static ROW_SHADER: Shader = Shader {
     name: "matmul_textures_row",
@@ -94,9 +97,9 @@ pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Option<Result<Lo
     }
     let (rows, panel) = (rows(problem.m), 4 * lanes as usize);
     let (row_tiles, panels) = (problem.m.div_ceil(rows), problem.n.div_ceil(panel));
-    let grids = [[row_tiles, panels], [padded.div_ceil(8), (row_tiles * rows).div_ceil(32)], [panels * lanes as usize / 8, padded / 8]];
-    if !hold(problem, rows, panel, caps)
-        || grids.iter().flatten().chain([&problem.batches()]).any(|n| *n > caps.max_grid as usize)
+    let grids =
+        [[row_tiles, panels], [padded.div_ceil(8), (row_tiles * rows).div_ceil(32)], [panels * lanes as usize / 8, padded / 8]];
+    if !hold(problem, rows, panel, caps) || grids.iter().flatten().chain([&problem.batches()]).any(|n| *n > caps.max_grid as usize)
     {
         return None;
     }
@@ -148,7 +151,8 @@ impl Textures<'_> {
         }
         let tiles = problem.m.div_ceil(self.rows);
         let source = problem.a_where_it_lies();
-        let kernel = Kernel::new(&PACK_A_SHADER, &[Access::Read, Access::WriteTexture], [8, 8, 1]).constant("ROWS", self.rows as u32);
+        let kernel =
+            Kernel::new(&PACK_A_SHADER, &[Access::Read, Access::WriteTexture], [8, 8, 1]).constant("ROWS", self.rows as u32);
         let blocks = [self.padded, (tiles * self.rows).div_ceil(4)];
         let batched = problem.batch.iter().any(|axis| axis.a != 0);
         self.packing(kernel, source, params, blocks, batched, (tiles * self.rows * self.padded) as u64)

@@ -4,7 +4,9 @@ use super::super::team::Team;
 use super::{Geometry, Normalization, Rows};
 use crate::error::{Error, Result};
 use crate::graph::Io;
-use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Prelude, Shader, params, preludes};
+use crate::kernel::{
+    Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Prelude, Shader, params, preludes,
+};
 use crate::tensor::Scalar;
 
 params! {

@@ -25,11 +25,8 @@ pub(super) static SHADER: Shader = Shader {
     params: RecurrentParams::FIELDS,
 };
 
-pub(super) static STATE: Shader = Shader {
-    name: "recurrent_state",
-    source: include_str!("../../../shaders/recurrent_state.wgsl"),
-    params: StateParams::FIELDS,
-};
+pub(super) static STATE: Shader =
+    Shader { name: "recurrent_state", source: include_str!("../../../shaders/recurrent_state.wgsl"), params: StateParams::FIELDS };
 
 /// Steps that a plan may hold a dispatch for each of.
 const MOST_STEPS: usize = 4096;

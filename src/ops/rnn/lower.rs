@@ -4,9 +4,7 @@ use super::pack::{stride, units};
 use super::{Activation, Cell, Geometry, Recurrent, Steps, lanes, persistent};
 use crate::error::{Error, Result};
 use crate::graph::{Io, Op};
-use crate::kernel::{
-    Access, Caps, Dispatch, Kernel, Lowering, Operand, Prelude, Shader, params, preludes,
-};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Prelude, Shader, params, preludes};
 use crate::tensor::Scalar;
 
 params! {
@@ -109,7 +107,8 @@ impl Layer<'_> {
         let same = g.directions == 1 || layer.three(0) == layer.three(1);
         let ranges = if same { vec![(0, g.directions)] } else { vec![(0, 1), (1, 1)] };
         let starts = (0..g.steps.max(1)).step_by(steps);
-        let part = |first: usize, (direction, directions)| Part { direction, directions, first, last: (first + steps).min(g.steps) };
+        let part =
+            |first: usize, (direction, directions)| Part { direction, directions, first, last: (first + steps).min(g.steps) };
         starts.flat_map(|first| ranges.iter().map(move |range| part(first, *range))).collect()
     }
 

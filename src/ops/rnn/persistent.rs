@@ -89,11 +89,9 @@ pub(super) fn lower(layer: &Layer) -> Result<Lowering> {
         let ends = part.last == g.steps;
         let h_out = if ends { Operand::Output(1) } else { Operand::Temporary(after) };
         let c_out = if ends && layer.is_lstm() { Operand::Output(2) } else { Operand::Temporary(2 + after) };
-        let bindings =
-            vec![products, Operand::Input(1), layer.optional(2, products), h, c, Operand::Output(0), h_out, c_out];
+        let bindings = vec![products, Operand::Input(1), layer.optional(2, products), h, c, Operand::Output(0), h_out, c_out];
         let workgroup = tiling.lanes * tiling.slices;
-        let mut kernel =
-            layer.kernel(&SHADER, &access, workgroup as u32, part).prelude(&preludes::RECURRENT_WEIGHTS);
+        let mut kernel = layer.kernel(&SHADER, &access, workgroup as u32, part).prelude(&preludes::RECURRENT_WEIGHTS);
         let sizes = [
             ("WORKGROUP", workgroup),
             ("LANES", tiling.lanes),
