@@ -18,7 +18,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> source: array<vec4<u32>>;
+@group(0) @binding(1) var<storage, read> source: array<FourBits>;
 @group(0) @binding(2) var<storage, read_write> destination: array<vec4<u32>>;
 
 @compute @workgroup_size(64)
@@ -43,10 +43,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     }
     let load_step = params.from_strides[(AXES - 1u) / 4u][(AXES - 1u) % 4u] / 4;
     let store_step = params.to_strides[(AXES - 2u) / 4u][(AXES - 2u) % 4u] / 4;
-    let a = source[load_at];
-    let b = source[load_at + load_step];
-    let c = source[load_at + 2 * load_step];
-    let d = source[load_at + 3 * load_step];
+    let a = four_bits(source[load_at]);
+    let b = four_bits(source[load_at + load_step]);
+    let c = four_bits(source[load_at + 2 * load_step]);
+    let d = four_bits(source[load_at + 3 * load_step]);
     destination[store_at] = vec4<u32>(a.x, b.x, c.x, d.x);
     destination[store_at + store_step] = vec4<u32>(a.y, b.y, c.y, d.y);
     destination[store_at + 2 * store_step] = vec4<u32>(a.z, b.z, c.z, d.z);

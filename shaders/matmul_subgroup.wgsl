@@ -99,7 +99,10 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id)
     var s5: Rows;
     var s6: Rows;
     var s7: Rows;
-    for (var k = 0u; k < params.k; k += 4u) {
+    // A broadcast, since some software adapters compile a kernel anew, at each dispatch, for the value of a parameter that alone
+    // bounds a loop.
+    let terms = subgroupBroadcastFirst(params.k);
+    for (var k = 0u; k < terms; k += 4u) {
         let block = b_block(columns, k);
         s0 = add_product(s0, a_four(a0, k), block);
         if ROWS > 8u {

@@ -16,7 +16,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<Float>; // [rows, columns]
+@group(0) @binding(1) var<storage, read> x: array<Stored>; // [rows, columns]
 @group(0) @binding(4) var<storage, read> statistics: array<vec2<f32>>; // [rows, chunks]: mean, squares
 @group(0) @binding(5) var<storage, read_write> y: array<Float>; // [rows, columns]
 
@@ -53,7 +53,7 @@ fn main(
     let first = (number % params.chunks) * params.chunk;
     let last = min(first + params.chunk, params.columns);
     for (var k = first + lane; k < last; k += WORKGROUP) {
-        var value = (x[start + k] - mean) * inverse * scale_at(row, k);
+        var value = (floats(x[start + k]) - mean) * inverse * scale_at(row, k);
         if HAS_BIAS {
             value += bias_at(row, k);
         }

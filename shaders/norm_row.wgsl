@@ -1,9 +1,10 @@
 // Normalises rows, each short enough for the registers of its workgroup:
 // (x - mean) / sqrt(variance + epsilon) * scale + bias.
 //
-// One workgroup per row. Lane `l` holds groups of WIDTH values `l`, `l + WORKGROUP`, ... of the row, so that memory is
-// read once and the variance is taken of differences from the mean. `const COLUMNS` is the number of such groups in a
-// row, `const HELD` how many of them a lane holds at most.
+// One workgroup per ROWS neighbouring rows, one after the other. Lane `l` holds groups of WIDTH values `l`,
+// `l + WORKGROUP`, ... of the row, so that memory is read once and the variance is taken of differences from the mean.
+// `const COLUMNS` is the number of such groups in a row, `const HELD` how many of them a lane holds at most. With more than
+// one row, which must share scale and bias, a lane holds those of its columns too.
 override CENTERED: bool;
 override HAS_BIAS: bool;
 
@@ -16,7 +17,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<Float>; // [rows, COLUMNS]
+@group(0) @binding(1) var<storage, read> x: array<Stored>; // [rows, COLUMNS]
 @group(0) @binding(4) var<storage, read_write> y: array<Float>; // [rows, COLUMNS]
 
 @compute @workgroup_size(WORKGROUP)
@@ -25,43 +26,64 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let row = group.x + group.y * groups.x;
-    if row >= params.rows {
-        return;
-    }
-    let start = row * COLUMNS;
+    let first = (group.x + group.y * groups.x) * ROWS;
+    let last = min(first + ROWS, params.rows);
     let count = f32(COLUMNS * WIDTH);
-    var held: array<Float, HELD>;
-    var sums = Float(0.0);
-    for (var k = 0u; k < HELD; k++) {
-        let column = lane + k * WORKGROUP;
-        if k < COLUMNS / WORKGROUP || column < COLUMNS {
-            held[k] = x[start + column];
-            sums += held[k];
-        }
-    }
-    var mean = 0.0;
-    if CENTERED {
-        mean = reduce_sum(sum_of(sums), lane) / count;
-    }
-    var squares = Float(0.0);
-    for (var k = 0u; k < HELD; k++) {
-        let column = lane + k * WORKGROUP;
-        if k < COLUMNS / WORKGROUP || column < COLUMNS {
-            held[k] -= mean;
-            squares += held[k] * held[k];
-        }
-    }
-    let variance = reduce_sum(sum_of(squares), lane) / count;
-    let inverse = 1.0 / sqrt(variance + params.epsilon);
-    for (var k = 0u; k < HELD; k++) {
-        let column = lane + k * WORKGROUP;
-        if k < COLUMNS / WORKGROUP || column < COLUMNS {
-            var value = held[k] * inverse * scale_at(row, column);
-            if HAS_BIAS {
-                value += bias_at(row, column);
+    var scales: array<Float, HELD>;
+    var biases: array<Float, HELD>;
+    if ROWS > 1u {
+        for (var k = 0u; k < HELD; k++) {
+            let column = lane + k * WORKGROUP;
+            if k < COLUMNS / WORKGROUP || column < COLUMNS {
+                scales[k] = scale_at(0u, column);
+                if HAS_BIAS {
+                    biases[k] = bias_at(0u, column);
+                }
             }
-            y[start + column] = epilogue(value, start + column);
+        }
+    }
+    for (var row = first; row < last; row++) {
+        let start = row * COLUMNS;
+        var held: array<Float, HELD>;
+        var sums = Float(0.0);
+        for (var k = 0u; k < HELD; k++) {
+            let column = lane + k * WORKGROUP;
+            if k < COLUMNS / WORKGROUP || column < COLUMNS {
+                held[k] = floats(x[start + column]);
+                sums += held[k];
+            }
+        }
+        var mean = 0.0;
+        if CENTERED {
+            mean = reduce_sum(sum_of(sums), lane) / count;
+        }
+        var squares = Float(0.0);
+        for (var k = 0u; k < HELD; k++) {
+            let column = lane + k * WORKGROUP;
+            if k < COLUMNS / WORKGROUP || column < COLUMNS {
+                held[k] -= mean;
+                squares += held[k] * held[k];
+            }
+        }
+        let variance = reduce_sum(sum_of(squares), lane) / count;
+        let inverse = 1.0 / sqrt(variance + params.epsilon);
+        for (var k = 0u; k < HELD; k++) {
+            let column = lane + k * WORKGROUP;
+            if k < COLUMNS / WORKGROUP || column < COLUMNS {
+                var value = held[k] * inverse;
+                if ROWS > 1u {
+                    value *= scales[k];
+                    if HAS_BIAS {
+                        value += biases[k];
+                    }
+                } else {
+                    value *= scale_at(row, column);
+                    if HAS_BIAS {
+                        value += bias_at(row, column);
+                    }
+                }
+                y[start + column] = epilogue(value, start + column);
+            }
         }
     }
 }

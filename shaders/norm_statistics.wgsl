@@ -11,7 +11,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<Float>; // [rows, columns]
+@group(0) @binding(1) var<storage, read> x: array<Stored>; // [rows, columns]
 @group(0) @binding(2) var<storage, read_write> statistics: array<vec2<f32>>; // [rows, chunks]: mean, squares
 
 @compute @workgroup_size(WORKGROUP)
@@ -31,13 +31,13 @@ fn main(
     if CENTERED {
         var sums = Float(0.0);
         for (var k = first + lane; k < last; k += WORKGROUP) {
-            sums += x[start + k];
+            sums += floats(x[start + k]);
         }
         mean = reduce_sum(sum_of(sums), lane) / f32((last - first) * WIDTH);
     }
     var squares = Float(0.0);
     for (var k = first + lane; k < last; k += WORKGROUP) {
-        let difference = x[start + k] - mean;
+        let difference = floats(x[start + k]) - mean;
         squares += difference * difference;
     }
     let total = reduce_sum(sum_of(squares), lane);

@@ -8,36 +8,11 @@
 // `const UNITS` counts groups of units, `const OWNED` those of one lane, `const STATES` and `const PARTS` the groups of
 // workgroup memory for states and for partial sums.
 override HAS_LENGTHS: bool;
-override HAS_STATE: bool;
 override HAS_CELL_STATE: bool;
 override WRITES_STEPS: bool;
 
-struct Params {
-    steps: u32,
-    batch: u32,
-    hidden: u32,
-    directions: u32,
-    first_direction: u32,
-    reversed: u32, // bit d: direction d runs from the last step to the first
-    batch_first: u32,
-    first_step: u32,
-    last_step: u32,
-    stride: u32, // groups of packed weights per direction
-    clip: f32,
-    f_alpha: f32,
-    f_beta: f32,
-    g_alpha: f32,
-    g_beta: f32,
-    h_alpha: f32,
-    h_beta: f32,
-}
-
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> products: array<f32>; // [steps and batch as in X, directions, GATES, hidden]
-@group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>; // [directions, stride], see recurrent_pack
-@group(0) @binding(3) var<storage, read> lengths: array<i32>; // [batch]
 @group(0) @binding(4) var<storage, read> first_state: array<f32>; // [directions, batch, hidden], or batch first
-@group(0) @binding(5) var<storage, read> first_memory: array<f32>; // as first_state
 @group(0) @binding(6) var<storage, read_write> y: array<f32>; // [steps, directions, batch, hidden], or batch, steps, directions
 @group(0) @binding(7) var<storage, read_write> last_state: array<f32>; // as first_state
 @group(0) @binding(8) var<storage, read_write> last_memory: array<f32>; // as first_state
@@ -52,49 +27,14 @@ var<private> kept: array<vec4<f32>, OWNED * TILE>;
 // The cell state of an LSTM.
 var<private> memory: array<vec4<f32>, OWNED * TILE>;
 
-// Where a lane is: one group of units of one batch element at one step.
-struct Place {
-    unit: u32,
-    direction: u32,
-    tile: u32, // batch element within the workgroup
-    slot: u32, // index into what the lane owns
-    row: u32, // row of `products`
-}
-
-fn clipped(x: vec4<f32>) -> vec4<f32> {
-    return clamp(x, vec4<f32>(-params.clip), vec4<f32>(params.clip));
-}
-
-fn activate_f(x: vec4<f32>) -> vec4<f32> {
-    return activation(F, params.f_alpha, params.f_beta, clipped(x));
-}
-
-fn activate_g(x: vec4<f32>) -> vec4<f32> {
-    return activation(G, params.g_alpha, params.g_beta, clipped(x));
-}
-
-fn activate_h(x: vec4<f32>) -> vec4<f32> {
-    return activation(H, params.h_alpha, params.h_beta, x);
-}
-
-// Bias `half` (0 of the input product, 1 of the recurrent one) of a gate.
-fn bias(place: Place, half: u32, gate: u32) -> vec4<f32> {
-    return weights[place.direction * params.stride + ((4u * UNITS + half) * GATES + gate) * UNITS + place.unit];
-}
-
-fn peephole(place: Place, which: u32) -> vec4<f32> {
-    return weights[place.direction * params.stride + ((4u * UNITS + 2u) * GATES + which) * UNITS + place.unit];
-}
-
-fn from_input(place: Place, gate: u32) -> vec4<f32> {
-    let start = ((place.row * params.directions + place.direction) * GATES + gate) * params.hidden;
+fn state_group(row: u32, unit: u32) -> vec4<f32> {
     var group = vec4<f32>(0.0);
     for (var k = 0u; k < 4u; k++) {
-        if place.unit * 4u + k < params.hidden {
-            group[k] = products[start + place.unit * 4u + k];
+        if unit * 4u + k < params.hidden {
+            group[k] = first_state[row * params.hidden + unit * 4u + k];
         }
     }
-    return group + bias(place, 0u, gate);
+    return group;
 }
 
 fn from_state(place: Place, gate: u32) -> vec4<f32> {
@@ -116,7 +56,7 @@ fn accumulate(direction: u32, unit: u32, slice: u32, source: u32, first: u32, la
         }
         for (var k = 0u; k < 4u; k++) {
             for (var gate = first; gate < last; gate++) {
-                let weight = weights[start + ((group * 4u + k) * GATES + gate) * UNITS];
+                let weight = four(weights[start + ((group * 4u + k) * GATES + gate) * UNITS]);
                 for (var tile = 0u; tile < TILE; tile++) {
                     sums[gate * TILE + tile] += weight * inputs[tile][k];
                 }
@@ -146,35 +86,26 @@ fn add_slices(lane: u32, slice: u32, first: u32, last: u32) {
     workgroupBarrier();
 }
 
-// Where a batch element's state of a direction begins in the state tensors.
-fn state_start(direction: u32, element: u32) -> u32 {
-    let by_direction = direction * params.batch + element;
-    let by_batch = element * params.directions + direction;
-    return select(by_direction, by_batch, params.batch_first != 0u) * params.hidden;
-}
-
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let lane = local % LANES;
     let slice = local / LANES;
     let direction = params.first_direction + workgroup.y;
     let first_element = workgroup.x * TILE;
-    let backward = (params.reversed >> direction & 1u) == 1u;
+    let backward = is_backward(direction);
 
     for (var own = 0u; own < OWNED; own++) {
         let unit = lane + own * LANES;
         for (var tile = 0u; tile < TILE; tile++) {
             var h = vec4<f32>(0.0);
             var c = vec4<f32>(0.0);
-            let start = state_start(direction, first_element + tile);
-            for (var k = 0u; k < 4u; k++) {
-                if first_element + tile < params.batch && unit * 4u + k < params.hidden {
-                    if HAS_STATE {
-                        h[k] = first_state[start + unit * 4u + k];
-                    }
-                    if HAS_CELL_STATE {
-                        c[k] = first_memory[start + unit * 4u + k];
-                    }
+            if first_element + tile < params.batch && unit < UNITS {
+                let row = state_row(direction, first_element + tile);
+                if params.has_state != 0u {
+                    h = state_group(row, unit);
+                }
+                if HAS_CELL_STATE {
+                    c = memory_group(row, unit);
                 }
             }
             if unit < UNITS && slice == 0u {
@@ -240,7 +171,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     for (var own = 0u; own < OWNED; own++) {
         let unit = lane + own * LANES;
         for (var tile = 0u; tile < TILE; tile++) {
-            let start = state_start(direction, first_element + tile);
+            let start = state_row(direction, first_element + tile) * params.hidden;
             for (var k = 0u; k < 4u; k++) {
                 if first_element + tile < params.batch && slice == 0u && unit * 4u + k < params.hidden {
                     last_state[start + unit * 4u + k] = state[final_state + tile * UNITS + unit][k];
@@ -253,21 +184,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     }
 }
 
-fn length_of(element: u32) -> u32 {
-    if HAS_LENGTHS {
-        // The length comes from data: it is held to the steps there are.
-        return min(u32(max(lengths[min(element, params.batch - 1u)], 0)), params.steps);
-    }
-    return params.steps;
-}
-
 fn place_at(direction: u32, unit: u32, own: u32, tile: u32, element: u32, step: u32, backward: bool) -> Place {
-    let length = length_of(element);
-    var time = step;
-    if backward && step < length {
-        time = length - 1u - step;
-    }
-    let row = select(time * params.batch + element, element * params.steps + time, params.batch_first != 0u);
+    let row = product_row(element, step, backward);
     return Place(unit, direction, tile, own * TILE + tile, row);
 }
 
@@ -288,10 +206,7 @@ fn take_step(direction: u32, unit: u32, own: u32, tile: u32, element: u32, step:
     }
     state[next + tile * UNITS + unit] = after;
     if WRITES_STEPS {
-        let time = place.row / params.batch;
-        let by_step = (time * params.directions + direction) * params.batch + element;
-        let by_batch = place.row * params.directions + direction;
-        let start = select(by_step, by_batch, params.batch_first != 0u) * params.hidden + unit * 4u;
+        let start = output_start(place.row, direction, element) + unit * 4u;
         for (var k = 0u; k < 4u; k++) {
             if unit * 4u + k < params.hidden {
                 y[start + k] = written[k];

@@ -9,7 +9,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<Float>; // [rows / stride, length, stride]
+@group(0) @binding(1) var<storage, read> x: array<Stored>; // [rows / stride, length, stride]
 @group(0) @binding(2) var<storage, read_write> y: array<Float>; // as x
 
 const LOWEST: f32 = -3.4028234e38;
@@ -24,7 +24,7 @@ fn main(@builtin(global_invocation_id) invocation: vec3<u32>, @builtin(num_workg
     var peak = Float(LOWEST);
     var total = Float(0.0);
     for (var k = 0u; k < params.length; k++) {
-        let value = x[start + k * params.stride];
+        let value = floats(x[start + k * params.stride]);
         let higher = max(peak, value);
         total = total * exp(peak - higher) + exp(value - higher);
         peak = higher;
@@ -33,7 +33,7 @@ fn main(@builtin(global_invocation_id) invocation: vec3<u32>, @builtin(num_workg
     let shift = log(total);
     for (var k = 0u; k < params.length; k++) {
         let at = start + k * params.stride;
-        let below = x[at] - peak;
+        let below = floats(x[at]) - peak;
         y[at] = epilogue(select(exp(below) * factor, below - shift, LOGARITHM), at);
     }
 }

@@ -9,7 +9,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<Float>; // [rows, COLUMNS]
+@group(0) @binding(1) var<storage, read> x: array<Stored>; // [rows, COLUMNS]
 @group(0) @binding(2) var<storage, read_write> y: array<Float>; // [rows, COLUMNS]
 
 // Below every value that counts, yet finite: differences from it are no NaN.
@@ -30,7 +30,7 @@ fn main(
     var most = Float(LOWEST);
     for (var k = 0u; k < HELD; k++) {
         if k < COLUMNS / WORKGROUP || k * WORKGROUP + lane < COLUMNS {
-            held[k] = x[start + k * WORKGROUP];
+            held[k] = floats(x[start + k * WORKGROUP]);
             most = max(most, held[k]);
         }
     }

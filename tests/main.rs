@@ -6,6 +6,8 @@ mod cases;
 mod cli;
 mod engine;
 mod hostile;
+#[cfg(all(target_os = "linux", feature = "isa"))]
+mod isa;
 mod kernels;
 mod layering;
 mod models;

@@ -1,6 +1,11 @@
-// Storage in groups of four floats: `array<Four>` is bound as vectors of four.
+// Storage in groups of four values: `array<Four>` holds floats and `array<FourBits>` values of any kind, bound as vectors.
 alias Four = vec4<f32>;
+alias FourBits = vec4<u32>;
 
 fn four(group: Four) -> vec4<f32> {
+    return group;
+}
+
+fn four_bits(group: FourBits) -> vec4<u32> {
     return group;
 }

@@ -14,7 +14,7 @@ pub use buffer::{GpuBuffer, GpuInput};
 pub use cache::CacheFolder;
 pub use commands::Timestamps;
 
-pub(crate) use buffer::{Range, Role};
+pub(crate) use buffer::{Bound, GpuTexture, Range, Role};
 pub(crate) use cache::CacheFile;
 pub(crate) use commands::{Command, Copy, Recording};
 pub(crate) use pipeline::Pipeline;

@@ -2,7 +2,7 @@
 
 use super::{Edit, Fact, Node};
 use crate::error::{Error, Result};
-use crate::kernel::{Access, Caps, Kernel, Lowering, Operand, Program};
+use crate::kernel::{Access, Caps, Kernel, Lowering, Operand, Program, preludes};
 use crate::tensor::{Tensor, View};
 use std::any::Any;
 use std::fmt::Debug;
@@ -140,9 +140,7 @@ impl Io<'_> {
             })
             .collect::<Result<Vec<_>>>()?;
         let text = program.epilogue_wgsl(&operands, &scalars, &output.ty, bindings.len() as u32 + 1, width)?;
-        let mut kernel = kernel;
-        kernel.preludes.push(if width == 4 { &crate::kernel::preludes::WIDTH4 } else { &crate::kernel::preludes::WIDTH1 });
-        kernel.preludes.push(&crate::kernel::preludes::MATH);
+        let mut kernel = kernel.width(width, caps).prelude(&preludes::MATH);
         kernel.generated = Some(text.into());
         for k in 0..program.operands.len() {
             bindings.push(Operand::Input(first + k));

@@ -1,5 +1,6 @@
 //! Which text a pipeline is compiled from, as data.
 
+use super::Caps;
 use super::params::Field;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -41,6 +42,12 @@ pub mod preludes {
         FOUR_VECTORS = "four_vectors";
         /// The same as 64-bit words.
         FOUR_WORDS = "four_words";
+        /// Where the groups of four floats of an array stand in a texture. Wants `const TEXTURE_WIDTH`.
+        TEXELS = "texels";
+        /// What kernels of width 1 find in storage, `array<Stored>`. Goes with `WIDTH1`.
+        STORED_WIDTH1 = "stored_width1";
+        /// The same for width 4. Goes with `WIDTH4` and the prelude of [`fours`].
+        STORED_WIDTH4 = "stored_width4";
         /// Scalar functions that WGSL lacks, on `Float` of either width.
         MATH = "math";
         /// Sum, product, larger or smaller of two bit patterns of any scalar type.
@@ -67,6 +74,8 @@ pub mod preludes {
         LOAD1 = "load1";
         /// A reduction reads four values at a time.
         LOAD4 = "load4";
+        /// A reduction reads four floats at a time. Goes with the prelude of [`fours`].
+        LOAD4_FLOATS = "load4_floats";
         /// A reduction writes floats.
         EMIT_FLOAT = "emit_float";
         /// A reduction writes integers.
@@ -79,6 +88,14 @@ pub mod preludes {
         ATTENTION_VECTORS = "attention_vectors";
         /// Attention reads single elements at any stride.
         ATTENTION_SCALARS = "attention_scalars";
+        /// What kernels of recurrent layers share. Wants `const UNITS`.
+        RECURRENT = "recurrent";
+        /// The packed weights of recurrent layers.
+        RECURRENT_WEIGHTS = "recurrent_weights";
+        /// Recurrent layers read four hidden units at a time.
+        RECURRENT_GROUPS = "recurrent_groups";
+        /// Recurrent layers read single units.
+        RECURRENT_SCALARS = "recurrent_scalars";
         /// The activation functions of recurrent layers.
         ACTIVATION = "activation";
         /// The equation of a plain recurrent cell.
@@ -113,12 +130,28 @@ pub mod preludes {
         MATMUL_B_SCALAR = "matmul_b_scalar";
         /// Operand B in packed panels. Wants `const PANEL`.
         MATMUL_B_PANELS = "matmul_b_panels";
+        /// Operand A in tiles packed into a texture. Wants `const ROWS`.
+        MATMUL_A_TEXTURE = "matmul_a_texture";
+        /// Operand B in panels packed into a texture. Wants `const PANEL`.
+        MATMUL_B_TEXTURE = "matmul_b_texture";
         /// Columns of a matrix product as they are.
         PLACE_COLUMN = "place_column";
         /// Operand B of a convolution as a matrix product, gathered from its input.
         CONV_GATHER = "conv_gather";
         /// The same from rows that are unfolded along the kernel's width.
         CONV_UNFOLDED = "conv_unfolded";
+        /// Image rows under the windows of four outputs, shared within a subgroup. Wants `const LANES` and a plane prelude.
+        CONV_ROW_LANES = "conv_row_lanes";
+        /// The same, each invocation by itself. Wants `const LANES`.
+        CONV_ROW_DIRECT = "conv_row_direct";
+        /// Weights of a depthwise convolution, shared within a subgroup. Wants `const LANES`.
+        CONV_TAPS_LANES = "conv_taps_lanes";
+        /// The same, each invocation by itself.
+        CONV_TAPS_DIRECT = "conv_taps_direct";
+        /// Rows of planes in groups of four.
+        PLANE_FOURS = "plane_fours";
+        /// Rows of planes element by element.
+        PLANE_ELEMENTS = "plane_elements";
         /// Columns that are padded to groups of four within a row of pixels.
         PLACE_PIXEL = "place_pixel";
         /// Storing four neighbours that may end at an edge, element by element.
@@ -158,7 +191,26 @@ pub enum Access {
     Read,
     /// `var<storage, read_write>`.
     Write,
+    /// `texture_storage_2d<rgba32float, read>`: an array of groups of four floats, see the prelude `texels`.
+    ReadTexture,
+    /// `texture_storage_2d<rgba32float, write>`.
+    WriteTexture,
 }
+
+impl Access {
+    /// Whether the kernel writes it.
+    pub fn writes(self) -> bool {
+        matches!(self, Access::Write | Access::WriteTexture)
+    }
+
+    /// Whether it is a texture, not a buffer.
+    pub fn is_texture(self) -> bool {
+        matches!(self, Access::ReadTexture | Access::WriteTexture)
+    }
+}
+
+/// Groups of four floats in a row of a texture that holds an array of them.
+pub const TEXTURE_WIDTH: u32 = 2048;
 
 /// Everything a pipeline is compiled from; equal kernels share one pipeline.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -193,10 +245,21 @@ impl Kernel {
         }
     }
 
-    /// The same with one more prelude.
+    /// The same with one more prelude, unless it is there already.
     pub fn prelude(mut self, prelude: &'static Prelude) -> Self {
-        self.preludes.push(prelude);
+        if !self.preludes.contains(&prelude) {
+            self.preludes.push(prelude);
+        }
         self
+    }
+
+    /// The same with the preludes that say what a `Float` is, one value or four neighbours, and how storage holds them.
+    pub fn width(self, width: u32, caps: &Caps) -> Self {
+        if width == 4 {
+            self.prelude(&preludes::WIDTH4).prelude(preludes::fours(caps)).prelude(&preludes::STORED_WIDTH4)
+        } else {
+            self.prelude(&preludes::WIDTH1).prelude(&preludes::STORED_WIDTH1)
+        }
     }
 
     /// The same with one more `const` line.
@@ -209,6 +272,11 @@ impl Kernel {
     pub fn set(mut self, name: &'static str, value: u32) -> Self {
         self.overrides.push((name, value));
         self
+    }
+
+    /// The same with `texel`, which finds groups of four floats in the textures it binds.
+    pub fn texels(self) -> Self {
+        self.constant("TEXTURE_WIDTH", TEXTURE_WIDTH).prelude(&preludes::TEXELS)
     }
 
     /// The text to compile: constants, preludes, the generated function, the body.

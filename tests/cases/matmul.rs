@@ -55,6 +55,9 @@ fn shapes() -> Vec<Case> {
         cases.push(product(&format!("m{m}_k{k}_n{n}"), &[m, k], &[k, n]));
         cases.push(product(&format!("weights_m{m}_k{k}_n{n}"), &[m, k], &[k, n]).weights(&[1]));
     }
+    for (m, k, n) in [(3, 40, 9), (33, 12, 20), (70, 37, 65), (8, 200, 33)] {
+        cases.push(product(&format!("constant_a_m{m}_k{k}_n{n}"), &[m, k], &[k, n]).weights(&[0]));
+    }
     cases
 }
 
@@ -62,6 +65,8 @@ fn batches() -> Vec<Case> {
     vec![
         product("batch_of_one_weight", &[3, 5, 8], &[8, 12]),
         product("batch", &[4, 9, 20], &[4, 20, 12]),
+        product("batch_of_tall_matrices", &[2, 70, 37], &[2, 37, 70]),
+        product("batch_of_few_rows", &[3, 3, 37], &[3, 37, 70]),
         product("batch_broadcast_left", &[6, 7], &[3, 7, 10]),
         product("batch_broadcast_both", &[2, 1, 5, 6], &[1, 3, 6, 4]),
         product("batch_rank_5", &[2, 1, 3, 4, 5], &[1, 2, 3, 5, 6]),

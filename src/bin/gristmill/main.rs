@@ -9,10 +9,13 @@ mod failure;
 mod image;
 mod info;
 mod inputs;
+#[cfg(all(feature = "isa", target_os = "linux"))]
+mod isa;
 mod npy;
 mod profile;
 mod report;
 mod run;
+mod shapes;
 mod table;
 mod test;
 mod tune;
@@ -41,6 +44,8 @@ enum Command {
     Explain(explain::Explain),
     Profile(profile::Profile),
     Bench(bench::Bench),
+    #[cfg(all(feature = "isa", target_os = "linux"))]
+    Isa(isa::Isa),
 }
 
 /// How a command that compares came out.
@@ -62,6 +67,8 @@ impl Command {
             Command::Explain(command) => command.run(out),
             Command::Profile(command) => command.run(out),
             Command::Bench(command) => command.run(out),
+            #[cfg(all(feature = "isa", target_os = "linux"))]
+            Command::Isa(command) => command.run(out),
         }
     }
 }

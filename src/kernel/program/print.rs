@@ -195,9 +195,10 @@ impl Load {
             0 => plain(format!("{alias}({name}[{}])", position(&runs, view.offset, "index"))),
             1 if aligned => {
                 runs.iter_mut().for_each(|(_, s)| *s /= w);
-                Load {
-                    element: format!("vec{width}<{ty}>"),
-                    ..plain(format!("{name}[{}]", position(&runs, view.offset / w, "index")))
+                let at = position(&runs, view.offset / w, "index");
+                match scalar {
+                    Scalar::F32 => Load { element: "Stored".into(), ..plain(format!("floats({name}[{at}])")) },
+                    Scalar::I32 | Scalar::U32 => Load { element: format!("vec{width}<{ty}>"), ..plain(format!("{name}[{at}]")) },
                 }
             }
             _ => {

@@ -1,9 +1,13 @@
 //! Conv: sums of products of a sliding window with weights, in groups of channels.
 
 mod bias;
+mod depthwise;
 mod direct;
 mod product;
 mod reference;
+mod rows;
+mod subgroup;
+mod tiled;
 mod transpose;
 mod window;
 
@@ -12,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
 use crate::kernel::{Caps, Lowering};
 use crate::tensor::{Scalar, Tensor, TensorType};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 pub use transpose::{ConvTranspose, conv_transpose};
@@ -19,7 +24,7 @@ pub(crate) use window::Axis;
 pub use window::{AutoPad, Window};
 
 pub(super) static REGISTRATION: Registration =
-    Registration { operators: &["Conv", "ConvTranspose"], shaders: &[&direct::SHADER, &direct::TRANSPOSED, &product::UNFOLD] };
+    Registration { operators: &["Conv", "ConvTranspose"], shaders: &[&depthwise::SHADER, &direct::SHADER, &direct::TRANSPOSED, &product::UNFOLD, &subgroup::LINES, &subgroup::SHADER, &tiled::SHADER] };
 
 /// Filters of a group below which a matrix product does not pay.
 const FEW_FILTERS: usize = 4;
@@ -71,13 +76,15 @@ impl Problem {
     fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let direct = direct::lower(self, io, caps);
         let mut candidates = if self.channels == 0 { vec![] } else { product::lower(self, io, caps)? };
+        let depthwise = depthwise::lower(self, io, caps)?;
         match direct {
             // A tile of a few filters would stand empty for the most part.
-            Ok(direct) if self.filters < FEW_FILTERS => candidates.insert(0, direct),
+            Ok(direct) if self.filters < FEW_FILTERS && depthwise.is_empty() => candidates.insert(0, direct),
             Ok(direct) => candidates.push(direct),
             Err(error) if candidates.is_empty() => return Err(error),
             Err(_) => {}
         }
+        candidates.splice(0..0, depthwise);
         Ok(candidates)
     }
 
@@ -90,6 +97,36 @@ impl Problem {
         );
         let inputs = batches * groups * (self.channels * self.input_area()) as u64;
         (2 * outputs * (self.channels * self.taps()) as u64, 4 * (weights + inputs + outputs))
+    }
+}
+
+/// The three spatial axes, those that are not there of extent 1.
+fn spatial(problem: &Problem) -> [Axis; 3] {
+    let mut axes = [Axis::ABSENT; 3];
+    axes[3 - problem.axes.len()..].copy_from_slice(&problem.axes);
+    axes
+}
+
+/// The extents and steps of a window as the constants of a kernel.
+fn extents(axes: &[Axis; 3]) -> Vec<(&'static str, u32)> {
+    let names: [[&'static str; 3]; 6] = [
+        ["INPUT_DEPTH", "INPUT_HEIGHT", "INPUT_WIDTH"],
+        ["OUTPUT_DEPTH", "OUTPUT_HEIGHT", "OUTPUT_WIDTH"],
+        ["KERNEL_DEPTH", "KERNEL_HEIGHT", "KERNEL_WIDTH"],
+        ["STRIDE_DEPTH", "STRIDE_HEIGHT", "STRIDE_WIDTH"],
+        ["DILATION_DEPTH", "DILATION_HEIGHT", "DILATION_WIDTH"],
+        ["BEGIN_DEPTH", "BEGIN_HEIGHT", "BEGIN_WIDTH"],
+    ];
+    let values = |a: &Axis| [a.input as u32, a.output as u32, a.kernel as u32, a.stride as u32, a.dilation as u32, a.begin as u32];
+    let row = |(k, row): (usize, &[&'static str; 3])| [0, 1, 2].map(|axis| (row[axis], values(&axes[axis])[k]));
+    names.iter().enumerate().flat_map(row).collect()
+}
+
+/// The elements of constant weights.
+fn floats(tensor: &Tensor) -> Cow<'_, [f32]> {
+    match tensor.as_slice::<f32>() {
+        Ok(data) => Cow::Borrowed(data),
+        Err(_) => tensor.to_f64().iter().map(|x| *x as f32).collect(),
     }
 }
 

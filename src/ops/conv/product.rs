@@ -2,7 +2,7 @@
 //! channels and taps by output pixels. "Anatomy of High-Performance Deep Learning Convolutions on SIMD Architectures"
 //! (Georganas et al. 2018) and cuDNN's implicit GEMM (Chetlur et al. 2014) describe the family.
 
-use super::{Axis, Problem};
+use super::{Axis, Problem, extents, spatial, subgroup, tiled};
 use crate::error::{Error, Result};
 use crate::graph::Io;
 use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params, preludes};
@@ -65,13 +65,6 @@ impl Problem {
     }
 }
 
-/// The three spatial axes, those that are not there of extent 1.
-fn spatial(problem: &Problem) -> [Axis; 3] {
-    let mut axes = [Axis::ABSENT; 3];
-    axes[3 - problem.axes.len()..].copy_from_slice(&problem.axes);
-    axes
-}
-
 /// All kernels that make a product of this convolution, the best first.
 pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
     if problem.is_whole() {
@@ -89,7 +82,9 @@ pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Result<Vec<Lower
         if problem.work().0 < UNFOLDED_FLOPS {
             lowerings.reverse();
         }
+        lowerings.splice(0..0, subgroup::lower(problem, io, caps)?);
     }
+    lowerings.extend(tiled::lower(problem, io, caps)?);
     lowerings.extend(gathered(problem)?.lower_tiled(io, caps)?);
     Ok(lowerings)
 }
@@ -105,23 +100,11 @@ fn gathered_by_lanes(problem: &Problem, io: &Io, caps: &Caps) -> Result<Option<L
 
 /// The product whose B is read straight from the input.
 fn gathered(problem: &Problem) -> Result<matmul::Problem> {
-    let axes = spatial(problem);
-    let names: [[&'static str; 3]; 6] = [
-        ["INPUT_DEPTH", "INPUT_HEIGHT", "INPUT_WIDTH"],
-        ["OUTPUT_DEPTH", "OUTPUT_HEIGHT", "OUTPUT_WIDTH"],
-        ["KERNEL_DEPTH", "KERNEL_HEIGHT", "KERNEL_WIDTH"],
-        ["STRIDE_DEPTH", "STRIDE_HEIGHT", "STRIDE_WIDTH"],
-        ["DILATION_DEPTH", "DILATION_HEIGHT", "DILATION_WIDTH"],
-        ["BEGIN_DEPTH", "BEGIN_HEIGHT", "BEGIN_WIDTH"],
-    ];
-    let values = |a: &Axis| [a.input as u32, a.output as u32, a.kernel as u32, a.stride as u32, a.dilation as u32, a.begin as u32];
-    let constants =
-        names.iter().enumerate().flat_map(|(k, row)| row.iter().zip(&axes).map(move |(name, axis)| (*name, values(axis)[k])));
     let mut product = problem.product(problem.input_area())?;
     product.gather = Some(matmul::Gather {
         prelude: &preludes::CONV_GATHER,
         place: &preludes::PLACE_COLUMN,
-        constants: constants.collect(),
+        constants: extents(&spatial(problem)),
         operand: Operand::Input(0),
         columns: problem.output_area(),
         row_length: problem.output_area(),

@@ -83,10 +83,9 @@ impl Op for Map {
             )));
         }
         let elements = output.ty.elements() as u64;
-        let (width, variant, prelude) =
-            if elements.is_multiple_of(4) { (4, "width4", &preludes::WIDTH4) } else { (1, "width1", &preludes::WIDTH1) };
+        let (width, variant) = if elements.is_multiple_of(4) { (4, "width4") } else { (1, "width1") };
         let storage: Vec<Access> = std::iter::once(Access::Write).chain(std::iter::repeat_n(Access::Read, count)).collect();
-        let mut kernel = Kernel::new(&SHADER, &storage, [WORKGROUP, 1, 1]).prelude(prelude).prelude(&preludes::MATH);
+        let mut kernel = Kernel::new(&SHADER, &storage, [WORKGROUP, 1, 1]).width(width, caps).prelude(&preludes::MATH);
         kernel.generated = Some(self.program.element_wgsl(&types, &scalars, &output.ty, 2, width)?.into());
         let groups = elements / u64::from(width);
         let grid = Dispatch::linear_grid(groups.div_ceil(u64::from(WORKGROUP)), caps)?;

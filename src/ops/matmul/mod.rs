@@ -5,6 +5,7 @@ mod gemv;
 mod operands;
 mod problem;
 mod subgroup;
+mod textures;
 mod tiled;
 
 use super::Registration;
@@ -16,8 +17,19 @@ use std::sync::Arc;
 
 pub(crate) use problem::{Gather, Problem};
 
-pub(super) static REGISTRATION: Registration =
-    Registration { operators: &["MatMul"], shaders: &[&direct::SHADER, &gemv::SHADER, &subgroup::SHADER, &tiled::SHADER] };
+pub(super) static REGISTRATION: Registration = Registration {
+    operators: &["MatMul"],
+    shaders: &[
+        &direct::SHADER,
+        &gemv::SHADER,
+        &subgroup::SHADER,
+        &textures::SHADER,
+        &textures::ROW_SHADER,
+        &textures::PACK_A_SHADER,
+        &textures::PACK_B_SHADER,
+        &tiled::SHADER,
+    ],
+};
 
 /// ONNX MatMul (numpy.matmul). Transposed operands, split heads and slices are read where they lie.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -135,6 +147,10 @@ impl Problem {
         // Broadcasts win where workgroup memory is no faster than any other, and lose to it on GPUs.
         let subgroup = subgroup.filter(|_| caps.class == AdapterClass::Cpu);
         let mut candidates: Vec<Result<Lowering>> = gemv.into_iter().chain(subgroup).chain(tiled).collect();
+        if let Some(textures) = textures::lower(self, io, caps) {
+            let at = if textures::preferred(self, io) { 0 } else { candidates.len() };
+            candidates.insert(at, textures);
+        }
         candidates.push(direct);
         // One that does not fit the adapter leaves the others.
         let (fit, unfit): (Vec<_>, Vec<_>) = candidates.into_iter().partition(Result::is_ok);

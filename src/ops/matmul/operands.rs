@@ -3,33 +3,37 @@
 use super::problem::{MatMulParams, Matrix, Problem};
 use crate::error::Result;
 use crate::graph::Io;
-use crate::kernel::{Caps, Dispatch, Grid, Kernel, Lowering, Operand, Packing, Prelude, preludes};
+use crate::kernel::{Access, Caps, Dispatch, Grid, Kernel, Lowering, Operand, Packing, Prelude, preludes};
 use crate::tensor::{DType, Tensor};
 
 /// Rows of packed panels are padded to a multiple of this, as the prelude has it.
-const PANEL_ROWS: usize = 32;
+pub(super) const PANEL_ROWS: usize = 32;
 
 /// How a kernel wants operand B.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Want {
     /// In panels of so many columns if it is constant, else as it lies.
     Panels(u32),
+    /// The same as textures, and A in tiles of so many rows.
+    Textures { rows: u32, panel: u32 },
     /// As columns of neighbours.
     Columns,
 }
 
 /// Where an operand comes from and the prelude that reads it.
-struct Source {
-    prelude: &'static Prelude,
-    operand: Operand,
+pub(super) struct Source {
+    pub(super) prelude: &'static Prelude,
+    pub(super) operand: Operand,
     constants: Vec<(&'static str, u32)>,
     /// Its layout, where it is packed.
-    packing: Option<Packing>,
+    pub(super) packing: Option<Packing>,
+    /// Whether it is packed into a texture.
+    texture: bool,
 }
 
 impl Source {
     fn new(prelude: &'static Prelude, operand: Operand) -> Self {
-        Source { prelude, operand, constants: vec![], packing: None }
+        Source { prelude, operand, constants: vec![], packing: None, texture: false }
     }
 }
 
@@ -78,9 +82,30 @@ impl Problem {
             && io.optional(self.inputs[1]).is_some_and(|fact| fact.value.is_some())
     }
 
+    /// True when A is one constant matrix, which can be packed once.
+    pub(super) fn a_is_constant(&self, io: &Io) -> bool {
+        self.batch.iter().all(|axis| axis.a == 0) && io.optional(self.inputs[0]).is_some_and(|fact| fact.value.is_some())
+    }
+
+    /// How blocks of A are read where it lies.
+    pub(super) fn a_where_it_lies(&self) -> Source {
+        let prelude = if self.a_by_rows() {
+            &preludes::MATMUL_A_ROWS
+        } else if self.a_by_columns() {
+            &preludes::MATMUL_A_COLUMNS
+        } else {
+            &preludes::MATMUL_A_SCALAR
+        };
+        Source::new(prelude, Operand::Input(self.inputs[0]))
+    }
+
     /// How A is read: where it lies, or padded to whole vectors if it is constant rows that are not.
-    fn a_source(&self, io: &Io, blocks: bool, params: &mut MatMulParams) -> Source {
+    fn a_source(&self, io: &Io, want: Want, blocks: bool, params: &mut MatMulParams) -> Source {
         let input = Operand::Input(self.inputs[0]);
+        if let (Want::Textures { rows, .. }, true) = (want, self.a_is_constant(io)) {
+            let packing = Some(self.a_tiles(rows, params));
+            return Source { packing, texture: true, ..Source::new(&preludes::MATMUL_A_TEXTURE, input) };
+        }
         if self.a_by_rows() {
             return Source::new(&preludes::MATMUL_A_ROWS, input);
         }
@@ -103,6 +128,13 @@ impl Problem {
         }
     }
 
+    /// The packing of a constant A into tiles.
+    pub(super) fn a_tiles(&self, rows: u32, params: &MatMulParams) -> Packing {
+        let strides = [params.a_row_stride, params.a_column_stride, params.a_offset];
+        let arguments = [&[params.m, params.k], &strides[..], &[rows]].concat();
+        Packing { input: self.inputs[0], layout: "matmul_tiles", arguments, pack: pack_tiles }
+    }
+
     /// Number of rows when A is, over the whole batch, a row-major tensor of them.
     fn a_as_rows(&self) -> Option<usize> {
         let mut rows = self.m;
@@ -116,7 +148,7 @@ impl Problem {
     }
 
     /// How B is read; a constant one is packed where that helps.
-    fn b_source(&self, io: &Io, want: Want, params: &mut MatMulParams) -> Source {
+    pub(super) fn b_source(&self, io: &Io, want: Want, params: &mut MatMulParams) -> Source {
         if let Some(gather) = &self.gather {
             return Source { constants: gather.constants.clone(), ..Source::new(gather.prelude, gather.operand) };
         }
@@ -132,6 +164,12 @@ impl Problem {
                 constants: vec![("PANEL", width)],
                 ..Source::new(&preludes::MATMUL_B_PANELS, input)
             },
+            Want::Textures { panel, .. } if self.b_is_constant(io) => Source {
+                packing: packing(params, "matmul_panels", panel, pack_panels),
+                constants: vec![("PANEL", panel)],
+                texture: true,
+                ..Source::new(&preludes::MATMUL_B_TEXTURE, input)
+            },
             Want::Columns if self.b_is_constant(io) && !self.b_by_columns() => {
                 let rows = self.k.next_multiple_of(4) as u32;
                 let packing = packing(params, "matmul_columns", rows, pack_columns);
@@ -139,16 +177,16 @@ impl Problem {
                 Source { packing, ..Source::new(&preludes::MATMUL_B_COLUMNS, input) }
             }
             Want::Columns => Source::new(&preludes::MATMUL_B_COLUMNS, input),
-            Want::Panels(_) if self.b_by_rows() => Source::new(&preludes::MATMUL_B_ROWS, input),
-            Want::Panels(_) if self.b_by_columns() => Source::new(&preludes::MATMUL_B_COLUMNS, input),
-            Want::Panels(_) => Source::new(&preludes::MATMUL_B_SCALAR, input),
+            _ if self.b_by_rows() => Source::new(&preludes::MATMUL_B_ROWS, input),
+            _ if self.b_by_columns() => Source::new(&preludes::MATMUL_B_COLUMNS, input),
+            _ => Source::new(&preludes::MATMUL_B_SCALAR, input),
         }
     }
 
     /// A kernel that walks k in steps of `step`, with the preludes that read the operands, `a_block` included if `blocks`.
     pub(super) fn bind(&self, kernel: Kernel, step: usize, io: &Io, want: Want, blocks: bool, caps: &Caps) -> Result<Bound> {
         let mut params = self.params()?;
-        let sources = [self.a_source(io, blocks, &mut params), self.b_source(io, want, &mut params)];
+        let sources = [self.a_source(io, want, blocks, &mut params), self.b_source(io, want, &mut params)];
         let width = if self.row_length().is_multiple_of(4) { 4 } else { 1 };
         let mut kernel = kernel
             .constant("K_EDGE", (!self.k.is_multiple_of(step)).into())
@@ -157,8 +195,14 @@ impl Problem {
             .prelude(self.gather.as_ref().map_or(&preludes::PLACE_COLUMN, |gather| gather.place))
             .prelude(if width == 4 { &preludes::STORE_WIDTH4 } else { &preludes::STORE_WIDTH1 })
             .set("BATCH_AXES", self.batch.len() as u32);
+        if sources.iter().any(|source| source.texture) {
+            kernel = kernel.texels();
+        }
         let (mut bindings, mut packed) = (Vec::new(), Vec::new());
-        for source in sources {
+        for (index, source) in sources.into_iter().enumerate() {
+            if source.texture {
+                kernel.storage[index] = Access::ReadTexture;
+            }
             kernel = kernel.prelude(source.prelude);
             kernel.constants.extend(source.constants);
             bindings.push(if source.packing.is_some() { Operand::Packed(packed.len()) } else { source.operand });
@@ -189,7 +233,7 @@ impl Bound {
     }
 }
 
-/// A constant matrix, from the arguments of a packing: k, n, row stride, column stride, offset.
+/// A constant matrix, from the arguments of a packing: rows, columns, row stride, column stride, offset.
 fn elements(tensor: &Tensor, arguments: &[u32], mut put: impl FnMut(usize, usize, f32)) {
     let converted: Vec<f32>;
     let data = match tensor.as_slice::<f32>() {
@@ -214,6 +258,17 @@ fn pack_panels(tensor: &Tensor, arguments: &[u32]) -> Vec<u8> {
     let rows = k.next_multiple_of(PANEL_ROWS);
     let mut packed = vec![0f32; n.div_ceil(width) * rows * width];
     elements(tensor, arguments, |k, n, value| packed[(n / width * rows + k) * width + n % width] = value);
+    bytemuck::cast_slice(&packed).to_vec()
+}
+
+/// Tiles `[m / height, steps, height, 4]` of rows of A, padded with zeros, from the arguments m, k, strides, offset, height.
+fn pack_tiles(tensor: &Tensor, arguments: &[u32]) -> Vec<u8> {
+    let (m, k, height) = (arguments[0] as usize, arguments[1] as usize, arguments[5] as usize);
+    let steps = k.next_multiple_of(PANEL_ROWS) / 4;
+    let mut packed = vec![0f32; m.div_ceil(height) * steps * height * 4];
+    elements(tensor, arguments, |m, k, value| {
+        packed[((m / height * steps + k / 4) * height + m % height) * 4 + k % 4] = value;
+    });
     bytemuck::cast_slice(&packed).to_vec()
 }
 

@@ -2,9 +2,10 @@
 
 use super::operands::Want;
 use super::problem::{MatMulParams, Problem};
+use super::textures::hold;
 use crate::error::Result;
 use crate::graph::Io;
-use crate::kernel::{Access, Caps, Kernel, Lowering, Parameters, Shader};
+use crate::kernel::{Access, AdapterClass, Caps, Kernel, Lowering, Parameters, Shader};
 
 pub(super) static SHADER: Shader =
     Shader { name: "matmul_subgroup", source: include_str!("../../../shaders/matmul_subgroup.wgsl"), params: MatMulParams::FIELDS };
@@ -34,6 +35,9 @@ pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Option<Result<Lo
     }
     let kernel = Kernel::new(&SHADER, &[Access::Read, Access::Read, Access::Write], [lanes, 1, 1]);
     let kernel = kernel.constant("LANES", lanes).constant("ROWS", rows as u32);
-    let bound = problem.bind(kernel, 4, io, Want::Panels(4 * lanes), false, caps);
+    let panel = 4 * lanes;
+    let textures = caps.class == AdapterClass::Cpu && hold(problem, rows, panel as usize, caps);
+    let want = if textures { Want::Textures { rows: rows as u32, panel } } else { Want::Panels(panel) };
+    let bound = problem.bind(kernel, 4, io, want, false, caps);
     Some(bound.and_then(|bound| bound.finish("subgroup", problem, grid.map(|n| n as u32), io, caps)))
 }

@@ -4,7 +4,7 @@ use super::super::team::Team;
 use super::{Geometry, Normalization, Rows};
 use crate::error::{Error, Result};
 use crate::graph::Io;
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Prelude, Shader, params, preludes};
+use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Prelude, Shader, params, preludes};
 use crate::tensor::Scalar;
 
 params! {
@@ -166,17 +166,29 @@ impl Builder<'_> {
         dispatch.work(elements * 7, elements * 8)
     }
 
+    /// Rows that one workgroup does in turn. On a CPU, reading scale and bias again for each row costs as much as the row;
+    /// a GPU has caches for that, and wants workgroups.
+    fn rows_each(&self) -> usize {
+        if self.caps.class == AdapterClass::Cpu && self.affine.prelude == &preludes::AFFINE_COLUMNS {
+            (self.rows / ENOUGH_WORKGROUPS).clamp(1, 16)
+        } else {
+            1
+        }
+    }
+
     fn held(&self) -> Result<Option<Lowering>> {
         let team = Team::for_items(self.columns, self.caps);
         let held = self.columns.div_ceil(team.lanes as usize);
         if held > MOST_HELD {
             return Ok(None);
         }
+        let rows = self.rows_each();
         let access = [Access::Read, Access::Read, Access::Read, Access::Write];
         let kernel = Kernel::new(&ROW, &access, [team.lanes, 1, 1])
             .prelude(self.affine.prelude)
             .constant("COLUMNS", self.columns as u32)
             .constant("HELD", held as u32)
+            .constant("ROWS", rows as u32)
             .set("CENTERED", u32::from(self.op.centered()))
             .set("HAS_BIAS", self.has_bias());
         let [scale, bias] = self.parameters();
@@ -189,7 +201,7 @@ impl Builder<'_> {
             spatial: self.affine.spatial as u32,
             epsilon: self.op.epsilon,
         };
-        let grid = Dispatch::linear_grid(self.rows as u64, self.caps)?;
+        let grid = Dispatch::linear_grid(self.rows.div_ceil(rows) as u64, self.caps)?;
         Ok(Some(Lowering::dispatches("row", vec![self.work(Dispatch::new(kernel, params, bindings, grid))])))
     }
 
@@ -204,7 +216,7 @@ impl Builder<'_> {
         let [rows, columns, chunk, parts] = [self.rows, self.columns, chunk, chunks].map(|n| n as u32);
         let grid = Dispatch::linear_grid((self.rows * chunks) as u64, self.caps)?;
         let first = Kernel::new(&STATISTICS, &[Access::Read, Access::Write], [team.lanes, 1, 1])
-            .prelude(if width == 4 { &preludes::WIDTH4 } else { &preludes::WIDTH1 })
+            .width(width as u32, self.caps)
             .set("CENTERED", u32::from(self.op.centered()));
         let params = StatisticsParams { rows, columns, chunk, chunks: parts };
         let first = Dispatch::new(team.join(first), params, vec![Operand::Input(0), Operand::Temporary(0)], grid);

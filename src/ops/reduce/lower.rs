@@ -228,7 +228,11 @@ impl Sets<'_> {
         let kernel = Kernel::new(shader, &[Access::Read, Access::Write], [workgroup, 1, 1])
             .set("KEPT", self.kept.len() as u32)
             .set("REDUCED", self.reduced.len() as u32);
-        let mut kernel = self.number(kernel).prelude(if plan.width == 4 { &preludes::LOAD4 } else { &preludes::LOAD1 });
+        let mut kernel = match (plan.width, self.scalar) {
+            (4, Scalar::F32) => self.number(kernel).prelude(preludes::fours(self.caps)).prelude(&preludes::LOAD4_FLOATS),
+            (4, _) => self.number(kernel).prelude(&preludes::LOAD4),
+            _ => self.number(kernel).prelude(&preludes::LOAD1),
+        };
         if let Some(team) = plan.team {
             kernel = Self::join_team(team, kernel);
         }

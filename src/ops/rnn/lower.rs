@@ -1,17 +1,17 @@
 //! The steps of a recurrent layer on the GPU.
 
 use super::pack::{stride, units};
-use super::{Activation, Cell, Geometry, Recurrent, Steps};
+use super::{Activation, Cell, Geometry, Recurrent, Steps, lanes, persistent};
 use crate::error::{Error, Result};
 use crate::graph::{Io, Op};
 use crate::kernel::{
-    Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Prelude, Shader, params, preludes,
+    Access, Caps, Dispatch, Kernel, Lowering, Operand, Prelude, Shader, params, preludes,
 };
 use crate::tensor::Scalar;
 
 params! {
     /// Parameters of the kernel.
-    struct RecurrentParams {
+    pub(super) struct RecurrentParams {
         steps: u32,
         batch: u32,
         hidden: u32,
@@ -21,6 +21,7 @@ params! {
         batch_first: u32,
         first_step: u32,
         last_step: u32,
+        has_state: u32,
         stride: u32,
         clip: f32,
         f_alpha: f32,
@@ -32,71 +33,7 @@ params! {
     }
 }
 
-static RECURRENT: Shader =
-    Shader { name: "recurrent", source: include_str!("../../../shaders/recurrent.wgsl"), params: RecurrentParams::FIELDS };
-
-pub(super) static SHADERS: &[&Shader] = &[&RECURRENT, &super::pack::SHADER];
-
-/// How a workgroup shares the work of a step.
-#[derive(Clone, Copy, Debug)]
-struct Tiling {
-    /// Lanes side by side, each with some groups of units.
-    lanes: usize,
-    /// Lanes that share the sum over the state.
-    slices: usize,
-    /// Batch elements of a workgroup.
-    tile: usize,
-    /// Groups of units of a lane.
-    owned: usize,
-    /// Copies of the state in workgroup memory.
-    copies: usize,
-    gates: usize,
-    units: usize,
-}
-
-impl Tiling {
-    fn new(cell: Cell, g: Geometry, caps: &Caps) -> Result<Self> {
-        let units = units(g.hidden);
-        let two_products = cell == Cell::Gru { linear_before_reset: false };
-        let software = caps.class == AdapterClass::Cpu;
-        let lanes = if software { units.next_multiple_of(8).min(64) } else { units.next_power_of_two().clamp(8, 64) };
-        let slices = if software { 1 } else { (caps.max_invocations.min(256) as usize / lanes).clamp(1, 8) };
-        let tile = match g.batch {
-            0..4 => 1,
-            4..16 if software => 2,
-            _ if software => 4,
-            4..64 => 1,
-            _ => 2,
-        };
-        let copies = if two_products { 3 } else { 2 };
-        let mut tiling = Tiling { lanes, slices, tile, owned: units.div_ceil(lanes), copies, gates: cell.gates(), units };
-        while tiling.bytes() > caps.max_workgroup_storage as usize && (tiling.slices > 1 || tiling.tile > 1) {
-            if tiling.slices > 1 { tiling.slices /= 2 } else { tiling.tile /= 2 }
-        }
-        if tiling.bytes() > caps.max_workgroup_storage as usize {
-            let (found, limit) = (tiling.bytes(), caps.max_workgroup_storage);
-            return Err(Error::unsupported(format!("a state of {} takes {found} bytes of workgroup memory of {limit}", g.hidden)));
-        }
-        Ok(tiling)
-    }
-
-    fn states(&self) -> usize {
-        self.copies * self.tile * self.units
-    }
-
-    fn parts(&self) -> usize {
-        ((self.slices - 1) * self.gates * self.tile * self.lanes).max(1)
-    }
-
-    fn bytes(&self) -> usize {
-        (self.states() + self.parts()) * 16
-    }
-
-    /// Loop iterations of one step that no compiler unrolls, generously.
-    fn iterations(&self) -> usize {
-        self.owned * (2 * self.units.div_ceil(self.slices) + 8) + 8
-    }
-}
+pub(super) static SHADERS: &[&Shader] = &[&persistent::SHADER, &lanes::SHADER, &lanes::STATE, &super::pack::SHADER];
 
 fn cell_prelude(cell: Cell) -> &'static Prelude {
     match cell {
@@ -126,117 +63,121 @@ pub(super) fn lower(op: &Steps, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
     if io.outputs.iter().all(|o| o.ty.elements() == 0) {
         return Ok(vec![Lowering::empty()]);
     }
-    let tiling = Tiling::new(layer.cell, op.geometry, caps)?;
-    let launcher = Launcher { op, io, caps, tiling };
-    let g = op.geometry;
-    let state_bytes = (g.directions * g.batch * g.hidden * 4) as u64;
-    let per_dispatch = (caps.max_loop as usize / tiling.iterations()).max(1);
-    let same = g.directions == 1 || layer.three(0) == layer.three(1);
-    let ranges = if same { vec![(0, g.directions)] } else { vec![(0, 1), (1, 1)] };
-    let mut dispatches = vec![];
-    for directions in ranges {
-        let mut first = 0;
-        loop {
-            let last = (first + per_dispatch).min(g.steps);
-            dispatches.push(launcher.dispatch(directions, first, last)?);
-            if last == g.steps {
-                break;
-            }
-            first = last;
-        }
+    let layer = Layer { op, io, caps };
+    let mut candidates = vec![persistent::lower(&layer)];
+    candidates.extend(lanes::lower(&layer));
+    if lanes::are_better(&layer) {
+        candidates.reverse();
     }
-    // Two turns of state and cell state between dispatches; the cell state of cells that have none goes there as well.
-    Ok(vec![Lowering::Dispatches { variant: "persistent", dispatches, temporaries: vec![state_bytes; 4], packed: vec![] }])
+    // One that does not fit the adapter leaves the others.
+    let (fit, unfit): (Vec<_>, Vec<_>) = candidates.into_iter().partition(Result::is_ok);
+    if fit.is_empty() { unfit.into_iter().collect() } else { fit.into_iter().collect() }
 }
 
-struct Launcher<'a> {
-    op: &'a Steps,
-    io: &'a Io<'a>,
-    caps: &'a Caps,
-    tiling: Tiling,
+/// A recurrent layer on an adapter, for the forms that take its steps.
+pub(super) struct Layer<'a> {
+    pub op: &'a Steps,
+    pub io: &'a Io<'a>,
+    pub caps: &'a Caps,
 }
 
-impl Launcher<'_> {
-    /// Steps `first` to `last` of some directions (first and count).
-    fn dispatch(&self, directions: (usize, usize), first: usize, last: usize) -> Result<Dispatch> {
-        let (layer, g, t) = (&self.op.layer, self.op.geometry, self.tiling);
-        let lstm = matches!(layer.cell, Cell::Lstm { .. });
-        let begins = first == 0;
-        // The state between two dispatches is in temporaries 0 and 1 by turns, the cell state in 2 and 3.
-        let turn = |step: usize| first_turn(step, self.caps, &t);
-        let products = Operand::Input(0);
-        let given = |k: usize| if self.io.optional(k).is_some() { Operand::Input(k) } else { products };
-        let (h, c) =
-            if begins { (given(3), given(4)) } else { (Operand::Temporary(turn(first)), Operand::Temporary(2 + turn(first))) };
-        let c = if lstm { c } else { products };
-        let ends = last == g.steps;
-        let h_out = if ends { Operand::Output(1) } else { Operand::Temporary(turn(last)) };
-        let c_out = if ends && lstm { Operand::Output(2) } else { Operand::Temporary(2 + turn(last)) };
-        let bindings = vec![products, Operand::Input(1), given(2), h, c, Operand::Output(0), h_out, c_out];
-        let [f, g_, h_] = layer.three(directions.0);
-        let mut access = vec![Access::Read; 5];
-        access.extend([Access::Write; 3]);
-        let workgroup = (t.lanes * t.slices) as u32;
-        let mut kernel = Kernel::new(&RECURRENT, &access, [workgroup, 1, 1])
+/// What a dispatch takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    /// The first direction.
+    pub direction: usize,
+    /// How many directions.
+    pub directions: usize,
+    /// The first step.
+    pub first: usize,
+    /// The step after the last.
+    pub last: usize,
+}
+
+impl Layer<'_> {
+    pub(super) fn geometry(&self) -> Geometry {
+        self.op.geometry
+    }
+
+    pub(super) fn is_lstm(&self) -> bool {
+        matches!(self.op.layer.cell, Cell::Lstm { .. })
+    }
+
+    /// All steps in parts of at most so many; directions with activations of their own take dispatches of their own.
+    pub(super) fn parts(&self, steps: usize) -> Vec<Part> {
+        let (layer, g) = (&self.op.layer, self.op.geometry);
+        let same = g.directions == 1 || layer.three(0) == layer.three(1);
+        let ranges = if same { vec![(0, g.directions)] } else { vec![(0, 1), (1, 1)] };
+        let starts = (0..g.steps.max(1)).step_by(steps);
+        let part = |first: usize, (direction, directions)| Part { direction, directions, first, last: (first + steps).min(g.steps) };
+        starts.flat_map(|first| ranges.iter().map(move |range| part(first, *range))).collect()
+    }
+
+    /// Whether there is a state before a part.
+    fn has_state(&self, part: Part) -> bool {
+        part.first > 0 || self.io.optional(3).is_some()
+    }
+
+    /// The operand of an optional input, or another in its place.
+    pub(super) fn optional(&self, input: usize, other: Operand) -> Operand {
+        if self.io.optional(input).is_some() { Operand::Input(input) } else { other }
+    }
+
+    /// What the kernels of all forms share.
+    pub(super) fn kernel(&self, shader: &'static Shader, access: &[Access], workgroup: u32, part: Part) -> Kernel {
+        let (layer, g) = (&self.op.layer, self.op.geometry);
+        let aligned = g.hidden.is_multiple_of(4);
+        let mut kernel = Kernel::new(shader, access, [workgroup, 1, 1])
+            .constant("UNITS", units(g.hidden) as u32)
+            .prelude(preludes::fours(self.caps))
+            .prelude(&preludes::RECURRENT)
+            .prelude(if aligned { &preludes::RECURRENT_GROUPS } else { &preludes::RECURRENT_SCALARS })
             .prelude(&preludes::ACTIVATION)
             .prelude(cell_prelude(layer.cell))
             .set("HAS_LENGTHS", u32::from(self.io.optional(2).is_some()))
-            .set("HAS_STATE", u32::from(!begins || self.io.optional(3).is_some()))
-            .set("HAS_CELL_STATE", u32::from(lstm && (!begins || self.io.optional(4).is_some())))
+            .set("HAS_CELL_STATE", u32::from(self.is_lstm() && (part.first > 0 || self.io.optional(4).is_some())))
             .set("WRITES_STEPS", u32::from(self.io.used.first().copied().unwrap_or(true)));
-        let sizes = [
-            ("WORKGROUP", t.lanes * t.slices),
-            ("LANES", t.lanes),
-            ("SLICES", t.slices),
-            ("TILE", t.tile),
-            ("OWNED", t.owned),
-            ("UNITS", t.units),
-            ("STATES", t.states()),
-            ("PARTS", t.parts()),
-        ];
-        for (name, value) in sizes {
-            kernel = kernel.constant(name, value as u32);
-        }
-        for (name, activation) in [("F", f), ("G", g_), ("H", h_)] {
+        for (name, activation) in ["F", "G", "H"].into_iter().zip(layer.three(part.direction)) {
             kernel = kernel.constant(name, activation.function as u32);
         }
-        kernel = match layer.cell {
+        match layer.cell {
             Cell::Rnn => kernel,
             Cell::Gru { linear_before_reset } => kernel.constant("LINEAR_BEFORE_RESET", u32::from(linear_before_reset)),
             Cell::Lstm { input_forget } => kernel.constant("INPUT_FORGET", u32::from(input_forget)),
-        };
+        }
+    }
+
+    /// The dispatch of a part.
+    pub(super) fn dispatch(&self, kernel: Kernel, bindings: Vec<Operand>, part: Part, grid: [usize; 3]) -> Result<Dispatch> {
+        let (layer, g) = (&self.op.layer, self.op.geometry);
+        if grid.iter().any(|n| *n > self.caps.max_grid as usize) {
+            return Err(Error::limit(format!("{} for a batch of {} exceeds the adapter's largest grid", layer.name(), g.batch)));
+        }
+        let [f, g_, h] = layer.three(part.direction);
         let reversed = (0..g.directions).filter(|d| layer.reversed(*d)).map(|d| 1 << d).sum();
         let params = RecurrentParams {
             steps: g.steps as u32,
             batch: g.batch as u32,
             hidden: g.hidden as u32,
             directions: g.directions as u32,
-            first_direction: directions.0 as u32,
+            first_direction: part.direction as u32,
             reversed,
             batch_first: u32::from(layer.batch_first),
-            first_step: first as u32,
-            last_step: last as u32,
+            first_step: part.first as u32,
+            last_step: part.last as u32,
+            has_state: u32::from(self.has_state(part)),
             stride: stride(layer.cell, g.hidden) as u32,
             clip: layer.clip.unwrap_or(f32::MAX),
             f_alpha: f.alpha,
             f_beta: f.beta,
             g_alpha: g_.alpha,
             g_beta: g_.beta,
-            h_alpha: h_.alpha,
-            h_beta: h_.beta,
+            h_alpha: h.alpha,
+            h_beta: h.beta,
         };
-        let tiles = g.batch.div_ceil(t.tile);
-        if tiles > self.caps.max_grid as usize {
-            return Err(Error::limit(format!("{} for a batch of {} exceeds the adapter's largest grid", layer.name(), g.batch)));
-        }
-        let weights = (g.hidden * g.hidden * layer.cell.gates() * directions.1) as u64;
-        let steps = (last - first) as u64;
-        let dispatch = Dispatch::new(kernel, params, bindings, [tiles as u32, directions.1 as u32, 1]);
+        let weights = (g.hidden * g.hidden * layer.cell.gates() * part.directions) as u64;
+        let steps = (part.last - part.first) as u64;
+        let dispatch = Dispatch::new(kernel, params, bindings, grid.map(|n| n as u32));
         Ok(dispatch.work(2 * weights * steps * g.batch as u64, 4 * weights))
     }
-}
-
-/// Which of two temporaries holds the state between the dispatch that ends at `step` and the one that begins there.
-fn first_turn(step: usize, caps: &Caps, tiling: &Tiling) -> usize {
-    step / (caps.max_loop as usize / tiling.iterations()).max(1) % 2
 }

@@ -1,8 +1,10 @@
 //! Recurrent layers: RNN, GRU and LSTM.
 
 mod activation;
+mod lanes;
 mod lower;
 mod pack;
+mod persistent;
 mod reference;
 mod steps;
 

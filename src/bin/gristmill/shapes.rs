@@ -1,4 +1,4 @@
-//! What can be timed: kernel families, and how a row's shape is written.
+//! What kernels are looked at by: families of problems, and how a problem's shape is written.
 
 use crate::failure::{Failure, Result};
 use gristmill::graph::{Builder, Dim, Op, ValueId};
@@ -155,6 +155,11 @@ struct Network {
 impl Network {
     /// Seeded values in -1..1 (SplitMix64, Steele et al. 2014).
     fn random(&mut self, shape: &[usize]) -> Result<Tensor> {
+        self.scaled(shape, 1.0)
+    }
+
+    /// The same in -scale..scale.
+    fn scaled(&mut self, shape: &[usize], scale: f64) -> Result<Tensor> {
         let mut next = || {
             self.seed = self.seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
             let mut z = self.seed;
@@ -162,7 +167,7 @@ impl Network {
             z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
             ((z ^ (z >> 31)) >> 40) as f64 / f64::from(1u32 << 23) - 1.0
         };
-        let values: Vec<f64> = (0..shape.iter().product::<usize>()).map(|_| next()).collect();
+        let values: Vec<f64> = (0..shape.iter().product::<usize>()).map(|_| next() * scale).collect();
         Ok(Tensor::from_f64(TensorType::new(self.dtype, shape), &values)?)
     }
 
@@ -181,7 +186,11 @@ impl Network {
     }
 
     fn weight(&mut self, name: &str, shape: &[usize]) -> Result<ValueId> {
-        let data = self.random(shape)?;
+        self.scaled_weight(name, shape, 1.0)
+    }
+
+    fn scaled_weight(&mut self, name: &str, shape: &[usize], scale: f64) -> Result<ValueId> {
+        let data = self.scaled(shape, scale)?;
         self.moves(data.elements());
         Ok(self.builder.constant(name, data))
     }
@@ -350,8 +359,10 @@ fn build_recurrent(cell: Cell, gates: usize, shape: &Shape, network: &mut Networ
     let [hidden, steps, batch] = shape.of()?;
     let input = shape.option("input", hidden);
     let x = network.input(&[steps, batch, input])?;
-    let w = network.weight("weights", &[1, gates * hidden, input])?;
-    let r = network.weight("recurrence", &[1, gates * hidden, hidden])?;
+    // As small as weights start when they are trained: with larger ones the state doubles every error from step to step.
+    let scale = 1.0 / (hidden as f64).sqrt();
+    let w = network.scaled_weight("weights", &[1, gates * hidden, input], scale)?;
+    let r = network.scaled_weight("recurrence", &[1, gates * hidden, hidden], scale)?;
     network.finish(recurrent(Recurrent::new(cell)), &[x, w, r], steps * batch * hidden)?;
     Ok(2 * product(&[steps, batch, gates * hidden, input + hidden]))
 }

@@ -1,0 +1,80 @@
+// Convolution of each channel by itself, over one or two spatial axes.
+//
+// An invocation makes four neighbouring columns of ROWS output rows. It walks down them and keeps the input rows under the
+// window in registers, so that of each output row only STRIDE_HEIGHT input rows are new. `place` says which columns and
+// rows are whose, `load_row` how a row is read. Extents and steps of the window are constants.
+
+struct Params {
+    planes: u32, // batches * groups * filters of a group
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read> w: array<f32>; // [PLANE_KERNELS, TAPS]
+@group(0) @binding(3) var<storage, read_write> output: array<Float>; // [planes, OUTPUT_HEIGHT, OUTPUT_WIDTH]
+
+const TAPS: u32 = KERNEL_HEIGHT * KERNEL_WIDTH;
+// Input columns that four neighbouring outputs see, and input rows that one output sees.
+const COLUMNS: u32 = 3u * STRIDE_WIDTH + (KERNEL_WIDTH - 1u) * DILATION_WIDTH + 1u;
+const SPAN: u32 = (KERNEL_HEIGHT - 1u) * DILATION_HEIGHT + 1u;
+// Rows that the next output row sees as well.
+const KEPT: u32 = max(SPAN, STRIDE_HEIGHT) - STRIDE_HEIGHT;
+// Groups of four columns of an output row, and segments of ROWS rows.
+const QUADS: u32 = (OUTPUT_WIDTH + 3u) / 4u;
+const SEGMENTS: u32 = (OUTPUT_HEIGHT + ROWS - 1u) / ROWS;
+
+alias Row = array<f32, COLUMNS>;
+
+// Four columns of a segment of an output plane; `owned` where this invocation is the one that stores them.
+struct Place {
+    plane: u32,
+    segment: u32,
+    quad: u32,
+    owned: bool,
+}
+
+@compute @workgroup_size(LANES)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let at = place(workgroup.x + workgroup.y * workgroups.x, lane);
+    if at.plane >= params.planes {
+        return;
+    }
+    let taps = load_taps(at.plane % PLANE_KERNELS, lane);
+    let input = at.plane / MULTIPLIER;
+    let first = at.segment * ROWS;
+    // Input rows before the first wrap round and so fail the test against the height.
+    var y = first * STRIDE_HEIGHT - BEGIN_HEIGHT;
+    var rows: array<Row, SPAN>;
+    for (var i = 0u; i < KEPT; i++) {
+        rows[i + STRIDE_HEIGHT] = load_row(input, y + i, at.quad, lane);
+    }
+    for (var o = first; o < min(first + ROWS, OUTPUT_HEIGHT); o++) {
+        for (var i = 0u; i < KEPT; i++) {
+            rows[i] = rows[i + STRIDE_HEIGHT];
+        }
+        for (var i = KEPT; i < SPAN; i++) {
+            rows[i] = load_row(input, y + i, at.quad, lane);
+        }
+        var sum: vec4<f32>;
+        for (var i = 0u; i < KERNEL_HEIGHT; i++) {
+            for (var j = 0u; j < KERNEL_WIDTH; j++) {
+                let row = i * DILATION_HEIGHT;
+                let column = j * DILATION_WIDTH;
+                let x = vec4(
+                    rows[row][column],
+                    rows[row][column + STRIDE_WIDTH],
+                    rows[row][column + 2u * STRIDE_WIDTH],
+                    rows[row][column + 3u * STRIDE_WIDTH],
+                );
+                sum += taps[i * KERNEL_WIDTH + j] * x;
+            }
+        }
+        if at.owned {
+            store_four((at.plane * OUTPUT_HEIGHT + o) * OUTPUT_WIDTH + at.quad * 4u, OUTPUT_WIDTH - at.quad * 4u, sum);
+        }
+        y += STRIDE_HEIGHT;
+    }
+}

@@ -1,0 +1,53 @@
+// Pads the lines of an image and unfolds them along the kernel's width into a texture: unfolded[plane][line][tap][q] is the
+// pixels under tap `tap` of output columns 4 q to 4 q + 3.
+//
+// An invocation makes all taps of four output columns of one line; `place` says of which, `load_row` how the input is read.
+
+struct Params {
+    planes: u32, // input channels of the whole batch
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(2) var unfolded: texture_storage_2d<rgba32float, write>; // [planes, LINES, KERNEL_WIDTH, QUADS]
+
+// Input columns that four neighbouring outputs see.
+const COLUMNS: u32 = 3u * STRIDE_WIDTH + (KERNEL_WIDTH - 1u) * DILATION_WIDTH + 1u;
+const QUADS: u32 = (OUTPUT_WIDTH + 3u) / 4u;
+const SEGMENTS: u32 = LINES;
+
+alias Row = array<f32, COLUMNS>;
+
+// Four columns of a line of a plane; `owned` where this invocation is the one that stores them.
+struct Place {
+    plane: u32,
+    segment: u32,
+    quad: u32,
+    owned: bool,
+}
+
+@compute @workgroup_size(LANES)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let at = place(workgroup.x + workgroup.y * workgroups.x, lane);
+    if at.plane >= params.planes {
+        return;
+    }
+    // Lines above the image wrap round and so fail the test against the height.
+    let row = load_row(at.plane, at.segment - BEGIN_HEIGHT, at.quad, lane);
+    if at.owned {
+        let start = (at.plane * LINES + at.segment) * KERNEL_WIDTH * QUADS + at.quad;
+        for (var tap = 0u; tap < KERNEL_WIDTH; tap++) {
+            let column = tap * DILATION_WIDTH;
+            let pixels = vec4(
+                row[column],
+                row[column + STRIDE_WIDTH],
+                row[column + 2u * STRIDE_WIDTH],
+                row[column + 3u * STRIDE_WIDTH],
+            );
+            textureStore(unfolded, texel(start + tap * QUADS), pixels);
+        }
+    }
+}

@@ -1,0 +1,139 @@
+// Matrix product for adapters that are a CPU, of operands packed into textures, which such adapters read many times faster
+// than storage buffers; values of A travel by broadcast.
+//
+// A workgroup is one subgroup of LANES lanes and makes ROWS (8, 16 or 32) rows by 4 * LANES columns of C, four columns a
+// lane. A step is four terms: every lane reads its four columns of four rows of B and, of each eight rows of A, the four
+// values of its own row; all four terms of a row are added before the next row, which keeps the sums in registers. What a
+// step reads lies in one row of each texture. The grid runs over row tiles (x, so that neighbours share columns of B),
+// column tiles (y) and batches (z).
+
+override BATCH_A: u32; // 0 where all batches share one A
+override BATCH_B: u32;
+
+struct Params {
+    m: u32,
+    n: u32,
+    steps: u32,   // four terms each
+    padded: u32,  // steps of the packed operands
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var a: texture_storage_2d<rgba32float, read>; // [batches, m / ROWS, padded, ROWS]
+@group(0) @binding(2) var b: texture_storage_2d<rgba32float, read>; // [batches, n / (4 * LANES), padded, 4, LANES]
+@group(0) @binding(3) var<storage, read_write> output: array<Float>; // [batches, m, n]
+
+// Eight rows of sums, four columns each.
+struct Rows {
+    r0: vec4<f32>,
+    r1: vec4<f32>,
+    r2: vec4<f32>,
+    r3: vec4<f32>,
+    r4: vec4<f32>,
+    r5: vec4<f32>,
+    r6: vec4<f32>,
+    r7: vec4<f32>,
+}
+
+// `sums` and the products of eight rows of A (lane i holds four values of row i) with a block of B.
+fn add_product(sums: Rows, a: vec4<f32>, b: mat4x4<f32>) -> Rows {
+    var s = sums;
+    s.r0 += subgroupBroadcast(a.x, 0u) * b[0];
+    s.r0 += subgroupBroadcast(a.y, 0u) * b[1];
+    s.r0 += subgroupBroadcast(a.z, 0u) * b[2];
+    s.r0 += subgroupBroadcast(a.w, 0u) * b[3];
+    s.r1 += subgroupBroadcast(a.x, 1u) * b[0];
+    s.r1 += subgroupBroadcast(a.y, 1u) * b[1];
+    s.r1 += subgroupBroadcast(a.z, 1u) * b[2];
+    s.r1 += subgroupBroadcast(a.w, 1u) * b[3];
+    s.r2 += subgroupBroadcast(a.x, 2u) * b[0];
+    s.r2 += subgroupBroadcast(a.y, 2u) * b[1];
+    s.r2 += subgroupBroadcast(a.z, 2u) * b[2];
+    s.r2 += subgroupBroadcast(a.w, 2u) * b[3];
+    s.r3 += subgroupBroadcast(a.x, 3u) * b[0];
+    s.r3 += subgroupBroadcast(a.y, 3u) * b[1];
+    s.r3 += subgroupBroadcast(a.z, 3u) * b[2];
+    s.r3 += subgroupBroadcast(a.w, 3u) * b[3];
+    s.r4 += subgroupBroadcast(a.x, 4u) * b[0];
+    s.r4 += subgroupBroadcast(a.y, 4u) * b[1];
+    s.r4 += subgroupBroadcast(a.z, 4u) * b[2];
+    s.r4 += subgroupBroadcast(a.w, 4u) * b[3];
+    s.r5 += subgroupBroadcast(a.x, 5u) * b[0];
+    s.r5 += subgroupBroadcast(a.y, 5u) * b[1];
+    s.r5 += subgroupBroadcast(a.z, 5u) * b[2];
+    s.r5 += subgroupBroadcast(a.w, 5u) * b[3];
+    s.r6 += subgroupBroadcast(a.x, 6u) * b[0];
+    s.r6 += subgroupBroadcast(a.y, 6u) * b[1];
+    s.r6 += subgroupBroadcast(a.z, 6u) * b[2];
+    s.r6 += subgroupBroadcast(a.w, 6u) * b[3];
+    s.r7 += subgroupBroadcast(a.x, 7u) * b[0];
+    s.r7 += subgroupBroadcast(a.y, 7u) * b[1];
+    s.r7 += subgroupBroadcast(a.z, 7u) * b[2];
+    s.r7 += subgroupBroadcast(a.w, 7u) * b[3];
+    return s;
+}
+
+fn store_row(batch: u32, row: u32, column: u32, value: vec4<f32>) {
+    let at = place(column);
+    if row < params.m && at.y > 0u {
+        store_four((batch * params.m + row) * params.n + at.x, at.y, value);
+    }
+}
+
+fn store_rows(batch: u32, row: u32, column: u32, sums: Rows) {
+    store_row(batch, row, column, sums.r0);
+    store_row(batch, row + 1u, column, sums.r1);
+    store_row(batch, row + 2u, column, sums.r2);
+    store_row(batch, row + 3u, column, sums.r3);
+    store_row(batch, row + 4u, column, sums.r4);
+    store_row(batch, row + 5u, column, sums.r5);
+    store_row(batch, row + 6u, column, sums.r6);
+    store_row(batch, row + 7u, column, sums.r7);
+}
+
+@compute @workgroup_size(LANES)
+fn main(
+    @builtin(workgroup_id) tile: vec3<u32>,
+    @builtin(num_workgroups) tiles: vec3<u32>,
+    @builtin(subgroup_invocation_id) lane: u32,
+) {
+    let a_tile = tile.z * BATCH_A * tiles.x + tile.x;
+    let b_tile = tile.z * BATCH_B * tiles.y + tile.y;
+    // Lanes past the eighth read a row that nobody asks them for.
+    let a_start = a_tile * params.padded * ROWS + lane % 8u;
+    let b_start = b_tile * params.padded * 4u * LANES + lane;
+    var s0: Rows;
+    var s1: Rows;
+    var s2: Rows;
+    var s3: Rows;
+    // A broadcast, since some software adapters compile a kernel anew, at each dispatch, for the value of a parameter that alone
+    // bounds a loop.
+    let steps = subgroupBroadcastFirst(params.steps);
+    for (var step = 0u; step < steps; step++) {
+        let at_a = texel(a_start + step * ROWS);
+        let at_b = texel(b_start + step * 4u * LANES);
+        let block = mat4x4(
+            textureLoad(b, at_b),
+            textureLoad(b, at_b + vec2(LANES, 0u)),
+            textureLoad(b, at_b + vec2(2u * LANES, 0u)),
+            textureLoad(b, at_b + vec2(3u * LANES, 0u)),
+        );
+        s0 = add_product(s0, textureLoad(a, at_a), block);
+        if ROWS > 8u {
+            s1 = add_product(s1, textureLoad(a, at_a + vec2(8u, 0u)), block);
+        }
+        if ROWS > 16u {
+            s2 = add_product(s2, textureLoad(a, at_a + vec2(16u, 0u)), block);
+            s3 = add_product(s3, textureLoad(a, at_a + vec2(24u, 0u)), block);
+        }
+    }
+    let row = tile.x * ROWS;
+    let column = (tile.y * LANES + lane) * 4u;
+    store_rows(tile.z, row, column, s0);
+    if ROWS > 8u {
+        store_rows(tile.z, row + 8u, column, s1);
+    }
+    if ROWS > 16u {
+        store_rows(tile.z, row + 16u, column, s2);
+        store_rows(tile.z, row + 24u, column, s3);
+    }
+}

@@ -1,0 +1,266 @@
+// One step of a recurrent layer, for adapters that are a CPU: no workgroup memory, no barriers; weights and state are read
+// from textures, and values of the state travel by broadcast. A prelude holds the equations of the cell.
+//
+// A workgroup is one subgroup of LANES lanes; each lane owns one group of four units of every gate, for ROWS (1, 8, 16 or 32)
+// batch elements. For each four units of the state before, every lane reads a 4x4 block of weights per gate and, of each
+// eight batch elements, the four values of its own element; a single element needs no broadcast, since all lanes read it.
+// The grid runs over groups of units (x), batch elements (y) and directions (z).
+//
+// `const SLOTS` is the number of gates that a block of weights has room for.
+override HAS_LENGTHS: bool;
+override HAS_CELL_STATE: bool;
+override WRITES_STEPS: bool;
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(2) var weights: texture_storage_2d<rgba32float, read>; // [directions, blocks of units, STRIDE], see lanes.rs
+@group(0) @binding(4) var state: texture_storage_2d<rgba32float, read>; // [directions, tiles, UNITS, ROWS]
+@group(0) @binding(6) var<storage, read_write> y: array<f32>; // [steps, directions, batch, hidden], or batch, steps, directions
+@group(0) @binding(7) var<storage, read_write> last_state: array<f32>; // [directions, batch, hidden], or batch first
+@group(0) @binding(8) var<storage, read_write> last_memory: array<f32>; // as last_state
+@group(0) @binding(9) var next: texture_storage_2d<rgba32float, write>; // as state
+
+// Texels of one direction and LANES groups of units: UNITS blocks of weights, and room for biases and peepholes in two more.
+const STRIDE: u32 = (UNITS + 2u) * 4u * SLOTS * LANES;
+
+// Sums of eight batch elements.
+struct Rows {
+    r0: vec4<f32>,
+    r1: vec4<f32>,
+    r2: vec4<f32>,
+    r3: vec4<f32>,
+    r4: vec4<f32>,
+    r5: vec4<f32>,
+    r6: vec4<f32>,
+    r7: vec4<f32>,
+}
+
+// Sums of eight batch elements, by gate.
+struct Sums {
+    g0: Rows,
+    g1: Rows,
+    g2: Rows,
+    g3: Rows,
+}
+
+// Weights of four units of the state, by gate.
+struct Block {
+    g0: mat4x4<f32>,
+    g1: mat4x4<f32>,
+    g2: mat4x4<f32>,
+    g3: mat4x4<f32>,
+}
+
+// What the cell's equations ask for: the sums of one batch element, and the cell state of an LSTM.
+var<private> sums: array<vec4<f32>, 4>;
+var<private> memory: array<vec4<f32>, 1>;
+
+// Where a lane's weights begin.
+fn weight_start(direction: u32, unit: u32) -> u32 {
+    return (direction * ((UNITS + LANES - 1u) / LANES) + unit / LANES) * STRIDE + unit % LANES;
+}
+
+// Bias `half` (0 of the input product, 1 of the recurrent one) of a gate.
+fn bias(place: Place, half: u32, gate: u32) -> vec4<f32> {
+    let at = weight_start(place.direction, place.unit) + (UNITS * 4u * SLOTS + half * GATES + gate) * LANES;
+    return textureLoad(weights, texel(at));
+}
+
+fn peephole(place: Place, which: u32) -> vec4<f32> {
+    let at = weight_start(place.direction, place.unit) + (UNITS * 4u * SLOTS + 2u * GATES + which) * LANES;
+    return textureLoad(weights, texel(at));
+}
+
+fn from_state(place: Place, gate: u32) -> vec4<f32> {
+    return sums[gate] + bias(place, 1u, gate);
+}
+
+// `sums` and the products of four values of the state (lane i holds those of row i) with weights.
+fn add_product(sums: Rows, h: vec4<f32>, w: mat4x4<f32>) -> Rows {
+    var s = sums;
+    if ROWS == 1u {
+        s.r0 += h.x * w[0];
+        s.r0 += h.y * w[1];
+        s.r0 += h.z * w[2];
+        s.r0 += h.w * w[3];
+        return s;
+    }
+    s.r0 += subgroupBroadcast(h.x, 0u) * w[0];
+    s.r0 += subgroupBroadcast(h.y, 0u) * w[1];
+    s.r0 += subgroupBroadcast(h.z, 0u) * w[2];
+    s.r0 += subgroupBroadcast(h.w, 0u) * w[3];
+    s.r1 += subgroupBroadcast(h.x, 1u) * w[0];
+    s.r1 += subgroupBroadcast(h.y, 1u) * w[1];
+    s.r1 += subgroupBroadcast(h.z, 1u) * w[2];
+    s.r1 += subgroupBroadcast(h.w, 1u) * w[3];
+    s.r2 += subgroupBroadcast(h.x, 2u) * w[0];
+    s.r2 += subgroupBroadcast(h.y, 2u) * w[1];
+    s.r2 += subgroupBroadcast(h.z, 2u) * w[2];
+    s.r2 += subgroupBroadcast(h.w, 2u) * w[3];
+    s.r3 += subgroupBroadcast(h.x, 3u) * w[0];
+    s.r3 += subgroupBroadcast(h.y, 3u) * w[1];
+    s.r3 += subgroupBroadcast(h.z, 3u) * w[2];
+    s.r3 += subgroupBroadcast(h.w, 3u) * w[3];
+    s.r4 += subgroupBroadcast(h.x, 4u) * w[0];
+    s.r4 += subgroupBroadcast(h.y, 4u) * w[1];
+    s.r4 += subgroupBroadcast(h.z, 4u) * w[2];
+    s.r4 += subgroupBroadcast(h.w, 4u) * w[3];
+    s.r5 += subgroupBroadcast(h.x, 5u) * w[0];
+    s.r5 += subgroupBroadcast(h.y, 5u) * w[1];
+    s.r5 += subgroupBroadcast(h.z, 5u) * w[2];
+    s.r5 += subgroupBroadcast(h.w, 5u) * w[3];
+    s.r6 += subgroupBroadcast(h.x, 6u) * w[0];
+    s.r6 += subgroupBroadcast(h.y, 6u) * w[1];
+    s.r6 += subgroupBroadcast(h.z, 6u) * w[2];
+    s.r6 += subgroupBroadcast(h.w, 6u) * w[3];
+    s.r7 += subgroupBroadcast(h.x, 7u) * w[0];
+    s.r7 += subgroupBroadcast(h.y, 7u) * w[1];
+    s.r7 += subgroupBroadcast(h.z, 7u) * w[2];
+    s.r7 += subgroupBroadcast(h.w, 7u) * w[3];
+    return s;
+}
+
+fn add_products(sums: Sums, h: vec4<f32>, w: Block) -> Sums {
+    var s = sums;
+    s.g0 = add_product(s.g0, h, w.g0);
+    if GATES > 1u {
+        s.g1 = add_product(s.g1, h, w.g1);
+        s.g2 = add_product(s.g2, h, w.g2);
+    }
+    if GATES > 3u {
+        s.g3 = add_product(s.g3, h, w.g3);
+    }
+    return s;
+}
+
+// Four rows of weights of one gate, which lie in one row of the texture.
+fn weight_block(at: vec2<u32>, gate: u32) -> mat4x4<f32> {
+    return mat4x4<f32>(
+        textureLoad(weights, at + vec2(gate * LANES, 0u)),
+        textureLoad(weights, at + vec2((SLOTS + gate) * LANES, 0u)),
+        textureLoad(weights, at + vec2((2u * SLOTS + gate) * LANES, 0u)),
+        textureLoad(weights, at + vec2((3u * SLOTS + gate) * LANES, 0u)),
+    );
+}
+
+fn weight_blocks(start: u32) -> Block {
+    let at = texel(start);
+    var w: Block;
+    w.g0 = weight_block(at, 0u);
+    if GATES > 1u {
+        w.g1 = weight_block(at, 1u);
+        w.g2 = weight_block(at, 2u);
+    }
+    if GATES > 3u {
+        w.g3 = weight_block(at, 3u);
+    }
+    return w;
+}
+
+fn pick(rows: Rows, row: u32) -> vec4<f32> {
+    var v = rows.r0;
+    v = select(v, rows.r1, row == 1u);
+    v = select(v, rows.r2, row == 2u);
+    v = select(v, rows.r3, row == 3u);
+    v = select(v, rows.r4, row == 4u);
+    v = select(v, rows.r5, row == 5u);
+    v = select(v, rows.r6, row == 6u);
+    v = select(v, rows.r7, row == 7u);
+    return v;
+}
+
+// Where the state of a batch element begins in the textures.
+fn state_start(direction: u32, element: u32) -> u32 {
+    let tiles = (params.batch + ROWS - 1u) / ROWS;
+    return (direction * tiles + element / ROWS) * UNITS * ROWS + element % ROWS;
+}
+
+// Takes up to eight batch elements from `first` on to their next state, for one group of units.
+fn take_step(all: Sums, direction: u32, first: u32, unit: u32) {
+    for (var number = 0u; number < min(min(ROWS, 8u), params.batch - first); number++) {
+        sums[0] = pick(all.g0, number);
+        if GATES > 1u {
+            sums[1] = pick(all.g1, number);
+            sums[2] = pick(all.g2, number);
+        }
+        if GATES > 3u {
+            sums[3] = pick(all.g3, number);
+        }
+        let element = first + number;
+        let step = params.first_step;
+        let place = Place(unit, direction, 0u, 0u, product_row(element, step, is_backward(direction)));
+        let at = state_row(direction, element);
+        let here = texel(state_start(direction, element) + unit * ROWS);
+        var h = vec4<f32>(0.0);
+        if params.has_state != 0u {
+            h = textureLoad(state, here);
+        }
+        memory[0] = vec4<f32>(0.0);
+        if HAS_CELL_STATE {
+            memory[0] = memory_group(at, unit);
+        }
+        var written = vec4<f32>(0.0);
+        if step < length_of(element) {
+            h = next_state(place, h);
+            written = h;
+        }
+        textureStore(next, here, h);
+        let start = at * params.hidden + unit * 4u;
+        let output = output_start(place.row, direction, element) + unit * 4u;
+        for (var k = 0u; k < min(4u, params.hidden - unit * 4u); k++) {
+            if params.last_step == params.steps {
+                last_state[start + k] = h[k];
+            }
+            if HAS_MEMORY {
+                last_memory[start + k] = memory[0][k];
+            }
+            if WRITES_STEPS {
+                y[output + k] = written[k];
+            }
+        }
+    }
+}
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
+    let direction = params.first_direction + tile.z;
+    let unit = tile.x * LANES + lane;
+    let first = tile.y * ROWS;
+    var s0: Sums;
+    var s1: Sums;
+    var s2: Sums;
+    var s3: Sums;
+    if params.has_state != 0u {
+        // Lanes past the eighth read a row that nobody asks them for, and the rows past the last batch element are not used.
+        var own = state_start(direction, first) + lane % min(ROWS, 8u);
+        var block = weight_start(direction, unit);
+        for (var group = 0u; group < UNITS; group++) {
+            let w = weight_blocks(block);
+            let at = texel(own);
+            s0 = add_products(s0, textureLoad(state, at), w);
+            if ROWS > 8u {
+                s1 = add_products(s1, textureLoad(state, at + vec2(8u, 0u)), w);
+            }
+            if ROWS > 16u {
+                s2 = add_products(s2, textureLoad(state, at + vec2(16u, 0u)), w);
+                s3 = add_products(s3, textureLoad(state, at + vec2(24u, 0u)), w);
+            }
+            own += ROWS;
+            block += 4u * SLOTS * LANES;
+        }
+    }
+    if unit >= UNITS {
+        return;
+    }
+    take_step(s0, direction, first, unit);
+    if ROWS > 8u && first + 8u < params.batch {
+        take_step(s1, direction, first + 8u, unit);
+    }
+    if ROWS > 16u {
+        if first + 16u < params.batch {
+            take_step(s2, direction, first + 16u, unit);
+        }
+        if first + 24u < params.batch {
+            take_step(s3, direction, first + 24u, unit);
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! How kernels read the image rows under the windows of four neighbouring outputs.
+
+use super::{Problem, extents, spatial};
+use crate::kernel::{Access, AdapterClass, Caps, Kernel, Shader, preludes};
+
+/// A kernel that reads rows, and how its work is split.
+pub(super) struct Rows {
+    /// The kernel with the preludes that read.
+    pub(super) kernel: Kernel,
+    /// Workgroups for `lines` lines in all.
+    workgroups: Box<dyn Fn(usize) -> usize>,
+}
+
+impl Rows {
+    /// Rows whose lanes exchange columns, where the adapter and the window suit that.
+    pub(super) fn exchanged(shader: &'static Shader, access: &[Access], problem: &Problem, caps: &Caps) -> Option<Rows> {
+        let [_, _, width] = spatial(problem);
+        let own = 4 * width.stride;
+        let reach = usize::try_from(width.begin).is_ok_and(|begin| begin <= own && columns(problem) <= begin + 2 * own);
+        let lanes = caps.subgroup.filter(|lanes| (8..=64).contains(lanes) && reach && caps.class == AdapterClass::Cpu)?;
+        let kernel = Kernel::new(shader, access, [lanes, 1, 1]).constant("LANES", lanes);
+        let kernel = if width.input.is_multiple_of(4) {
+            kernel.prelude(preludes::fours(caps)).prelude(&preludes::PLANE_FOURS)
+        } else {
+            kernel.prelude(&preludes::PLANE_ELEMENTS)
+        };
+        let mut kernel = kernel.prelude(&preludes::CONV_ROW_LANES);
+        kernel.constants.extend(extents(&spatial(problem)));
+        // As the prelude has it: the first and last lane of a subgroup lack a neighbour.
+        let (across, lanes) = (width.output.div_ceil(4).max(width.input.div_ceil(own)), lanes as usize);
+        let chunks = if across <= lanes { 1 } else { (across - 2).div_ceil(lanes - 2) };
+        Some(Rows { kernel, workgroups: Box::new(move |lines| lines * chunks) })
+    }
+
+    /// Rows that each invocation reads by itself.
+    pub(super) fn direct(shader: &'static Shader, access: &[Access], problem: &Problem) -> Rows {
+        const WORKGROUP: usize = 64;
+        let kernel = Kernel::new(shader, access, [WORKGROUP as u32, 1, 1]).constant("LANES", WORKGROUP as u32);
+        let mut kernel = kernel.prelude(&preludes::CONV_ROW_DIRECT);
+        kernel.constants.extend(extents(&spatial(problem)));
+        let quads = spatial(problem)[2].output.div_ceil(4);
+        Rows { kernel, workgroups: Box::new(move |lines| (lines * quads).div_ceil(WORKGROUP)) }
+    }
+
+    /// Workgroups for so many lines of the whole batch.
+    pub(super) fn workgroups(&self, lines: usize) -> usize {
+        (self.workgroups)(lines)
+    }
+}
+
+/// Input columns that four neighbouring outputs see.
+pub(super) fn columns(problem: &Problem) -> usize {
+    let [_, _, width] = spatial(problem);
+    3 * width.stride + (width.kernel - 1) * width.dilation + 1
+}

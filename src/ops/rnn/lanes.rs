@@ -1,0 +1,158 @@
+//! One step of a recurrent layer per dispatch, by broadcasts within a subgroup, over weights and states in textures.
+
+use super::Cell;
+use super::lower::{Layer, RecurrentParams};
+use super::pack::{stride, units};
+use crate::error::Result;
+use crate::kernel::{Access, AdapterClass, Dispatch, Kernel, Lowering, Operand, Packing, Parameters, Shader, params};
+use crate::tensor::Tensor;
+
+params! {
+    /// Parameters of the kernel that fills the first state.
+    struct StateParams {
+        batch: u32,
+        hidden: u32,
+        directions: u32,
+        batch_first: u32,
+        units: u32,
+        rows: u32,
+    }
+}
+
+pub(super) static SHADER: Shader = Shader {
+    name: "recurrent_step_lanes",
+    source: include_str!("../../../shaders/recurrent_step_lanes.wgsl"),
+    params: RecurrentParams::FIELDS,
+};
+
+pub(super) static STATE: Shader = Shader {
+    name: "recurrent_state",
+    source: include_str!("../../../shaders/recurrent_state.wgsl"),
+    params: StateParams::FIELDS,
+};
+
+/// Steps that a plan may hold a dispatch for each of.
+const MOST_STEPS: usize = 4096;
+
+/// Whether this form comes before others.
+pub(super) fn are_better(layer: &Layer) -> bool {
+    layer.caps.class == AdapterClass::Cpu
+}
+
+/// Batch elements of a workgroup.
+fn rows(batch: usize) -> usize {
+    match batch {
+        0..4 => 1,
+        4..9 => 8,
+        9..17 => 16,
+        _ => 32,
+    }
+}
+
+/// Gates that a block of weights has room for: blocks do not run on from a row of the texture to the next.
+fn slots(cell: Cell) -> usize {
+    cell.gates().next_power_of_two()
+}
+
+/// The candidate, where subgroups have eight lanes or more, textures are fast, weights are constants and the cell needs one
+/// product a step.
+pub(super) fn lower(layer: &Layer) -> Option<Result<Lowering>> {
+    let (g, cell, caps) = (layer.geometry(), layer.op.layer.cell, layer.caps);
+    let lanes = caps.subgroup.filter(|lanes| lanes.is_power_of_two() && (8..=64).contains(lanes))?;
+    let units = units(g.hidden);
+    let constant = layer.io.optional(1).is_some_and(|fact| fact.value.is_some());
+    let blocks = g.directions * units.div_ceil(lanes as usize);
+    let weights = blocks * (units + 2) * 4 * slots(cell) * lanes as usize * 16;
+    let state = g.directions * g.batch.next_multiple_of(rows(g.batch)) * units * 16;
+    let fits = caps.texture_holds(weights as u64) && caps.texture_holds(state as u64) && units + 64 <= caps.max_loop as usize;
+    let two_products = cell == Cell::Gru { linear_before_reset: false };
+    if caps.class != AdapterClass::Cpu || !constant || !fits || two_products || g.steps > MOST_STEPS {
+        return None;
+    }
+    Some(steps(layer, lanes, state as u64))
+}
+
+fn steps(layer: &Layer, lanes: u32, state_bytes: u64) -> Result<Lowering> {
+    let (g, cell) = (layer.geometry(), layer.op.layer.cell);
+    let (rows, units) = (rows(g.batch), units(g.hidden));
+    let gates = cell.gates() as u32;
+    let arguments = vec![g.directions as u32, gates, units as u32, stride(cell, g.hidden) as u32, slots(cell) as u32, lanes];
+    let packing = Packing { input: 1, layout: "recurrent_texels", arguments, pack };
+    let mut access = [Access::Read; 9];
+    (access[1], access[3], access[8]) = (Access::ReadTexture, Access::ReadTexture, Access::WriteTexture);
+    access[5..8].fill(Access::Write);
+    let mut dispatches: Vec<Dispatch> = first_state(layer, rows)?.into_iter().collect();
+    for part in layer.parts(1) {
+        // The state between two dispatches is in temporaries 0 and 1 by turns, the cell state in 2 and 3.
+        let (before, after) = ((part.first + 1) % 2, part.first % 2);
+        let products = Operand::Input(0);
+        let c = if part.first == 0 { layer.optional(4, products) } else { Operand::Temporary(2 + before) };
+        let c = if layer.is_lstm() { c } else { products };
+        let c_out = if part.last == g.steps && layer.is_lstm() { Operand::Output(2) } else { Operand::Temporary(2 + after) };
+        let bindings = vec![
+            products,
+            Operand::Packed(0),
+            layer.optional(2, products),
+            Operand::Temporary(before),
+            c,
+            Operand::Output(0),
+            Operand::Output(1),
+            c_out,
+            Operand::Temporary(after),
+        ];
+        let kernel = layer.kernel(&SHADER, &access, lanes, part).texels();
+        let kernel = kernel.constant("LANES", lanes).constant("ROWS", rows as u32).constant("SLOTS", slots(cell) as u32);
+        let grid = [units.div_ceil(lanes as usize), g.batch.div_ceil(rows), part.directions];
+        dispatches.push(layer.dispatch(kernel, bindings, part, grid)?);
+    }
+    let memory_bytes = (g.directions * g.batch * g.hidden * 4) as u64;
+    let temporaries = vec![state_bytes, state_bytes, memory_bytes, memory_bytes];
+    Ok(Lowering::Dispatches { variant: "steps", dispatches, temporaries, packed: vec![packing] })
+}
+
+/// Fills the texture that the first step reads, where a state is given.
+fn first_state(layer: &Layer, rows: usize) -> Result<Option<Dispatch>> {
+    if layer.io.optional(3).is_none() {
+        return Ok(None);
+    }
+    let g = layer.geometry();
+    let params = StateParams {
+        batch: g.batch as u32,
+        hidden: g.hidden as u32,
+        directions: g.directions as u32,
+        batch_first: u32::from(layer.op.layer.batch_first),
+        units: units(g.hidden) as u32,
+        rows: rows as u32,
+    };
+    let groups = g.directions * g.batch * units(g.hidden);
+    let kernel = Kernel::new(&STATE, &[Access::Read, Access::WriteTexture], [64, 1, 1]).texels();
+    let grid = Dispatch::linear_grid(groups.div_ceil(64) as u64, layer.caps)?;
+    let dispatch = Dispatch::new(kernel, params, vec![Operand::Input(3), Operand::Temporary(1)], grid);
+    Ok(Some(dispatch.work(0, groups as u64 * 32)))
+}
+
+/// Packed weights in blocks for [`SHADER`], groups of four: per direction and `lanes` groups of units, for each four units of
+/// the state `[4][slots][lanes]`, then `[2][gates][lanes]` biases and `[3][lanes]` peepholes, padded to two blocks.
+/// Arguments: directions, gates, units, stride, slots, lanes.
+fn pack(tensor: &Tensor, arguments: &[u32]) -> Vec<u8> {
+    let [directions, gates, units, stride, slots, lanes] = [0, 1, 2, 3, 4, 5].map(|k| arguments[k] as usize);
+    let data = tensor.to_f64();
+    let (tiles, block) = (units.div_ceil(lanes), 4 * slots * lanes);
+    let mut packed = vec![[0f32; 4]; directions * tiles * (units + 2) * block];
+    let group = |at: usize| [0, 1, 2, 3].map(|k| data[at * 4 + k] as f32);
+    for direction in 0..directions {
+        for unit in 0..units {
+            let to = (direction * tiles + unit / lanes) * (units + 2) * block + unit % lanes;
+            let from = direction * stride + unit;
+            for row in 0..4 * units {
+                for gate in 0..gates {
+                    packed[to + (row * slots + gate) * lanes] = group(from + (row * gates + gate) * units);
+                }
+            }
+            for rest in 0..2 * gates + 3 {
+                packed[to + (4 * units * slots + rest) * lanes] = group(from + (4 * units * gates + rest) * units);
+            }
+        }
+    }
+    bytemuck::cast_slice(&packed).to_vec()
+}
