@@ -363,7 +363,7 @@ fn a_kernel_beyond_the_limits_is_no_candidate() {
     ];
     let x = Tensor::vector(&[1.0f32; 8]);
     let offered = |caps: &Caps, candidates| {
-        let plan = Plan::new(&graph_of(&doubled(candidates), &[x.clone()], caps), caps, &plan::Options::default());
+        let plan = Plan::new(&graph_of(&doubled(candidates), std::slice::from_ref(&x), caps), caps, &plan::Options::default());
         plan.expect("something is left, if only the host").variants.concat()
     };
     assert_eq!(offered(&Caps::portable(), CANDIDATES), ["sound"]);

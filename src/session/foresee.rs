@@ -22,8 +22,9 @@ struct Given {
 type Assumption = (String, usize);
 
 impl Session {
-    /// What a run with inputs of these types would do. Nothing is compiled or run; a session on the CPU explains the plan
-    /// for an adapter of WebGPU's guaranteed limits.
+    /// What a run with inputs of these types would do. Nothing is compiled, measured or run: of several variants it shows the
+    /// one that is chosen by what is known by now. A session on the CPU explains the plan for an adapter of WebGPU's
+    /// guaranteed limits.
     ///
     /// Where a shape depends on what an integer input holds (a length, say), the largest extent of an input that fits is
     /// taken; [`Explanation::assumptions`] names it.

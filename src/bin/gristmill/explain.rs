@@ -14,6 +14,8 @@ use std::io::Write;
 use std::path::PathBuf;
 
 /// Shows what a run would do, without running it: dispatches, fusions, host nodes, memory
+///
+/// With --tune on, what earlier runs measured decides which variants are taken; nothing is measured.
 #[derive(Args)]
 pub(crate) struct Explain {
     /// The ONNX file
@@ -22,7 +24,6 @@ pub(crate) struct Explain {
     dims: DimArguments,
     #[command(flatten)]
     device: DeviceArguments,
-    /// Nothing is measured here: what earlier runs measured is shown
     #[command(flatten)]
     tune: TuneArguments,
 }
