@@ -102,6 +102,12 @@ impl Isa {
         command.args(self.checked.then_some("--checked")).args(self.asm.then_some("--asm"));
         // The driver's cache keeps code without what it tells of it.
         command.env("RADV_FORCE_FAMILY", target).env("MESA_SHADER_CACHE_DISABLE", "true");
+        for variable in ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"] {
+            // A choice of another driver for runs says nothing of the compiler.
+            if std::env::var(variable).is_ok_and(|files| !files.contains("radeon")) {
+                command.env_remove(variable);
+            }
+        }
         if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
             command.env("XDG_RUNTIME_DIR", std::env::temp_dir());
         }
