@@ -25,7 +25,7 @@ fn main(
     }
     let head = head_at(row);
     let first = number % params.splits * SPLIT;
-    let count = min(SPLIT, params.keys - first);
+    let count = min(SPLIT, head.keys - first);
     var most = LOWEST;
     for (var k = lane; k < count; k += WORKGROUP) {
         var product = 0.0;

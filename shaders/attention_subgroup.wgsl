@@ -61,9 +61,9 @@ fn main(
     }
     var peak = LOWEST;
     var total = 0.0;
-    for (var key = 0u; key < params.keys; key += 4u) {
+    for (var key = 0u; key < head.keys; key += 4u) {
         // Keys past the end repeat the last; their score is minus infinity.
-        let at = min(vec4<u32>(key, key + 1u, key + 2u, key + 3u), vec4<u32>(params.keys - 1u));
+        let at = min(vec4<u32>(key, key + 1u, key + 2u, key + 3u), vec4<u32>(head.keys - 1u));
         var scores = vec4<f32>(0.0);
         for (var chunk = 0u; chunk < CHUNKS; chunk++) {
             let a = key_chunk(head, at.x, chunk, lane);
@@ -104,15 +104,15 @@ fn main(
             sums[first + 7u] = sums[first + 7u] * shrink + mixed(weights, subgroupBroadcast(a, 7u), subgroupBroadcast(b, 7u), subgroupBroadcast(c, 7u), subgroupBroadcast(d, 7u));
         }
     }
-    if query >= params.queries {
+    if query >= head.queries {
         return;
     }
     let factor = normalizer(total);
-    let start = head.output + query * params.output_strides[0].z;
+    let start = head.output + query * head.output_stride;
     for (var group = 0u; group < VALUE_GROUPS; group++) {
         let result = sums[group] * factor;
         for (var k = 0u; k < 4u; k++) {
-            if group * 4u + k < params.value_size {
+            if group * 4u + k < head.value_size {
                 y[start + group * 4u + k] = result[k];
             }
         }

@@ -19,6 +19,11 @@ var<workgroup> tile: array<vec4<f32>, KEYS * TILE_GROUPS>; // [KEYS, GROUPS] or 
 var<workgroup> weights: array<vec4<f32>, QUERIES * SCORES>; // [QUERIES, KEYS], groups of four keys
 var<workgroup> partial: array<vec4<f32>, QUERIES>; // one element per lane of a team
 
+// The sum with a dot product, in a chain of multiply-adds.
+fn multiply_add(a: vec4<f32>, b: vec4<f32>, sum: f32) -> f32 {
+    return sum + a.x * b.x + a.y * b.y + a.z * b.z + a.w * b.w;
+}
+
 @compute @workgroup_size(64)
 fn main(
     @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -36,7 +41,7 @@ fn main(
     let own = local / TEAM * OWN;
 
     for (var k = local; k < QUERIES * GROUPS; k += 64u) {
-        query_tile[k] = query_group(head, min(first_query + k / GROUPS, params.queries - 1u), k % GROUPS);
+        query_tile[k] = query_group(head, min(first_query + k / GROUPS, head.queries - 1u), k % GROUPS);
     }
     var sums: array<vec4<f32>, OWN * SUMS>;
     var peak: array<f32, OWN>;
@@ -50,15 +55,15 @@ fn main(
     }
 
     // Keys that the last query of the tile does not see need not be looked at.
-    var end = params.keys;
+    var end = head.keys;
     if CAUSAL {
-        let seen = i32(min(first_query + QUERIES, params.queries)) + params.causal_offset;
+        let seen = i32(min(first_query + QUERIES, head.queries)) + head.causal_offset;
         end = min(end, u32(max(seen, 0)));
     }
     for (var first_key = 0u; first_key < end; first_key += KEYS) {
         workgroupBarrier();
         for (var k = local; k < KEYS * GROUPS; k += 64u) {
-            tile[k] = key_group(head, min(first_key + k / GROUPS, params.keys - 1u), k % GROUPS);
+            tile[k] = key_group(head, min(first_key + k / GROUPS, head.keys - 1u), k % GROUPS);
         }
         workgroupBarrier();
         var scores: array<f32, OWN * SCORES>;
@@ -73,7 +78,7 @@ fn main(
             for (var q = 0u; q < OWN; q++) {
                 let query = query_tile[(own + q) * GROUPS + group];
                 for (var k = 0u; k < SCORES; k++) {
-                    scores[q * SCORES + k] += dot(query, keys[k]);
+                    scores[q * SCORES + k] = multiply_add(query, keys[k], scores[q * SCORES + k]);
                 }
             }
         }
@@ -103,7 +108,7 @@ fn main(
             }
         }
         for (var k = local; k < KEYS * VALUE_GROUPS; k += 64u) {
-            tile[k] = value_group(head, min(first_key + k / VALUE_GROUPS, params.keys - 1u), k % VALUE_GROUPS);
+            tile[k] = value_group(head, min(first_key + k / VALUE_GROUPS, head.keys - 1u), k % VALUE_GROUPS);
         }
         workgroupBarrier();
         for (var four = 0u; four < SCORES; four++) {
@@ -117,7 +122,7 @@ fn main(
                     let d = tile[start + 3u * VALUE_GROUPS];
                     for (var q = 0u; q < OWN; q++) {
                         let weight = weights[(own + q) * SCORES + four];
-                        sums[q * SUMS + k] += weight.x * a + weight.y * b + weight.z * c + weight.w * d;
+                        sums[q * SUMS + k] = sums[q * SUMS + k] + weight.x * a + weight.y * b + weight.z * c + weight.w * d;
                     }
                 }
             }
@@ -130,15 +135,15 @@ fn main(
     workgroupBarrier();
     for (var q = 0u; q < OWN; q++) {
         let query = first_query + own + q;
-        if query < params.queries {
+        if query < head.queries {
             let parts = partial[own + q];
             let factor = normalizer((parts.x + parts.y) + (parts.z + parts.w));
-            let start = head.output + query * params.output_strides[0].z;
+            let start = head.output + query * head.output_stride;
             for (var k = 0u; k < SUMS; k++) {
                 let result = sums[q * SUMS + k] * factor;
                 for (var element = 0u; element < 4u; element++) {
                     let at = (k * TEAM + part) * 4u + element;
-                    if at < params.value_size {
+                    if at < head.value_size {
                         y[start + at] = result[element];
                     }
                 }

@@ -34,26 +34,53 @@ struct Params {
 // Below every score that counts, yet finite: differences from it are no NaN.
 const LOWEST: f32 = -3.4028234e38;
 
-// One head of one batch element: where its queries, keys, values, mask and output begin.
+// One head of one batch element: where its queries, keys, values, mask and output begin, and what loops want of the
+// parameters. Software adapters read a uniform inside a loop once for each lane, so that loops read none.
 struct Head {
     query: i32,
     key: i32,
     value: i32,
     mask: i32,
     output: u32,
+    output_stride: u32, // of position
+    // Strides of position and element; of query and key in the mask.
+    query_strides: vec2<i32>,
+    key_strides: vec2<i32>,
+    value_strides: vec2<i32>,
+    mask_strides: vec2<i32>,
+    queries: u32,
+    keys: u32,
+    size: u32,
+    value_size: u32,
+    causal_offset: i32,
+    scale: f32,
+    softcap: f32,
 }
 
 fn head_at(row: u32) -> Head {
     let batch = row / params.heads;
-    let head = row % params.heads;
-    let at = vec2<i32>(i32(batch), i32(head));
-    let shared_at = vec2<i32>(i32(batch), i32(head / params.shared_by));
-    let query = params.query_offset + dot(at, params.query_strides[0].xy);
-    let key = params.key_offset + dot(shared_at, params.key_strides[0].xy);
-    let value = params.value_offset + dot(shared_at, params.value_strides[0].xy);
-    let start = params.mask_offset + dot(at, params.mask_strides[0].xy);
-    let output = batch * params.output_strides[0].x + head * params.output_strides[0].y;
-    return Head(query, key, value, start, output);
+    let number = row % params.heads;
+    let at = vec2<i32>(i32(batch), i32(number));
+    let shared_at = vec2<i32>(i32(batch), i32(number / params.shared_by));
+    var head: Head;
+    head.query = params.query_offset + dot(at, params.query_strides[0].xy);
+    head.key = params.key_offset + dot(shared_at, params.key_strides[0].xy);
+    head.value = params.value_offset + dot(shared_at, params.value_strides[0].xy);
+    head.mask = params.mask_offset + dot(at, params.mask_strides[0].xy);
+    head.output = batch * params.output_strides[0].x + number * params.output_strides[0].y;
+    head.query_strides = params.query_strides[0].zw;
+    head.key_strides = params.key_strides[0].zw;
+    head.value_strides = params.value_strides[0].zw;
+    head.mask_strides = params.mask_strides[0].zw;
+    head.output_stride = params.output_strides[0].z;
+    head.queries = params.queries;
+    head.keys = params.keys;
+    head.size = params.size;
+    head.value_size = params.value_size;
+    head.causal_offset = params.causal_offset;
+    head.scale = params.scale;
+    head.softcap = params.softcap;
+    return head;
 }
 
 fn minus_infinity() -> f32 {
@@ -62,25 +89,38 @@ fn minus_infinity() -> f32 {
     return bitcast<f32>(bits);
 }
 
-// The score of a key, given its product with the query; minus infinity when the query does not see it.
-fn score(product: f32, head: Head, query: u32, key: u32) -> f32 {
-    if key >= params.keys || (CAUSAL && i32(key) > i32(query) + params.causal_offset) {
-        return minus_infinity();
+// How many keys a query sees, were there no mask.
+fn keys_seen(head: Head, query: u32) -> u32 {
+    if CAUSAL {
+        return min(head.keys, u32(max(i32(query) + head.causal_offset + 1, 0)));
     }
-    var value = product * params.scale;
+    return head.keys;
+}
+
+// What the mask adds to the score of a key; queries and keys past the end read the last one's. Only where MASK is not 0.
+fn mask_of(head: Head, query: u32, key: u32) -> f32 {
+    let at = head.mask + i32(min(query, head.queries - 1u)) * head.mask_strides.x + i32(min(key, head.keys - 1u)) * head.mask_strides.y;
+    let bits = mask[u32(at)];
+    if MASK == 1u {
+        return bitcast<f32>(bits);
+    }
+    return select(0.0, minus_infinity(), bits == 0u);
+}
+
+fn capped(value: f32, head: Head) -> f32 {
     if SOFTCAP {
-        value = params.softcap * tanh(clamp(value / params.softcap, -10.0, 10.0));
-    }
-    if MASK != 0u {
-        let at = head.mask + i32(min(query, params.queries - 1u)) * params.mask_strides[0].z + i32(key) * params.mask_strides[0].w;
-        let bits = mask[u32(at)];
-        if MASK == 1u {
-            value += bitcast<f32>(bits);
-        } else if bits == 0u {
-            return minus_infinity();
-        }
+        return head.softcap * tanh(clamp(value / head.softcap, -10.0, 10.0));
     }
     return value;
+}
+
+// The score of a key, given its product with the query; minus infinity when the query does not see it.
+fn score(product: f32, head: Head, query: u32, key: u32) -> f32 {
+    var value = capped(product * head.scale, head);
+    if MASK != 0u {
+        value += mask_of(head, query, key);
+    }
+    return select(minus_infinity(), value, key < keys_seen(head, query));
 }
 
 // What the weighted sum of values is multiplied with, given the sum of weights.

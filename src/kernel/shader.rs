@@ -84,10 +84,6 @@ pub mod preludes {
         EMIT_STATE = "emit_state";
         /// Parameters, mask and scores of all attention kernels.
         ATTENTION = "attention";
-        /// Attention reads four elements at a time.
-        ATTENTION_VECTORS = "attention_vectors";
-        /// Attention reads single elements at any stride.
-        ATTENTION_SCALARS = "attention_scalars";
         /// What kernels of recurrent layers share. Wants `const UNITS`.
         RECURRENT = "recurrent";
         /// The packed weights of recurrent layers.
@@ -96,6 +92,14 @@ pub mod preludes {
         RECURRENT_GROUPS = "recurrent_groups";
         /// Recurrent layers read single units.
         RECURRENT_SCALARS = "recurrent_scalars";
+        /// Attention reads queries four elements at a time.
+        ATTENTION_QUERY_VECTORS = "attention_query_vectors";
+        /// Attention reads queries by single elements at any stride.
+        ATTENTION_QUERY_SCALARS = "attention_query_scalars";
+        /// Attention reads keys and values four elements at a time.
+        ATTENTION_KEY_VECTORS = "attention_key_vectors";
+        /// Attention reads keys and values by single elements at any stride.
+        ATTENTION_KEY_SCALARS = "attention_key_scalars";
         /// The activation functions of recurrent layers.
         ACTIVATION = "activation";
         /// The equation of a plain recurrent cell.

@@ -23,6 +23,13 @@ pub fn cases() -> Vec<Case> {
         ("one_query", [1, 4, 4, 1, 500, 32, 32]),
         ("many_keys", [1, 1, 1, 2, 9000, 16, 16]),
         ("many_queries", [1, 1, 1, 300, 4, 16, 16]),
+        ("size_6_10", [1, 3, 1, 20, 19, 6, 10]),
+        ("size_160", [1, 1, 1, 20, 21, 160, 144]),
+        ("prefill", [1, 2, 1, 300, 450, 32, 20]),
+        ("prefill_64", [1, 2, 2, 65, 100, 64, 64]),
+        ("decode_grouped", [2, 8, 2, 1, 777, 64, 64]),
+        ("decode_three", [1, 2, 1, 3, 1030, 20, 36]),
+        ("decode_13", [1, 2, 2, 1, 300, 13, 7]),
         ("no_keys", [1, 2, 2, 3, 0, 8, 8]),
         ("no_queries", [1, 2, 2, 0, 4, 8, 8]),
         ("no_size", [1, 1, 1, 3, 4, 0, 8]),
@@ -76,37 +83,44 @@ fn case(
     Case::new(format!("attention/{name}"), attention(op), inputs)
 }
 
-/// Masks of every broadcast, softcap, and rows that see nothing.
+/// Masks of every broadcast, softcap, and rows that see nothing: for a few queries, for blocks of them, and for one.
 fn masks(random: &mut Random) -> Vec<Case> {
+    let extents = [("", [2, 3, 3, 6, 10, 16, 16]), ("blocks_", [2, 3, 1, 26, 21, 16, 16]), ("one_", [2, 4, 2, 1, 40, 16, 16])];
+    extents.iter().flat_map(|(name, extents)| masks_of(random, name, *extents)).collect()
+}
+
+fn masks_of(random: &mut Random, kind: &str, extents: Extents) -> Vec<Case> {
+    let [batch, heads, _, queries, keys, ..] = extents;
     let mut cases = vec![];
-    let extents = [2, 3, 3, 6, 10, 16, 16];
-    for shape in [&[2, 3, 6, 10][..], &[2, 1, 1, 10], &[6, 10], &[10], &[3, 1, 1], &[]] {
-        let mut float = case(random, &format!("mask_{shape:?}"), Attention::new(0.25), extents);
+    for shape in [&[batch, heads, queries, keys][..], &[batch, 1, 1, keys], &[queries, keys], &[keys], &[heads, 1, 1], &[]] {
+        let mut float = case(random, &format!("{kind}mask_{shape:?}"), Attention::new(0.25), extents);
         float.inputs.push(Some(random.floats(shape)));
-        let mut bool = case(random, &format!("bool_mask_{shape:?}"), Attention::new(0.25), extents);
+        let mut bool = case(random, &format!("{kind}bool_mask_{shape:?}"), Attention::new(0.25), extents);
         // At least one key of each row is seen.
-        let seen: Vec<bool> =
-            random.integers(DType::Bool, shape, 0, 2).to_f64().iter().enumerate().map(|(k, x)| *x != 0.0 || k % 10 == 0).collect();
+        let drawn = random.integers(DType::Bool, shape, 0, 2).to_f64();
+        let seen: Vec<bool> = drawn.iter().enumerate().map(|(k, x)| *x != 0.0 || k % keys == 0).collect();
         bool.inputs.push(Some(Tensor::new(shape, &seen).expect("as many elements")));
-        if shape.last() == Some(&10) {
+        if shape.last() == Some(&keys) {
             cases.push(bool);
         }
         cases.push(float);
     }
     let softcap = Attention { softcap: Some(0.5), causal: true, causal_offset: 4, ..Attention::new(2.0) };
-    cases.push(case(random, "softcap", softcap, extents));
+    cases.push(case(random, &format!("{kind}softcap"), softcap, extents));
+    let masked = |lowest: f32, hidden: usize| {
+        let mask: Vec<f32> = (0..queries * keys).map(|k| if k < hidden || k % 3 == 0 { lowest } else { 0.0 }).collect();
+        Some(Tensor::new([queries, keys], &mask).expect("as many elements"))
+    };
     for (name, zero_unseen) in [("nan", false), ("zero", true)] {
         let op = Attention { causal: true, causal_offset: -2, zero_unseen, ..Attention::new(0.25) };
-        cases.push(case(random, &format!("unseen_rows_{name}"), op.clone(), extents));
-        let mut infinite = case(random, &format!("infinite_mask_{name}"), Attention { causal: false, ..op }, extents);
-        let mask: Vec<f32> = (0..60).map(|k| if k < 20 || k % 3 == 0 { f32::NEG_INFINITY } else { 0.0 }).collect();
-        infinite.inputs.push(Some(Tensor::new([6, 10], &mask).expect("sixty elements")));
+        cases.push(case(random, &format!("{kind}unseen_rows_{name}"), op.clone(), extents));
+        let mut infinite = case(random, &format!("{kind}infinite_mask_{name}"), Attention { causal: false, ..op }, extents);
+        infinite.inputs.push(masked(f32::NEG_INFINITY, 2 * keys));
         cases.push(infinite);
     }
     // The mask that exporters write: the lowest float instead of minus infinity.
-    let mut lowest = case(random, "lowest_mask", Attention::new(0.25), extents);
-    let mask: Vec<f32> = (0..60).map(|k| if k < 10 || k % 3 == 0 { f32::MIN } else { 0.0 }).collect();
-    lowest.inputs.push(Some(Tensor::new([6, 10], &mask).expect("sixty elements")));
+    let mut lowest = case(random, &format!("{kind}lowest_mask"), Attention::new(0.25), extents);
+    lowest.inputs.push(masked(f32::MIN, keys));
     cases.push(lowest);
     cases
 }

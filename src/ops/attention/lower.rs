@@ -1,7 +1,7 @@
 //! Attention on the GPU: one query per lane on software adapters, tiles of keys in workgroup memory on GPUs, and keys
 //! split over workgroups where there are few queries.
 
-use super::{Attention, Geometry, split};
+use super::{Attention, Geometry, blocks, split};
 use crate::error::{Error, Result};
 use crate::graph::Io;
 use crate::kernel::{
@@ -52,11 +52,13 @@ static TILES: Shader = Shader {
     params: AttentionParams::FIELDS,
 };
 
-pub(super) static SHADERS: &[&Shader] = &[&LANES, &SUBGROUP, &TILES, &split::SPLIT, &split::JOIN];
+pub(super) static SHADERS: &[&Shader] = &[&LANES, &SUBGROUP, &TILES, &blocks::PACK, &blocks::BLOCKS, &split::SPLIT, &split::STRETCHES, &split::JOIN];
 
 /// The most chunks of eight groups that the subgroup kernel unrolls over.
 const MOST_CHUNKS: usize = 8;
-/// Fewer workgroups than this leave a device idle; then keys are split as well.
+/// Queries for which lanes take keys instead.
+const FEW_QUERIES: usize = 4;
+/// Fewer workgroups than this leave a device idle.
 const ENOUGH_WORKGROUPS: usize = 32;
 /// Keys that are worth a workgroup of their own.
 const WORTH_SPLITTING: usize = 256;
@@ -87,23 +89,16 @@ pub(super) fn lower(op: &Attention, io: &Io, caps: &Caps) -> Result<Vec<Lowering
     }
     let g = op.geometry_of(&io.inputs)?;
     let builder = Builder::new(op, io, caps, g)?;
-    let mut candidates = vec![];
-    let g = &builder.g;
-    let groups = g.size.max(g.value_size).div_ceil(4);
-    let idle = g.queries <= 4 && g.batch * g.heads * g.queries.div_ceil(4) < ENOUGH_WORKGROUPS;
-    if idle && g.keys >= WORTH_SPLITTING {
-        candidates.push(builder.split()?);
-    }
+    let lanes = builder.lanes()?;
+    // The kernels of one class serve the other too, only slower.
     if caps.subgroup == Some(8) && caps.class == AdapterClass::Cpu {
-        if groups <= MOST_CHUNKS * 8 {
-            candidates.push(builder.subgroup()?);
-        }
-    } else if g.size > 0
-        && let Some(tiles) = builder.tiles()?
-    {
-        candidates.push(tiles);
+        let mut candidates = builder.for_software()?;
+        candidates.push(lanes);
+        candidates.extend(builder.for_gpus()?);
+        return Ok(candidates);
     }
-    candidates.push(builder.lanes()?);
+    let mut candidates = builder.for_gpus()?;
+    candidates.push(lanes);
     Ok(candidates)
 }
 
@@ -169,19 +164,15 @@ impl<'a> Builder<'a> {
         vec![Operand::Input(0), Operand::Input(1), Operand::Input(2), mask]
     }
 
-    pub(super) fn kernel(&self, shader: &'static Shader, workgroup: u32) -> Kernel {
-        let mut access = vec![Access::Read; 4];
-        access.push(Access::Write);
-        let loads: &'static Prelude = if self.vectors { &preludes::ATTENTION_VECTORS } else { &preludes::ATTENTION_SCALARS };
+    /// A kernel whose inputs, whole or packed, are bound as `access` says.
+    pub(super) fn kernel(&self, shader: &'static Shader, workgroup: u32, access: &[Access]) -> Kernel {
         let mask = match (&self.g.mask, self.io.optional(3)) {
             (Some(_), Some(mask)) if mask.dtype() == DType::Bool => 2,
             (Some(_), Some(_)) => 1,
             _ => 0,
         };
-        Kernel::new(shader, &access, [workgroup, 1, 1])
+        Kernel::new(shader, access, [workgroup, 1, 1])
             .prelude(&preludes::ATTENTION)
-            .prelude(preludes::fours(self.caps))
-            .prelude(loads)
             .constant("GROUPS", self.groups().max(1) as u32)
             .constant("VALUE_GROUPS", self.value_groups() as u32)
             .set("CAUSAL", u32::from(self.op.causal))
@@ -190,7 +181,25 @@ impl<'a> Builder<'a> {
             .set("ZERO_UNSEEN", u32::from(self.op.zero_unseen))
     }
 
-    fn groups(&self) -> usize {
+    /// The same with what reads queries from where they lie.
+    pub(super) fn query_input(&self, kernel: Kernel) -> Kernel {
+        let loads: &'static Prelude =
+            if self.vectors { &preludes::ATTENTION_QUERY_VECTORS } else { &preludes::ATTENTION_QUERY_SCALARS };
+        kernel.prelude(preludes::fours(self.caps)).prelude(loads)
+    }
+
+    /// The same with what reads queries, keys and values.
+    pub(super) fn all_inputs(&self, kernel: Kernel) -> Kernel {
+        let loads: &'static Prelude = if self.vectors { &preludes::ATTENTION_KEY_VECTORS } else { &preludes::ATTENTION_KEY_SCALARS };
+        self.query_input(kernel).prelude(loads)
+    }
+
+    /// A kernel that reads all inputs and writes one buffer.
+    pub(super) fn plain(&self, shader: &'static Shader, workgroup: u32) -> Kernel {
+        self.all_inputs(self.kernel(shader, workgroup, &[Access::Read, Access::Read, Access::Read, Access::Read, Access::Write]))
+    }
+
+    pub(super) fn groups(&self) -> usize {
         self.g.size.div_ceil(4)
     }
 
@@ -205,9 +214,40 @@ impl<'a> Builder<'a> {
         dispatch.work(flops as u64, bytes as u64)
     }
 
+    /// Candidates of GPUs.
+    fn for_gpus(&self) -> Result<Vec<Lowering>> {
+        let g = &self.g;
+        let mut candidates = vec![];
+        // Tiles of queries would stay almost empty.
+        if g.queries <= FEW_QUERIES && g.keys >= WORTH_SPLITTING {
+            candidates.push(self.split()?);
+        }
+        if g.size > 0 {
+            candidates.extend(self.tiles()?);
+        }
+        Ok(candidates)
+    }
+
+    /// Candidates of adapters whose workgroups are subgroups of eight lanes.
+    fn for_software(&self) -> Result<Vec<Lowering>> {
+        let g = &self.g;
+        let mut candidates = vec![];
+        if g.queries <= FEW_QUERIES && g.keys >= 8 {
+            candidates.extend(self.stretches()?);
+        }
+        // Packing reads keys and values once more; without it they are read for every eight queries.
+        if g.queries.div_ceil(8) * g.heads >= 3 * g.key_heads {
+            candidates.extend(self.blocks()?);
+        }
+        if self.groups().max(self.value_groups()) <= MOST_CHUNKS * 8 {
+            candidates.push(self.subgroup()?);
+        }
+        Ok(candidates)
+    }
+
     fn subgroup(&self) -> Result<Lowering> {
         let kernel = self
-            .kernel(&SUBGROUP, 8)
+            .plain(&SUBGROUP, 8)
             .constant("CHUNKS", self.groups().div_ceil(8).max(1) as u32)
             .constant("VALUE_CHUNKS", self.value_groups().div_ceil(8) as u32);
         self.one("subgroup", kernel, 8)
@@ -219,13 +259,16 @@ impl<'a> Builder<'a> {
         let largest = groups.max(value_groups);
         let bytes = |own: usize, keys: usize| 16 * (16 * own * (groups + keys / 4 + 1) + keys * largest);
         let fits = |(own, keys): &(usize, usize)| bytes(*own, *keys) <= self.caps.max_workgroup_storage as usize;
-        // Registers hold 2 * OWN * VALUE_GROUPS / 4 groups or so; large heads take fewer queries.
-        let choices = [(2, 32), (2, 16), (1, 16), (1, 8)];
-        let Some((own, keys)) = choices.into_iter().filter(|(own, _)| *own * value_groups <= 64).find(fits) else {
+        // Registers hold 2 * OWN * VALUE_GROUPS / 4 groups or so; large heads take fewer queries. Four queries a lane, the
+        // most multiply-adds for each load, are worth it only where they leave enough workgroups.
+        let choices = [(4, 16), (2, 32), (2, 16), (1, 16), (1, 8)];
+        let worth = |own: usize| own < 4 || self.g.batch * self.g.heads * (self.g.queries / 64) >= ENOUGH_WORKGROUPS;
+        let suits = |(own, _): &(usize, usize)| *own * value_groups <= 64 && worth(*own);
+        let Some((own, keys)) = choices.into_iter().filter(suits).find(fits) else {
             return Ok(None);
         };
         let kernel = self
-            .kernel(&TILES, 64)
+            .plain(&TILES, 64)
             .constant("OWN", own as u32)
             .constant("KEYS", keys as u32)
             .constant("TILE_GROUPS", largest as u32);
@@ -233,7 +276,7 @@ impl<'a> Builder<'a> {
     }
 
     fn lanes(&self) -> Result<Lowering> {
-        self.one("lanes", self.kernel(&LANES, 64).constant("WORKGROUP", 64), 64)
+        self.one("lanes", self.plain(&LANES, 64).constant("WORKGROUP", 64), 64)
     }
 
     /// One dispatch of workgroups with so many queries each.

@@ -1,5 +1,6 @@
 //! Scaled dot-product attention: softmax(scale * Q K^T + mask) V without the matrix of scores in memory.
 
+mod blocks;
 mod lower;
 mod reference;
 mod rotary;

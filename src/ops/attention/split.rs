@@ -28,22 +28,63 @@ pub(super) static SPLIT: Shader = Shader {
 pub(super) static JOIN: Shader =
     Shader { name: "attention_join", source: include_str!("../../../shaders/attention_join.wgsl"), params: JoinParams::FIELDS };
 
-/// Keys of one workgroup.
-const STRETCH: usize = 256;
+pub(super) static STRETCHES: Shader = Shader {
+    name: "attention_stretch",
+    source: include_str!("../../../shaders/attention_stretch.wgsl"),
+    params: AttentionParams::FIELDS,
+};
+
+/// Keys of one workgroup on a GPU: as many as leave enough workgroups to fill it.
+const STRETCHES_OF_GPUS: [usize; 3] = [1024, 512, 256];
+/// Workgroups that fill a GPU.
+const ENOUGH_WORKGROUPS: usize = 256;
+/// The fewest keys of a subgroup on a software adapter: joining costs as much as loading a few.
+const LEAST_STRETCH: usize = 64;
+/// Subgroups that keep the cores of a software adapter busy to the end.
+const ENOUGH_SUBGROUPS: usize = 64;
+/// Groups of queries and of sums that a lane holds, beyond which queries are taken one at a time.
+const HELD: usize = 64;
+/// The most groups of four elements in a head: as many iterations as the driver unrolls.
+const MOST_GROUPS: usize = 32;
 
 impl Builder<'_> {
     /// One workgroup per query, head and stretch of keys.
     pub(super) fn split(&self) -> Result<Lowering> {
         let g = &self.g;
+        let rows = g.batch * g.heads * g.queries;
+        let enough = |stretch: &usize| rows * g.keys.div_ceil(*stretch) >= ENOUGH_WORKGROUPS;
+        let stretch = STRETCHES_OF_GPUS.into_iter().find(enough).unwrap_or(STRETCHES_OF_GPUS[2]);
+        let splits = g.keys.div_ceil(stretch);
+        let team = Team::for_items(stretch / 2, self.caps);
+        let kernel = team.join(self.plain(&SPLIT, team.lanes).constant("SPLIT", stretch as u32));
+        self.joined("split", kernel, splits, rows * splits)
+    }
+
+    /// One subgroup per key head, stretch of keys and a few queries; `None` when heads are too large.
+    pub(super) fn stretches(&self) -> Result<Option<Lowering>> {
+        let g = &self.g;
+        let largest = self.groups().max(self.value_groups());
+        let (rows, queries) = (g.batch * g.key_heads, g.heads / g.key_heads.max(1) * g.queries);
+        if largest > MOST_GROUPS || rows == 0 || g.keys == 0 {
+            return Ok(None);
+        }
+        let own = [4, 2].into_iter().find(|own| *own <= queries && own * largest <= HELD).unwrap_or(1);
+        let tiles = rows * queries.div_ceil(own);
+        let stretch = g.keys.div_ceil(ENOUGH_SUBGROUPS.div_ceil(tiles)).next_multiple_of(8).max(LEAST_STRETCH);
+        let splits = g.keys.div_ceil(stretch);
+        let kernel = self.plain(&STRETCHES, 8).constant("OWN", own as u32).constant("SPLIT", stretch as u32);
+        self.joined("stretches", kernel, splits, tiles * splits).map(Some)
+    }
+
+    /// A kernel that leaves a state for each query and split, and the one that joins them.
+    fn joined(&self, variant: &'static str, kernel: Kernel, splits: usize, workgroups: usize) -> Result<Lowering> {
+        let g = &self.g;
         let (rows, groups) = (g.batch * g.heads, self.value_groups());
-        let splits = g.keys.div_ceil(STRETCH);
-        let team = Team::for_items(STRETCH / 2, self.caps);
-        let kernel = self.kernel(&SPLIT, team.lanes).constant("SPLIT", STRETCH as u32);
         let mut bindings = self.bindings();
         bindings.push(Operand::Temporary(0));
         let params = AttentionParams { splits: splits as u32, ..self.params };
-        let grid = Dispatch::linear_grid((rows * g.queries * splits) as u64, self.caps)?;
-        let first = self.work(Dispatch::new(team.join(kernel), params, bindings, grid));
+        let grid = Dispatch::linear_grid(workgroups as u64, self.caps)?;
+        let first = self.work(Dispatch::new(kernel, params, bindings, grid));
         let [batch_stride, head_stride, query_stride, _] = self.params.output_strides;
         let params = JoinParams {
             rows: rows as u32,
@@ -61,6 +102,6 @@ impl Builder<'_> {
         let grid = Dispatch::linear_grid((rows * g.queries * groups).div_ceil(64) as u64, self.caps)?;
         let join = Dispatch::new(kernel, params, vec![Operand::Temporary(0), Operand::Output(0)], grid);
         let temporaries = vec![(rows * g.queries * splits * (1 + groups) * 16) as u64];
-        Ok(Lowering::Dispatches { variant: "split", dispatches: vec![first, join], temporaries, packed: vec![] })
+        Ok(Lowering::Dispatches { variant, dispatches: vec![first, join], temporaries, packed: vec![] })
     }
 }

@@ -1,0 +1,155 @@
+// Second of two attention kernels for software adapters: softmax(scale * Q K^T + mask) V without a matrix of scores in memory
+// (Dao et al. 2022), with the greatest score so far as reference. Keys and values come from the textures of attention_pack.
+//
+// A workgroup is one subgroup of eight lanes and takes 8 * OWN neighbouring queries of one head; a lane holds every eighth of
+// them from its own on, and their sums of values, in registers. Of a block of eight keys each lane loads one key's groups
+// of four elements, which travel by broadcast and serve OWN queries. All loops but that over the blocks are unrolled.
+const QUERIES: u32 = 8u * OWN;
+
+// The mask is the same for all queries of a head.
+override SHARED_MASK: bool;
+
+@group(0) @binding(2) var packed_keys: texture_storage_2d<rgba32float, read>; // [batch, key heads, blocks, GROUPS, 8]
+@group(0) @binding(3) var packed_values: texture_storage_2d<rgba32float, read>; // [batch, key heads, blocks, VALUE_GROUPS, 8]
+@group(0) @binding(5) var<storage, read_write> y: array<f32>; // [batch, heads, queries, value size] by output_strides
+
+fn greatest(a: vec4<f32>) -> f32 {
+    return max(max(a.x, a.y), max(a.z, a.w));
+}
+
+@compute @workgroup_size(8)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(subgroup_invocation_id) lane: u32,
+) {
+    let tiles = (params.queries + QUERIES - 1u) / QUERIES;
+    let number = workgroup.x + workgroup.y * workgroups.x;
+    let row = number / tiles;
+    if row >= params.rows {
+        return;
+    }
+    let head = head_at(row);
+    let first_query = number % tiles * QUERIES;
+    var held: array<array<vec4<f32>, GROUPS>, OWN>;
+    var sums: array<array<vec4<f32>, VALUE_GROUPS>, OWN>;
+    var peak: array<f32, OWN>;
+    var total: array<f32, OWN>;
+    var seen: array<u32, OWN>;
+    for (var own = 0u; own < OWN; own++) {
+        // Lanes past the last query repeat it, since all lanes must broadcast, and write nothing.
+        let query = min(first_query + own * 8u + lane, head.queries - 1u);
+        for (var group = 0u; group < GROUPS; group++) {
+            held[own][group] = query_group(head, query, group) * head.scale;
+        }
+        for (var group = 0u; group < VALUE_GROUPS; group++) {
+            sums[own][group] = vec4<f32>(0.0);
+        }
+        peak[own] = LOWEST;
+        seen[own] = keys_seen(head, first_query + own * 8u + lane);
+        total[own] = 0.0;
+    }
+
+    let blocks = (head.keys + 7u) / 8u;
+    let first_block = row / params.shared_by * blocks;
+    // Keys that the last query of the workgroup does not see need not be looked at.
+    var end = blocks;
+    if CAUSAL {
+        end = (keys_seen(head, min(first_query + QUERIES, head.queries) - 1u) + 7u) / 8u;
+    }
+    for (var block = 0u; block < end; block++) {
+        let keys_at = (first_block + block) * GROUPS * 8u + lane;
+        var low: array<vec4<f32>, OWN>; // products, then weights of the block's first four keys
+        var high: array<vec4<f32>, OWN>; // of its last four
+        for (var own = 0u; own < OWN; own++) {
+            low[own] = vec4<f32>(0.0);
+            high[own] = vec4<f32>(0.0);
+        }
+        for (var group = 0u; group < GROUPS; group++) {
+            let key = textureLoad(packed_keys, texel(keys_at + group * 8u));
+            let a = subgroupBroadcast(key, 0u);
+            let b = subgroupBroadcast(key, 1u);
+            let c = subgroupBroadcast(key, 2u);
+            let d = subgroupBroadcast(key, 3u);
+            let e = subgroupBroadcast(key, 4u);
+            let f = subgroupBroadcast(key, 5u);
+            let g = subgroupBroadcast(key, 6u);
+            let h = subgroupBroadcast(key, 7u);
+            for (var own = 0u; own < OWN; own++) {
+                let query = held[own][group];
+                low[own] += vec4<f32>(dot(query, a), dot(query, b), dot(query, c), dot(query, d));
+                high[own] += vec4<f32>(dot(query, e), dot(query, f), dot(query, g), dot(query, h));
+            }
+        }
+        let first_key = block * 8u;
+        var low_mask: vec4<f32>;
+        var high_mask: vec4<f32>;
+        if SHARED_MASK {
+            let added = mask_of(head, 0u, first_key + lane);
+            low_mask = vec4<f32>(subgroupBroadcast(added, 0u), subgroupBroadcast(added, 1u), subgroupBroadcast(added, 2u), subgroupBroadcast(added, 3u));
+            high_mask = vec4<f32>(subgroupBroadcast(added, 4u), subgroupBroadcast(added, 5u), subgroupBroadcast(added, 6u), subgroupBroadcast(added, 7u));
+        }
+        var shrink: array<f32, OWN>;
+        for (var own = 0u; own < OWN; own++) {
+            let query = first_query + own * 8u + lane;
+            for (var k = 0u; k < 4u; k++) {
+                low[own][k] = capped(low[own][k], head);
+                high[own][k] = capped(high[own][k], head);
+            }
+            if MASK != 0u {
+                if SHARED_MASK {
+                    low[own] += low_mask;
+                    high[own] += high_mask;
+                } else {
+                    for (var k = 0u; k < 4u; k++) {
+                        low[own][k] += mask_of(head, query, first_key + k);
+                        high[own][k] += mask_of(head, query, first_key + 4u + k);
+                    }
+                }
+            }
+            low[own] = select(vec4<f32>(minus_infinity()), low[own], first_key + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(seen[own]));
+            high[own] = select(vec4<f32>(minus_infinity()), high[own], first_key + vec4<u32>(4u, 5u, 6u, 7u) < vec4<u32>(seen[own]));
+            let higher = max(peak[own], max(greatest(low[own]), greatest(high[own])));
+            shrink[own] = exp(peak[own] - higher);
+            peak[own] = higher;
+            low[own] = exp(low[own] - higher);
+            high[own] = exp(high[own] - higher);
+            total[own] = total[own] * shrink[own] + dot(low[own] + high[own], vec4<f32>(1.0));
+        }
+        let values_at = (first_block + block) * VALUE_GROUPS * 8u + lane;
+        for (var group = 0u; group < VALUE_GROUPS; group++) {
+            let value = textureLoad(packed_values, texel(values_at + group * 8u));
+            let a = subgroupBroadcast(value, 0u);
+            let b = subgroupBroadcast(value, 1u);
+            let c = subgroupBroadcast(value, 2u);
+            let d = subgroupBroadcast(value, 3u);
+            let e = subgroupBroadcast(value, 4u);
+            let f = subgroupBroadcast(value, 5u);
+            let g = subgroupBroadcast(value, 6u);
+            let h = subgroupBroadcast(value, 7u);
+            for (var own = 0u; own < OWN; own++) {
+                let first = low[own];
+                let last = high[own];
+                sums[own][group] = sums[own][group] * shrink[own]
+                    + first.x * a + first.y * b + first.z * c + first.w * d
+                    + last.x * e + last.y * f + last.z * g + last.w * h;
+            }
+        }
+    }
+
+    for (var own = 0u; own < OWN; own++) {
+        let query = first_query + own * 8u + lane;
+        if query < head.queries {
+            let factor = normalizer(total[own]);
+            let start = head.output + query * head.output_stride;
+            for (var group = 0u; group < VALUE_GROUPS; group++) {
+                let result = sums[own][group] * factor;
+                for (var k = 0u; k < 4u; k++) {
+                    if group * 4u + k < head.value_size {
+                        y[start + group * 4u + k] = result[k];
+                    }
+                }
+            }
+        }
+    }
+}
