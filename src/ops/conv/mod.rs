@@ -3,6 +3,7 @@
 mod bias;
 mod depthwise;
 mod direct;
+mod fold;
 mod product;
 mod reference;
 mod rows;
@@ -29,6 +30,7 @@ pub(super) static REGISTRATION: Registration = Registration {
         &depthwise::SHADER,
         &direct::SHADER,
         &direct::TRANSPOSED,
+        &fold::SHADER,
         &product::UNFOLD,
         &subgroup::LINES,
         &subgroup::SHADER,

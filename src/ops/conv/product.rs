@@ -73,7 +73,9 @@ pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Result<Vec<Lower
         return matmul::Problem::new(&inputs, &weights)?.lower(io, caps);
     }
     if problem.is_pointwise() {
-        return problem.product(problem.output_area())?.lower(io, caps);
+        let mut lowerings: Vec<_> = subgroup::lower(problem, io, caps)?.into_iter().collect();
+        lowerings.extend(problem.product(problem.output_area())?.lower(io, caps)?);
+        return Ok(lowerings);
     }
     let mut lowerings = Vec::new();
     if caps.class == AdapterClass::Cpu {

@@ -1,11 +1,14 @@
 //! ConvTranspose: the transpose of a convolution, which spreads each value over a window of the output.
 
-use super::{Problem, Window, bias, check_bias, check_gpu, check_types, direct, own, reference, split_groups, types};
+use super::{Problem, Window, bias, check_bias, check_gpu, check_types, direct, fold, own, reference, split_groups, types};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
 use crate::kernel::{Caps, Lowering};
 use crate::tensor::{Tensor, TensorType};
 use std::sync::Arc;
+
+/// Floating-point operations below which one dispatch without a product wins.
+const FEW_OPERATIONS: u64 = 1 << 16;
 
 /// ONNX ConvTranspose: data, weights `[channels, filters per group, ..]`, and an optional bias per output channel.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,7 +76,19 @@ impl Op for ConvTranspose {
         }
         let problem = self.problem(&types(own(io), |f| &f.ty))?;
         check_gpu(io, problem.axes.len())?;
-        bias::with_bias(io, |io| Ok(vec![direct::lower_transposed(&problem, io, caps)?]))
+        bias::with_bias(io, |io| {
+            let product = fold::lower(&problem, io, caps)?;
+            let direct = direct::lower_transposed(&problem, io, caps);
+            let mut candidates: Vec<Lowering> = product.into_iter().collect();
+            match direct {
+                // Two dispatches cost more than few operations.
+                Ok(direct) if problem.work().0 < FEW_OPERATIONS => candidates.insert(0, direct),
+                Ok(direct) => candidates.push(direct),
+                Err(error) if candidates.is_empty() => return Err(error),
+                Err(_) => {}
+            }
+            Ok(candidates)
+        })
     }
 
     fn takes_epilogue(&self) -> bool {
