@@ -120,7 +120,7 @@ fn measure(row: &Row, device: &Device) -> Result<Vec<f64>, String> {
     for _ in 0..3 {
         let (time, mut outputs) = sample(&run, 1, device);
         once = once.min(time);
-        values = outputs.remove(0).into_data().to_vec::<f32>().map_err(|e| format!("{e:?}"))?;
+        values = outputs.remove(0).into_data().as_slice::<f32>().map_err(|e| format!("{e:?}"))?.to_vec();
     }
     if !values.iter().all(|v| v.is_finite()) || values.iter().all(|v| *v == values[0]) {
         return Err(format!("{}:{}: the result is not a number or constant", row.family, row.shape));
@@ -139,7 +139,8 @@ fn main() {
     // burn keeps what autotune found below the outermost Cargo.toml around the current folder.
     std::env::set_current_dir(env!("CARGO_MANIFEST_DIR")).expect("the folder this was built in");
     let wanted: Vec<String> = std::env::args().skip(1).collect();
-    let named = |row: &Row| wanted.is_empty() || wanted.iter().any(|w| w == row.family || *w == format!("{}:{}", row.family, row.shape));
+    let named =
+        |row: &Row| wanted.is_empty() || wanted.iter().any(|w| w == row.family || *w == format!("{}:{}", row.family, row.shape));
     let device = Device::wgpu(DeviceKind::DefaultDevice);
     device.seed(3);
     eprintln!("{:?}", device.identity());
