@@ -31,14 +31,14 @@ pub(super) static PACK_A_SHADER: Shader =
 pub(super) static PACK_B_SHADER: Shader =
     Shader { name: "matmul_pack_b", source: include_str!("../../../shaders/matmul_pack_b.wgsl"), params: MatMulParams::FIELDS };
 
-/// Rows from which on the sums of a tile, not its reads of B, bound a step.
+/// Rows up to which the reads of B, not the sums of a tile, bound a step.
 const FEW_ROWS: usize = 4;
 
 /// Reads of a texture that take the time of one read of a storage buffer.
 const READS: usize = 12;
 
 /// Elements of a storage buffer that are read in the time that one more dispatch takes.
-const DISPATCH: usize = 10_000;
+const DISPATCH: usize = 50_000;
 
 /// Whether textures hold both operands in tiles of so many rows and panels of so many columns.
 pub(super) fn hold(problem: &Problem, rows: usize, panel: usize, caps: &Caps) -> bool {
@@ -51,10 +51,15 @@ pub(super) fn hold(problem: &Problem, rows: usize, panel: usize, caps: &Caps) ->
 pub(super) fn preferred(problem: &Problem, io: &Io) -> bool {
     let (m, n, k) = (problem.m, problem.n, problem.k);
     let (a, b) = (m * k * problem.batches(), k * n * problem.batches());
-    let direct = if m <= FEW_ROWS { m * b } else { a * n.div_ceil(32) + b * m.div_ceil(64) };
+    let (a_constant, b_constant) = (problem.a_is_constant(io), problem.b_is_constant(io));
+    // Broadcasts within a subgroup read what is constant from textures too.
+    let read = |constant: bool, elements: usize| if constant { elements / READS } else { elements };
+    let direct = match m <= FEW_ROWS {
+        true => m * b,
+        false => read(a_constant, a * n.div_ceil(32)) + read(b_constant, b * m.div_ceil(64)),
+    };
     let pack = |constant: bool, elements: usize| if constant { 0 } else { elements + DISPATCH };
-    let packed = pack(problem.a_is_constant(io), a) + pack(problem.b_is_constant(io), b);
-    packed + (a * n.div_ceil(32) + b * m.div_ceil(rows(m))) / READS < direct
+    pack(a_constant, a) + pack(b_constant, b) + (a * n.div_ceil(32) + b * m.div_ceil(rows(m))) / READS < direct
 }
 
 /// Rows of a tile: those for which all tiles of a column take least, by what eight rows of sums and the reads of B cost.
