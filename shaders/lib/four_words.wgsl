@@ -2,8 +2,20 @@
 // that load each component of each lane by itself, for which half as many components are half the work.
 alias Four = vec2<u64>;
 
-fn four(group: Four) -> vec4<f32> {
+// Pairs of 32-bit words likewise, `array<Two>`.
+alias Two = u64;
+
+fn two(group: Two) -> vec2<u32> {
+    return vec2(u32(group), u32(group >> 32u));
+}
+
+// The four words themselves.
+fn four_words(group: Four) -> vec4<u32> {
     let low = vec2<u32>(group);
     let high = vec2<u32>(group >> vec2<u32>(32u));
-    return bitcast<vec4<f32>>(vec4<u32>(low.x, high.x, low.y, high.y));
+    return vec4<u32>(low.x, high.x, low.y, high.y);
+}
+
+fn four(group: Four) -> vec4<f32> {
+    return bitcast<vec4<f32>>(four_words(group));
 }

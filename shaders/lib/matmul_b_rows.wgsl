@@ -21,3 +21,8 @@ fn b_row(places: BPlaces, k: u32) -> vec4<f32> {
 fn b_block(places: BPlaces, k: u32) -> mat4x4<f32> {
     return mat4x4(b_row(places, k), b_row(places, k + 1u), b_row(places, k + 2u), b_row(places, k + 3u));
 }
+
+// Rows k and k + 1 of four columns.
+fn b_half(places: BPlaces, k: u32) -> mat2x4<f32> {
+    return mat2x4(b_row(places, k), b_row(places, k + 1u));
+}

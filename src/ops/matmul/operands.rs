@@ -1,13 +1,12 @@
 //! How kernels read the operands and write the output: which preludes fit the strides, and the packing of constant ones.
 
 use super::problem::{MatMulParams, Matrix, Problem};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::Io;
-use crate::kernel::{Caps, Dispatch, Grid, Kernel, Lowering, Operand, Packing, Prelude, preludes};
-use crate::tensor::{DType, Tensor};
-
-/// Rows of packed panels are padded to a multiple of this, as the prelude has it.
-const PANEL_ROWS: usize = 32;
+use super::packing::{pack_columns, pack_panels, pack_panels_f16, pack_rows};
+use super::split;
+use crate::kernel::{Access, Caps, Dispatch, Grid, Kernel, Lowering, Operand, Packing, Prelude, preludes};
+use crate::tensor::Tensor;
 
 /// How a kernel wants operand B.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,18 +17,20 @@ pub(super) enum Want {
     Columns,
 }
 
-/// Where an operand comes from and the prelude that reads it.
+/// Where an operand comes from and the preludes that read it.
 struct Source {
-    prelude: &'static Prelude,
+    preludes: Vec<&'static Prelude>,
     operand: Operand,
     constants: Vec<(&'static str, u32)>,
     /// Its layout, where it is packed.
     packing: Option<Packing>,
+    /// Packed inputs that the preludes read besides, bound after the output.
+    more: Vec<Packing>,
 }
 
 impl Source {
     fn new(prelude: &'static Prelude, operand: Operand) -> Self {
-        Source { prelude, operand, constants: vec![], packing: None }
+        Source { preludes: vec![prelude], operand, constants: vec![], packing: None, more: vec![] }
     }
 }
 
@@ -126,6 +127,22 @@ impl Problem {
             let arguments = [&[self.k as u32, self.n as u32], &strides[..], &[last]].concat();
             Some(Packing { input: self.inputs[1], layout, arguments, pack })
         };
+        if let Some(quantized) = &self.quantized {
+            let width = if let Want::Panels(width) = want { width } else { 4 };
+            let constants = [&[("PANEL", width)], &quantized.constants()[..]].concat();
+            let (packing, more) = quantized.packings(self, width);
+            let packing = Some(packing);
+            return Source { preludes: quantized.preludes(), operand: input, constants, packing, more };
+        }
+        // Half floats are packed by panels for every kernel; four columns are one panel.
+        if self.b_is_constant(io) && io.optional(self.inputs[1]).and_then(|f| f.value.as_ref()).is_some_and(Tensor::is_halves) {
+            let width = if let Want::Panels(width) = want { width } else { 4 };
+            return Source {
+                packing: packing(params, "matmul_panels_f16", width, pack_panels_f16),
+                constants: vec![("PANEL", width)],
+                ..Source::new(&preludes::MATMUL_B_PANELS_F16, input)
+            };
+        }
         match want {
             Want::Panels(width) if self.b_is_constant(io) => Source {
                 packing: packing(params, "matmul_panels", width, pack_panels),
@@ -157,14 +174,20 @@ impl Problem {
             .prelude(self.gather.as_ref().map_or(&preludes::PLACE_COLUMN, |gather| gather.place))
             .prelude(if width == 4 { &preludes::STORE_WIDTH4 } else { &preludes::STORE_WIDTH1 })
             .set("BATCH_AXES", self.batch.len() as u32);
-        let (mut bindings, mut packed) = (Vec::new(), Vec::new());
+        let (mut bindings, mut packed, mut more) = (Vec::new(), Vec::new(), Vec::new());
         for source in sources {
-            kernel = kernel.prelude(source.prelude);
+            kernel.preludes.extend(source.preludes);
             kernel.constants.extend(source.constants);
             bindings.push(if source.packing.is_some() { Operand::Packed(packed.len()) } else { source.operand });
             packed.extend(source.packing);
+            more.extend(source.more);
         }
         bindings.push(Operand::Output(0));
+        for packing in more {
+            bindings.push(Operand::Packed(packed.len()));
+            kernel.storage.push(Access::Read);
+            packed.push(packing);
+        }
         Ok(Bound { kernel, bindings, params, packed, width })
     }
 
@@ -180,6 +203,39 @@ impl Problem {
 }
 
 impl Bound {
+    /// The same with one more prelude.
+    pub(super) fn prelude(mut self, prelude: &'static Prelude) -> Self {
+        self.kernel = self.kernel.prelude(prelude);
+        self
+    }
+
+    /// The finished candidate with k in parts of so many terms: `grid` has them outermost in z.
+    pub(super) fn finish_split(
+        mut self,
+        variant: &'static str,
+        problem: &Problem,
+        grid: Grid,
+        (parts, terms): (usize, usize),
+        io: &Io,
+        caps: &Caps,
+    ) -> Result<Lowering> {
+        let elements = problem.batches() * problem.m * problem.n;
+        let size = 4 * (parts * elements) as u64;
+        if size > caps.max_storage_binding {
+            return Err(Error::limit(format!("{parts} partial sums take {size} bytes")));
+        }
+        self.params.terms = terms as u32;
+        for binding in self.bindings.iter_mut().filter(|b| **b == Operand::Output(0)) {
+            *binding = Operand::Temporary(0);
+        }
+        let plain = Io { epilogue: None, ..io.clone() };
+        let kernel = plain.attach_epilogue(self.kernel, &mut self.bindings, self.width, caps)?;
+        let (flops, bytes) = problem.work();
+        let dispatch = Dispatch::new(kernel, self.params, self.bindings, grid).work(flops, bytes + size);
+        let dispatches = vec![dispatch, split::join(elements, parts, self.width, io, caps)?];
+        Ok(Lowering::Dispatches { variant, dispatches, temporaries: vec![size], packed: self.packed })
+    }
+
     /// The finished candidate.
     pub(super) fn finish(mut self, variant: &'static str, problem: &Problem, grid: Grid, io: &Io, caps: &Caps) -> Result<Lowering> {
         let kernel = io.attach_epilogue(self.kernel, &mut self.bindings, self.width, caps)?;
@@ -187,49 +243,4 @@ impl Bound {
         let dispatch = Dispatch::new(kernel, self.params, self.bindings, grid).work(flops, bytes);
         Ok(Lowering::Dispatches { variant, dispatches: vec![dispatch], temporaries: vec![], packed: self.packed })
     }
-}
-
-/// A constant matrix, from the arguments of a packing: k, n, row stride, column stride, offset.
-fn elements(tensor: &Tensor, arguments: &[u32], mut put: impl FnMut(usize, usize, f32)) {
-    let converted: Vec<f32>;
-    let data = match tensor.as_slice::<f32>() {
-        Ok(data) if tensor.dtype() == DType::F32 => data,
-        _ => {
-            converted = tensor.to_f64().iter().map(|x| *x as f32).collect();
-            &converted
-        }
-    };
-    let step = |n: u32| i64::from(n as i32);
-    let (row, column, offset) = (step(arguments[2]), step(arguments[3]), step(arguments[4]));
-    for k in 0..arguments[0] as usize {
-        for n in 0..arguments[1] as usize {
-            put(k, n, data[(offset + k as i64 * row + n as i64 * column) as usize]);
-        }
-    }
-}
-
-/// Panels `[n / width, k, width]`, padded with zeros.
-fn pack_panels(tensor: &Tensor, arguments: &[u32]) -> Vec<u8> {
-    let (k, n, width) = (arguments[0] as usize, arguments[1] as usize, arguments[5] as usize);
-    let rows = k.next_multiple_of(PANEL_ROWS);
-    let mut packed = vec![0f32; n.div_ceil(width) * rows * width];
-    elements(tensor, arguments, |k, n, value| packed[(n / width * rows + k) * width + n % width] = value);
-    bytemuck::cast_slice(&packed).to_vec()
-}
-
-/// Columns `[n, rows]`, padded with zeros.
-fn pack_columns(tensor: &Tensor, arguments: &[u32]) -> Vec<u8> {
-    let rows = arguments[5] as usize;
-    let mut packed = vec![0f32; arguments[1] as usize * rows];
-    elements(tensor, arguments, |k, n, value| packed[n * rows + k] = value);
-    bytemuck::cast_slice(&packed).to_vec()
-}
-
-/// Rows `[rows, padded]`, padded with zeros, from the arguments rows, length, padded length.
-fn pack_rows(tensor: &Tensor, arguments: &[u32]) -> Vec<u8> {
-    let [rows, length, padded] = [0, 1, 2].map(|i| arguments[i] as usize);
-    let mut packed = vec![0f32; rows * padded];
-    let whole = [rows as u32, length as u32, length as u32, 1, 0];
-    elements(tensor, &whole, |row, column, value| packed[row * padded + column] = value);
-    bytemuck::cast_slice(&packed).to_vec()
 }
