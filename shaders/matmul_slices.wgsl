@@ -25,7 +25,11 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_id) id
     for (var k = first + id.y * 4u; k < end; k += SLICES * 4u) {
         let block = b_block(columns, k);
         for (var r = 0u; r < ROWS; r++) {
-            sums[r] += block * a_four(rows[r], k);
+            let values = a_four(rows[r], k);
+            sums[r] += values.x * block[0];
+            sums[r] += values.y * block[1];
+            sums[r] += values.z * block[2];
+            sums[r] += values.w * block[3];
         }
     }
     let at = place(column);

@@ -1,16 +1,17 @@
 // Operand B of a matrix product in 4 bits, packed when the model was loaded: panels of `const PANEL` columns, padded to whole
-// panels and to a multiple of 32 rows. A group holds four rows of four columns, two rows to a word. Each `const BLOCK` rows
-// of a column have a scale and a zero point: B = scale * (bits - zero point).
+// panels and to a multiple of 32 rows. A group holds four rows of four columns, a column to each byte of a word and two
+// rows to a word, the first in the lower halves of the bytes. Each `const BLOCK` rows of a column have a scale and a zero
+// point: B = scale * (bits - zero point).
 @group(0) @binding(2) var<storage, read> b: array<Two>; // [n / PANEL, k / 4, PANEL / 4]
 @group(0) @binding(4) var<storage, read> b_scales: array<Four>; // [n / PANEL, k / BLOCK, PANEL / 4]
 
 // Where four columns start: their bits (x), their scales and zero points (y).
 alias BPlaces = vec2<u32>;
 
-// Scales and zero points of four columns.
+// B = scale * bits + offset, in four columns.
 struct BLevel {
     scale: vec4<f32>,
-    zero: vec4<f32>,
+    offset: vec4<f32>,
 }
 
 // A panel past the last is the last.
@@ -22,12 +23,14 @@ fn b_places(start: u32, column: u32) -> BPlaces {
 
 fn b_level(places: BPlaces, k: u32) -> BLevel {
     let at = places.y + k / BLOCK * (PANEL / 4u);
-    return BLevel(four(b_scales[at]), b_zero(at));
+    let scale = four(b_scales[at]);
+    return BLevel(scale, -b_zero(at) * scale);
 }
 
-// One row of four columns from the lower half of a word.
+// One row of four columns from the lower halves of a word's bytes.
 fn b_row_of(word: u32, level: BLevel) -> vec4<f32> {
-    return (vec4<f32>((vec4(word) >> vec4(0u, 4u, 8u, 12u)) & vec4(15u)) - level.zero) * level.scale;
+    let bits = (vec4(word & 0x0f0f0f0fu) >> vec4(0u, 8u, 16u, 24u)) & vec4(255u);
+    return fma(vec4<f32>(bits), level.scale, level.offset);
 }
 
 // Rows k and k + 1 of four columns; k is even.
@@ -35,7 +38,7 @@ fn b_half(places: BPlaces, k: u32) -> mat2x4<f32> {
     let level = b_level(places, k);
     let words = two(b[places.x + k / 4u * (PANEL / 4u)]);
     let word = select(words.y, words.x, k % 4u == 0u);
-    return mat2x4(b_row_of(word, level), b_row_of(word >> 16u, level));
+    return mat2x4(b_row_of(word, level), b_row_of(word >> 4u, level));
 }
 
 // Rows k to k + 3 of four columns.
@@ -44,9 +47,9 @@ fn b_block(places: BPlaces, k: u32) -> mat4x4<f32> {
     let words = two(b[places.x + k / 4u * (PANEL / 4u)]);
     return mat4x4(
         b_row_of(words.x, level),
-        b_row_of(words.x >> 16u, level),
+        b_row_of(words.x >> 4u, level),
         b_row_of(words.y, level),
-        b_row_of(words.y >> 16u, level),
+        b_row_of(words.y >> 4u, level),
     );
 }
 

@@ -7,10 +7,10 @@
 // Where four columns start: their bits (x), their scales and zero points (y).
 alias BPlaces = vec2<u32>;
 
-// Scales and zero points of four columns.
+// B = scale * bits + offset, in four columns.
 struct BLevel {
     scale: vec4<f32>,
-    zero: vec4<f32>,
+    offset: vec4<f32>,
 }
 
 // A panel past the last is the last.
@@ -22,12 +22,14 @@ fn b_places(start: u32, column: u32) -> BPlaces {
 
 fn b_level(places: BPlaces, k: u32) -> BLevel {
     let at = places.y + k / BLOCK * (PANEL / 4u);
-    return BLevel(four(b_scales[at]), b_zero(at));
+    let scale = four(b_scales[at]);
+    return BLevel(scale, -b_zero(at) * scale);
 }
 
 // One row of four columns.
 fn b_row_of(word: u32, level: BLevel) -> vec4<f32> {
-    return (vec4<f32>((vec4(word) >> vec4(0u, 8u, 16u, 24u)) & vec4(255u)) - level.zero) * level.scale;
+    let bits = (vec4(word) >> vec4(0u, 8u, 16u, 24u)) & vec4(255u);
+    return fma(vec4<f32>(bits), level.scale, level.offset);
 }
 
 // Rows k and k + 1 of four columns; k is even.

@@ -255,7 +255,8 @@ impl Extents {
     }
 }
 
-/// Panels `[n / width, k / 4, width / 4]` of four rows by four columns, row by row from the lowest bits up.
+/// Panels `[n / width, k / 4, width / 4]` of four rows by four columns, row by row, a byte for each column; rows of 4 bits take
+/// turns in the lower and upper halves of the bytes.
 fn pack_bits(tensor: &Tensor, arguments: &[u32]) -> Vec<u8> {
     let e = Extents::new(arguments);
     let (bytes, bits) = (tensor.bytes(), e.bits as usize);
@@ -266,8 +267,8 @@ fn pack_bits(tensor: &Tensor, arguments: &[u32]) -> Vec<u8> {
         let row = &bytes[n * row_bytes..][..row_bytes];
         for k in 0..e.k {
             let group = ((n / e.width * e.rows + k / 4 * 4) * e.width + n % e.width / 4 * 16) / 16;
-            let value = group * 16 + k % 4 * 4 + n % 4;
-            packed[value * bits / 8] |= unpack(row, k, e.bits) << (value * bits % 8);
+            let (line, shift) = if bits == 8 { (k % 4, 0) } else { (k % 4 / 2, k % 2 * 4) };
+            packed[group * 2 * bits + line * 4 + n % 4] |= unpack(row, k, e.bits) << shift;
         }
     }
     packed
