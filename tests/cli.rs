@@ -120,6 +120,51 @@ fn profile_writes_a_trace() {
 }
 
 #[test]
+fn bench_times_rows_and_draws_them() {
+    let file = |ending: &str| std::env::temp_dir().join(format!("gristmill-bench-{}.{ending}", std::process::id()));
+    let (json, plot) = (file("json"), file("svg"));
+    let rows = ["softmax:32x64", "matmul:16x32x8"];
+    let text = succeeds(&["bench", rows[0], rows[1], "--json", &json.to_string_lossy(), "--plot", &plot.to_string_lossy()]);
+    assert!(text.contains("ceiling") && text.contains("16x32x8"), "{text}");
+    let report = std::fs::read_to_string(&json).expect("the report was written");
+    let report: serde_json::Value = serde_json::from_str(&report).expect("it is JSON");
+    let found: Vec<String> = report["rows"]
+        .as_array()
+        .expect("it has rows")
+        .iter()
+        .map(|row| {
+            assert!(row["variant"].is_string() && row["dtype"] == "f32", "{row}");
+            for number in ["median_us", "min_us", "gflops", "gbps", "percent_of_ceiling"] {
+                assert!(row[number].as_f64().is_some_and(|x| x > 0.0), "{number} of {row}");
+            }
+            format!("{}:{}", row["family"].as_str().unwrap_or_default(), row["shape"].as_str().unwrap_or_default())
+        })
+        .collect();
+    assert_eq!(found, rows);
+    let picture = std::fs::read_to_string(&plot).expect("the picture was written");
+    assert!(picture.starts_with("<svg") && picture.contains("16x32x8"), "{picture}");
+    for path in [json, plot] {
+        std::fs::remove_file(path).expect("it can be removed");
+    }
+}
+
+#[test]
+fn bench_times_a_model_and_its_first_result() {
+    let file = std::env::temp_dir().join(format!("gristmill-bench-model-{}.json", std::process::id()));
+    let inputs = models().join("digit_cnn/test_data_set_0");
+    let arguments = ["--inputs", &inputs.to_string_lossy(), "--json", &file.to_string_lossy()];
+    let text = succeeds(&[&["bench", "--model", &model("digit_cnn")], &arguments[..]].concat());
+    assert!(text.contains("latency") && text.contains("first result"), "{text}");
+    let json = std::fs::read_to_string(&file).expect("the report was written");
+    let json: serde_json::Value = serde_json::from_str(&json).expect("it is JSON");
+    for number in ["p50_us", "p95_us", "dispatches", "host_us", "host_us_per_dispatch", "peak_device_bytes", "cold_us", "cached_us"]
+    {
+        assert!(json[number].as_f64().is_some_and(|x| x > 0.0), "{number} of {json}");
+    }
+    std::fs::remove_file(&file).expect("the report can be removed");
+}
+
+#[test]
 fn errors_say_what_to_do() {
     let digits = model("digit_cnn");
     let cases: &[(&[&str], &str)] = &[
@@ -131,6 +176,11 @@ fn errors_say_what_to_do() {
         (&["run", &digits, "--random", "1", "--device", "no such adapter"], "no such adapter"),
         (&["run", &digits, "--random", "1", "--tap", "no_such_value"], "no_such_value"),
         (&["validate", &digits, "--random", "1", "--device", "cpu"], "--device"),
+        (&["bench", "matmull"], "matmul"),
+        (&["bench", "matmul:4x"], "4x"),
+        (&["bench", "matmul:16", "--variant", "no_such_kernel"], "no_such_kernel"),
+        (&["bench", "matmul:16", "--dtype", "f64"], "f16"),
+        (&["bench", "--model", "no/such/model.onnx"], "no/such/model.onnx"),
     ];
     for (arguments, expected) in cases {
         let line = fails(arguments);

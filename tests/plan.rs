@@ -15,6 +15,7 @@ fn range(plan: &Plan, tensor: usize) -> ((u8, usize), std::ops::Range<u64>) {
         Place::Weight(k) => ((0, k), 0..bytes),
         Place::Own(k) => ((1, k), 0..bytes),
         Place::Slot { buffer, offset } => ((2, buffer), offset..offset + bytes),
+        Place::Texture(k) => ((3, k), 0..bytes),
     }
 }
 
@@ -40,17 +41,17 @@ pub fn violations(plan: &Plan) -> Vec<String> {
             for (index, (a, access)) in bound.iter().enumerate() {
                 touch(*a, clock);
                 let is_weight = matches!(plan.tensors[*a].place, Place::Weight(_));
-                if *access == Access::Read && !written[*a] && !is_weight && plan.tensors[*a].bytes > 16 {
+                if !access.writes() && !written[*a] && !is_weight && plan.tensors[*a].bytes > 16 {
                     found.push(format!("step {clock} reads `{}` before anything wrote it", plan.tensors[*a].name));
                 }
                 for (b, other) in &bound[index + 1..] {
-                    if range(plan, *a).0 == range(plan, *b).0 && (*access == Access::Write || *other == Access::Write) {
+                    if range(plan, *a).0 == range(plan, *b).0 && (access.writes() || other.writes()) {
                         let (a, b) = (&plan.tensors[*a].name, &plan.tensors[*b].name);
                         found.push(format!("step {clock} binds the buffer of `{a}` and `{b}` twice, once for writing"));
                     }
                 }
             }
-            bound.iter().filter(|(_, access)| *access == Access::Write).for_each(|(t, _)| written[*t] = true);
+            bound.iter().filter(|(_, access)| access.writes()).for_each(|(t, _)| written[*t] = true);
         }
         clock += 1;
         segment.downloads.iter().for_each(|transfer| touch(transfer.tensor, clock));
@@ -60,6 +61,9 @@ pub fn violations(plan: &Plan) -> Vec<String> {
         let (buffer, bytes) = range(plan, a);
         if buffer.0 == 2 && (bytes.end > plan.shared[buffer.1] || bytes.start % 256 != 0) {
             found.push(format!("`{}` lies outside its buffer or unaligned", plan.tensors[a].name));
+        }
+        if buffer.0 == 3 && bytes.end > plan.textures[buffer.1] {
+            found.push(format!("`{}` lies outside its texture", plan.tensors[a].name));
         }
         for (b, other) in lives.iter().enumerate().skip(a + 1) {
             let ((Some(x), Some(y)), (other_buffer, other_bytes)) = ((life, other), range(plan, b)) else { continue };

@@ -140,6 +140,23 @@ fn check_parameters(kernel: &Kernel, module: &naga::Module, ty: naga::Handle<nag
     *span as usize
 }
 
+/// How a kernel uses a storage texture, if that is what it is.
+fn texture(ty: &naga::TypeInner) -> Option<Access> {
+    let naga::TypeInner::Image {
+        dim: naga::ImageDimension::D2,
+        arrayed: false,
+        class: naga::ImageClass::Storage { format: naga::StorageFormat::Rgba32Float, access },
+    } = ty
+    else {
+        return None;
+    };
+    match (access.contains(naga::StorageAccess::LOAD), access.contains(naga::StorageAccess::STORE)) {
+        (true, false) => Some(Access::ReadTexture),
+        (false, true) => Some(Access::WriteTexture),
+        _ => None,
+    }
+}
+
 /// Bindings of the module against those that the kernel declares; returns the size of the parameters in bytes.
 fn check_bindings(kernel: &Kernel, module: &naga::Module, found: &mut Vec<String>) -> usize {
     let mut bytes = 0;
@@ -160,6 +177,11 @@ fn check_bindings(kernel: &Kernel, module: &naga::Module, found: &mut Vec<String
                     found.push(format!("two variables stand at binding {}", b.binding));
                 }
             }
+            (Some(b), naga::AddressSpace::Handle) => match texture(&module.types[variable.ty].inner) {
+                Some(access) if storage.insert(b.binding, access).is_none() => {}
+                Some(_) => found.push(format!("two variables stand at binding {}", b.binding)),
+                None => found.push(format!("`{name}` is a handle other than a storage texture of four floats")),
+            },
             _ => {}
         }
     }
@@ -241,7 +263,7 @@ fn check_dispatch(dispatch: &Dispatch, parameter_bytes: usize, caps: &Caps) -> V
     if bindings.len() > caps.max_storage_buffers as usize {
         found.push(format!("{} bindings exceed {}", bindings.len(), caps.max_storage_buffers));
     }
-    let written = bindings.iter().zip(&kernel.storage).filter(|(_, a)| **a == Access::Write).map(|(b, _)| b);
+    let written = bindings.iter().zip(&kernel.storage).filter(|(_, a)| a.writes()).map(|(b, _)| b);
     for operand in written {
         if bindings.iter().filter(|b| *b == operand).count() > 1 {
             found.push(format!("{operand:?} is written and bound twice"));

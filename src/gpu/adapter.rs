@@ -35,6 +35,7 @@ pub(super) fn caps(info: &wgpu::AdapterInfo, features: &wgpu::Features, limits: 
         timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES),
         max_storage_binding: limits.max_storage_buffer_binding_size,
         max_buffer: limits.max_buffer_size,
+        max_texture: limits.max_texture_dimension_2d,
         max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
         max_workgroup_storage: limits.max_compute_workgroup_storage_size,
         max_invocations: limits.max_compute_invocations_per_workgroup,

@@ -3,6 +3,7 @@
 use super::fault::Scopes;
 use super::{Gpu, Tally};
 use crate::error::{Error, Result};
+use crate::kernel::TEXTURE_WIDTH;
 
 /// What a buffer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +22,9 @@ pub struct GpuBuffer {
     pub(super) buffer: wgpu::Buffer,
 }
 
+/// How textures hold floats.
+pub(super) const TEXTURE_FORMAT: wgpu::TextureFormat = wgpu::TextureFormat::Rgba32Float;
+
 /// Part of a buffer.
 #[derive(Clone, Copy)]
 pub(crate) struct Range<'a> {
@@ -28,6 +32,36 @@ pub(crate) struct Range<'a> {
     pub offset: u64,
     pub bytes: u64,
 }
+
+/// A texture on the device that holds an array of groups of four floats.
+#[derive(Clone, Debug)]
+pub(crate) struct GpuTexture {
+    texture: wgpu::Texture,
+    pub(super) view: wgpu::TextureView,
+}
+
+/// What a kernel binds.
+#[derive(Clone, Copy)]
+pub(crate) enum Bound<'a> {
+    Buffer(Range<'a>),
+    Texture(&'a GpuTexture),
+}
+
+impl Bound<'_> {
+    pub(super) fn resource(&self) -> wgpu::BindingResource<'_> {
+        match self {
+            Bound::Buffer(range) => wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                buffer: &range.buffer.buffer,
+                offset: range.offset,
+                size: wgpu::BufferSize::new(range.bytes),
+            }),
+            Bound::Texture(texture) => wgpu::BindingResource::TextureView(&texture.view),
+        }
+    }
+}
+
+/// Bytes of a row of a texture.
+const ROW: u32 = TEXTURE_WIDTH * 16;
 
 impl GpuBuffer {
     pub(crate) fn range(&self, bytes: u64) -> Range<'_> {
@@ -106,6 +140,38 @@ impl Gpu {
         Tally::add(&tally.buffers);
         let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };
         GpuBuffer { buffer: self.device().create_buffer(&descriptor) }
+    }
+
+    /// Makes textures: label and size in bytes of each.
+    pub(crate) async fn textures(&self, wanted: &[(&str, u64)], tally: &Tally) -> Result<Vec<GpuTexture>> {
+        let make = || wanted.iter().map(|(label, bytes)| self.texture(label, *bytes, tally)).collect();
+        self.guarded("making textures", make).await
+    }
+
+    fn texture(&self, label: &str, bytes: u64, tally: &Tally) -> GpuTexture {
+        Tally::add(&tally.buffers);
+        let rows = bytes.div_ceil(u64::from(ROW)).max(1) as u32;
+        let texture = self.device().create_texture(&wgpu::TextureDescriptor {
+            label: Some(label),
+            size: wgpu::Extent3d { width: TEXTURE_WIDTH, height: rows, depth_or_array_layers: 1 },
+            mip_level_count: 1,
+            sample_count: 1,
+            dimension: wgpu::TextureDimension::D2,
+            format: TEXTURE_FORMAT,
+            usage: wgpu::TextureUsages::STORAGE_BINDING | wgpu::TextureUsages::COPY_DST,
+            view_formats: &[],
+        });
+        let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
+        GpuTexture { texture, view }
+    }
+
+    /// Writes bytes into a texture from its start, and zeros to the end of the last row that they reach.
+    pub(crate) fn write_texture(&self, texture: &GpuTexture, mut bytes: Vec<u8>) {
+        bytes.resize(bytes.len().next_multiple_of(ROW as usize), 0);
+        let rows = bytes.len() as u32 / ROW;
+        let layout = wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(ROW), rows_per_image: Some(rows) };
+        let size = wgpu::Extent3d { width: TEXTURE_WIDTH, height: rows, depth_or_array_layers: 1 };
+        self.queue().write_texture(texture.texture.as_image_copy(), &bytes, layout, size);
     }
 
     /// The first bytes of a buffer.

@@ -1,7 +1,7 @@
 //! Recording and running dispatches.
 
 use super::fault::Scopes;
-use super::{Gpu, GpuBuffer, Pipeline, Range, Tally};
+use super::{Bound, Gpu, GpuBuffer, Pipeline, Range, Tally};
 use crate::error::{Error, Result};
 use crate::kernel::Grid;
 use std::sync::Arc;
@@ -44,27 +44,19 @@ pub struct Timestamps {
 }
 
 impl Gpu {
-    /// Binds a dispatch's buffers: parameters, then storage.
+    /// Binds what a dispatch works on: parameters, then storage.
     pub(crate) fn command(
         &self,
         pipeline: &Arc<Pipeline>,
         params: Range<'_>,
-        storage: &[Range<'_>],
+        storage: &[Bound<'_>],
         grid: Grid,
         tally: &Tally,
     ) -> Command {
-        let all = std::iter::once(params).chain(storage.iter().copied());
-        let entries: Vec<wgpu::BindGroupEntry> = all
-            .zip(0..)
-            .map(|(range, binding)| wgpu::BindGroupEntry {
-                binding,
-                resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                    buffer: &range.buffer.buffer,
-                    offset: range.offset,
-                    size: wgpu::BufferSize::new(range.bytes),
-                }),
-            })
-            .collect();
+        let params = Bound::Buffer(params);
+        let all = std::iter::once(&params).chain(storage);
+        let entries: Vec<wgpu::BindGroupEntry> =
+            all.zip(0..).map(|(bound, binding)| wgpu::BindGroupEntry { binding, resource: bound.resource() }).collect();
         Tally::add(&tally.bind_groups);
         let descriptor = wgpu::BindGroupDescriptor { label: None, layout: &pipeline.layout, entries: &entries };
         Command { pipeline: pipeline.clone(), group: self.device().create_bind_group(&descriptor), grid }

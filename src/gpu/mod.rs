@@ -11,7 +11,7 @@ pub use adapter::Power;
 pub use buffer::{GpuBuffer, GpuInput};
 pub use commands::Timestamps;
 
-pub(crate) use buffer::{Range, Role};
+pub(crate) use buffer::{Bound, GpuTexture, Range, Role};
 pub(crate) use commands::{Command, Copy, Recording};
 pub(crate) use pipeline::Pipeline;
 

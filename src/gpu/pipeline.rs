@@ -1,5 +1,6 @@
 //! Compiling kernels, each once per device.
 
+use super::buffer::TEXTURE_FORMAT;
 use super::fault::Scopes;
 use super::{Gpu, Tally};
 use crate::error::{Error, Result};
@@ -109,16 +110,22 @@ impl Gpu {
         if let Some(found) = layouts.get(storage) {
             return found.clone();
         }
-        let uniform = std::iter::once(wgpu::BufferBindingType::Uniform);
-        let types = uniform.chain(storage.iter().map(|a| wgpu::BufferBindingType::Storage { read_only: *a == Access::Read }));
+        let buffer = |ty| wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None };
+        let texture = |access| wgpu::BindingType::StorageTexture {
+            access,
+            format: TEXTURE_FORMAT,
+            view_dimension: wgpu::TextureViewDimension::D2,
+        };
+        let types = storage.iter().map(|access| match access {
+            Access::Read => buffer(wgpu::BufferBindingType::Storage { read_only: true }),
+            Access::Write => buffer(wgpu::BufferBindingType::Storage { read_only: false }),
+            Access::ReadTexture => texture(wgpu::StorageTextureAccess::ReadOnly),
+            Access::WriteTexture => texture(wgpu::StorageTextureAccess::WriteOnly),
+        });
+        let types = std::iter::once(buffer(wgpu::BufferBindingType::Uniform)).chain(types);
         let entries: Vec<wgpu::BindGroupLayoutEntry> = types
             .zip(0..)
-            .map(|(ty, binding)| wgpu::BindGroupLayoutEntry {
-                binding,
-                visibility: wgpu::ShaderStages::COMPUTE,
-                ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
-                count: None,
-            })
+            .map(|(ty, binding)| wgpu::BindGroupLayoutEntry { binding, visibility: wgpu::ShaderStages::COMPUTE, ty, count: None })
             .collect();
         let device = self.device();
         let group = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries });

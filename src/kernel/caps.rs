@@ -1,5 +1,6 @@
 //! What a kernel may count on: an adapter's class, limits and features as plain data.
 
+use super::TEXTURE_WIDTH;
 use std::fmt;
 
 /// The kinds of adapter that want different kernels.
@@ -34,6 +35,8 @@ pub struct Caps {
     pub max_storage_binding: u64,
     /// Largest buffer in bytes.
     pub max_buffer: u64,
+    /// Most texels along a side of a texture.
+    pub max_texture: u32,
     /// Most storage buffers of one dispatch.
     pub max_storage_buffers: u32,
     /// Bytes of workgroup memory.
@@ -63,6 +66,7 @@ impl Caps {
             timestamps: false,
             max_storage_binding: 128 << 20,
             max_buffer: 256 << 20,
+            max_texture: 8192,
             max_storage_buffers: 8,
             max_workgroup_storage: 16384,
             max_invocations: 256,
@@ -70,6 +74,11 @@ impl Caps {
             uniform_alignment: 256,
             max_loop: 65535,
         }
+    }
+
+    /// Whether a texture holds an array of so many bytes.
+    pub fn texture_holds(&self, bytes: u64) -> bool {
+        self.max_texture >= TEXTURE_WIDTH && bytes <= u64::from(self.max_texture) * u64::from(TEXTURE_WIDTH) * 16
     }
 
     /// Portable limits as a software adapter with subgroups of eight lanes.

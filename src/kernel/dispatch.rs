@@ -14,9 +14,9 @@ pub enum Operand {
     Input(usize),
     /// An output of the node.
     Output(usize),
-    /// A scratch buffer that lives for this node only.
+    /// Scratch that lives for this node only: a buffer, or a texture where kernels bind it as one.
     Temporary(usize),
-    /// A constant input, repacked when the model is loaded.
+    /// A constant input, repacked when the model is loaded, as a buffer or a texture likewise.
     Packed(usize),
 }
 

@@ -14,6 +14,6 @@ pub use caps::{AdapterClass, Caps};
 pub use dispatch::{Dispatch, Grid, Lowering, Operand, Packing, Work};
 pub use params::{Cell, Field, Parameters};
 pub use program::{Arguments, Bounds, BoundsRule, Instruction, Program, ProgramOperand, ScalarFunction, Signature, Term};
-pub use shader::{Access, Kernel, Prelude, Shader, preludes};
+pub use shader::{Access, Kernel, Prelude, Shader, TEXTURE_WIDTH, preludes};
 
 pub(crate) use params::params;

@@ -41,6 +41,8 @@ pub mod preludes {
         FOUR_VECTORS = "four_vectors";
         /// The same as 64-bit words.
         FOUR_WORDS = "four_words";
+        /// Where the groups of four floats of an array stand in a texture. Wants `const TEXTURE_WIDTH`.
+        TEXELS = "texels";
         /// Scalar functions that WGSL lacks, on `Float` of either width.
         MATH = "math";
         /// Sum, product, larger or smaller of two bit patterns of any scalar type.
@@ -172,7 +174,26 @@ pub enum Access {
     Read,
     /// `var<storage, read_write>`.
     Write,
+    /// `texture_storage_2d<rgba32float, read>`: an array of groups of four floats, see the prelude `texels`.
+    ReadTexture,
+    /// `texture_storage_2d<rgba32float, write>`.
+    WriteTexture,
 }
+
+impl Access {
+    /// Whether the kernel writes it.
+    pub fn writes(self) -> bool {
+        matches!(self, Access::Write | Access::WriteTexture)
+    }
+
+    /// Whether it is a texture, not a buffer.
+    pub fn is_texture(self) -> bool {
+        matches!(self, Access::ReadTexture | Access::WriteTexture)
+    }
+}
+
+/// Groups of four floats in a row of a texture that holds an array of them.
+pub const TEXTURE_WIDTH: u32 = 2048;
 
 /// Everything a pipeline is compiled from; equal kernels share one pipeline.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -223,6 +244,11 @@ impl Kernel {
     pub fn set(mut self, name: &'static str, value: u32) -> Self {
         self.overrides.push((name, value));
         self
+    }
+
+    /// The same with `texel`, which finds groups of four floats in the textures it binds.
+    pub fn texels(self) -> Self {
+        self.constant("TEXTURE_WIDTH", TEXTURE_WIDTH).prelude(&preludes::TEXELS)
     }
 
     /// The text to compile: constants, preludes, the generated function, the body.

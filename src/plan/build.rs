@@ -6,7 +6,7 @@ use super::schedule::groups;
 use super::{HostNode, Memory, Options, Place, Plan, PlannedTensor, Segment, Step, Transfer, Weight};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, ValueId};
-use crate::kernel::{Access, Caps, Kernel, Operand, Packing};
+use crate::kernel::{Caps, Kernel, Operand, Packing, TEXTURE_WIDTH};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -29,8 +29,8 @@ pub(super) fn plan(graph: &Graph, caps: &Caps, options: &Options) -> Result<Plan
     builder.finish()
 }
 
-/// Name and arguments of a [`Packing`].
-type Layout = (&'static str, Vec<u32>);
+/// Name and arguments of a [`Packing`], and whether it is a texture.
+type Layout = (&'static str, Vec<u32>, bool);
 
 struct Builder<'a> {
     graph: &'a Graph,
@@ -93,6 +93,7 @@ impl<'a> Builder<'a> {
                 weights: vec![],
                 own: vec![],
                 shared: vec![],
+                textures: vec![],
                 segments: vec![],
                 outputs: vec![],
                 variants,
@@ -163,7 +164,7 @@ impl<'a> Builder<'a> {
     fn read(&mut self, value: ValueId) -> Result<usize> {
         let root = self.root[value.index()];
         if self.graph.constant(root).is_some() {
-            return self.weight(root, None);
+            return self.weight(root, None, false);
         }
         let tensor = match self.tensor[root.index()] {
             Some(tensor) => tensor,
@@ -200,8 +201,8 @@ impl<'a> Builder<'a> {
         Ok(Transfer { value, ty: fact.ty.clone(), scalar, tensor })
     }
 
-    fn weight(&mut self, value: ValueId, packing: Option<&Packing>) -> Result<usize> {
-        let key = (value, packing.map(|p| (p.layout, p.arguments.clone())));
+    fn weight(&mut self, value: ValueId, packing: Option<&Packing>, texture: bool) -> Result<usize> {
+        let key = (value, packing.map(|p| (p.layout, p.arguments.clone(), texture)));
         if let Some(tensor) = self.weights.get(&key) {
             return Ok(*tensor);
         }
@@ -210,7 +211,7 @@ impl<'a> Builder<'a> {
         let (Some(scalar), Some(tensor)) = (fact.scalar(), self.graph.constant(value)) else {
             return Err(Error::internal(format!("`{name}` is no constant with a GPU form")));
         };
-        let weight = Weight { name: name.clone(), tensor: tensor.clone(), scalar, packing: packing.cloned() };
+        let weight = Weight { name: name.clone(), tensor: tensor.clone(), scalar, packing: packing.cloned(), texture };
         let tensor = self.tensor(name, fact.gpu_bytes(), Place::Weight(self.plan.weights.len()))?;
         self.plan.weights.push(weight);
         self.weights.insert(key, tensor);
@@ -221,13 +222,17 @@ impl<'a> Builder<'a> {
     fn dispatches(&mut self, node: usize, work: &GpuNode) -> Result<()> {
         let (inputs, outputs) = (&self.graph.nodes()[node].inputs, &self.graph.nodes()[node].outputs);
         let mut scratch: HashMap<Operand, usize> = HashMap::new();
+        let mut textures = 0;
         for dispatch in &work.dispatches {
             let mut bindings = Vec::with_capacity(dispatch.bindings.len());
             for (operand, access) in dispatch.bindings.iter().zip(&dispatch.kernel.storage) {
                 let left_out = || Error::internal(format!("binding {operand:?} is left out"));
                 bindings.push(match *operand {
+                    Operand::Input(_) | Operand::Output(_) if access.is_texture() => {
+                        return Err(Error::internal(format!("{operand:?} is bound as a texture")));
+                    }
                     Operand::Input(k) => {
-                        if *access == Access::Write {
+                        if access.writes() {
                             return Err(Error::internal(format!("{operand:?} is bound for writing")));
                         }
                         self.read(inputs.get(k).copied().flatten().ok_or_else(left_out)?)?
@@ -235,7 +240,7 @@ impl<'a> Builder<'a> {
                     Operand::Packed(k) => {
                         let packing = &work.packed[k];
                         let value = inputs.get(packing.input).copied().flatten().ok_or_else(left_out)?;
-                        self.weight(value, Some(packing))?
+                        self.weight(value, Some(packing), access.is_texture())?
                     }
                     Operand::Output(k) if outputs.get(k).is_some_and(Option::is_some) => {
                         let value = outputs[k].ok_or_else(left_out)?;
@@ -249,8 +254,13 @@ impl<'a> Builder<'a> {
                         };
                         let tensor = match scratch.get(operand) {
                             Some(tensor) => *tensor,
-                            None => self.tensor(format!("{operand:?} of {}", self.graph.nodes()[node].path), bytes, LATER)?,
+                            None => {
+                                let place = if access.is_texture() { Place::Texture(textures) } else { LATER };
+                                textures += usize::from(access.is_texture());
+                                self.tensor(format!("{operand:?} of {}", self.graph.nodes()[node].path), bytes, place)?
+                            }
                         };
+                        self.texture(tensor, access.is_texture())?;
                         scratch.insert(*operand, tensor);
                         self.lifetimes[tensor].1 = self.clock;
                         tensor
@@ -265,11 +275,32 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
+    /// Makes sure that a scratch texture is bound as one, and that its slot holds it.
+    fn texture(&mut self, tensor: usize, bound: bool) -> Result<()> {
+        let planned = &self.plan.tensors[tensor];
+        let Place::Texture(slot) = planned.place else {
+            return if bound {
+                Err(Error::internal(format!("`{}` is a buffer, bound as a texture", planned.name)))
+            } else {
+                Ok(())
+            };
+        };
+        if !bound {
+            return Err(Error::internal(format!("`{}` is a texture, bound as a buffer", planned.name)));
+        }
+        let bytes = planned.bytes.next_multiple_of(u64::from(TEXTURE_WIDTH) * 16);
+        if slot == self.plan.textures.len() {
+            self.plan.textures.push(bytes);
+        }
+        self.plan.textures[slot] = self.plan.textures[slot].max(bytes);
+        Ok(())
+    }
+
     /// WebGPU forbids a buffer that is both read and written, or written twice, in one dispatch.
     fn disjoint(&self, kernel: &Kernel, bindings: &[usize]) -> Result<()> {
         for (i, a) in bindings.iter().enumerate() {
             for (j, b) in bindings.iter().enumerate().skip(i + 1) {
-                if a == b && (kernel.storage[i] == Access::Write || kernel.storage[j] == Access::Write) {
+                if a == b && (kernel.storage[i].writes() || kernel.storage[j].writes()) {
                     return Err(Error::internal(format!(
                         "shader {} binds `{}` twice, once for writing",
                         kernel.shader.name, self.plan.tensors[*a].name
@@ -342,6 +373,7 @@ impl<'a> Builder<'a> {
             self.plan.outputs.push(transfer);
         }
         self.assign();
+        self.plan.memory.textures = self.plan.textures.iter().sum();
         self.plan.memory.own = self.plan.own.iter().sum();
         Ok(self.plan)
     }
@@ -356,7 +388,7 @@ impl<'a> Builder<'a> {
         let mut demands: Vec<Demand> = shared.iter().map(demand).collect();
         for step in self.plan.steps() {
             let storage = &self.plan.kernels[step.kernel].storage;
-            for (a, _) in step.bindings.iter().zip(storage).filter(|(_, access)| **access == Access::Write) {
+            for (a, _) in step.bindings.iter().zip(storage).filter(|(_, access)| access.writes()) {
                 for b in step.bindings.iter().filter(|b| *b != a) {
                     if let (Some(a), Some(b)) = (number[*a], number[*b]) {
                         demands[a].apart.push(b);

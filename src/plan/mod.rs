@@ -40,9 +40,11 @@ pub enum Place {
         /// Where in the buffer it starts.
         offset: u64,
     },
+    /// A texture that it shares with scratch of other nodes: [`Plan::textures`].
+    Texture(usize),
 }
 
-/// A constant as a storage buffer.
+/// A constant as a storage buffer or texture.
 #[derive(Clone, Debug)]
 pub struct Weight {
     /// Name of the value.
@@ -53,6 +55,8 @@ pub struct Weight {
     pub scalar: Scalar,
     /// Another layout than row-major.
     pub packing: Option<Packing>,
+    /// Whether kernels bind it as a texture.
+    pub texture: bool,
 }
 
 impl Weight {
@@ -146,6 +150,8 @@ pub struct Memory {
     pub peak: u64,
     /// The largest sum of tensors that live at one step; no assignment needs less.
     pub lower_bound: u64,
+    /// All textures together.
+    pub textures: u64,
     /// Inputs and outputs.
     pub own: u64,
     /// The largest binding, and the tensor it belongs to.
@@ -169,6 +175,8 @@ pub struct Plan {
     pub own: Vec<u64>,
     /// Bytes of the buffers that intermediate tensors share.
     pub shared: Vec<u64>,
+    /// Bytes of the textures that nodes take turns to use as scratch.
+    pub textures: Vec<u64>,
     /// What to do, in order.
     pub segments: Vec<Segment>,
     /// Where each output of the graph lies on the GPU; `None` when it is known to the host only.

@@ -135,10 +135,14 @@ fn check(lowering: &Lowering, io: &Io, node: &Node, graph: &Graph, caps: &Caps) 
                 "workgroups of {invocations} invocations exceed the adapter's limit of {limit}"
             )));
         }
-        for operand in &dispatch.bindings {
+        for (operand, access) in dispatch.bindings.iter().zip(&kernel.storage) {
             match *operand {
                 Operand::Input(k) => drop(input(k)?),
                 Operand::Output(k) => drop(output(k)?),
+                Operand::Temporary(k) if access.is_texture() && temporaries.get(k).is_some_and(|b| !caps.texture_holds(*b)) => {
+                    let limit = caps.max_texture;
+                    return Err(Error::unsupported(format!("scratch exceeds textures of {limit} texels along a side")));
+                }
                 Operand::Temporary(k) if k < temporaries.len() => {}
                 Operand::Packed(k) if k < packed.len() => {}
                 _ => return Err(Error::internal(format!("binding {operand:?} does not exist"))),

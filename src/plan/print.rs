@@ -9,6 +9,7 @@ impl fmt::Display for Place {
             Place::Weight(k) => write!(f, "weight{k}"),
             Place::Own(k) => write!(f, "own{k}"),
             Place::Slot { buffer, offset: 0 } => write!(f, "shared{buffer}"),
+            Place::Texture(k) => write!(f, "texture{k}"),
             Place::Slot { buffer, offset } => write!(f, "shared{buffer}+{offset}"),
         }
     }
@@ -27,6 +28,9 @@ impl fmt::Display for Plan {
             self.weights.len()
         )?;
         writeln!(f, "  shared {:?}: {} bytes, lower bound {}", self.shared, memory.peak, memory.lower_bound)?;
+        if !self.textures.is_empty() {
+            writeln!(f, "  textures {:?}", self.textures)?;
+        }
         for segment in &self.segments {
             for t in &segment.uploads {
                 writeln!(f, "  upload {} {} to {}", self.graph.value(t.value).name, t.ty, place(&t.tensor))?;

@@ -57,6 +57,8 @@ pub struct Explanation {
     pub own_bytes: u64,
     /// Bytes of the buffers of intermediate tensors.
     pub peak_bytes: u64,
+    /// Bytes of the textures that kernels use as scratch.
+    pub texture_bytes: u64,
     /// The largest sum of intermediate tensors that live at one step.
     pub lower_bound: u64,
     /// The largest binding in bytes.
@@ -97,6 +99,7 @@ impl Explanation {
             weight_bytes: plan.weights.iter().map(|w| w.bytes()).sum(),
             own_bytes: plan.memory.own,
             peak_bytes: plan.memory.peak,
+            texture_bytes: plan.memory.textures,
             lower_bound: plan.memory.lower_bound,
             largest_binding: plan.memory.largest_binding,
             binding_limit: caps.max_storage_binding,
@@ -131,6 +134,9 @@ impl fmt::Display for Explanation {
         )?;
         writeln!(f, "weights            {} bytes", self.weight_bytes)?;
         writeln!(f, "inputs, outputs    {} bytes", self.own_bytes)?;
+        if self.texture_bytes > 0 {
+            writeln!(f, "scratch textures   {} bytes", self.texture_bytes)?;
+        }
         writeln!(f, "peak activations   {} bytes, {ratio:.2} times the lower bound of {}", self.peak_bytes, self.lower_bound)?;
         writeln!(f, "largest binding    {} bytes of {}", self.largest_binding, self.binding_limit)
     }

@@ -5,7 +5,7 @@ use super::convert::{narrow, widen};
 use super::profile::{Recorder, Timing};
 use super::weights::{Resident, Weights};
 use crate::error::{Error, Result};
-use crate::gpu::{Command, Copy, Gpu, GpuBuffer, Pipeline, Range, Recording, Role, Tally, Timestamps};
+use crate::gpu::{Bound, Command, Copy, Gpu, GpuBuffer, GpuTexture, Pipeline, Range, Recording, Role, Tally, Timestamps};
 use crate::graph::ValueId;
 use crate::plan::{Place, Plan, Segment, Step, Transfer};
 use crate::tensor::{Tensor, TensorView};
@@ -28,6 +28,7 @@ pub(super) struct Prepared {
 struct Instance {
     own: Vec<GpuBuffer>,
     shared: Vec<GpuBuffer>,
+    textures: Vec<GpuTexture>,
     /// Per segment.
     commands: Vec<Vec<Command>>,
     /// Per segment, where its downloads arrive.
@@ -56,7 +57,7 @@ impl Drop for Lease {
 impl Lease {
     /// The buffer of an output, which has one of its own.
     pub(super) fn buffer(&self, tensor: usize) -> Option<&GpuBuffer> {
-        self.instance.as_ref().map(|instance| self.prepared.range(instance, tensor).buffer)
+        self.instance.as_ref().and_then(|instance| Some(self.prepared.range(instance, tensor).ok()?.buffer))
     }
 }
 
@@ -101,27 +102,41 @@ impl Prepared {
         let staging = buffers.split_off(plan.own.len() + plan.shared.len());
         let shared = buffers.split_off(plan.own.len());
         let staging = staging.into_iter().zip(&plan.segments).map(|(b, s)| (!s.downloads.is_empty()).then_some(b)).collect();
-        let mut instance = Instance { own: buffers, shared, commands: vec![], staging, scratch: vec![], timestamps: vec![] };
+        let wanted: Vec<(&str, u64)> = plan.textures.iter().map(|bytes| ("scratch", *bytes)).collect();
+        let textures = self.gpu.textures(&wanted, &self.tally).await?;
+        let mut instance =
+            Instance { own: buffers, shared, textures, commands: vec![], staging, scratch: vec![], timestamps: vec![] };
         let made =
             self.gpu.guarded("binding buffers", || plan.segments.iter().map(|s| self.commands(&instance, s)).collect()).await?;
         instance.commands = made;
         Ok(instance)
     }
 
-    /// Where one of the plan's tensors lies.
-    fn range<'a>(&'a self, instance: &'a Instance, tensor: usize) -> Range<'a> {
+    /// What a kernel binds for one of the plan's tensors.
+    fn bound<'a>(&'a self, instance: &'a Instance, tensor: usize) -> Bound<'a> {
         let planned = &self.plan.tensors[tensor];
         match planned.place {
             // Repacked weights have a size of their own.
-            Place::Weight(k) => self.weights[k].buffer.range(self.weights[k].buffer.size()),
-            Place::Own(k) => instance.own[k].range(planned.bytes),
-            Place::Slot { buffer, offset } => Range { buffer: &instance.shared[buffer], offset, bytes: planned.bytes },
+            Place::Weight(k) => self.weights[k].storage.bound(),
+            Place::Own(k) => Bound::Buffer(instance.own[k].range(planned.bytes)),
+            Place::Slot { buffer, offset } => {
+                Bound::Buffer(Range { buffer: &instance.shared[buffer], offset, bytes: planned.bytes })
+            }
+            Place::Texture(k) => Bound::Texture(&instance.textures[k]),
+        }
+    }
+
+    /// Where in a buffer one of the plan's tensors lies.
+    fn range<'a>(&'a self, instance: &'a Instance, tensor: usize) -> Result<Range<'a>> {
+        match self.bound(instance, tensor) {
+            Bound::Buffer(range) => Ok(range),
+            Bound::Texture(_) => Err(Error::internal("a texture where a buffer is expected")),
         }
     }
 
     fn commands(&self, instance: &Instance, segment: &Segment) -> Vec<Command> {
         let command = |step: &Step| {
-            let bound: Vec<Range> = step.bindings.iter().map(|&tensor| self.range(instance, tensor)).collect();
+            let bound: Vec<Bound> = step.bindings.iter().map(|&tensor| self.bound(instance, tensor)).collect();
             let (offset, bytes) = (u64::from(step.params_offset), u64::from(step.params_bytes));
             let params = Range { buffer: &self.params, offset, bytes };
             self.gpu.command(&self.pipelines[step.kernel], params, &bound, step.grid, &self.tally)
@@ -182,7 +197,7 @@ impl Prepared {
             let missing = || Error::internal("an input has no buffer");
             let copy = |t: &Transfer| {
                 let from = inputs.get(&t.value).ok_or_else(missing)?;
-                let to = self.range(instance, t.tensor);
+                let to = self.range(instance, t.tensor)?;
                 Ok(Copy { from: from.range(t.bytes()), to: to.buffer, offset: to.offset })
             };
             let before = segment.uploads.iter().map(copy).collect::<Result<Vec<_>>>()?;
@@ -232,7 +247,7 @@ impl Prepared {
                     owned.view()
                 }
             };
-            let Range { buffer, offset, .. } = self.range(instance, transfer.tensor);
+            let Range { buffer, offset, .. } = self.range(instance, transfer.tensor)?;
             if view.dtype().size() == 4 {
                 self.gpu.write(buffer, offset, view.bytes());
             } else {
@@ -260,7 +275,7 @@ impl Prepared {
         let mut offset = 0;
         if let Some(to) = staging {
             for t in &segment.downloads {
-                let from = Range { bytes: t.bytes(), ..self.range(instance, t.tensor) };
+                let from = Range { bytes: t.bytes(), ..self.range(instance, t.tensor)? };
                 after.push(Copy { from, to, offset });
                 offset += t.bytes();
             }

@@ -2,7 +2,7 @@
 
 use super::convert::widen;
 use crate::error::{Error, Result};
-use crate::gpu::{Gpu, GpuBuffer, Role, Tally};
+use crate::gpu::{Bound, Gpu, GpuBuffer, GpuTexture, Role, Tally};
 use crate::kernel::Packing;
 use crate::plan::Weight;
 use crate::tensor::Tensor;
@@ -11,17 +11,35 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+/// Where a constant lies.
+pub(super) enum Storage {
+    Buffer(GpuBuffer),
+    Texture(GpuTexture),
+}
+
 /// One constant in one layout.
 pub(super) struct Resident {
-    pub buffer: GpuBuffer,
+    pub storage: Storage,
     tensor: Tensor,
     packing: Option<Packing>,
+}
+
+impl Storage {
+    /// All of it, for a kernel to bind.
+    pub(super) fn bound(&self) -> Bound<'_> {
+        match self {
+            Storage::Buffer(buffer) => Bound::Buffer(buffer.range(buffer.size())),
+            Storage::Texture(texture) => Bound::Texture(texture),
+        }
+    }
 }
 
 impl Resident {
     fn is(&self, weight: &Weight) -> bool {
         let layout = |p: &Option<Packing>| p.as_ref().map(|p| (p.layout, p.arguments.clone()));
-        let same = layout(&self.packing) == layout(&weight.packing) && self.tensor.ty() == weight.tensor.ty();
+        let texture = matches!(self.storage, Storage::Texture(_));
+        let same =
+            texture == weight.texture && layout(&self.packing) == layout(&weight.packing) && self.tensor.ty() == weight.tensor.ty();
         same && (self.tensor.bytes().as_ptr() == weight.tensor.bytes().as_ptr() || self.tensor.bytes() == weight.tensor.bytes())
     }
 }
@@ -56,17 +74,24 @@ impl Weights {
             }
             let size = (bytes.len() as u64).max(1).next_multiple_of(16);
             let limit = gpu.caps().max_storage_binding.min(gpu.caps().max_buffer);
-            if size > limit {
+            if if weight.texture { !gpu.caps().texture_holds(size) } else { size > limit } {
                 let name = &weight.name;
                 return Err(Error::limit(format!(
                     "`{name}` takes {size} bytes on the GPU, but {} can bind at most {limit}",
                     gpu.caps()
                 )));
             }
-            bytes.resize(bytes.len().next_multiple_of(4), 0);
-            let buffer = gpu.buffers(&[(&weight.name, size, Role::Storage)], tally).await?.swap_remove(0);
-            gpu.write(&buffer, 0, &bytes);
-            let new = Arc::new(Resident { buffer, tensor: weight.tensor.clone(), packing: weight.packing.clone() });
+            let storage = if weight.texture {
+                let texture = gpu.textures(&[(&weight.name, size)], tally).await?.swap_remove(0);
+                gpu.write_texture(&texture, std::mem::take(&mut bytes));
+                Storage::Texture(texture)
+            } else {
+                bytes.resize(bytes.len().next_multiple_of(4), 0);
+                let buffer = gpu.buffers(&[(&weight.name, size, Role::Storage)], tally).await?.swap_remove(0);
+                gpu.write(&buffer, 0, &bytes);
+                Storage::Buffer(buffer)
+            };
+            let new = Arc::new(Resident { storage, tensor: weight.tensor.clone(), packing: weight.packing.clone() });
             let mut resident = self.resident.lock().unwrap_or_else(PoisonError::into_inner);
             let all = resident.entry(key).or_default();
             all.retain(|r| r.strong_count() > 0);
@@ -84,6 +109,7 @@ fn key(weight: &Weight) -> u64 {
     let mut hasher = DefaultHasher::new();
     weight.tensor.ty().hash(&mut hasher);
     weight.packing.as_ref().map(|p| (p.layout, &p.arguments)).hash(&mut hasher);
+    weight.texture.hash(&mut hasher);
     // A sample tells weights apart well enough; `is` compares all of them.
     let bytes = weight.tensor.bytes();
     bytes.iter().step_by((bytes.len() / 4096).max(1)).for_each(|b| hasher.write_u8(*b));

@@ -29,15 +29,19 @@ impl Ceiling {
         let arithmetic = row("arithmetic", elements, ceiling(rounds))?;
         let flops = elements as f64 * f64::from(rounds) * 48.0;
         let copy = row("copy", COPIED, unary("Neg")?)?;
-        let fastest =
-            |row: &Row| Ok::<_, crate::failure::Failure>(measure(gpu, row, &Expected::of(row)?, Options::default())?.times.min());
-        Ok(Ceiling { gflops: flops / fastest(&arithmetic)? / 1e3, gbps: (8 * COPIED) as f64 / fastest(&copy)? / 1e3 })
+        Ok(Ceiling { gflops: flops / fastest(gpu, &arithmetic)? / 1e3, gbps: (8 * COPIED) as f64 / fastest(gpu, &copy)? / 1e3 })
     }
 
     /// The least microseconds that so much work can take here.
     pub(crate) fn microseconds(&self, flops: u64, bytes: u64) -> f64 {
         (flops as f64 / self.gflops / 1e3).max(bytes as f64 / self.gbps / 1e3)
     }
+}
+
+/// Microseconds of the fastest run.
+fn fastest(gpu: &Gpu, row: &Row) -> Result<f64> {
+    let expected = Expected::new(&row.model, &row.inputs)?;
+    Ok(measure(gpu, row, &expected, Options::default())?.times.min())
 }
 
 fn row(name: &'static str, elements: usize, op: std::sync::Arc<dyn gristmill::graph::Op>) -> Result<Row> {

@@ -2,9 +2,9 @@
 
 use super::shapes::Row;
 use crate::failure::{Failure, Result};
-use crate::inputs::views;
+use crate::inputs::{Inputs, views};
 use gristmill::kernel::AdapterClass;
-use gristmill::{ErrorKind, Gpu, Options, Outputs, Session};
+use gristmill::{ErrorKind, Gpu, Model, Options, Outputs, Session};
 
 /// Runs that a median is taken of: as many as fit the time, within these bounds.
 const REPEATS: (usize, usize) = (10, 200);
@@ -18,7 +18,7 @@ pub(crate) struct Times {
 }
 
 impl Times {
-    fn new(mut times: Vec<f64>) -> Self {
+    pub(crate) fn new(mut times: Vec<f64>) -> Self {
         times.sort_by(f64::total_cmp);
         Times { sorted: times }
     }
@@ -27,6 +27,11 @@ impl Times {
     pub(crate) fn quantile(&self, share: f64) -> f64 {
         let last = self.sorted.len().saturating_sub(1);
         self.sorted.get((last as f64 * share).round() as usize).copied().unwrap_or(0.0)
+    }
+
+    /// How many runs there were.
+    pub(crate) fn len(&self) -> usize {
+        self.sorted.len()
     }
 
     /// The middle one.
@@ -45,16 +50,16 @@ impl Times {
     }
 }
 
-/// What the references make of a row, for comparison.
+/// What the references make of a model and its inputs, for comparison.
 pub(crate) struct Expected(Outputs);
 
 impl Expected {
-    pub(crate) fn of(row: &Row) -> Result<Self> {
-        Ok(Expected(Session::cpu(&row.model, Options::default())?.run_blocking(&views(&row.inputs))?))
+    pub(crate) fn new(model: &Model, inputs: &Inputs) -> Result<Self> {
+        Ok(Expected(Session::cpu(model, Options::default())?.run_blocking(&views(inputs))?))
     }
 
     /// The worst difference, in units of what f32 sums in another order may cost; above 1 is wrong.
-    fn worst(&self, found: &Outputs) -> f64 {
+    pub(crate) fn worst(&self, found: &Outputs) -> f64 {
         let pairs = found.iter().zip(self.0.iter());
         pairs
             .map(|((_, found), (_, expected))| {

@@ -2,6 +2,7 @@
 
 mod ceiling;
 mod measure;
+mod model;
 mod plot;
 mod report;
 mod shapes;
@@ -9,11 +10,13 @@ mod shapes;
 use crate::Verdict;
 use crate::device::DeviceArguments;
 use crate::failure::{Failure, Result};
+use crate::inputs::InputArguments;
 use crate::report::write_json;
 use ceiling::Ceiling;
 use clap::Args;
 use gristmill::{DType, Gpu, Options};
 use measure::{Expected, measure, variants};
+use model::ModelBench;
 use report::{Line, Report, table};
 use shapes::wanted;
 use std::io::Write;
@@ -30,6 +33,14 @@ pub(crate) struct Bench {
     /// What to time, as FAMILY or FAMILY:SHAPE; everything if left out
     #[arg(value_name = "FAMILY[:SHAPE]")]
     rows: Vec<String>,
+    /// Time a whole model instead: latency, host time, peak memory, and how long its first result takes
+    #[arg(long, value_name = "MODEL", conflicts_with_all = ["rows", "dtype", "plot"])]
+    model: Option<PathBuf>,
+    #[command(flatten)]
+    inputs: InputArguments,
+    /// Load the model, run it once and print how long that took: what `--model` asks of a fresh process
+    #[arg(long, hide = true, requires = "model")]
+    first_result: bool,
     #[command(flatten)]
     device: DeviceArguments,
     /// Time this kernel variant, or `all` that the adapter can run
@@ -51,6 +62,11 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn run(&self, out: &mut dyn Write) -> Result<Verdict> {
+        if let Some(path) = &self.model {
+            let options = Options { checked: self.checked, variant: self.variant.clone(), ..Options::default() };
+            let bench = ModelBench { path, inputs: &self.inputs, device: &self.device, options, json: self.json.as_ref() };
+            return if self.first_result { bench.first_result(out) } else { bench.run(out) }.map(|()| Verdict::Good);
+        }
         let wanted = wanted(&self.rows)?;
         let dtype = match self.dtype.as_str() {
             "f32" => DType::F32,
@@ -59,15 +75,17 @@ impl Bench {
         };
         let gpu = self.device.open_gpu()?;
         let caps = gpu.caps();
+        // What is asked for in vain is told before anything is timed.
+        let variants = wanted.iter().map(|wanted| self.variants(&gpu, &wanted.row(dtype)?)).collect::<Result<Vec<_>>>()?;
         let ceiling = Ceiling::measure(&gpu)?;
         writeln!(out, "adapter  {caps}")?;
         writeln!(out, "driver   {}", caps.driver)?;
         writeln!(out, "ceiling  {:.1} GFLOP/s, {:.1} GB/s\n", ceiling.gflops, ceiling.gbps)?;
         let mut lines = Vec::new();
-        for wanted in wanted {
+        for (wanted, variants) in wanted.iter().zip(variants) {
             let row = wanted.row(dtype)?;
-            let expected = Expected::of(&row)?;
-            for variant in self.variants(&gpu, &row)? {
+            let expected = Expected::new(&row.model, &row.inputs)?;
+            for variant in variants {
                 let options = Options { checked: self.checked, variant, ..Options::default() };
                 lines.push(Line::new(&row, &measure(&gpu, &row, &expected, options)?, ceiling));
             }
