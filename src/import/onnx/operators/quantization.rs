@@ -4,9 +4,9 @@ use super::{Row, row};
 use crate::error::{Error, Result};
 use crate::graph::ValueId;
 use crate::import::onnx::context::Context;
-use crate::ops::elementwise::{binary, cast, cast_like, clip, unary, unary_with};
+use crate::ops::elementwise::{binary, cast, clip, unary, unary_with};
 use crate::ops::reduce::{Reduction, reduce};
-use crate::ops::{matmul, reshape};
+use crate::ops::{dequantize, matmul, reshape};
 use crate::tensor::DType;
 
 pub(super) const ROWS: &[Row] = &[
@@ -104,17 +104,12 @@ fn quantize_linear(c: &mut Context<'_, '_>) -> Result<()> {
 }
 
 fn dequantize_linear(c: &mut Context<'_, '_>) -> Result<()> {
-    let mut data = c.apply(cast(DType::F32)?, c.input(0)?);
-    let scale = parameter(c, 1)?;
-    if let Some(zero_point) = parameter(c, 2)? {
-        data = c.node(binary("Sub")?, &[Some(data), Some(zero_point)]);
+    if c.int("block_size", 0)? != 0 {
+        return Err(c.unsupported("quantization in blocks is not implemented"));
     }
-    let value = c.node(binary("Mul")?, &[Some(data), scale]);
-    if c.int("output_dtype", 0)? != 0 {
-        let dtype = c.attributes.dtype("output_dtype")?.unwrap_or(DType::F32);
-        return c.emit(cast(dtype)?, &[Some(value)]);
-    }
-    c.emit(cast_like(), &[Some(value), c.optional(1)])
+    let given = c.int("output_dtype", 0)? != 0;
+    let dtype = if given { c.attributes.dtype("output_dtype")? } else { None };
+    c.emit(dequantize::dequantize_linear(c.int("axis", 1)?, dtype), &c.inputs())
 }
 
 /// To u8, with a range that holds all values and zero.
