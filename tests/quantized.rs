@@ -67,5 +67,8 @@ fn quantized_weights_stay_quantized() {
         assert!(steps.contains("MatMulNBits") && !steps.contains("host"), "{folder}:\n{steps}");
     }
     let bias = steps("bits4_bias");
-    assert!(bias.contains("MatMulNBits") && bias.lines().count() == steps("bits4").lines().count(), "the bias is not fused:\n{bias}");
+    assert!(
+        bias.contains("MatMulNBits") && bias.lines().count() == steps("bits4").lines().count(),
+        "the bias is not fused:\n{bias}"
+    );
 }

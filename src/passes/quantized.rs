@@ -72,8 +72,8 @@ impl Weights {
         let constant = |index: usize| maker.inputs.get(index).copied().flatten().map(|id| around.graph.constant(id));
         let (Some(Some(data)), Some(Some(scale))) = (constant(0), constant(1)) else { return Ok(None) };
         let zero_point = match constant(2) {
-            Some(Some(zero_point)) => Some(zero_point),
-            Some(None) => return Ok(None),
+            Some(Some(zero_point)) if zero_point.dtype() == data.dtype() => Some(zero_point),
+            Some(_) => return Ok(None),
             None => None,
         };
         let floats = around.fact(right)?.dtype() == DType::F32;

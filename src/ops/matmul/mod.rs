@@ -3,7 +3,6 @@
 mod direct;
 mod gemv;
 mod operands;
-mod packing;
 mod problem;
 mod quantized;
 mod slices;
@@ -21,8 +20,10 @@ use std::sync::Arc;
 pub(crate) use problem::{Gather, Problem};
 pub use quantized::{MatMulNBits, matmul_nbits};
 
-pub(super) static REGISTRATION: Registration =
-    Registration { operators: &["MatMul", "MatMulNBits"], shaders: &[&direct::SHADER, &gemv::SHADER, &slices::SHADER, &split::SHADER, &subgroup::SHADER, &tiled::SHADER] };
+pub(super) static REGISTRATION: Registration = Registration {
+    operators: &["MatMul", "MatMulNBits"],
+    shaders: &[&direct::SHADER, &gemv::SHADER, &slices::SHADER, &split::SHADER, &subgroup::SHADER, &tiled::SHADER],
+};
 
 /// ONNX MatMul (numpy.matmul). Transposed operands, split heads and slices are read where they lie.
 #[derive(Clone, Debug, Default, PartialEq)]

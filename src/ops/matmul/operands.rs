@@ -1,12 +1,15 @@
 //! How kernels read the operands and write the output: which preludes fit the strides, and the packing of constant ones.
 
 use super::problem::{MatMulParams, Matrix, Problem};
+use super::split;
 use crate::error::{Error, Result};
 use crate::graph::Io;
-use super::packing::{pack_columns, pack_panels, pack_panels_f16, pack_rows};
-use super::split;
 use crate::kernel::{Access, Caps, Dispatch, Grid, Kernel, Lowering, Operand, Packing, Prelude, preludes};
-use crate::tensor::Tensor;
+use crate::tensor::{DType, Tensor};
+use half::f16;
+
+/// Rows of packed panels are padded to a multiple of this, as the prelude has it.
+pub(super) const PANEL_ROWS: usize = 32;
 
 /// How a kernel wants operand B.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,20 +20,22 @@ pub(super) enum Want {
     Columns,
 }
 
-/// Where an operand comes from and the preludes that read it.
+/// Where an operand comes from and the prelude that reads it.
 struct Source {
-    preludes: Vec<&'static Prelude>,
+    prelude: &'static Prelude,
     operand: Operand,
     constants: Vec<(&'static str, u32)>,
     /// Its layout, where it is packed.
     packing: Option<Packing>,
+    /// A prelude that this one counts on.
+    base: Option<&'static Prelude>,
     /// Packed inputs that the preludes read besides, bound after the output.
     more: Vec<Packing>,
 }
 
 impl Source {
     fn new(prelude: &'static Prelude, operand: Operand) -> Self {
-        Source { preludes: vec![prelude], operand, constants: vec![], packing: None, more: vec![] }
+        Source { prelude, operand, constants: vec![], packing: None, base: None, more: vec![] }
     }
 }
 
@@ -127,22 +132,6 @@ impl Problem {
             let arguments = [&[self.k as u32, self.n as u32], &strides[..], &[last]].concat();
             Some(Packing { input: self.inputs[1], layout, arguments, pack })
         };
-        if let Some(quantized) = &self.quantized {
-            let width = if let Want::Panels(width) = want { width } else { 4 };
-            let constants = [&[("PANEL", width)], &quantized.constants()[..]].concat();
-            let (packing, more) = quantized.packings(self, width);
-            let packing = Some(packing);
-            return Source { preludes: quantized.preludes(), operand: input, constants, packing, more };
-        }
-        // Half floats are packed by panels for every kernel; four columns are one panel.
-        if self.b_is_constant(io) && io.optional(self.inputs[1]).and_then(|f| f.value.as_ref()).is_some_and(Tensor::is_halves) {
-            let width = if let Want::Panels(width) = want { width } else { 4 };
-            return Source {
-                packing: packing(params, "matmul_panels_f16", width, pack_panels_f16),
-                constants: vec![("PANEL", width)],
-                ..Source::new(&preludes::MATMUL_B_PANELS_F16, input)
-            };
-        }
         match want {
             Want::Panels(width) if self.b_is_constant(io) => Source {
                 packing: packing(params, "matmul_panels", width, pack_panels),
@@ -162,10 +151,35 @@ impl Problem {
         }
     }
 
+    /// How B is read where it may be kept in fewer bits than those of a float.
+    fn b_in_fewer_bits(&self, io: &Io, want: Want) -> Option<Source> {
+        let input = Operand::Input(self.inputs[1]);
+        // Four columns of neighbours are a panel of four.
+        let width = if let Want::Panels(width) = want { width } else { 4 };
+        if let Some(quantized) = &self.quantized {
+            let constants = [&[("PANEL", width)], &quantized.constants()[..]].concat();
+            let (packing, more) = quantized.packings(self, width);
+            let [base, prelude] = quantized.preludes();
+            return Some(Source { constants, packing: Some(packing), base: Some(base), more, ..Source::new(prelude, input) });
+        }
+        let value = io.optional(self.inputs[1])?.value.as_ref()?;
+        (self.b_is_constant(io) && value.is_halves()).then(|| {
+            let [row, column, offset] = [self.b.row, self.b.column, self.b.offset].map(|n| n as u32);
+            let arguments = vec![self.k as u32, self.n as u32, row, column, offset, width];
+            let packing = Packing { input: self.inputs[1], layout: "matmul_panels_f16", arguments, pack: pack_panels_f16 };
+            Source {
+                packing: Some(packing),
+                constants: vec![("PANEL", width)],
+                ..Source::new(&preludes::MATMUL_B_PANELS_F16, input)
+            }
+        })
+    }
+
     /// A kernel that walks k in steps of `step`, with the preludes that read the operands, `a_block` included if `blocks`.
     pub(super) fn bind(&self, kernel: Kernel, step: usize, io: &Io, want: Want, blocks: bool, caps: &Caps) -> Result<Bound> {
         let mut params = self.params()?;
-        let sources = [self.a_source(io, blocks, &mut params), self.b_source(io, want, &mut params)];
+        let a = self.a_source(io, blocks, &mut params);
+        let b = self.b_in_fewer_bits(io, want).unwrap_or_else(|| self.b_source(io, want, &mut params));
         let width = if self.row_length().is_multiple_of(4) { 4 } else { 1 };
         let mut kernel = kernel
             .constant("K_EDGE", (!self.k.is_multiple_of(step)).into())
@@ -175,8 +189,8 @@ impl Problem {
             .prelude(if width == 4 { &preludes::STORE_WIDTH4 } else { &preludes::STORE_WIDTH1 })
             .set("BATCH_AXES", self.batch.len() as u32);
         let (mut bindings, mut packed, mut more) = (Vec::new(), Vec::new(), Vec::new());
-        for source in sources {
-            kernel.preludes.extend(source.preludes);
+        for source in [a, b] {
+            kernel.preludes.extend(source.base.into_iter().chain([source.prelude]));
             kernel.constants.extend(source.constants);
             bindings.push(if source.packing.is_some() { Operand::Packed(packed.len()) } else { source.operand });
             packed.extend(source.packing);
@@ -243,4 +257,61 @@ impl Bound {
         let dispatch = Dispatch::new(kernel, self.params, self.bindings, grid).work(flops, bytes);
         Ok(Lowering::Dispatches { variant, dispatches: vec![dispatch], temporaries: vec![], packed: self.packed })
     }
+}
+
+/// A constant matrix, from the arguments of a packing: k, n, row stride, column stride, offset.
+fn elements(tensor: &Tensor, arguments: &[u32], mut put: impl FnMut(usize, usize, f32)) {
+    let converted: Vec<f32>;
+    let data = match tensor.as_slice::<f32>() {
+        Ok(data) if tensor.dtype() == DType::F32 => data,
+        _ => {
+            converted = tensor.to_f64().iter().map(|x| *x as f32).collect();
+            &converted
+        }
+    };
+    let step = |n: u32| i64::from(n as i32);
+    let (row, column, offset) = (step(arguments[2]), step(arguments[3]), step(arguments[4]));
+    for k in 0..arguments[0] as usize {
+        for n in 0..arguments[1] as usize {
+            put(k, n, data[(offset + k as i64 * row + n as i64 * column) as usize]);
+        }
+    }
+}
+
+/// Panels `[n / width, k, width]`, padded with zeros.
+fn pack_panels(tensor: &Tensor, arguments: &[u32]) -> Vec<u8> {
+    let (k, n, width) = (arguments[0] as usize, arguments[1] as usize, arguments[5] as usize);
+    let rows = k.next_multiple_of(PANEL_ROWS);
+    let mut packed = vec![0f32; n.div_ceil(width) * rows * width];
+    elements(tensor, arguments, |k, n, value| packed[(n / width * rows + k) * width + n % width] = value);
+    bytemuck::cast_slice(&packed).to_vec()
+}
+
+/// Columns `[n, rows]`, padded with zeros.
+fn pack_columns(tensor: &Tensor, arguments: &[u32]) -> Vec<u8> {
+    let rows = arguments[5] as usize;
+    let mut packed = vec![0f32; arguments[1] as usize * rows];
+    elements(tensor, arguments, |k, n, value| packed[n * rows + k] = value);
+    bytemuck::cast_slice(&packed).to_vec()
+}
+
+/// Rows `[rows, padded]`, padded with zeros, from the arguments rows, length, padded length.
+fn pack_rows(tensor: &Tensor, arguments: &[u32]) -> Vec<u8> {
+    let [rows, length, padded] = [0, 1, 2].map(|i| arguments[i] as usize);
+    let mut packed = vec![0f32; rows * padded];
+    let whole = [rows as u32, length as u32, length as u32, 1, 0];
+    elements(tensor, &whole, |row, column, value| packed[row * padded + column] = value);
+    bytemuck::cast_slice(&packed).to_vec()
+}
+
+/// Panels of half floats `[n / width, k / 2, width / 4]` of groups of two rows by four columns, padded with zeros.
+fn pack_panels_f16(tensor: &Tensor, arguments: &[u32]) -> Vec<u8> {
+    let (k, n, width) = (arguments[0] as usize, arguments[1] as usize, arguments[5] as usize);
+    let rows = k.next_multiple_of(PANEL_ROWS);
+    let mut packed = vec![0u16; n.div_ceil(width) * rows * width];
+    elements(tensor, arguments, |k, n, value| {
+        let group = ((n / width * rows + k / 2 * 2) * width + n % width / 4 * 8) / 8;
+        packed[group * 8 + k % 2 * 4 + n % 4] = f16::from_f32(value).to_bits();
+    });
+    bytemuck::cast_slice(&packed).to_vec()
 }

@@ -1,7 +1,7 @@
 //! MatMulNBits: products with a constant right operand of 4 or 8 bits, dequantised in registers where kernels read it.
 
 use super::Problem;
-use super::packing::PANEL_ROWS;
+use super::operands::PANEL_ROWS;
 use super::problem;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
@@ -53,7 +53,7 @@ impl MatMulNBits {
 
     /// Bytes of a row of zero points.
     fn zero_bytes(&self) -> usize {
-        (self.blocks() * self.bits as usize).div_ceil(8)
+        self.blocks().saturating_mul(self.bits as usize).div_ceil(8)
     }
 
     fn view(&self, a: &TensorType) -> View {
@@ -94,7 +94,7 @@ impl MatMulNBits {
 
 /// One value of 4 or 8 bits; of two in a byte, the first is the lower half.
 fn unpack(bytes: &[u8], index: usize, bits: u32) -> u8 {
-    if bits == 8 { bytes[index] } else { bytes[index / 2] >> (4 * (index % 2)) & 15 }
+    if bits == 8 { bytes[index] } else { (bytes[index / 2] >> (4 * (index % 2))) & 15 }
 }
 
 impl Op for MatMulNBits {
@@ -122,12 +122,12 @@ impl Op for MatMulNBits {
                 self.k, self.n, self.bits, self.block, fact.ty
             )))
         };
-        let count = self.n * self.blocks();
-        expect("bytes of weights", bits, count * self.block * self.bits as usize / 8)?;
+        let count = self.n.saturating_mul(self.blocks());
+        expect("bytes of weights", bits, count.saturating_mul(self.block).saturating_mul(self.bits as usize) / 8)?;
         expect("scales", scales, count)?;
         if let Some(zero_points) = inputs.get(3).copied().flatten() {
             match zero_points.dtype() {
-                DType::U8 => expect("bytes of zero points", zero_points, self.n * self.zero_bytes())?,
+                DType::U8 => expect("bytes of zero points", zero_points, self.n.saturating_mul(self.zero_bytes()))?,
                 other if other.is_float() => expect("zero points", zero_points, count)?,
                 other => return Err(Error::invalid_model(format!("zero points of {other}: expected uint8 or floats"))),
             }
@@ -161,8 +161,7 @@ impl Op for MatMulNBits {
             return Err(Error::unsupported("zero points that are no integers"));
         }
         let mut problem = Problem::new(&self.view(&io.input(0)?.ty), &self.weights())?;
-        problem.quantized =
-            Some(Quantized { bits: self.bits, block: self.block, zero_points: zero_points.is_some() });
+        problem.quantized = Some(Quantized { bits: self.bits, block: self.block, zero_points: zero_points.is_some() });
         problem.lower(io, caps)
     }
 
@@ -197,10 +196,10 @@ impl Quantized {
         n * (k * u64::from(self.bits) / 8 + 4 * k.div_ceil(self.block as u64))
     }
 
-    /// The preludes that read B.
-    pub(super) fn preludes(&self) -> Vec<&'static Prelude> {
+    /// The preludes that read the zero points and B.
+    pub(super) fn preludes(&self) -> [&'static Prelude; 2] {
         let zero = if self.zero_points { &preludes::MATMUL_ZERO_POINTS } else { &preludes::MATMUL_ZERO_MIDDLE };
-        vec![zero, if self.bits == 4 { &preludes::MATMUL_B_BITS4 } else { &preludes::MATMUL_B_BITS8 }]
+        [zero, if self.bits == 4 { &preludes::MATMUL_B_BITS4 } else { &preludes::MATMUL_B_BITS8 }]
     }
 
     /// What the preludes count on.

@@ -41,10 +41,8 @@ pub(super) fn parts(k: usize, workgroups: usize, step: usize, caps: &Caps) -> Op
 pub(super) fn join(elements: usize, parts: usize, width: u32, io: &Io, caps: &Caps) -> Result<Dispatch> {
     let count = elements / width as usize;
     let limit = || Error::limit(format!("{parts} partial sums of {elements} elements exceed 32 bits"));
-    let params = JoinParams {
-        count: u32::try_from(count).map_err(|_| limit())?,
-        parts: u32::try_from(parts).map_err(|_| limit())?,
-    };
+    let params =
+        JoinParams { count: u32::try_from(count).map_err(|_| limit())?, parts: u32::try_from(parts).map_err(|_| limit())? };
     let mut bindings = vec![Operand::Temporary(0), Operand::Output(0)];
     let kernel = Kernel::new(&SHADER, &[Access::Read, Access::Write], [64, 1, 1]);
     let kernel = io.attach_epilogue(kernel, &mut bindings, width, caps)?;

@@ -298,7 +298,7 @@ fn build_matmul_nbits(shape: &Shape, network: &mut Network) -> Result<u64> {
     let op = matmul_nbits(k, n, bits as u32, block)?;
     let a = network.input(&[m, k])?;
     let scales = n * k.div_ceil(block);
-    let bytes: Vec<u8> = (0..scales * block * bits / 8).map(|i| (i * 2_654_435_761 >> 11) as u8).collect();
+    let bytes: Vec<u8> = (0..scales * block * bits / 8).map(|i| ((i * 2_654_435_761) >> 11) as u8).collect();
     network.moves(bytes.len() / 4);
     let bytes = Tensor::from_bytes(TensorType::new(DType::U8, [n, k.div_ceil(block), block * bits / 8]), &bytes)?;
     let bytes = network.builder.constant("weights", bytes);
