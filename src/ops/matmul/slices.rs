@@ -29,7 +29,7 @@ pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Vec<Result<Lower
     let parts = split::parts(problem.k, workgroups, 4, caps);
     let forms = [None].into_iter().chain(parts.map(Some));
     let mut candidates: Vec<_> = forms.filter_map(|split| candidate(problem, rows, split, io, caps)).collect();
-    if workgroups < split::enough_workgroups(caps) {
+    if split::pays(problem.k, workgroups, caps) {
         candidates.reverse();
     }
     candidates

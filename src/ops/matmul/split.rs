@@ -28,6 +28,14 @@ pub(super) fn enough_workgroups(caps: &Caps) -> usize {
     }
 }
 
+/// Sums of fewer terms take less than one more dispatch does.
+const LONG: usize = 2048;
+
+/// Whether splitting k wins, where `workgroups` make the product unsplit.
+pub(super) fn pays(k: usize, workgroups: usize, caps: &Caps) -> bool {
+    k >= LONG && workgroups < enough_workgroups(caps)
+}
+
 /// Into how many parts of how many terms to split k, where `workgroups` make the product unsplit; `None` where k is too small to
 /// split. Terms are a multiple of `step`.
 pub(super) fn parts(k: usize, workgroups: usize, step: usize, caps: &Caps) -> Option<(usize, usize)> {

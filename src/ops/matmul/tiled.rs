@@ -82,7 +82,7 @@ impl Tile {
     }
 }
 
-/// All tile sizes, the best one first: the largest that still keeps the adapter busy, else one that splits k.
+/// All tile sizes, the best one first: the largest that still keeps the adapter busy, else one that splits a long k.
 pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Vec<Result<Lowering>> {
     let enough = split::enough_workgroups(caps);
     let suiting = || TILES.iter().filter(|tile| tile.suits(problem));
@@ -96,7 +96,8 @@ pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Vec<Result<Lower
     let mut candidates: Vec<_> =
         [first].into_iter().chain(rest).filter_map(|tile| tile.candidate(problem, None, io, caps)).collect();
     if let Some(split) = split {
-        candidates.insert(if busy.is_some() { candidates.len() } else { 0 }, split);
+        let pays = busy.is_none() && split::pays(problem.k, first.count(problem), caps);
+        candidates.insert(if pays { 0 } else { candidates.len() }, split);
     }
     candidates
 }
