@@ -1,22 +1,71 @@
 // Matrix product for GPUs: tiles of A and B in workgroup memory, a block of C in the registers of each invocation.
 //
-// A workgroup of 8x8 invocations makes a tile of 32 * PARTS rows by 32 * PARTS columns of C (PARTS is 1 or 2), each
-// invocation 4 * PARTS by 4 * PARTS of it, in blocks of 4x4 that lie 32 apart. It walks k in steps of STEP = 32 / PARTS; for
-// each step every invocation brings one 4x4 block of A and one of B. A is kept as [k][row], so that both tiles are read
-// in vectors of four. The grid runs over column tiles (x), row tiles (y) and batches (z).
+// A workgroup of 8 by DOWN (8 or 16) invocations makes a tile of 4 * PARTS * DOWN rows by 32 * PARTS columns of C (PARTS is
+// 1 or 2), each invocation 4 * PARTS by 4 * PARTS of it, in blocks of 4x4 that lie 4 * DOWN rows and 32 columns apart. It
+// walks k in steps of STEP = 32 / PARTS; every invocation brings a 4x4 block of A, and of B as much as there is for each. A
+// is kept as [k][row], so that both tiles are read in vectors of four. What a step needs is loaded while the one before is
+// computed. What k has left over whole steps comes first, so that the steps test nothing. The grid runs over column tiles
+// (x), row tiles (y), and parts of k by batches (z): a workgroup adds `params.terms` terms of each sum.
 
-@group(0) @binding(3) var<storage, read_write> output: array<Float>; // [batches, m, n]
+@group(0) @binding(3) var<storage, read_write> output: array<Float>; // [parts of k, batches, m, n]
 
 const STEP: u32 = 32u / PARTS;
-// Vectors of four along the side of a tile.
-const SIDE: u32 = 8u * PARTS;
+// Vectors of four along the sides of a tile.
+const ROWS: u32 = DOWN * PARTS;
+const COLUMNS: u32 = 8u * PARTS;
 
-var<workgroup> a_tile: array<vec4<f32>, 256>; // [STEP][SIDE]
-var<workgroup> b_tile: array<vec4<f32>, 256>; // [STEP][SIDE]
+var<workgroup> a_tile: array<vec4<f32>, STEP * ROWS>; // [STEP][ROWS]
+var<workgroup> b_tile: array<vec4<f32>, STEP * COLUMNS>; // [STEP][COLUMNS]
+
+struct Sums {
+    s00: mat4x4<f32>,
+    s01: mat4x4<f32>,
+    s10: mat4x4<f32>,
+    s11: mat4x4<f32>,
+}
 
 // A block of sums, row by row, and the outer product of four values of A and four of B.
 fn add_product(sums: mat4x4<f32>, a: vec4<f32>, b: vec4<f32>) -> mat4x4<f32> {
     return mat4x4(sums[0] + a.x * b, sums[1] + a.y * b, sums[2] + a.z * b, sums[3] + a.w * b);
+}
+
+// Adds the products of row i of the tiles; the sum that needs the last of the loads goes first, which makes one wait of four.
+fn add_term(sums: ptr<function, Sums>, i: u32, id: vec3<u32>) {
+    let a0 = a_tile[i * ROWS + id.y];
+    if PARTS == 1u {
+        (*sums).s00 = add_product((*sums).s00, a0, b_tile[i * COLUMNS + id.x]);
+        return;
+    }
+    let a1 = a_tile[i * ROWS + DOWN + id.y];
+    let b0 = b_tile[i * COLUMNS + id.x];
+    let b1 = b_tile[i * COLUMNS + 8u + id.x];
+    (*sums).s11 = add_product((*sums).s11, a1, b1);
+    (*sums).s10 = add_product((*sums).s10, a1, b0);
+    (*sums).s01 = add_product((*sums).s01, a0, b1);
+    (*sums).s00 = add_product((*sums).s00, a0, b0);
+}
+
+fn add_four_terms(sums: ptr<function, Sums>, i: u32, id: vec3<u32>) {
+    add_term(sums, i, id);
+    add_term(sums, i + 1u, id);
+    add_term(sums, i + 2u, id);
+    add_term(sums, i + 3u, id);
+}
+
+// What one invocation brings of both tiles.
+struct Brought {
+    a: mat4x4<f32>,
+    b: BShare,
+}
+
+// Writes it to the tiles from vector `to.x` of A and `to.y` of B on, the last load first for one wait instead of eight.
+fn put(values: Brought, to: vec2<u32>) {
+    for (var i = 0u; i < B_SHARE; i++) {
+        b_tile[to.y + (B_SHARE - 1u - i) * COLUMNS] = values.b[B_SHARE - 1u - i];
+    }
+    for (var i = 0u; i < 4u; i++) {
+        a_tile[to.x + i * ROWS] = values.a[i];
+    }
 }
 
 fn store_row(batch: u32, row: u32, column: u32, value: vec4<f32>) {
@@ -33,50 +82,59 @@ fn store_block(batch: u32, row: u32, column: u32, sums: mat4x4<f32>) {
     store_row(batch, row + 3u, column, sums[3]);
 }
 
-@compute @workgroup_size(8, 8)
+@compute @workgroup_size(8, DOWN)
 fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_id) id: vec3<u32>, @builtin(local_invocation_index) index: u32) {
-    let start = batch_start(tile.z);
-    let row = tile.y * SIDE * 4u;
-    let column = tile.x * SIDE * 4u;
-    // The blocks this invocation brings: neighbours take neighbouring k of A, and neighbouring columns of B.
+    let start = batch_start(tile.z % params.batches);
+    let row = tile.y * ROWS * 4u;
+    let column = tile.x * COLUMNS * 4u;
+    // What this invocation brings: neighbours take neighbouring k of A, and neighbouring columns of B.
     let a_k = index % (STEP / 4u) * 4u;
     let a_row = index / (STEP / 4u);
-    let b_column = index % SIDE;
-    let b_k = index / SIDE * 4u;
+    let b_column = index % COLUMNS;
+    let b_k = index / COLUMNS * B_SHARE;
     let a_from = a_places(start.x, row + a_row * 4u);
     let b_from = b_places(start.y, column + b_column * 4u);
-    var s00: mat4x4<f32>;
-    var s01: mat4x4<f32>;
-    var s10: mat4x4<f32>;
-    var s11: mat4x4<f32>;
-    for (var k = 0u; k < params.k; k += STEP) {
-        let a_values = a_block(a_from, k + a_k);
-        let b_values = b_block(b_from, k + b_k);
+    let to = vec2(a_k * ROWS + a_row, b_k * COLUMNS + b_column);
+    // Operands end in zeros at the next multiple of four.
+    var k = tile.z / params.batches * params.terms;
+    let end = min((params.k + 3u) / 4u * 4u, k + params.terms);
+    let left = (end - k) % STEP;
+    var sums: Sums;
+    put(Brought(a_block(a_from, min(k + a_k, end - 4u)), b_share(b_from, min(k + b_k, end - B_SHARE))), to);
+    workgroupBarrier();
+    if left > 0u {
+        for (var i = 0u; i < left; i++) {
+            add_term(&sums, i, id);
+        }
+        k += left;
         workgroupBarrier();
-        for (var i = 0u; i < 4u; i++) {
-            a_tile[(a_k + i) * SIDE + a_row] = a_values[i];
-            b_tile[(b_k + i) * SIDE + b_column] = b_values[i];
+        put(Brought(a_block(a_from, min(k + a_k, end - 4u)), b_share(b_from, min(k + b_k, end - B_SHARE))), to);
+        workgroupBarrier();
+    }
+    for (; k < end; k += STEP) {
+        // After the last step, the same once more.
+        let next = min(k + STEP, end - STEP);
+        let values = Brought(a_block(a_from, next + a_k), b_share(b_from, next + b_k));
+        add_four_terms(&sums, 0u, id);
+        add_four_terms(&sums, 4u, id);
+        add_four_terms(&sums, 8u, id);
+        add_four_terms(&sums, 12u, id);
+        if PARTS == 1u {
+            add_four_terms(&sums, 16u, id);
+            add_four_terms(&sums, 20u, id);
+            add_four_terms(&sums, 24u, id);
+            add_four_terms(&sums, 28u, id);
         }
         workgroupBarrier();
-        for (var i = 0u; i < STEP; i++) {
-            let a0 = a_tile[i * SIDE + id.y];
-            let b0 = b_tile[i * SIDE + id.x];
-            s00 = add_product(s00, a0, b0);
-            if PARTS > 1u {
-                let a1 = a_tile[i * SIDE + 8u + id.y];
-                let b1 = b_tile[i * SIDE + 8u + id.x];
-                s01 = add_product(s01, a0, b1);
-                s10 = add_product(s10, a1, b0);
-                s11 = add_product(s11, a1, b1);
-            }
-        }
+        put(values, to);
+        workgroupBarrier();
     }
     let own_row = row + id.y * 4u;
     let own_column = column + id.x * 4u;
-    store_block(tile.z, own_row, own_column, s00);
+    store_block(tile.z, own_row, own_column, sums.s00);
     if PARTS > 1u {
-        store_block(tile.z, own_row, own_column + 32u, s01);
-        store_block(tile.z, own_row + 32u, own_column, s10);
-        store_block(tile.z, own_row + 32u, own_column + 32u, s11);
+        store_block(tile.z, own_row, own_column + 32u, sums.s01);
+        store_block(tile.z, own_row + DOWN * 4u, own_column, sums.s10);
+        store_block(tile.z, own_row + DOWN * 4u, own_column + 32u, sums.s11);
     }
 }

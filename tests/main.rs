@@ -16,6 +16,7 @@ mod passes;
 mod patterns;
 mod plan;
 mod properties;
+mod quantized;
 mod readme;
 mod shader_contract;
 mod snapshots;

@@ -204,6 +204,8 @@ fn check(kernel: &Kernel, caps: &Caps) -> (Vec<String>, usize) {
     capabilities.set(Capabilities::SUBGROUP, caps.subgroup.is_some());
     capabilities.set(Capabilities::SHADER_INT64, caps.shader_i64);
     capabilities.set(Capabilities::SHADER_FLOAT16, caps.shader_f16);
+    // Conversions of packed halves, which WebGPU has everywhere.
+    capabilities.set(Capabilities::SHADER_FLOAT16_IN_FLOAT32, true);
     let mut validator = Validator::new(ValidationFlags::all(), capabilities);
     let info = match validator.validate(&module) {
         Ok(info) => info,

@@ -4,6 +4,13 @@
 alias Four = vec2<u64>;
 alias FourBits = vec2<u64>;
 
+// Pairs of 32-bit words likewise, `array<Two>`.
+alias Two = u64;
+
+fn two(group: Two) -> vec2<u32> {
+    return vec2(u32(group), u32(group >> 32u));
+}
+
 fn four(group: Four) -> vec4<f32> {
     return bitcast<vec4<f32>>(four_bits(group));
 }

@@ -20,6 +20,8 @@ struct Params {
     b_column_stride: u32,
     b_offset: u32,
     batches: u32,
+    // How many terms of each sum one workgroup adds, a multiple of four.
+    terms: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

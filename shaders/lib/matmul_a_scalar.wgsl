@@ -1,8 +1,8 @@
-// Operand A of a matrix product with any strides.
+// Operand A of a matrix product with any strides. `const K_EDGE` is 1 where the kernel's steps run past k.
 @group(0) @binding(1) var<storage, read> a: array<f32>; // strided [batches, m, k]
 
 fn a_element(place: u32, k: u32) -> f32 {
-    if k >= params.k {
+    if K_EDGE == 1u && k >= params.k {
         return 0.0;
     }
     return a[place + k * params.a_column_stride];

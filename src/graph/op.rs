@@ -62,6 +62,12 @@ pub trait Op: Debug + Send + Sync + Any {
         Ok(None)
     }
 
+    /// True when a node of constants is not folded, as the passes know a better form of it than its value. They fold what they
+    /// leave; `expand` must leave it too.
+    fn stays_constant(&self) -> bool {
+        false
+    }
+
     /// True when the kernels of this operator call `epilogue` on each f32 element of output 0, so that an elementwise
     /// program can be fused into them.
     fn takes_epilogue(&self) -> bool {

@@ -138,6 +138,20 @@ pub mod preludes {
         MATMUL_A_TEXTURE = "matmul_a_texture";
         /// Operand B in panels packed into a texture. Wants `const PANEL`.
         MATMUL_B_TEXTURE = "matmul_b_texture";
+        /// Operand B in packed panels of half floats. Wants `const PANEL`.
+        MATMUL_B_PANELS_F16 = "matmul_b_panels_f16";
+        /// Operand B in packed panels of 4 bits. Wants `const PANEL`, `const BLOCK` and a prelude of zero points.
+        MATMUL_B_BITS4 = "matmul_b_bits4";
+        /// Operand B in packed panels of 8 bits. Wants the same.
+        MATMUL_B_BITS8 = "matmul_b_bits8";
+        /// All zero points of a quantized operand B are `const ZERO`.
+        MATMUL_ZERO_MIDDLE = "matmul_zero_middle";
+        /// A quantized operand B with a zero point for each scale.
+        MATMUL_ZERO_POINTS = "matmul_zero_points";
+        /// An invocation of a tiled product brings four rows of B.
+        MATMUL_SHARE_BLOCKS = "matmul_share_blocks";
+        /// An invocation of a tiled product brings two rows of B.
+        MATMUL_SHARE_HALVES = "matmul_share_halves";
         /// Columns of a matrix product as they are.
         PLACE_COLUMN = "place_column";
         /// Operand B of a convolution as a matrix product, gathered from its input.

@@ -12,6 +12,7 @@ pub mod concat;
 pub mod conv;
 mod copy;
 pub mod cumulative;
+pub mod dequantize;
 pub mod einsum;
 pub mod elementwise;
 pub mod expand;
@@ -65,6 +66,7 @@ pub static REGISTRY: &[&Registration] = &[
     &conv::REGISTRATION,
     &copy::REGISTRATION,
     &cumulative::REGISTRATION,
+    &dequantize::REGISTRATION,
     &einsum::REGISTRATION,
     &elementwise::REGISTRATION,
     &expand::REGISTRATION,

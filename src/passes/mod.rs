@@ -9,6 +9,7 @@ mod attention;
 mod common;
 mod fuse;
 mod norms;
+mod quantized;
 mod specialize;
 mod views;
 
@@ -38,9 +39,10 @@ impl Default for Options {
 /// [`Internal`](crate::ErrorKind::Internal) when a rewrite breaks the graph.
 pub fn optimize(graph: &Graph, options: &Options) -> Result<Graph> {
     if !options.fuse {
-        return Ok(graph.clone());
+        return quantized::fold(graph);
     }
     let graph = common::deduplicate(graph)?;
+    let graph = quantized::fuse(&graph)?;
     let graph = affine::fold(&graph)?;
     let graph = norms::fuse(&graph)?;
     let graph = views::absorb(&graph)?;

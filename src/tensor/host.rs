@@ -4,14 +4,41 @@ use super::{DType, Element, Shape, TensorType, View};
 use crate::error::{Error, Result};
 use half::{bf16, f16};
 use std::fmt;
-use std::sync::Arc;
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
 
 /// An immutable tensor in host memory; cloning shares the data.
 #[derive(Clone, PartialEq)]
 pub struct Tensor {
     ty: TensorType,
-    /// Eight-byte words, so that every element type is aligned; the last word may be part empty.
-    data: Arc<Vec<u64>>,
+    data: Arc<Words>,
+}
+
+/// Eight-byte words, so that every element type is aligned; the last word may be part empty.
+struct Words {
+    words: Vec<u64>,
+    /// Whether all elements are half floats, once somebody asked.
+    halves: OnceLock<bool>,
+}
+
+impl From<Vec<u64>> for Words {
+    fn from(words: Vec<u64>) -> Self {
+        Words { words, halves: OnceLock::new() }
+    }
+}
+
+impl Deref for Words {
+    type Target = [u64];
+
+    fn deref(&self) -> &[u64] {
+        &self.words
+    }
+}
+
+impl PartialEq for Words {
+    fn eq(&self, other: &Self) -> bool {
+        self.words == other.words
+    }
 }
 
 /// A borrowed tensor: type and bytes that live elsewhere.
@@ -101,13 +128,13 @@ impl Tensor {
     /// All elements zero (false).
     pub fn zeros(ty: TensorType) -> Self {
         let words = (ty.elements() * ty.dtype.size()).div_ceil(8);
-        Tensor { ty, data: Arc::new(vec![0; words]) }
+        Tensor { ty, data: Arc::new(vec![0; words].into()) }
     }
 
     fn pack(ty: TensorType, bytes: &[u8]) -> Self {
         let mut data = vec![0u64; bytes.len().div_ceil(8)];
         bytemuck::cast_slice_mut(&mut data)[..bytes.len()].copy_from_slice(bytes);
-        Tensor { ty, data: Arc::new(data) }
+        Tensor { ty, data: Arc::new(data.into()) }
     }
 
     /// Element type and shape.
@@ -132,7 +159,7 @@ impl Tensor {
 
     /// The bytes of all elements.
     pub fn bytes(&self) -> &[u8] {
-        &bytemuck::cast_slice(&self.data)[..self.elements() * self.dtype().size()]
+        &bytemuck::cast_slice::<u64, u8>(&self.data)[..self.elements() * self.dtype().size()]
     }
 
     /// A borrowed view, as a session takes it.
@@ -161,6 +188,17 @@ impl Tensor {
             return Err(Error::invalid_argument(format!("{} cannot be reshaped to {shape}", self.ty)));
         }
         Ok(Tensor { ty: TensorType::new(self.dtype(), shape), data: self.data.clone() })
+    }
+
+    /// True when each element is a float that a half float holds exactly, as those of a model that was kept in half precision
+    /// are. Found out once; tensors that do not hold halves mostly show it within their first few elements.
+    pub fn is_halves(&self) -> bool {
+        let exact = |x: &f32| f16::from_f32(*x).to_f32().to_bits() == x.to_bits();
+        match self.dtype() {
+            DType::F16 => true,
+            DType::F32 => *self.data.halves.get_or_init(|| self.as_slice().is_ok_and(|all| all.iter().all(exact))),
+            _ => false,
+        }
     }
 
     /// The elements seen through `view`, copied in its order. The view must lie inside this tensor.

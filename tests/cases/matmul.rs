@@ -2,7 +2,7 @@
 
 use super::{Case, Random, Tolerance};
 use gristmill::graph::Op;
-use gristmill::ops::matmul::{MatMul, matmul};
+use gristmill::ops::matmul::{MatMul, matmul, matmul_nbits};
 use gristmill::tensor::View;
 use gristmill::{DType, Shape, Tensor};
 use std::sync::Arc;
@@ -114,6 +114,73 @@ fn scalars() -> Vec<Case> {
     cases.into_iter().chain([Case::new("matmul/golden", matmul(), small.to_vec()).golden(vec![golden])]).collect()
 }
 
+/// Values that half floats hold, some of them subnormal.
+fn halves(random: &mut Random, shape: &[usize]) -> Tensor {
+    let count: usize = shape.iter().product();
+    let mut value = || {
+        let eleven_bits = (random.next() % 2048) as f32 - 1024.0;
+        eleven_bits * [1.0 / 1024.0, 1.0 / 8192.0, 1.0 / (1 << 24) as f32][random.next() as usize % 3]
+    };
+    Tensor::new(shape, &(0..count).map(|_| value()).collect::<Vec<f32>>()).expect("as many elements as the shape has")
+}
+
+fn half_weights() -> Vec<Case> {
+    let row = |(m, k, n): (usize, usize, usize)| {
+        let mut random = Random::new((m + k + n) as u64);
+        let inputs = vec![random.floats(&[m, k]), halves(&mut random, &[k, n])];
+        Case::new(format!("matmul/half_weights_m{m}_k{k}_n{n}"), matmul(), inputs).weights(&[1]).tolerance(sums(k))
+    };
+    [(1, 64, 33), (2, 1024, 65), (3, 35, 7), (5, 1, 4), (20, 530, 12), (70, 36, 68), (130, 70, 130)].map(row).into_iter().collect()
+}
+
+/// Long sums over few outputs, which are split; tiles whose last step is not whole.
+fn splits() -> Vec<Case> {
+    vec![
+        product("split_one_tile", &[20, 1030], &[1030, 24]),
+        product("split_tiles", &[40, 1537], &[1537, 70]).weights(&[1]),
+        product("split_rows", &[3, 2050], &[2050, 66]),
+        product("split_batch", &[3, 17, 515], &[3, 515, 5]),
+        product("tall", &[190, 52], &[52, 50]),
+        product("steps_and_rest", &[129, 44], &[44, 65]),
+    ]
+}
+
+/// Quantized weights: rows, k, n, bits, block, zero points.
+fn quantized() -> Vec<Case> {
+    let row = |(m, k, n, bits, block, zero_points): (usize, usize, usize, u32, usize, bool)| {
+        let mut random = Random::new((m + k + n + block) as u64 + u64::from(bits));
+        let blocks = k.div_ceil(block);
+        let bytes = random.integers(DType::U8, &[n, blocks, block * bits as usize / 8], 0, 256);
+        let mut inputs = vec![random.floats(&[m, k]), bytes, random.floats(&[n * blocks])];
+        if zero_points {
+            inputs.push(random.integers(DType::U8, &[n * (blocks * bits as usize).div_ceil(8)], 0, 256));
+        }
+        let name = format!("matmul/bits{bits}_m{m}_k{k}_n{n}_block{block}{}", if zero_points { "_zero_points" } else { "" });
+        let op = matmul_nbits(k, n, bits, block).expect("the extents are valid");
+        let weights: Vec<usize> = (1..inputs.len()).collect();
+        let exact = sums(k);
+        // Weights are up to 2^(bits - 1) large, and so is the rounding of their sums.
+        let tolerance = Tolerance { absolute: exact.absolute * f64::from(1u32 << bits), ..exact };
+        Case::new(name, op, inputs).weights(&weights).tolerance(tolerance)
+    };
+    [
+        (1, 64, 33, 4, 32, false),
+        (1, 1056, 130, 4, 32, true),
+        (2, 50, 3, 4, 16, true),
+        (5, 72, 68, 4, 64, false),
+        (12, 1030, 36, 4, 128, true),
+        (66, 100, 70, 4, 16, true),
+        (150, 48, 132, 4, 32, false),
+        (1, 64, 33, 8, 32, true),
+        (3, 37, 5, 8, 40, false),
+        (9, 1025, 20, 8, 1028, true),
+        (130, 68, 66, 8, 16, false),
+    ]
+    .map(row)
+    .into_iter()
+    .collect()
+}
+
 pub fn cases() -> Vec<Case> {
-    [shapes(), batches(), views(), scalars()].into_iter().flatten().collect()
+    [shapes(), batches(), views(), scalars(), half_weights(), splits(), quantized()].into_iter().flatten().collect()
 }

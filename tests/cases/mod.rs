@@ -17,6 +17,7 @@ pub mod matmul;
 pub mod movement;
 pub mod norm;
 pub mod pool;
+mod quantization;
 pub mod reduce;
 pub mod resize;
 pub mod rnn;
@@ -134,6 +135,7 @@ pub fn all() -> Vec<Case> {
         movement::cases(),
         norm::cases(),
         pool::cases(),
+        quantization::cases(),
         reduce::cases(),
         resize::cases(),
         rnn::cases(),

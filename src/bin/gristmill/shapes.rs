@@ -5,7 +5,7 @@ use gristmill::graph::{Builder, Dim, Op, ValueId};
 use gristmill::ops::attention::{Attention, attention};
 use gristmill::ops::conv::{Window, conv, conv_transpose};
 use gristmill::ops::elementwise::{binary, unary};
-use gristmill::ops::matmul::matmul;
+use gristmill::ops::matmul::{matmul, matmul_nbits};
 use gristmill::ops::norm::layer_normalization;
 use gristmill::ops::reduce::{Reduction, reduce};
 use gristmill::ops::rnn::{Cell, Recurrent, recurrent};
@@ -26,7 +26,7 @@ struct Family {
 const FAMILIES: &[Family] = &[
     Family {
         name: "matmul",
-        form: "N, MxKxN or BATCHxMxKxN; weights=0 makes the right operand an input",
+        form: "N, MxKxN or BATCHxMxKxN; weights=0 makes the right operand an input, halves=1 weights of half floats",
         defaults: &[
             "512",
             "1024",
@@ -38,6 +38,12 @@ const FAMILIES: &[Family] = &[
             "12x128x64x128,weights=0",
         ],
         build: build_matmul,
+    },
+    Family {
+        name: "matmul_nbits",
+        form: "MxKxN; bits=4 or 8, block=",
+        defaults: &["1x4096x4096", "32x4096x4096", "512x512x512", "1x4096x4096,bits=8"],
+        build: build_matmul_nbits,
     },
     Family {
         name: "conv",
@@ -195,6 +201,14 @@ impl Network {
         Ok(self.builder.constant(name, data))
     }
 
+    /// A weight of this type's values, in the type of the row.
+    fn weight_as(&mut self, name: &str, shape: &[usize], dtype: DType) -> Result<ValueId> {
+        let data = self.random(shape)?;
+        self.moves(data.elements());
+        let rounded = Tensor::from_f64(TensorType::new(dtype, shape), &data.to_f64())?;
+        Ok(self.builder.constant(name, Tensor::from_f64(data.ty().clone(), &rounded.to_f64())?))
+    }
+
     /// A node whose first output, of so many elements, is the network's.
     fn finish(&mut self, op: Arc<dyn Op>, inputs: &[ValueId], elements: usize) -> Result<()> {
         let inputs: Vec<Option<ValueId>> = inputs.iter().copied().map(Some).collect();
@@ -280,10 +294,26 @@ fn build_matmul(shape: &Shape, network: &mut Network) -> Result<u64> {
     let b = if shape.option("weights", 1) == 0 {
         network.input(&batched([k, n]))?
     } else {
-        network.weight("weights", &batched([k, n]))?
+        let halves = shape.option("halves", 0) == 1;
+        network.weight_as("weights", &batched([k, n]), if halves { DType::F16 } else { DType::F32 })?
     };
     network.finish(matmul(), &[a, b], batch * m * n)?;
     Ok(2 * product(&[batch, m, k, n]))
+}
+
+fn build_matmul_nbits(shape: &Shape, network: &mut Network) -> Result<u64> {
+    let &[m, k, n] = shape.extents.as_slice() else { return Err(shape.wrong()) };
+    let (bits, block) = (shape.option("bits", 4), shape.option("block", 32));
+    let op = matmul_nbits(k, n, bits as u32, block)?;
+    let a = network.input(&[m, k])?;
+    let scales = n * k.div_ceil(block);
+    let bytes: Vec<u8> = (0..scales * block * bits / 8).map(|i| ((i * 2_654_435_761) >> 11) as u8).collect();
+    network.moves(bytes.len() / 4);
+    let bytes = Tensor::from_bytes(TensorType::new(DType::U8, [n, k.div_ceil(block), block * bits / 8]), &bytes)?;
+    let bytes = network.builder.constant("weights", bytes);
+    let scales = network.weight("scales", &[scales])?;
+    network.finish(op, &[a, bytes, scales], m * n)?;
+    Ok(2 * product(&[m, k, n]))
 }
 
 /// Data, weights and window of a convolution, and the extents after it in one direction.

@@ -52,7 +52,8 @@ static TILES: Shader = Shader {
     params: AttentionParams::FIELDS,
 };
 
-pub(super) static SHADERS: &[&Shader] = &[&LANES, &SUBGROUP, &TILES, &blocks::PACK, &blocks::BLOCKS, &split::SPLIT, &split::STRETCHES, &split::JOIN];
+pub(super) static SHADERS: &[&Shader] =
+    &[&LANES, &SUBGROUP, &TILES, &blocks::PACK, &blocks::BLOCKS, &split::SPLIT, &split::STRETCHES, &split::JOIN];
 
 /// The most chunks of eight groups that the subgroup kernel unrolls over.
 const MOST_CHUNKS: usize = 8;
@@ -190,7 +191,8 @@ impl<'a> Builder<'a> {
 
     /// The same with what reads queries, keys and values.
     pub(super) fn all_inputs(&self, kernel: Kernel) -> Kernel {
-        let loads: &'static Prelude = if self.vectors { &preludes::ATTENTION_KEY_VECTORS } else { &preludes::ATTENTION_KEY_SCALARS };
+        let loads: &'static Prelude =
+            if self.vectors { &preludes::ATTENTION_KEY_VECTORS } else { &preludes::ATTENTION_KEY_SCALARS };
         self.query_input(kernel).prelude(loads)
     }
 

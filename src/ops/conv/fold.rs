@@ -35,7 +35,8 @@ pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Result<Option<Lo
     product.inputs = [1, 0];
     let columns = Fact::new(DType::F32, shape.to_vec());
     let inner = Io { outputs: vec![&columns], used: vec![true], epilogue: None, ..io.clone() };
-    let Some(Lowering::Dispatches { mut dispatches, mut temporaries, packed, .. }) = product.lower(&inner, caps)?.into_iter().next()
+    let Some(Lowering::Dispatches { mut dispatches, mut temporaries, packed, .. }) =
+        product.lower(&inner, caps)?.into_iter().next()
     else {
         return Err(Error::internal("a matrix product without a kernel"));
     };

@@ -4,6 +4,9 @@ mod direct;
 mod gemv;
 mod operands;
 mod problem;
+mod quantized;
+mod slices;
+mod split;
 mod subgroup;
 mod textures;
 mod tiled;
@@ -16,12 +19,15 @@ use crate::tensor::{DType, Scalar, Tensor, TensorType, View};
 use std::sync::Arc;
 
 pub(crate) use problem::{Gather, Problem};
+pub use quantized::{MatMulNBits, matmul_nbits};
 
 pub(super) static REGISTRATION: Registration = Registration {
-    operators: &["MatMul"],
+    operators: &["MatMul", "MatMulNBits"],
     shaders: &[
         &direct::SHADER,
         &gemv::SHADER,
+        &slices::SHADER,
+        &split::SHADER,
         &subgroup::SHADER,
         &textures::SHADER,
         &textures::ROW_SHADER,
@@ -136,22 +142,35 @@ impl Op for MatMul {
     }
 }
 
+/// Rows up to which reading B but once, without tiles, is best on GPUs.
+const MOST_ROWS_BY_SLICES: usize = 8;
+
 impl Problem {
     /// All kernels that serve this product, the best first.
     pub(crate) fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
-        let direct = direct::lower(self, io, caps);
         if io.outputs[0].scalar() != Some(Scalar::F32) || self.k == 0 {
-            return Ok(vec![direct?]);
+            return Ok(vec![direct::lower(self, io, caps)?]);
         }
-        let (gemv, subgroup, tiled) = (gemv::lower(self, io, caps), subgroup::lower(self, io, caps), tiled::lower(self, io, caps));
-        // Broadcasts win where workgroup memory is no faster than any other, and lose to it on GPUs.
-        let subgroup = subgroup.filter(|_| caps.class == AdapterClass::Cpu);
-        let mut candidates: Vec<Result<Lowering>> = gemv.into_iter().chain(subgroup).chain(tiled).collect();
-        if let Some(textures) = textures::lower(self, io, caps) {
-            let at = if textures::preferred(self, io) { 0 } else { candidates.len() };
-            candidates.insert(at, textures);
+        let (gemv, tiled, slices) = (gemv::lower(self, io, caps), tiled::lower(self, io, caps), slices::lower(self, io, caps));
+        let mut candidates: Vec<Result<Lowering>> = vec![];
+        if caps.class == AdapterClass::Cpu {
+            // Broadcasts win where workgroup memory is no faster than any other, and lose to it on GPUs.
+            candidates.extend(gemv.into_iter().chain(subgroup::lower(self, io, caps)).chain(tiled).chain(slices));
+            if let Some(textures) = textures::lower(self, io, caps) {
+                let at = if textures::preferred(self, io) { 0 } else { candidates.len() };
+                candidates.insert(at, textures);
+            }
+        } else if self.m > MOST_ROWS_BY_SLICES {
+            candidates.extend(tiled.into_iter().chain(slices).chain(gemv));
+        } else if self.b_by_columns() && !self.b_is_constant(io) {
+            // Columns that lie where they are cannot be read four abreast without gaps.
+            candidates.extend(gemv.into_iter().chain(slices).chain(tiled));
+        } else {
+            candidates.extend(slices.into_iter().chain(gemv).chain(tiled));
         }
-        candidates.push(direct);
+        if self.quantized.is_none() {
+            candidates.push(direct::lower(self, io, caps));
+        }
         // One that does not fit the adapter leaves the others.
         let (fit, unfit): (Vec<_>, Vec<_>) = candidates.into_iter().partition(Result::is_ok);
         if fit.is_empty() { unfit.into_iter().collect() } else { fit.into_iter().collect() }

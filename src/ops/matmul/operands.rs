@@ -1,10 +1,12 @@
 //! How kernels read the operands and write the output: which preludes fit the strides, and the packing of constant ones.
 
 use super::problem::{MatMulParams, Matrix, Problem};
-use crate::error::Result;
+use super::split;
+use crate::error::{Error, Result};
 use crate::graph::Io;
 use crate::kernel::{Access, Caps, Dispatch, Grid, Kernel, Lowering, Operand, Packing, Prelude, preludes};
 use crate::tensor::{DType, Tensor};
+use half::f16;
 
 /// Rows of packed panels are padded to a multiple of this, as the prelude has it.
 pub(super) const PANEL_ROWS: usize = 32;
@@ -29,11 +31,15 @@ pub(super) struct Source {
     pub(super) packing: Option<Packing>,
     /// Whether it is packed into a texture.
     texture: bool,
+    /// A prelude that this one counts on.
+    base: Option<&'static Prelude>,
+    /// Packed inputs that the preludes read besides, bound after the output.
+    more: Vec<Packing>,
 }
 
 impl Source {
     fn new(prelude: &'static Prelude, operand: Operand) -> Self {
-        Source { prelude, operand, constants: vec![], packing: None, texture: false }
+        Source { prelude, operand, constants: vec![], packing: None, texture: false, base: None, more: vec![] }
     }
 }
 
@@ -183,10 +189,37 @@ impl Problem {
         }
     }
 
+    /// How B is read where it may be kept in fewer bits than those of a float.
+    fn b_in_fewer_bits(&self, io: &Io, want: Want) -> Option<Source> {
+        let input = Operand::Input(self.inputs[1]);
+        // Four columns of neighbours are a panel of four.
+        let width = if let Want::Panels(width) = want { width } else { 4 };
+        if let Some(quantized) = &self.quantized {
+            let constants = [&[("PANEL", width)], &quantized.constants()[..]].concat();
+            let (packing, more) = quantized.packings(self, width);
+            let [base, prelude] = quantized.preludes();
+            return Some(Source { constants, packing: Some(packing), base: Some(base), more, ..Source::new(prelude, input) });
+        }
+        let value = io.optional(self.inputs[1])?.value.as_ref()?;
+        (self.b_is_constant(io) && value.is_halves()).then(|| {
+            let [row, column, offset] = [self.b.row, self.b.column, self.b.offset].map(|n| n as u32);
+            let arguments = vec![self.k as u32, self.n as u32, row, column, offset, width];
+            let packing = Packing { input: self.inputs[1], layout: "matmul_panels_f16", arguments, pack: pack_panels_f16 };
+            Source {
+                packing: Some(packing),
+                constants: vec![("PANEL", width)],
+                ..Source::new(&preludes::MATMUL_B_PANELS_F16, input)
+            }
+        })
+    }
+
     /// A kernel that walks k in steps of `step`, with the preludes that read the operands, `a_block` included if `blocks`.
     pub(super) fn bind(&self, kernel: Kernel, step: usize, io: &Io, want: Want, blocks: bool, caps: &Caps) -> Result<Bound> {
         let mut params = self.params()?;
-        let sources = [self.a_source(io, want, blocks, &mut params), self.b_source(io, want, &mut params)];
+        let a = self.a_source(io, want, blocks, &mut params);
+        let in_fewer_bits = if matches!(want, Want::Textures { .. }) { None } else { self.b_in_fewer_bits(io, want) };
+        let b = in_fewer_bits.unwrap_or_else(|| self.b_source(io, want, &mut params));
+        let sources = [a, b];
         let width = if self.row_length().is_multiple_of(4) { 4 } else { 1 };
         let mut kernel = kernel
             .constant("K_EDGE", (!self.k.is_multiple_of(step)).into())
@@ -198,17 +231,23 @@ impl Problem {
         if sources.iter().any(|source| source.texture) {
             kernel = kernel.texels();
         }
-        let (mut bindings, mut packed) = (Vec::new(), Vec::new());
+        let (mut bindings, mut packed, mut more) = (Vec::new(), Vec::new(), Vec::new());
         for (index, source) in sources.into_iter().enumerate() {
             if source.texture {
                 kernel.storage[index] = Access::ReadTexture;
             }
-            kernel = kernel.prelude(source.prelude);
+            kernel = source.base.into_iter().chain([source.prelude]).fold(kernel, Kernel::prelude);
             kernel.constants.extend(source.constants);
             bindings.push(if source.packing.is_some() { Operand::Packed(packed.len()) } else { source.operand });
             packed.extend(source.packing);
+            more.extend(source.more);
         }
         bindings.push(Operand::Output(0));
+        for packing in more {
+            bindings.push(Operand::Packed(packed.len()));
+            kernel.storage.push(Access::Read);
+            packed.push(packing);
+        }
         Ok(Bound { kernel, bindings, params, packed, width })
     }
 
@@ -224,6 +263,39 @@ impl Problem {
 }
 
 impl Bound {
+    /// The same with one more prelude.
+    pub(super) fn prelude(mut self, prelude: &'static Prelude) -> Self {
+        self.kernel = self.kernel.prelude(prelude);
+        self
+    }
+
+    /// The finished candidate with k in parts of so many terms: `grid` has them outermost in z.
+    pub(super) fn finish_split(
+        mut self,
+        variant: &'static str,
+        problem: &Problem,
+        grid: Grid,
+        (parts, terms): (usize, usize),
+        io: &Io,
+        caps: &Caps,
+    ) -> Result<Lowering> {
+        let elements = problem.batches() * problem.m * problem.n;
+        let size = 4 * (parts * elements) as u64;
+        if size > caps.max_storage_binding {
+            return Err(Error::limit(format!("{parts} partial sums take {size} bytes")));
+        }
+        self.params.terms = terms as u32;
+        for binding in self.bindings.iter_mut().filter(|b| **b == Operand::Output(0)) {
+            *binding = Operand::Temporary(0);
+        }
+        let plain = Io { epilogue: None, ..io.clone() };
+        let kernel = plain.attach_epilogue(self.kernel, &mut self.bindings, self.width, caps)?;
+        let (flops, bytes) = problem.work();
+        let dispatch = Dispatch::new(kernel, self.params, self.bindings, grid).work(flops, bytes + size);
+        let dispatches = vec![dispatch, split::join(elements, parts, self.width, io, caps)?];
+        Ok(Lowering::Dispatches { variant, dispatches, temporaries: vec![size], packed: self.packed })
+    }
+
     /// The finished candidate.
     pub(super) fn finish(mut self, variant: &'static str, problem: &Problem, grid: Grid, io: &Io, caps: &Caps) -> Result<Lowering> {
         let kernel = io.attach_epilogue(self.kernel, &mut self.bindings, self.width, caps)?;
@@ -286,5 +358,17 @@ fn pack_rows(tensor: &Tensor, arguments: &[u32]) -> Vec<u8> {
     let mut packed = vec![0f32; rows * padded];
     let whole = [rows as u32, length as u32, length as u32, 1, 0];
     elements(tensor, &whole, |row, column, value| packed[row * padded + column] = value);
+    bytemuck::cast_slice(&packed).to_vec()
+}
+
+/// Panels of half floats `[n / width, k / 2, width / 4]` of groups of two rows by four columns, padded with zeros.
+fn pack_panels_f16(tensor: &Tensor, arguments: &[u32]) -> Vec<u8> {
+    let (k, n, width) = (arguments[0] as usize, arguments[1] as usize, arguments[5] as usize);
+    let rows = k.next_multiple_of(PANEL_ROWS);
+    let mut packed = vec![0u16; n.div_ceil(width) * rows * width];
+    elements(tensor, arguments, |k, n, value| {
+        let group = ((n / width * rows + k / 2 * 2) * width + n % width / 4 * 8) / 8;
+        packed[group * 8 + k % 2 * 4 + n % 4] = f16::from_f32(value).to_bits();
+    });
     bytemuck::cast_slice(&packed).to_vec()
 }

@@ -1,5 +1,6 @@
 //! A matrix product as its kernels see it: strides instead of shapes, and as few batch axes as possible.
 
+use super::quantized::Quantized;
 use crate::error::{Error, Result};
 use crate::kernel::{Operand, Prelude, params};
 use crate::tensor::{MAX_RANK, Shape, View, broadcast};
@@ -20,6 +21,7 @@ params! {
         b_column_stride: u32,
         b_offset: u32,
         batches: u32,
+        terms: u32,
     }
 }
 
@@ -66,6 +68,8 @@ pub(crate) struct Problem {
     pub(crate) inputs: [usize; 2],
     /// How B is read, if not by the strides below.
     pub(crate) gather: Option<Gather>,
+    /// How B is kept, where it is quantized; the strides below then mean nothing.
+    pub(super) quantized: Option<Quantized>,
     pub(super) batch: Vec<BatchAxis>,
     pub(super) m: usize,
     pub(super) n: usize,
@@ -135,6 +139,7 @@ impl Problem {
         let mut problem = Problem {
             inputs: [0, 1],
             gather: None,
+            quantized: None,
             batch,
             m,
             n,
@@ -165,7 +170,8 @@ impl Problem {
     /// Floating-point operations and least bytes moved.
     pub(super) fn work(&self) -> (u64, u64) {
         let (batches, m, n, k) = (self.batches() as u64, self.m as u64, self.n as u64, self.k as u64);
-        (2 * batches * m * n * k, 4 * batches * (m * n + m * k + k * n))
+        let b = self.quantized.as_ref().map_or(4 * batches * k * n, |quantized| quantized.bytes(k, n));
+        (2 * batches * m * n * k, 4 * batches * (m * n + m * k) + b)
     }
 
     /// The parameters of a dispatch.
@@ -187,6 +193,7 @@ impl Problem {
             b_column_stride: stride(self.b.column)?,
             b_offset: stride(self.b.offset)?,
             batches: self.batches() as u32,
+            terms: self.k.next_multiple_of(4) as u32,
         };
         for (k, axis) in self.batch.iter().enumerate() {
             p.batch_extents[k] = axis.extent as u32;

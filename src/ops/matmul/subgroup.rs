@@ -36,7 +36,7 @@ pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Option<Result<Lo
     let kernel = Kernel::new(&SHADER, &[Access::Read, Access::Read, Access::Write], [lanes, 1, 1]);
     let kernel = kernel.constant("LANES", lanes).constant("ROWS", rows as u32);
     let panel = 4 * lanes;
-    let textures = caps.class == AdapterClass::Cpu && hold(problem, rows, panel as usize, caps);
+    let textures = caps.class == AdapterClass::Cpu && problem.quantized.is_none() && hold(problem, rows, panel as usize, caps);
     let want = if textures { Want::Textures { rows: rows as u32, panel } } else { Want::Panels(panel) };
     let bound = problem.bind(kernel, 4, io, want, false, caps);
     Some(bound.and_then(|bound| bound.finish("subgroup", problem, grid.map(|n| n as u32), io, caps)))

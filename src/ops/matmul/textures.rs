@@ -97,7 +97,11 @@ struct Textures<'a> {
 pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Option<Result<Lowering>> {
     let lanes = caps.subgroup.filter(|lanes| lanes.is_power_of_two() && (8..=64).contains(lanes))?;
     let padded = problem.k.next_multiple_of(PANEL_ROWS) / 4;
-    if caps.class != AdapterClass::Cpu || problem.gather.is_some() || padded + 8 > caps.max_loop as usize {
+    if caps.class != AdapterClass::Cpu
+        || problem.gather.is_some()
+        || problem.quantized.is_some()
+        || padded + 8 > caps.max_loop as usize
+    {
         return None;
     }
     let (rows, panel) = (rows(problem.m), 4 * lanes as usize);

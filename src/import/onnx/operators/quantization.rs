@@ -4,9 +4,9 @@ use super::{Row, row};
 use crate::error::{Error, Result};
 use crate::graph::ValueId;
 use crate::import::onnx::context::Context;
-use crate::ops::elementwise::{binary, cast, cast_like, clip, unary, unary_with};
+use crate::ops::elementwise::{binary, cast, clip, unary, unary_with};
 use crate::ops::reduce::{Reduction, reduce};
-use crate::ops::{matmul, reshape};
+use crate::ops::{dequantize, matmul, reshape};
 use crate::tensor::DType;
 
 pub(super) const ROWS: &[Row] = &[
@@ -14,7 +14,33 @@ pub(super) const ROWS: &[Row] = &[
     row("DequantizeLinear", 10, 2..=3, 1, dequantize_linear),
     row("DynamicQuantizeLinear", 11, 1..=1, 3, dynamic_quantize_linear),
     row("QLinearMatMul", 10, 8..=8, 1, quantized_matmul),
+    Row { domain: "com.microsoft", name: "MatMulNBits", versions: 1..=1, inputs: 3..=6, outputs: 1, build: matmul_nbits },
 ];
+
+/// Inputs are a, the weights as bytes, their scales, zero points, a permutation of the weights' blocks, and a bias.
+fn matmul_nbits(c: &mut Context<'_, '_>) -> Result<()> {
+    let (k, n) = (c.count("K", 0)?, c.count("N", 0)?);
+    let (bits, block) = (c.count("bits", 4)?, c.count("block_size", 0)?);
+    if block < 16 || !block.is_power_of_two() {
+        return Err(Error::invalid_model(format!("attribute `block_size` is {block}: expected a power of two of 16 or more")));
+    }
+    if c.optional(4).is_some() {
+        return Err(c.unsupported("weights in another order (`g_idx`) are not implemented"));
+    }
+    let bits = u32::try_from(bits).map_err(|_| c.unsupported(format!("weights of {bits} bits")))?;
+    let op = matmul::matmul_nbits(k, n, bits, block)?;
+    let mut inputs = vec![Some(c.input(0)?), Some(c.input(1)?), Some(c.input(2)?)];
+    if let Some(zero_points) = c.optional(3) {
+        inputs.push(Some(zero_points));
+    }
+    match c.optional(5) {
+        None => c.emit(op, &inputs),
+        Some(bias) => {
+            let product = c.node(op, &inputs);
+            c.emit(binary("Add")?, &[Some(product), Some(bias)])
+        }
+    }
+}
 
 /// A scale or zero point in f32, standing where it broadcasts to input 0: as it is for one of a single element, along
 /// `axis` for one of rank 1.
@@ -78,17 +104,12 @@ fn quantize_linear(c: &mut Context<'_, '_>) -> Result<()> {
 }
 
 fn dequantize_linear(c: &mut Context<'_, '_>) -> Result<()> {
-    let mut data = c.apply(cast(DType::F32)?, c.input(0)?);
-    let scale = parameter(c, 1)?;
-    if let Some(zero_point) = parameter(c, 2)? {
-        data = c.node(binary("Sub")?, &[Some(data), Some(zero_point)]);
+    if c.int("block_size", 0)? != 0 {
+        return Err(c.unsupported("quantization in blocks is not implemented"));
     }
-    let value = c.node(binary("Mul")?, &[Some(data), scale]);
-    if c.int("output_dtype", 0)? != 0 {
-        let dtype = c.attributes.dtype("output_dtype")?.unwrap_or(DType::F32);
-        return c.emit(cast(dtype)?, &[Some(value)]);
-    }
-    c.emit(cast_like(), &[Some(value), c.optional(1)])
+    let given = c.int("output_dtype", 0)? != 0;
+    let dtype = if given { c.attributes.dtype("output_dtype")? } else { None };
+    c.emit(dequantize::dequantize_linear(c.int("axis", 1)?, dtype), &c.inputs())
 }
 
 /// To u8, with a range that holds all values and zero.

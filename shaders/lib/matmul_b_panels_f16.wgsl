@@ -1,0 +1,35 @@
+// Operand B of a matrix product, packed when the model was loaded in half the bits, which hold its values exactly: panels of
+// `const PANEL` columns, padded with zeros to whole panels and to a multiple of 32 rows. A group holds two rows of four
+// columns, pairs of columns to a word.
+@group(0) @binding(2) var<storage, read> b: array<FourBits>; // [n / PANEL, k / 2, PANEL / 4]
+
+alias BPlaces = u32;
+
+// Where four columns start; a panel past the last is the last.
+fn b_places(start: u32, column: u32) -> BPlaces {
+    let panel = min(column / PANEL, (params.n - 1u) / PANEL);
+    let rows = (params.k + 31u) / 32u * 32u;
+    return panel * (rows / 2u) * (PANEL / 4u) + column % PANEL / 4u;
+}
+
+fn b_row_of(words: vec2<u32>) -> vec4<f32> {
+    return vec4(unpack2x16float(words.x), unpack2x16float(words.y));
+}
+
+// Rows k and k + 1 of four columns; k is even.
+fn b_half(places: BPlaces, k: u32) -> mat2x4<f32> {
+    let words = four_bits(b[places + k / 2u * (PANEL / 4u)]);
+    return mat2x4(b_row_of(words.xy), b_row_of(words.zw));
+}
+
+// Rows k to k + 3 of four columns.
+fn b_block(places: BPlaces, k: u32) -> mat4x4<f32> {
+    let first = b_half(places, k);
+    let second = b_half(places, k + 2u);
+    return mat4x4(first[0], first[1], second[0], second[1]);
+}
+
+// Four columns of rows k to k + 3.
+fn b_columns(places: BPlaces, k: u32) -> mat4x4<f32> {
+    return transpose(b_block(places, k));
+}

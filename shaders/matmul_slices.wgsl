@@ -1,0 +1,50 @@
+// Matrix product for few rows on GPUs, bound by how fast B is read: each element of B is read once for ROWS rows.
+//
+// A workgroup of 16 by SLICES invocations makes ROWS (at most SLICES) rows by 64 columns of C: invocation x has four columns,
+// and slice y takes four terms of k in turn with the others. The slices' sums meet in workgroup memory, a row at a time; slice
+// r adds up and stores row r. The grid runs over column tiles (x), row tiles (y), and parts of k by batches (z): a workgroup
+// adds `params.terms` terms of each sum.
+
+@group(0) @binding(3) var<storage, read_write> output: array<Float>; // [parts of k, batches, m, n]
+
+var<workgroup> scratch: array<vec4<f32>, 16u * SLICES>; // [SLICES][16]
+
+@compute @workgroup_size(16, SLICES)
+fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_id) id: vec3<u32>) {
+    let start = batch_start(tile.z % params.batches);
+    let row = tile.y * ROWS;
+    let column = (tile.x * 16u + id.x) * 4u;
+    let columns = b_places(start.y, column);
+    var rows: array<u32, ROWS>;
+    for (var r = 0u; r < ROWS; r++) {
+        rows[r] = a_place(start.x, row + r);
+    }
+    var sums: array<vec4<f32>, ROWS>;
+    let first = tile.z / params.batches * params.terms;
+    let end = min(params.k, first + params.terms);
+    for (var k = first + id.y * 4u; k < end; k += SLICES * 4u) {
+        let block = b_block(columns, k);
+        for (var r = 0u; r < ROWS; r++) {
+            let values = a_four(rows[r], k);
+            sums[r] += values.x * block[0];
+            sums[r] += values.y * block[1];
+            sums[r] += values.z * block[2];
+            sums[r] += values.w * block[3];
+        }
+    }
+    let at = place(column);
+    for (var r = 0u; r < ROWS; r++) {
+        scratch[id.y * 16u + id.x] = sums[r];
+        workgroupBarrier();
+        if id.y == r {
+            var sum = scratch[id.x];
+            for (var slice = 1u; slice < SLICES; slice++) {
+                sum += scratch[slice * 16u + id.x];
+            }
+            if row + r < params.m && at.y > 0u {
+                store_four((tile.z * params.m + row + r) * params.n + at.x, at.y, sum);
+            }
+        }
+        workgroupBarrier();
+    }
+}
