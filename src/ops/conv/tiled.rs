@@ -32,10 +32,9 @@ pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Result<Option<Lo
         return Ok(None);
     }
     let four = problem.output_area().is_multiple_of(4);
-    let kernel = Kernel::new(&SHADER, &[Access::Read, Access::Read, Access::Write], [8, 8, 1])
+    let mut kernel = Kernel::new(&SHADER, &[Access::Read, Access::Read, Access::Write], [8, 8, 1])
         .constant("CHANNELS", problem.channels as u32)
         .prelude(if four { &preludes::STORE_WIDTH4 } else { &preludes::STORE_WIDTH1 });
-    let mut kernel = kernel;
     kernel.constants.extend(super::extents(&spatial(problem)));
     let mut bindings = vec![Operand::Input(0), Operand::Packed(0), Operand::Output(0)];
     let kernel = io.attach_epilogue(kernel, &mut bindings, if four { 4 } else { 1 }, caps)?;
