@@ -4,7 +4,7 @@
 // 1 or 2), each invocation 4 * PARTS by 4 * PARTS of it, in blocks of 4x4 that lie 4 * DOWN rows and 32 columns apart. It
 // walks k in steps of STEP = 32 / PARTS; every invocation brings a 4x4 block of A, and of B as much as there is for each. A
 // is kept as [k][row], so that both tiles are read in vectors of four. What a step needs is loaded while the one before is
-// computed. What k has left over whole steps comes first, so that the steps test nothing. The grid runs over column tiles
+// computed, unless it is gathered (`const GATHERED`), whose index arithmetic leaves no registers to hold it. What k has left over whole steps comes first, so that the steps test nothing. The grid runs over column tiles
 // (x), row tiles (y), and parts of k by batches (z): a workgroup adds `params.terms` terms of each sum.
 
 @group(0) @binding(3) var<storage, read_write> output: array<Float>; // [parts of k, batches, m, n]
@@ -114,6 +114,15 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_id) id
     for (; k < end; k += STEP) {
         // After the last step, the same once more.
         let next = min(k + STEP, end - STEP);
+        if GATHERED == 1u {
+            for (var i = 0u; i < STEP; i += 4u) {
+                add_four_terms(&sums, i, id);
+            }
+            workgroupBarrier();
+            put(Brought(a_block(a_from, next + a_k), b_share(b_from, next + b_k)), to);
+            workgroupBarrier();
+            continue;
+        }
         let values = Brought(a_block(a_from, next + a_k), b_share(b_from, next + b_k));
         add_four_terms(&sums, 0u, id);
         add_four_terms(&sums, 4u, id);

@@ -72,7 +72,8 @@ impl Tile {
         let share = if self.down > 8 { &preludes::MATMUL_SHARE_HALVES } else { &preludes::MATMUL_SHARE_BLOCKS };
         let kernel = Kernel::new(&SHADER, &[Access::Read, Access::Read, Access::Write], [8, self.down, 1])
             .constant("DOWN", self.down)
-            .constant("PARTS", self.parts);
+            .constant("PARTS", self.parts)
+            .constant("GATHERED", problem.gather.is_some().into());
         let bound = problem.bind(kernel, 4, io, Want::Panels(64), true, caps).map(|bound| bound.prelude(share));
         let grid = grid.map(|n| n as u32);
         Some(bound.and_then(|bound| match split {
