@@ -1,6 +1,8 @@
-// Puts the initial state of a recurrent layer into the texture in which `recurrent_step_lanes` reads it.
+// Puts the initial state of a recurrent layer, or zeros, into the texture in which `recurrent_step_lanes` reads it.
 //
 // One invocation per group of four units of a batch element and direction.
+override GIVEN: bool;
+
 struct Params {
     batch: u32,
     hidden: u32,
@@ -26,7 +28,7 @@ fn main(@builtin(global_invocation_id) invocation: vec3<u32>, @builtin(num_workg
     let by_direction = direction * params.batch + element;
     let row = select(by_direction, element * params.directions + direction, params.batch_first != 0u);
     var group = vec4<f32>(0.0);
-    for (var k = 0u; k < min(4u, params.hidden - unit * 4u); k++) {
+    for (var k = 0u; GIVEN && k < min(4u, params.hidden - unit * 4u); k++) {
         group[k] = given[row * params.hidden + unit * 4u + k];
     }
     let tiles = (params.batch + params.rows - 1u) / params.rows;

@@ -157,9 +157,10 @@ fn check(lowering: &Lowering, io: &Io, node: &Node, graph: &Graph, caps: &Caps) 
                 kernel.shader.name
             )));
         }
-        if dispatch.bindings.len() > caps.max_storage_buffers as usize {
-            let (found, limit) = (dispatch.bindings.len(), caps.max_storage_buffers);
-            return Err(Error::unsupported(format!("{found} storage bindings exceed the adapter's limit of {limit}")));
+        let buffers = kernel.storage.iter().filter(|access| !access.is_texture()).count();
+        if buffers > caps.max_storage_buffers as usize {
+            let (found, limit) = (buffers, caps.max_storage_buffers);
+            return Err(Error::unsupported(format!("{found} storage buffers exceed the adapter's limit of {limit}")));
         }
         if let Some(extent) = dispatch.grid.iter().find(|g| **g > caps.max_grid) {
             return Err(Error::unsupported(format!("a grid extent of {extent} exceeds the adapter's limit of {}", caps.max_grid)));

@@ -31,18 +31,13 @@ pub(super) static STATE: Shader =
 /// Steps that a plan may hold a dispatch for each of.
 const MOST_STEPS: usize = 4096;
 
-/// Whether this form comes before others.
-pub(super) fn are_better(layer: &Layer) -> bool {
-    layer.caps.class == AdapterClass::Cpu
-}
-
-/// Batch elements of a workgroup.
-fn rows(batch: usize) -> usize {
+/// Batch elements of a workgroup, the better choices first, with the names of their variants.
+fn tiles(batch: usize) -> &'static [(usize, &'static str)] {
     match batch {
-        0..4 => 1,
-        4..9 => 8,
-        9..17 => 16,
-        _ => 32,
+        0..4 => &[(1, "steps1"), (8, "steps8")],
+        4..9 => &[(8, "steps8"), (1, "steps1")],
+        9..17 => &[(16, "steps16"), (8, "steps8")],
+        _ => &[(16, "steps16"), (32, "steps32"), (8, "steps8")],
     }
 }
 
@@ -51,34 +46,35 @@ fn slots(cell: Cell) -> usize {
     cell.gates().next_power_of_two()
 }
 
-/// The candidate, where subgroups have eight lanes or more, textures are fast, weights are constants and the cell needs one
-/// product a step.
-pub(super) fn lower(layer: &Layer) -> Option<Result<Lowering>> {
+/// The candidates, the best first, where subgroups have eight lanes or more, textures are fast, weights are constants and the
+/// cell needs one product a step.
+pub(super) fn lower(layer: &Layer) -> Vec<Result<Lowering>> {
     let (g, cell, caps) = (layer.geometry(), layer.op.layer.cell, layer.caps);
-    let lanes = caps.subgroup.filter(|lanes| lanes.is_power_of_two() && (8..=64).contains(lanes))?;
+    let Some(lanes) = caps.subgroup.filter(|lanes| lanes.is_power_of_two() && (8..=64).contains(lanes)) else { return vec![] };
     let units = units(g.hidden);
     let constant = layer.io.optional(1).is_some_and(|fact| fact.value.is_some());
     let blocks = g.directions * units.div_ceil(lanes as usize);
     let weights = blocks * (units + 2) * 4 * slots(cell) * lanes as usize * 16;
-    let state = g.directions * g.batch.next_multiple_of(rows(g.batch)) * units * 16;
-    let fits = caps.texture_holds(weights as u64) && caps.texture_holds(state as u64) && units + 64 <= caps.max_loop as usize;
+    let state = |rows: usize| (g.directions * g.batch.next_multiple_of(rows) * units * 16) as u64;
+    let fits = caps.texture_holds(weights as u64) && units + 64 <= caps.max_loop as usize;
     let two_products = cell == Cell::Gru { linear_before_reset: false };
     if caps.class != AdapterClass::Cpu || !constant || !fits || two_products || g.steps > MOST_STEPS {
-        return None;
+        return vec![];
     }
-    Some(steps(layer, lanes, state as u64))
+    let fitting = tiles(g.batch).iter().filter(|(rows, _)| caps.texture_holds(state(*rows)));
+    fitting.map(|(rows, variant)| steps(layer, variant, lanes, *rows, state(*rows))).collect()
 }
 
-fn steps(layer: &Layer, lanes: u32, state_bytes: u64) -> Result<Lowering> {
+fn steps(layer: &Layer, variant: &'static str, lanes: u32, rows: usize, state_bytes: u64) -> Result<Lowering> {
     let (g, cell) = (layer.geometry(), layer.op.layer.cell);
-    let (rows, units) = (rows(g.batch), units(g.hidden));
+    let units = units(g.hidden);
     let gates = cell.gates() as u32;
     let arguments = vec![g.directions as u32, gates, units as u32, stride(cell, g.hidden) as u32, slots(cell) as u32, lanes];
     let packing = Packing { input: 1, layout: "recurrent_texels", arguments, pack };
     let mut access = [Access::Read; 9];
     (access[1], access[3], access[8]) = (Access::ReadTexture, Access::ReadTexture, Access::WriteTexture);
     access[5..8].fill(Access::Write);
-    let mut dispatches: Vec<Dispatch> = first_state(layer, rows)?.into_iter().collect();
+    let mut dispatches = vec![first_state(layer, rows)?];
     for part in layer.parts(1) {
         // The state between two dispatches is in temporaries 0 and 1 by turns, the cell state in 2 and 3.
         let (before, after) = ((part.first + 1) % 2, part.first % 2);
@@ -104,14 +100,11 @@ fn steps(layer: &Layer, lanes: u32, state_bytes: u64) -> Result<Lowering> {
     }
     let memory_bytes = (g.directions * g.batch * g.hidden * 4) as u64;
     let temporaries = vec![state_bytes, state_bytes, memory_bytes, memory_bytes];
-    Ok(Lowering::Dispatches { variant: "steps", dispatches, temporaries, packed: vec![packing] })
+    Ok(Lowering::Dispatches { variant, dispatches, temporaries, packed: vec![packing] })
 }
 
-/// Fills the texture that the first step reads, where a state is given.
-fn first_state(layer: &Layer, rows: usize) -> Result<Option<Dispatch>> {
-    if layer.io.optional(3).is_none() {
-        return Ok(None);
-    }
+/// Fills the texture that the first step reads: with the state that is given, else with zeros.
+fn first_state(layer: &Layer, rows: usize) -> Result<Dispatch> {
     let g = layer.geometry();
     let params = StateParams {
         batch: g.batch as u32,
@@ -122,10 +115,11 @@ fn first_state(layer: &Layer, rows: usize) -> Result<Option<Dispatch>> {
         rows: rows as u32,
     };
     let groups = g.directions * g.batch * units(g.hidden);
-    let kernel = Kernel::new(&STATE, &[Access::Read, Access::WriteTexture], [64, 1, 1]).texels();
+    let given = layer.io.optional(3).is_some();
+    let kernel = Kernel::new(&STATE, &[Access::Read, Access::WriteTexture], [64, 1, 1]).texels().set("GIVEN", u32::from(given));
+    let bindings = vec![layer.optional(3, Operand::Input(0)), Operand::Temporary(1)];
     let grid = Dispatch::linear_grid(groups.div_ceil(64) as u64, layer.caps)?;
-    let dispatch = Dispatch::new(kernel, params, vec![Operand::Input(3), Operand::Temporary(1)], grid);
-    Ok(Some(dispatch.work(0, groups as u64 * 32)))
+    Ok(Dispatch::new(kernel, params, bindings, grid).work(0, groups as u64 * 32))
 }
 
 /// Packed weights in blocks for [`SHADER`], groups of four: per direction and `lanes` groups of units, for each four units of

@@ -62,11 +62,8 @@ pub(super) fn lower(op: &Steps, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         return Ok(vec![Lowering::empty()]);
     }
     let layer = Layer { op, io, caps };
-    let mut candidates = vec![persistent::lower(&layer)];
-    candidates.extend(lanes::lower(&layer));
-    if lanes::are_better(&layer) {
-        candidates.reverse();
-    }
+    let mut candidates = lanes::lower(&layer);
+    candidates.push(persistent::lower(&layer));
     // One that does not fit the adapter leaves the others.
     let (fit, unfit): (Vec<_>, Vec<_>) = candidates.into_iter().partition(Result::is_ok);
     if fit.is_empty() { unfit.into_iter().collect() } else { fit.into_iter().collect() }
