@@ -81,8 +81,12 @@ impl Expected {
 pub(crate) fn variants(gpu: &Gpu, row: &Row) -> Result<Vec<&'static str>> {
     let session = Session::new_blocking(gpu, &row.model, Options { strict_gpu: true, ..Options::default() })?;
     let plan = session.plan(&views(&row.inputs))?;
-    // The node that has a choice is the one that is timed.
-    Ok(plan.variants.into_iter().max_by_key(Vec::len).unwrap_or_default())
+    Ok(choice(&plan.variants).map(|node| plan.variants[node].clone()).unwrap_or_default())
+}
+
+/// The node whose variants a row compares: the last that has a choice. What an operator expands into ends with its own kernels.
+fn choice(variants: &[Vec<&'static str>]) -> Option<usize> {
+    variants.iter().rposition(|offered| offered.len() > 1).or_else(|| variants.iter().rposition(|offered| !offered.is_empty()))
 }
 
 /// One variant of a row, checked and timed.
@@ -107,8 +111,7 @@ pub(crate) fn measure(gpu: &Gpu, row: &Row, expected: &Expected, options: Option
     }
     let plan = session.plan(&inputs)?;
     let steps: Vec<&str> = plan.steps().map(|s| s.variant).collect();
-    let chosen = plan.variants.iter().zip(plan.graph.nodes()).max_by_key(|(offered, _)| offered.len());
-    let node = chosen.and_then(|(_, node)| plan.graph.nodes().iter().position(|n| n.path == node.path));
+    let node = choice(&plan.variants);
     let variant = plan.steps().find(|s| Some(s.node) == node).map_or("none", |s| s.variant);
     let times = time(gpu, &session, &inputs)?;
     Ok(Measured { variant: variant.to_string(), dispatches: steps.len(), times: Times::new(times) })
