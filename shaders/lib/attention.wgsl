@@ -74,9 +74,11 @@ fn head_at(row: u32) -> Head {
     head.mask_strides = params.mask_strides[0].zw;
     head.output_stride = params.output_strides[0].z;
     head.queries = params.queries;
-    head.keys = params.keys;
-    head.size = params.size;
-    head.value_size = params.value_size;
+    // One software driver (Mesa's lavapipe) compiles a kernel anew for each dispatch, with the values of the uniforms that alone
+    // decide its loops and branches. These never differ from the parameters, but the driver does not see it.
+    head.keys = min(params.keys, params.keys + row);
+    head.size = min(params.size, params.size + row);
+    head.value_size = min(params.value_size, params.value_size + row);
     head.causal_offset = params.causal_offset;
     head.scale = params.scale;
     head.softcap = params.softcap;
