@@ -264,8 +264,11 @@ fn check_dispatch(dispatch: &Dispatch, parameter_bytes: usize, caps: &Caps) -> V
     if bindings.len() != kernel.storage.len() {
         found.push(format!("{} bindings for {} storage variables", bindings.len(), kernel.storage.len()));
     }
-    if bindings.len() > caps.max_storage_buffers as usize {
-        found.push(format!("{} bindings exceed {}", bindings.len(), caps.max_storage_buffers));
+    let textures = kernel.storage.iter().filter(|access| access.is_texture()).count();
+    // WebGPU's default maxStorageTexturesPerShaderStage is 4.
+    if bindings.len() - textures > caps.max_storage_buffers as usize || textures > 4 {
+        let limit = caps.max_storage_buffers;
+        found.push(format!("{} bindings, {textures} of them textures, exceed {limit} buffers and 4 textures", bindings.len()));
     }
     let written = bindings.iter().zip(&kernel.storage).filter(|(_, a)| a.writes()).map(|(b, _)| b);
     for operand in written {

@@ -103,7 +103,7 @@ fn integers(random: &mut Random) -> Vec<Case> {
             if !comparing && matches!(dtype, DType::Bool | DType::U8) {
                 continue;
             }
-            for (row, shape, axes) in [("rows", &[5, 33][..], &[1]), ("columns", &[17, 80], &[0])] {
+            for (row, shape, axes) in [("rows", &[5, 33][..], &[1]), ("fours", &[6, 64], &[1]), ("columns", &[17, 80], &[0])] {
                 let op = reduce(reduction, Some(axes.to_vec()), true, false);
                 let input = random.integers(dtype, shape, low, high);
                 cases.push(Case::new(format!("{}/{row}_{dtype}", reduction.operator()), op, vec![input]));
