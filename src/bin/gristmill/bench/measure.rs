@@ -96,6 +96,8 @@ pub(crate) struct Measured {
     /// How many dispatches it takes.
     pub(crate) dispatches: usize,
     pub(crate) times: Times,
+    /// Microseconds of one run on the host's clock, from many in one submission: what lies between dispatches included.
+    pub(crate) wall: f64,
 }
 
 /// Checks and times a row, by the variant named or the one that the session picks.
@@ -113,8 +115,10 @@ pub(crate) fn measure(gpu: &Gpu, row: &Row, expected: &Expected, options: Option
     let steps: Vec<&str> = plan.steps().map(|s| s.variant).collect();
     let node = choice(&plan.variants);
     let variant = plan.steps().find(|s| Some(s.node) == node).map_or("none", |s| s.variant);
-    let times = time(gpu, &session, &inputs)?;
-    Ok(Measured { variant: variant.to_string(), dispatches: steps.len(), times: Times::new(times) })
+    let times = Times::new(time(gpu, &session, &inputs)?);
+    let count = ((BUDGET / 4.0 / times.median().max(1.0)) as usize).clamp(1, most_per_submit(gpu));
+    let wall = session.pace_blocking(&inputs, count)?;
+    Ok(Measured { variant: variant.to_string(), dispatches: steps.len(), times, wall })
 }
 
 fn time(gpu: &Gpu, session: &Session, inputs: &[(&str, gristmill::TensorView<'_>)]) -> Result<Vec<f64>> {

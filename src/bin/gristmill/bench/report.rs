@@ -17,6 +17,8 @@ pub(crate) struct Line {
     pub(crate) dispatches: usize,
     pub(crate) median_us: f64,
     pub(crate) min_us: f64,
+    /// One run of many in one submission, by the host's clock.
+    pub(crate) wall_us: f64,
     /// Half the distance between the quartiles, over the median.
     pub(crate) spread: f64,
     pub(crate) gflops: f64,
@@ -48,6 +50,7 @@ impl Line {
             dispatches: measured.dispatches,
             median_us: median,
             min_us: measured.times.min(),
+            wall_us: measured.wall,
             spread: measured.times.spread(),
             gflops: row.flops as f64 / median / 1e3,
             gbps: row.bytes as f64 / median / 1e3,
@@ -61,7 +64,7 @@ impl Line {
 pub(crate) fn table(lines: &[Line]) -> Table {
     let time = |us: f64| duration(Duration::from_secs_f64(us.max(0.0) * 1e-6));
     let mut table =
-        Table::new(&["family", "shape", "dtype", "variant", ">median", ">min", ">spread", ">GFLOP/s", ">GB/s", ">% of ceiling"]);
+        Table::new(&["family", "shape", "dtype", "variant", ">median", ">min", ">wall", ">spread", ">GFLOP/s", ">GB/s", ">% of ceiling"]);
     for line in lines {
         table.row([
             line.family.into(),
@@ -70,6 +73,7 @@ pub(crate) fn table(lines: &[Line]) -> Table {
             line.variant.clone(),
             time(line.median_us),
             time(line.min_us),
+            time(line.wall_us),
             format!("{:.1}%", 100.0 * line.spread),
             format!("{:.1}", line.gflops),
             format!("{:.1}", line.gbps),
