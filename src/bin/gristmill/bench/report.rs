@@ -63,8 +63,19 @@ impl Line {
 /// The rows as a table.
 pub(crate) fn table(lines: &[Line]) -> Table {
     let time = |us: f64| duration(Duration::from_secs_f64(us.max(0.0) * 1e-6));
-    let mut table =
-        Table::new(&["family", "shape", "dtype", "variant", ">median", ">min", ">wall", ">spread", ">GFLOP/s", ">GB/s", ">% of ceiling"]);
+    let mut table = Table::new(&[
+        "family",
+        "shape",
+        "dtype",
+        "variant",
+        ">median",
+        ">min",
+        ">wall",
+        ">spread",
+        ">GFLOP/s",
+        ">GB/s",
+        ">% of ceiling",
+    ]);
     for line in lines {
         table.row([
             line.family.into(),
