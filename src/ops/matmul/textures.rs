@@ -198,7 +198,7 @@ impl Textures<'_> {
         let texture = Operand::Temporary(self.temporaries.len() - 1);
         let bindings = kernel.storage.iter().map(|access| if access.is_texture() { texture } else { source.operand }).collect();
         let kernel = kernel
-            .constant("K_EDGE", 0)
+            .constant("K_EDGE", (!self.problem.k.is_multiple_of(4)).into())
             .texels()
             .prelude(&preludes::MATMUL)
             .prelude(preludes::fours(self.caps))

@@ -64,9 +64,9 @@ impl Tiling {
         (self.states() + self.parts()) * 16
     }
 
-    /// Loop iterations of one step that no compiler unrolls, generously.
+    /// Loop iterations of one step, generously: with run-time checks a compiler unrolls no loop over the units of a group.
     fn iterations(&self) -> usize {
-        self.owned * (2 * self.units.div_ceil(self.slices) + 8) + 8
+        self.owned * (12 * self.units.div_ceil(self.slices) + 16) + 8
     }
 }
 
