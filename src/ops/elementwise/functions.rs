@@ -96,8 +96,9 @@ pub(super) use {call, call_by_scalar, infix};
 
 #[cfg(test)]
 mod tests {
+    use super::super::map::SHADER;
     use super::all;
-    use crate::kernel::{Instruction, Program, ProgramOperand, Signature, Term, preludes};
+    use crate::kernel::{Caps, Instruction, Kernel, Program, ProgramOperand, Signature, Term, preludes};
     use crate::tensor::{DType, Scalar, Shape, TensorType};
 
     /// Programs of this one function with operands of `dtype`, one for each dtype it may give.
@@ -117,12 +118,11 @@ mod tests {
 
     #[test]
     fn every_function_is_valid_wgsl_for_every_dtype_it_takes() {
-        let shader = include_str!("../../../shaders/elementwise.wgsl");
         for function in all() {
             for dtype in DType::ALL.into_iter().filter(|d| *d != DType::F64 && (function.accepts)(*d)) {
                 for (program, dtypes) in programs(function, dtype) {
                     let result = program.dtypes(&dtypes, None).expect("dtypes it accepts")[0];
-                    for (width, prelude) in [(1, preludes::WIDTH1.source), (4, preludes::WIDTH4.source)] {
+                    for width in [1, 4] {
                         let shape = Shape::from([4, 4]);
                         let types: Vec<TensorType> = dtypes.iter().map(|d| TensorType::new(*d, shape.clone())).collect();
                         let scalars: Vec<Scalar> = dtypes.iter().map(|d| super::scalar(*d)).collect();
@@ -130,7 +130,10 @@ mod tests {
                         else {
                             continue;
                         };
-                        let source = format!("{prelude}\n{}\n{text}\n{shader}", preludes::MATH.source);
+                        let mut kernel =
+                            Kernel::new(&SHADER, &[], [64, 1, 1]).width(width, &Caps::portable()).prelude(&preludes::MATH);
+                        kernel.generated = Some(text.into());
+                        let source = kernel.source();
                         let label = format!("{} of {dtype} at width {width}", function.name);
                         let module = naga::front::wgsl::parse_str(&source);
                         let module = module.unwrap_or_else(|e| panic!("{label}: {}", e.emit_to_string(&source)));

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 pub(crate) static REGISTRATION: Registration = Registration { operators: &["Map", "CastLike"], shaders: &[&SHADER] };
 
-static SHADER: Shader =
+pub(super) static SHADER: Shader =
     Shader { name: "elementwise", source: include_str!("../../../shaders/elementwise.wgsl"), params: ElementwiseParams::FIELDS };
 
 params! {
