@@ -134,6 +134,8 @@ pub mod preludes {
         MATMUL_B_SCALAR = "matmul_b_scalar";
         /// Operand B in packed panels. Wants `const PANEL`.
         MATMUL_B_PANELS = "matmul_b_panels";
+        /// Eight rows of sums in the registers of a subgroup, one operand by broadcast.
+        ROW_SUMS = "row_sums";
         /// Operand A in tiles packed into a texture. Wants `const ROWS`.
         MATMUL_A_TEXTURE = "matmul_a_texture";
         /// Operand B in panels packed into a texture. Wants `const PANEL`.

@@ -74,6 +74,7 @@ pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Result<Option<Lo
     let access = [Access::ReadTexture, Access::ReadTexture, Access::Write];
     let mut kernel = Kernel::new(&SHADER, &access, [lanes, 1, 1])
         .constant("LANES", lanes)
+        .prelude(&preludes::ROW_SUMS)
         .constant("ROWS", rows as u32)
         .constant("LINES", lines as u32)
         .constant("CHANNELS", problem.channels as u32)

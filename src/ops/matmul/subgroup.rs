@@ -5,7 +5,7 @@ use super::problem::{MatMulParams, Problem};
 use super::textures::hold;
 use crate::error::Result;
 use crate::graph::Io;
-use crate::kernel::{Access, AdapterClass, Caps, Kernel, Lowering, Parameters, Shader};
+use crate::kernel::{Access, AdapterClass, Caps, Kernel, Lowering, Parameters, Shader, preludes};
 
 pub(super) static SHADER: Shader =
     Shader { name: "matmul_subgroup", source: include_str!("../../../shaders/matmul_subgroup.wgsl"), params: MatMulParams::FIELDS };
@@ -34,7 +34,7 @@ pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Option<Result<Lo
         return None;
     }
     let kernel = Kernel::new(&SHADER, &[Access::Read, Access::Read, Access::Write], [lanes, 1, 1]);
-    let kernel = kernel.constant("LANES", lanes).constant("ROWS", rows as u32);
+    let kernel = kernel.constant("LANES", lanes).constant("ROWS", rows as u32).prelude(&preludes::ROW_SUMS);
     let panel = 4 * lanes;
     let textures = caps.class == AdapterClass::Cpu && problem.quantized.is_none() && hold(problem, rows, panel as usize, caps);
     let want = if textures { Want::Textures { rows: rows as u32, panel } } else { Want::Panels(panel) };
