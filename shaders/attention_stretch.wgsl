@@ -2,10 +2,13 @@
 // lanes, takes one stretch of the keys of one key head and OWN of the queries that read it, and leaves for each its greatest
 // score, its sum of weights and its weighted sum of values, which attention_join joins.
 //
-// A lane takes every eighth key of the stretch, so that each element is loaded once and serves OWN queries, and goes along with
-// its own greatest score as reference; the lanes are joined at the end. Queries of all heads that share a key head count as
-// one row of them.
+// Neighbouring lanes load neighbouring groups of four of each key and value, every eighth group one lane, so that memory is
+// read in order; each element is loaded once and serves OWN queries. Of a block of eight keys each lane keeps the score of one.
+// Queries of all heads that share a key head count as one row of them.
 const LANES: u32 = 8u;
+// Groups of one lane.
+const CHUNKS: u32 = (GROUPS + LANES - 1u) / LANES;
+const VALUE_CHUNKS: u32 = (VALUE_GROUPS + LANES - 1u) / LANES;
 
 @group(0) @binding(5) var<storage, read_write> states: array<vec4<f32>>; // [rows, queries, splits, 1 + VALUE_GROUPS]
 
@@ -26,8 +29,8 @@ fn main(
     }
     var heads: array<Head, OWN>;
     var query: array<u32, OWN>;
-    var held: array<array<vec4<f32>, GROUPS>, OWN>;
-    var sums: array<array<vec4<f32>, VALUE_GROUPS>, OWN>;
+    var held: array<array<vec4<f32>, CHUNKS>, OWN>;
+    var sums: array<array<vec4<f32>, VALUE_CHUNKS>, OWN>;
     var peak: array<f32, OWN>;
     var total: array<f32, OWN>;
     for (var own = 0u; own < OWN; own++) {
@@ -35,11 +38,13 @@ fn main(
         let at = min(tile * OWN + own, shared_queries - 1u);
         heads[own] = head_at(first_row + at / params.queries);
         query[own] = at % params.queries;
-        for (var group = 0u; group < GROUPS; group++) {
-            held[own][group] = query_group(heads[own], query[own], group);
+        for (var chunk = 0u; chunk < CHUNKS; chunk++) {
+            // Zeros where a lane has no group.
+            let group = chunk * LANES + lane;
+            held[own][chunk] = select(vec4<f32>(0.0), query_group(heads[own], query[own], min(group, GROUPS - 1u)), group < GROUPS);
         }
-        for (var group = 0u; group < VALUE_GROUPS; group++) {
-            sums[own][group] = vec4<f32>(0.0);
+        for (var chunk = 0u; chunk < VALUE_CHUNKS; chunk++) {
+            sums[own][chunk] = vec4<f32>(0.0);
         }
         peak[own] = LOWEST;
         total[own] = 0.0;
@@ -48,49 +53,64 @@ fn main(
     let first = split * SPLIT;
     let end = min(first + SPLIT, head.keys);
     for (var block = first; block < end; block += LANES) {
-        // Keys past the end repeat the last and weigh nothing.
-        let key = min(block + lane, end - 1u);
         var products: array<f32, OWN>;
-        for (var own = 0u; own < OWN; own++) {
-            products[own] = 0.0;
-        }
-        for (var group = 0u; group < GROUPS; group++) {
-            let loaded = key_group(head, key, group);
+        for (var k = 0u; k < LANES; k++) {
+            // Keys past the end repeat the last and weigh nothing.
+            let key = min(block + k, end - 1u);
+            var part: array<vec4<f32>, OWN>;
+            for (var chunk = 0u; chunk < CHUNKS; chunk++) {
+                let loaded = key_group(head, key, min(chunk * LANES + lane, GROUPS - 1u));
+                for (var own = 0u; own < OWN; own++) {
+                    part[own] += held[own][chunk] * loaded;
+                }
+            }
             for (var own = 0u; own < OWN; own++) {
-                products[own] += dot(held[own][group], loaded);
+                let product = subgroupAdd(dot(part[own], vec4<f32>(1.0)));
+                products[own] = select(products[own], product, lane == k);
             }
         }
-        var shrink: array<f32, OWN>;
+        let key = min(block + lane, end - 1u);
         for (var own = 0u; own < OWN; own++) {
             let found = score(products[own], heads[own], query[own], key);
             let value = select(minus_infinity(), found, block + lane < end);
-            let higher = max(peak[own], value);
-            shrink[own] = exp(peak[own] - higher);
+            let higher = max(peak[own], subgroupMax(value));
+            let shrink = exp(peak[own] - higher);
             products[own] = exp(value - higher);
             peak[own] = higher;
-            total[own] = total[own] * shrink[own] + products[own];
+            total[own] = total[own] * shrink + products[own];
+            for (var chunk = 0u; chunk < VALUE_CHUNKS; chunk++) {
+                sums[own][chunk] *= shrink;
+            }
         }
-        for (var group = 0u; group < VALUE_GROUPS; group++) {
-            let loaded = value_group(head, key, group);
+        for (var k = 0u; k < LANES; k++) {
+            var weight: array<f32, OWN>;
             for (var own = 0u; own < OWN; own++) {
-                sums[own][group] = sums[own][group] * shrink[own] + loaded * products[own];
+                weight[own] = subgroupShuffle(products[own], k);
+            }
+            for (var chunk = 0u; chunk < VALUE_CHUNKS; chunk++) {
+                // Lanes past the last group repeat it and write nothing.
+                let group = min(chunk * LANES + lane, VALUE_GROUPS - 1u);
+                let loaded = value_group(head, min(block + k, end - 1u), group);
+                for (var own = 0u; own < OWN; own++) {
+                    sums[own][chunk] += loaded * weight[own];
+                }
             }
         }
     }
     for (var own = 0u; own < OWN; own++) {
-        let greatest = subgroupMax(peak[own]);
-        let shrink = exp(peak[own] - greatest);
-        let weights = subgroupAdd(total[own] * shrink);
+        let weights = subgroupAdd(total[own]);
         let at = tile * OWN + own;
-        // Rows of one key head are neighbours, so that its queries are numbered through.
-        let start = ((first_row * params.queries + at) * params.splits + split) * (1u + VALUE_GROUPS);
-        if lane == 0u && at < shared_queries {
-            states[start] = vec4<f32>(greatest, weights, 0.0, 0.0);
-        }
-        for (var group = 0u; group < VALUE_GROUPS; group++) {
-            let mixed = subgroupAdd(sums[own][group] * shrink);
-            if lane == 0u && at < shared_queries {
-                states[start + 1u + group] = mixed;
+        if at < shared_queries {
+            // Rows of one key head are neighbours, so that its queries are numbered through.
+            let start = ((first_row * params.queries + at) * params.splits + split) * (1u + VALUE_GROUPS);
+            if lane == 0u {
+                states[start] = vec4<f32>(peak[own], weights, 0.0, 0.0);
+            }
+            for (var chunk = 0u; chunk < VALUE_CHUNKS; chunk++) {
+                let group = chunk * LANES + lane;
+                if group < VALUE_GROUPS {
+                    states[start + 1u + group] = sums[own][chunk];
+                }
             }
         }
     }

@@ -4,9 +4,13 @@ use crate::cases;
 use crate::kernels::{model, views};
 use crate::models::{data_sets, folders};
 use crate::support::gpu;
-use gristmill::kernel::Access;
+use gristmill::graph::{Builder, Dim, Fact};
+use gristmill::kernel::{Access, Caps};
+use gristmill::ops::attention::{Attention, attention};
+use gristmill::passes::{Specialized, specialize};
 use gristmill::plan::{Place, Plan};
-use gristmill::{Model, Options, Session};
+use gristmill::tensor::View;
+use gristmill::{DType, Model, Options, Session, Shape};
 
 /// The buffer a tensor lies in, whatever its kind, and the bytes of it that the tensor takes.
 fn range(plan: &Plan, tensor: usize) -> ((u8, usize), std::ops::Range<u64>) {
@@ -36,6 +40,16 @@ pub fn violations(plan: &Plan) -> Vec<String> {
         }
         for step in &segment.steps {
             clock += 1;
+            for copy in &step.copies {
+                touch(copy.from, clock);
+                touch(copy.to, clock);
+                let from = &plan.tensors[copy.from];
+                let texture = matches!(plan.tensors[copy.to].place, Place::Texture(_));
+                if !texture || !written[copy.from] || matches!(from.place, Place::Weight(_) | Place::Texture(_)) {
+                    found.push(format!("step {clock} copies `{}` to `{}`", from.name, plan.tensors[copy.to].name));
+                }
+                written[copy.to] = true;
+            }
             let bound: Vec<(usize, Access)> =
                 step.bindings.iter().copied().zip(plan.kernels[step.kernel].storage.iter().copied()).collect();
             for (index, (a, access)) in bound.iter().enumerate() {
@@ -111,4 +125,23 @@ fn networks_need_at_most_a_quarter_more_than_the_lower_bound() {
         }
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn an_input_that_is_read_as_two_textures_is_copied_once() {
+    let shapes = [Shape::from([1, 1, 1, 64]), Shape::from([1, 512, 2, 64])];
+    let half = |k: usize| Some(View::contiguous(&shapes[1]).slice(2, k, 1, 1).transpose(&[0, 2, 1, 3]));
+    let mut b = Builder::new("decode");
+    let dims = |shape: &Shape| shape.iter().map(|n| Dim::Known(*n)).collect::<Vec<_>>();
+    let query = b.input("query", DType::F32, &dims(&shapes[0]));
+    let joint = b.input("joint", DType::F32, &dims(&shapes[1]));
+    let op = Attention { key: half(0), value: half(1), ..Attention::new(0.125) };
+    let y = b.node("y", attention(op), &[Some(query), Some(joint), Some(joint)]);
+    b.output("y", y).expect("the name is free");
+    let graph = b.finish().expect("the graph is sound");
+    let facts = shapes.map(|shape| Fact::new(DType::F32, shape));
+    let Ok(Specialized::Graph(graph)) = specialize(&graph, &facts) else { panic!("the shapes are known") };
+    let plan = Plan::new(&graph, &Caps::software(), &Default::default()).expect("attention has kernels");
+    assert_eq!(plan.steps().map(|step| step.copies.len()).collect::<Vec<_>>(), [1, 0], "{plan}");
+    assert_eq!(violations(&plan), [""; 0]);
 }

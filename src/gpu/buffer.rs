@@ -38,7 +38,7 @@ pub(crate) struct Range<'a> {
 /// A texture on the device that holds an array of groups of four floats.
 #[derive(Clone, Debug)]
 pub(crate) struct GpuTexture {
-    texture: wgpu::Texture,
+    pub(super) texture: wgpu::Texture,
     pub(super) view: wgpu::TextureView,
 }
 
@@ -185,6 +185,25 @@ impl Gpu {
         let layout = wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(ROW), rows_per_image: Some(rows) };
         let size = wgpu::Extent3d { width: TEXTURE_WIDTH, height: rows, depth_or_array_layers: 1 };
         self.queue().write_texture(texture.texture.as_image_copy(), &bytes, layout, size);
+    }
+
+    /// The same on the device, from whole groups of four floats of a buffer.
+    pub(super) fn copy_to_texture(encoder: &mut wgpu::CommandEncoder, from: Range<'_>, texture: &wgpu::Texture) {
+        let mut copy = |offset: u64, y: u32, width: u32, height: u32| {
+            if width == 0 || height == 0 {
+                return;
+            }
+            let layout =
+                wgpu::TexelCopyBufferLayout { offset: from.offset + offset, bytes_per_row: Some(ROW), rows_per_image: None };
+            let source = wgpu::TexelCopyBufferInfo { buffer: &from.buffer.buffer, layout };
+            let target = wgpu::TexelCopyTextureInfo { origin: wgpu::Origin3d { x: 0, y, z: 0 }, ..texture.as_image_copy() };
+            encoder.copy_buffer_to_texture(source, target, wgpu::Extent3d { width, height, depth_or_array_layers: 1 });
+        };
+        let row = u64::from(ROW);
+        // A texture holds at most 2^32 rows, and a row has fewer groups than 2^32.
+        let (rows, rest) = ((from.bytes / row) as u32, (from.bytes % row / 16) as u32);
+        copy(0, 0, TEXTURE_WIDTH, rows);
+        copy(u64::from(rows) * row, rows, rest, 1);
     }
 
     /// The first bytes of a buffer.

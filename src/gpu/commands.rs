@@ -1,7 +1,7 @@
 //! Recording and running dispatches.
 
 use super::fault::Scopes;
-use super::{Bound, Gpu, GpuBuffer, Pipeline, Range, Tally};
+use super::{Bound, Gpu, GpuBuffer, GpuTexture, Pipeline, Range, Tally};
 use crate::error::{Error, Result};
 use crate::kernel::Grid;
 use std::sync::Arc;
@@ -11,6 +11,16 @@ pub(crate) struct Command {
     pipeline: Arc<Pipeline>,
     group: wgpu::BindGroup,
     grid: Grid,
+    /// Textures that are filled before it.
+    copies: Vec<TextureCopy>,
+}
+
+/// Groups of four floats in a buffer, and the texture they are copied to.
+struct TextureCopy {
+    from: GpuBuffer,
+    offset: u64,
+    bytes: u64,
+    to: wgpu::Texture,
 }
 
 /// Bytes copied from one buffer into another.
@@ -21,7 +31,7 @@ pub(crate) struct Copy<'a> {
     pub offset: u64,
 }
 
-/// What one submission does: copies in, one compute pass, copies out.
+/// What one submission does: copies in, one compute pass, interrupted where a dispatch wants textures filled, copies out.
 #[derive(Default)]
 pub(crate) struct Recording<'a> {
     /// An upload buffer that `before` copies from: unmapped for the submission, and mapped again when all is done.
@@ -45,6 +55,15 @@ pub struct Timestamps {
     count: u32,
 }
 
+impl Command {
+    /// The same after a copy of a range, whole groups of four floats, to a texture.
+    pub(crate) fn after(mut self, from: Range<'_>, to: &GpuTexture) -> Self {
+        let Range { buffer, offset, bytes } = from;
+        self.copies.push(TextureCopy { from: buffer.clone(), offset, bytes, to: to.texture.clone() });
+        self
+    }
+}
+
 impl Gpu {
     /// Binds what a dispatch works on: parameters, then storage.
     pub(crate) fn command(
@@ -61,7 +80,7 @@ impl Gpu {
             all.zip(0..).map(|(bound, binding)| wgpu::BindGroupEntry { binding, resource: bound.resource() }).collect();
         Tally::add(&tally.bind_groups);
         let descriptor = wgpu::BindGroupDescriptor { label: None, layout: &pipeline.layout, entries: &entries };
-        Command { pipeline: pipeline.clone(), group: self.device().create_bind_group(&descriptor), grid }
+        Command { pipeline: pipeline.clone(), group: self.device().create_bind_group(&descriptor), grid, copies: vec![] }
     }
 
     /// Runs `make` and reports what the device says to it.
@@ -138,6 +157,15 @@ impl Gpu {
             let mut current: Option<&Arc<Pipeline>> = None;
             let rounds = std::iter::repeat_n(recording.commands, recording.repeat + 1).flatten();
             for (index, command) in rounds.enumerate() {
+                if !command.copies.is_empty() {
+                    drop(pass);
+                    for c in &command.copies {
+                        let from = Range { buffer: &c.from, offset: c.offset, bytes: c.bytes };
+                        Gpu::copy_to_texture(&mut encoder, from, &c.to);
+                    }
+                    pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+                    current = None;
+                }
                 if !current.is_some_and(|pipeline| Arc::ptr_eq(pipeline, &command.pipeline)) {
                     pass.set_pipeline(&command.pipeline.pipeline);
                     current = Some(&command.pipeline);

@@ -10,7 +10,7 @@ pub type Grid = [u32; 3];
 /// What a storage binding is bound to, counted within the node being lowered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operand {
-    /// An input of the node.
+    /// An input of the node; one of floats may be bound for reading as a texture, which is filled from it beforehand.
     Input(usize),
     /// An output of the node.
     Output(usize),

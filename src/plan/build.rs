@@ -3,7 +3,7 @@
 use super::memory::{Demand, assign, lower_bound};
 use super::placement::{GpuNode, Placement, place};
 use super::schedule::groups;
-use super::{Chosen, HostNode, Memory, Options, Place, Plan, PlannedTensor, Segment, Step, Transfer, Weight};
+use super::{Chosen, HostNode, Memory, Options, Place, Plan, PlannedTensor, Segment, Step, TextureCopy, Transfer, Weight};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, ValueId};
 use crate::kernel::{Caps, Kernel, Operand, Packing, TEXTURE_WIDTH};
@@ -29,8 +29,8 @@ pub(super) fn plan(graph: &Graph, caps: &Caps, options: &Options) -> Result<Plan
     builder.finish()
 }
 
-/// Name and arguments of a [`Packing`], and whether it is a texture.
-type Layout = (&'static str, Vec<u32>, bool);
+/// Name and arguments of a [`Packing`], if any, and whether it is a texture.
+type Layout = (Option<(&'static str, Vec<u32>)>, bool);
 
 struct Builder<'a> {
     graph: &'a Graph,
@@ -47,7 +47,7 @@ struct Builder<'a> {
     on_gpu: Vec<bool>,
     /// For each tensor, the steps from which and until which it lives.
     lifetimes: Vec<(usize, usize)>,
-    weights: HashMap<(ValueId, Option<Layout>), usize>,
+    weights: HashMap<(ValueId, Layout), usize>,
     kernels: HashMap<Kernel, usize>,
     /// The next step; transfers count as one.
     clock: usize,
@@ -204,7 +204,7 @@ impl<'a> Builder<'a> {
     }
 
     fn weight(&mut self, value: ValueId, packing: Option<&Packing>, texture: bool) -> Result<usize> {
-        let key = (value, packing.map(|p| (p.layout, p.arguments.clone(), texture)));
+        let key = (value, (packing.map(|p| (p.layout, p.arguments.clone())), texture));
         if let Some(tensor) = self.weights.get(&key) {
             return Ok(*tensor);
         }
@@ -224,20 +224,40 @@ impl<'a> Builder<'a> {
     fn dispatches(&mut self, node: usize, work: &GpuNode) -> Result<()> {
         let (inputs, outputs) = (&self.graph.nodes()[node].inputs, &self.graph.nodes()[node].outputs);
         let mut scratch: HashMap<Operand, usize> = HashMap::new();
+        let mut copied: HashMap<ValueId, usize> = HashMap::new();
         let mut textures = 0;
         for dispatch in &work.dispatches {
             let mut bindings = Vec::with_capacity(dispatch.bindings.len());
+            let mut copies = Vec::new();
             for (operand, access) in dispatch.bindings.iter().zip(&dispatch.kernel.storage) {
                 let left_out = || Error::internal(format!("binding {operand:?} is left out"));
                 bindings.push(match *operand {
-                    Operand::Input(_) | Operand::Output(_) if access.is_texture() => {
+                    Operand::Input(_) if access.writes() => {
+                        return Err(Error::internal(format!("{operand:?} is bound for writing")));
+                    }
+                    Operand::Output(_) if access.is_texture() => {
                         return Err(Error::internal(format!("{operand:?} is bound as a texture")));
                     }
                     Operand::Input(k) => {
-                        if access.writes() {
-                            return Err(Error::internal(format!("{operand:?} is bound for writing")));
+                        let value = inputs.get(k).copied().flatten().ok_or_else(left_out)?;
+                        let root = self.root[value.index()];
+                        if !access.is_texture() {
+                            self.read(value)?
+                        } else if self.graph.constant(root).is_some() {
+                            self.weight(root, None, true)?
+                        } else if let Some(&tensor) = copied.get(&root) {
+                            self.lifetimes[tensor].1 = self.clock;
+                            tensor
+                        } else {
+                            let from = self.read(value)?;
+                            let name = format!("{} as a texture", self.plan.tensors[from].name);
+                            let to = self.tensor(name, self.plan.tensors[from].bytes, Place::Texture(textures))?;
+                            textures += 1;
+                            self.texture(to, true)?;
+                            copies.push(TextureCopy { from, to });
+                            copied.insert(root, to);
+                            to
                         }
-                        self.read(inputs.get(k).copied().flatten().ok_or_else(left_out)?)?
                     }
                     Operand::Packed(k) => {
                         let packing = &work.packed[k];
@@ -270,7 +290,7 @@ impl<'a> Builder<'a> {
                 });
             }
             self.disjoint(&dispatch.kernel, &bindings)?;
-            let step = self.step(node, work.variant, dispatch, bindings);
+            let step = Step { copies, ..self.step(node, work.variant, dispatch, bindings) };
             self.segment().steps.push(step);
             self.clock += 1;
         }
@@ -329,6 +349,7 @@ impl<'a> Builder<'a> {
             kernel,
             params_offset: offset as u32,
             params_bytes: bytes as u32,
+            copies: vec![],
             bindings,
             grid: dispatch.grid,
             work: dispatch.work,

@@ -98,12 +98,23 @@ pub struct Step {
     pub params_offset: u32,
     /// How many bytes of parameters it has, rounded up to a uniform binding's granularity.
     pub params_bytes: u32,
+    /// What is copied before it runs.
+    pub copies: Vec<TextureCopy>,
     /// What stands at binding 1 and on: indices into [`Plan::tensors`].
     pub bindings: Vec<usize>,
     /// How many workgroups.
     pub grid: Grid,
     /// How much it does.
     pub work: Work,
+}
+
+/// A tensor that a step binds as a texture, copied from the buffer it lies in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TextureCopy {
+    /// The buffer: index into [`Plan::tensors`].
+    pub from: usize,
+    /// The texture: index into [`Plan::tensors`].
+    pub to: usize,
 }
 
 /// A tensor that crosses between host and GPU.

@@ -4,6 +4,7 @@ use super::{Chosen, Options, Signature};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Fact, Graph, Io, Node, ValueId};
 use crate::kernel::{Caps, Dispatch, Kernel, Lowering, Operand, Packing};
+use crate::tensor::Scalar;
 
 /// How one node is done.
 #[derive(Clone, Debug)]
@@ -168,7 +169,17 @@ fn check(lowering: &Lowering, io: &Io, node: &Node, graph: &Graph, caps: &Caps) 
         fits(kernel, caps)?;
         for (operand, access) in dispatch.bindings.iter().zip(&kernel.storage) {
             match *operand {
-                Operand::Input(k) => drop(input(k)?),
+                Operand::Input(k) => {
+                    let scalar = input(k)?;
+                    if access.is_texture() && scalar != Scalar::F32 {
+                        return Err(Error::internal(format!("input {k} of {scalar:?} is bound as a texture")));
+                    }
+                    let bytes = io.input(k)?.gpu_bytes();
+                    if access.is_texture() && !caps.texture_holds(bytes) {
+                        let limit = caps.max_texture;
+                        return Err(Error::unsupported(format!("input {k} exceeds textures of {limit} texels along a side")));
+                    }
+                }
                 Operand::Output(k) => drop(output(k)?),
                 Operand::Temporary(k) if access.is_texture() && temporaries.get(k).is_some_and(|b| !caps.texture_holds(*b)) => {
                     let limit = caps.max_texture;

@@ -37,6 +37,9 @@ impl fmt::Display for Plan {
             }
             for step in &segment.steps {
                 let shader = self.kernels[step.kernel].shader.name;
+                for copy in &step.copies {
+                    writeln!(f, "  copy {} to {}", place(&copy.from), place(&copy.to))?;
+                }
                 let bindings: Vec<String> = step.bindings.iter().map(place).collect();
                 let [x, y, z] = step.grid;
                 let path = &self.graph.nodes()[step.node].path;

@@ -153,7 +153,13 @@ impl Prepared {
             let bound: Vec<Bound> = step.bindings.iter().map(|&tensor| self.bound(instance, tensor)).collect();
             let (offset, bytes) = (u64::from(step.params_offset), u64::from(step.params_bytes));
             let params = Range { buffer: &self.params, offset, bytes };
-            self.gpu.command(&self.pipelines[step.kernel], params, &bound, step.grid, &self.tally)
+            let command = self.gpu.command(&self.pipelines[step.kernel], params, &bound, step.grid, &self.tally);
+            step.copies.iter().fold(command, |command, copy| {
+                match (self.bound(instance, copy.from), self.bound(instance, copy.to)) {
+                    (Bound::Buffer(from), Bound::Texture(to)) => command.after(from, to),
+                    _ => command,
+                }
+            })
         };
         segment.steps.iter().map(command).collect()
     }

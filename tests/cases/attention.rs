@@ -30,6 +30,7 @@ pub fn cases() -> Vec<Case> {
         ("decode_grouped", [2, 8, 2, 1, 777, 64, 64]),
         ("decode_three", [1, 2, 1, 3, 1030, 20, 36]),
         ("decode_13", [1, 2, 2, 1, 300, 13, 7]),
+        ("decode_256", [1, 2, 1, 1, 130, 256, 144]),
         ("no_keys", [1, 2, 2, 3, 0, 8, 8]),
         ("no_queries", [1, 2, 2, 0, 4, 8, 8]),
         ("no_size", [1, 1, 1, 3, 4, 0, 8]),
@@ -44,6 +45,9 @@ pub fn cases() -> Vec<Case> {
             cases.push(case(&mut random, &format!("{name}_causal_interleaved"), causal, *extents));
         }
     }
+    // Keys and values that are constants, and so many that software adapters read them from textures.
+    let op = Attention { causal: true, causal_offset: 590, ..Attention::new(0.2) };
+    cases.push(case(&mut random, "decode_weights", op, [1, 4, 2, 2, 600, 24, 32]).weights(&[1, 2]));
     cases.extend(masks(&mut random));
     cases.extend(views(&mut random));
     cases.extend(rotary(&mut random));
@@ -135,6 +139,16 @@ fn views(random: &mut Random) -> Vec<Case> {
     let op = Attention { query: split(0), key: split(1), value: split(2), interleaved: true, ..Attention::new(0.35) };
     let x = random.floats(&joint);
     let mut cases = vec![Case::new("attention/joint_projection", attention(op.clone()), vec![x.clone(), x.clone(), x])];
+    // One query against so many keys that software adapters copy joint projections to textures.
+    let joint = Shape::from([2, 301, 3 * 2 * 32]);
+    let split = |k: usize, first: usize, rows: usize| {
+        let view = View::contiguous(&joint).slice(1, first, rows, 1).slice(2, k * 64, 64, 1);
+        view.reshape(&[2, rows, 2, 32].into()).map(|view| view.transpose(&[0, 2, 1, 3]))
+    };
+    let [query, key, value] = [split(0, 300, 1), split(1, 0, 301), split(2, 0, 301)];
+    let x = random.floats(&joint);
+    let last = Attention { query, key, value, interleaved: true, ..Attention::new(0.2) };
+    cases.push(Case::new("attention/joint_projection_decode", attention(last), vec![x.clone(), x.clone(), x]));
     let transposed = View::contiguous(&[2, 2, 8, 9].into()).transpose(&[0, 1, 3, 2]);
     let op = Attention { key: Some(transposed), query: None, value: None, ..op };
     let inputs = [[2, 2, 5, 8], [2, 2, 8, 9], [2, 2, 9, 8]].map(|shape| random.floats(&shape)).to_vec();

@@ -159,9 +159,9 @@ impl<'a> Builder<'a> {
         Ok(Builder { op, io, caps, g, vectors, params })
     }
 
-    /// Inputs as the shared preludes bind them; where there is no mask the keys stand in its place.
+    /// Inputs as the shared preludes bind them; where there is no mask the queries stand in its place.
     pub(super) fn bindings(&self) -> Vec<Operand> {
-        let mask = Operand::Input(if self.g.mask.is_some() { 3 } else { 1 });
+        let mask = Operand::Input(if self.g.mask.is_some() { 3 } else { 0 });
         vec![Operand::Input(0), Operand::Input(1), Operand::Input(2), mask]
     }
 

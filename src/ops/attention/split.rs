@@ -3,7 +3,8 @@
 use super::super::team::Team;
 use super::lower::{AttentionParams, Builder};
 use crate::error::Result;
-use crate::kernel::{Access, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params};
+use crate::graph::Fact;
+use crate::kernel::{Access, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params, preludes};
 
 params! {
     /// Parameters of attention_join.
@@ -42,10 +43,12 @@ const ENOUGH_WORKGROUPS: usize = 256;
 const LEAST_STRETCH: usize = 64;
 /// Subgroups that keep the cores of a software adapter busy to the end.
 const ENOUGH_SUBGROUPS: usize = 64;
+/// Elements of keys and values whose copies cost less than what reading from textures saves.
+const WORTH_COPYING: usize = 1 << 15;
 /// Groups of queries and of sums that a lane holds, beyond which queries are taken one at a time.
-const HELD: usize = 64;
-/// The most groups of four elements in a head: as many iterations as the driver unrolls.
-const MOST_GROUPS: usize = 32;
+const HELD: usize = 16;
+/// The most groups of four elements in a head: the body grows with them.
+const MOST_GROUPS: usize = 64;
 
 impl Builder<'_> {
     /// One workgroup per query, head and stretch of keys.
@@ -68,12 +71,32 @@ impl Builder<'_> {
         if largest > MOST_GROUPS || rows == 0 || g.keys == 0 {
             return Ok(None);
         }
-        let own = [4, 2].into_iter().find(|own| *own <= queries && own * largest <= HELD).unwrap_or(1);
+        let held = self.groups().div_ceil(8) + self.value_groups().div_ceil(8);
+        let own = [4, 2].into_iter().find(|own| *own <= queries && own * held <= HELD).unwrap_or(1);
         let tiles = rows * queries.div_ceil(own);
         let stretch = g.keys.div_ceil(ENOUGH_SUBGROUPS.div_ceil(tiles)).next_multiple_of(8).max(LEAST_STRETCH);
         let splits = g.keys.div_ceil(stretch);
-        let kernel = self.plain(&STRETCHES, 8).constant("OWN", own as u32).constant("SPLIT", stretch as u32);
+        let kernel = if self.worth_copying()? {
+            let access = [Access::Read, Access::ReadTexture, Access::ReadTexture, Access::Read, Access::Write];
+            self.query_input(self.kernel(&STRETCHES, 8, &access)).prelude(&preludes::ATTENTION_KEY_TEXELS).texels()
+        } else {
+            self.plain(&STRETCHES, 8)
+        };
+        let kernel = kernel.constant("OWN", own as u32).constant("SPLIT", stretch as u32);
         self.joined("stretches", kernel, splits, tiles * splits).map(Some)
+    }
+
+    /// Whether keys and values are read faster from textures that they are copied to.
+    fn worth_copying(&self) -> Result<bool> {
+        let g = &self.g;
+        let read = g.batch * g.key_heads * g.keys * (g.size + g.value_size);
+        let copied = [1, 2].map(|k| self.io.input(k));
+        let [keys, values] = copied;
+        let (keys, values) = (keys?, values?);
+        let held = |fact: &Fact| self.caps.texture_holds(fact.gpu_bytes());
+        // What attention sees of its inputs may be a small part of them.
+        let mostly_read = keys.ty.elements().max(values.ty.elements()) <= 2 * read;
+        Ok(self.vectors && read >= WORTH_COPYING && mostly_read && held(keys) && held(values))
     }
 
     /// A kernel that leaves a state for each query and split, and the one that joins them.
