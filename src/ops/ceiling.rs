@@ -11,7 +11,6 @@ params! {
     /// Parameters of `ceiling.wgsl`.
     struct CeilingParams {
         count: u32,
-        rounds: u32,
         factor: f32,
     }
 }
@@ -75,9 +74,9 @@ impl Op for Ceiling {
             return Err(Error::unsupported(format!("{} rounds exceed the longest loop of {}", self.rounds, caps.max_loop)));
         }
         let count = x.ty.elements() / 4;
-        let params = CeilingParams { count: count as u32, rounds: self.rounds, factor: FACTOR };
+        let params = CeilingParams { count: count as u32, factor: FACTOR };
         let grid = Dispatch::linear_grid((count as u64).div_ceil(WORKGROUP.into()), caps)?;
-        let kernel = Kernel::new(&CEILING, &[Access::Read, Access::Write], [WORKGROUP, 1, 1]);
+        let kernel = Kernel::new(&CEILING, &[Access::Read, Access::Write], [WORKGROUP, 1, 1]).constant("ROUNDS", self.rounds);
         let flops = x.ty.elements() as u64 * u64::from(self.rounds) * (2 * STEPS * STARTS.len()) as u64;
         let dispatch = Dispatch::new(kernel, params, vec![Operand::Input(0), Operand::Output(0)], grid);
         Ok(vec![Lowering::dispatches("chains", vec![dispatch.work(flops, 2 * x.gpu_bytes())])])
