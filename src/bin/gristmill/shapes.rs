@@ -72,7 +72,7 @@ const FAMILIES: &[Family] = &[
     Family {
         name: "gru",
         form: "HIDDENxSTEPSxBATCH; input=",
-        defaults: &["256x100x1", "256x100x32"],
+        defaults: &["256x100x1", "256x100x32", "512x20x64"],
         build: |shape, network| build_recurrent(Cell::Gru { linear_before_reset: true }, 3, shape, network),
     },
     Family {
@@ -440,4 +440,10 @@ fn build_transpose(shape: &Shape, network: &mut Network) -> Result<u64> {
     let x = network.input(&extents)?;
     network.finish(transpose(None), &[x], extents[0] * extents[1])?;
     Ok(0)
+}
+
+/// The node of a row that has a choice, from the variants of each: the last, since what an operator expands into ends with its
+/// own kernels. Without any choice, the last that has a kernel.
+pub(crate) fn subject(variants: &[Vec<&'static str>]) -> Option<usize> {
+    variants.iter().rposition(|offered| offered.len() > 1).or_else(|| variants.iter().rposition(|offered| !offered.is_empty()))
 }

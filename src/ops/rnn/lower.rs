@@ -1,7 +1,7 @@
 //! The steps of a recurrent layer on the GPU.
 
 use super::pack::{stride, units};
-use super::{Activation, Cell, Geometry, Recurrent, Steps, lanes, persistent};
+use super::{Activation, Cell, Geometry, Recurrent, Steps, lanes, persistent, tiled};
 use crate::error::{Error, Result};
 use crate::graph::{Io, Op};
 use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Prelude, Shader, params, preludes};
@@ -31,7 +31,8 @@ params! {
     }
 }
 
-pub(super) static SHADERS: &[&Shader] = &[&persistent::SHADER, &lanes::SHADER, &lanes::STATE, &super::pack::SHADER];
+pub(super) static SHADERS: &[&Shader] =
+    &[&persistent::SHADER, &lanes::SHADER, &lanes::STATE, &tiled::SHADER, &tiled::STATE, &super::pack::SHADER];
 
 fn cell_prelude(cell: Cell) -> &'static Prelude {
     match cell {
@@ -64,6 +65,9 @@ pub(super) fn lower(op: &Steps, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
     let layer = Layer { op, io, caps };
     let mut candidates = lanes::lower(&layer);
     candidates.push(persistent::lower(&layer));
+    let steps = tiled::lower(&layer);
+    let at = if tiled::is_better(&layer) { candidates.len() - 1 } else { candidates.len() };
+    candidates.splice(at..at, steps);
     // One that does not fit the adapter leaves the others.
     let (fit, unfit): (Vec<_>, Vec<_>) = candidates.into_iter().partition(Result::is_ok);
     if fit.is_empty() { unfit.into_iter().collect() } else { fit.into_iter().collect() }

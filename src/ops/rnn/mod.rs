@@ -7,6 +7,7 @@ mod pack;
 mod persistent;
 mod reference;
 mod steps;
+mod tiled;
 
 pub use activation::{Activation, ActivationFunction, activations};
 

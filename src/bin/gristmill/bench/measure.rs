@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, Result};
 use crate::inputs::{Inputs, views};
-use crate::shapes::Row;
+use crate::shapes::{Row, subject};
 use gristmill::kernel::AdapterClass;
 use gristmill::{ErrorKind, Gpu, Model, Options, Outputs, Session};
 
@@ -81,12 +81,7 @@ impl Expected {
 pub(crate) fn variants(gpu: &Gpu, row: &Row) -> Result<Vec<&'static str>> {
     let session = Session::new_blocking(gpu, &row.model, Options { strict_gpu: true, ..Options::default() })?;
     let plan = session.plan(&views(&row.inputs))?;
-    Ok(choice(&plan.variants).map(|node| plan.variants[node].clone()).unwrap_or_default())
-}
-
-/// The node whose variants a row compares: the last that has a choice. What an operator expands into ends with its own kernels.
-fn choice(variants: &[Vec<&'static str>]) -> Option<usize> {
-    variants.iter().rposition(|offered| offered.len() > 1).or_else(|| variants.iter().rposition(|offered| !offered.is_empty()))
+    Ok(subject(&plan.variants).map(|node| plan.variants[node].clone()).unwrap_or_default())
 }
 
 /// One variant of a row, checked and timed.
@@ -113,7 +108,7 @@ pub(crate) fn measure(gpu: &Gpu, row: &Row, expected: &Expected, options: Option
     }
     let plan = session.plan(&inputs)?;
     let steps: Vec<&str> = plan.steps().map(|s| s.variant).collect();
-    let node = choice(&plan.variants);
+    let node = subject(&plan.variants);
     let variant = plan.steps().find(|s| Some(s.node) == node).map_or("none", |s| s.variant);
     let times = Times::new(time(gpu, &session, &inputs)?);
     let count = ((BUDGET / 4.0 / times.median().max(1.0)) as usize).clamp(1, most_per_submit(gpu));

@@ -4,7 +4,7 @@ use super::assembly::{Mix, hottest};
 use super::driver::{ADVICE, Driver};
 use super::spirv::module;
 use crate::failure::{Failure, Result};
-use crate::shapes::Row;
+use crate::shapes::{Row, subject};
 use gristmill::graph::{Fact, Graph};
 use gristmill::kernel::{Caps, Kernel};
 use gristmill::passes::{self, Specialized};
@@ -82,8 +82,7 @@ impl<'a> Compiler<'a> {
         let name = format!("{}:{}", row.family, row.shape);
         for variant in self.variants(&graph, &name)? {
             let plan = self.plan(&graph, variant)?;
-            // The node that has a choice is the one that is looked at.
-            let node = (0..plan.variants.len()).max_by_key(|k| plan.variants[*k].len());
+            let node = subject(&plan.variants);
             let taken = plan.steps().find(|s| Some(s.node) == node).map_or("none", |s| s.variant);
             let mut seen: HashMap<&str, usize> = HashMap::new();
             for kernel in &plan.kernels {
@@ -100,7 +99,8 @@ impl<'a> Compiler<'a> {
 
     fn variants(&self, graph: &Graph, name: &str) -> Result<Vec<Option<&'static str>>> {
         let Some(asked) = self.request.variant else { return Ok(vec![None]) };
-        let offered = self.plan(graph, None)?.variants.into_iter().max_by_key(Vec::len).unwrap_or_default();
+        let plan = self.plan(graph, None)?;
+        let offered = subject(&plan.variants).map(|node| plan.variants[node].clone()).unwrap_or_default();
         match asked {
             "all" => Ok(offered.into_iter().map(Some).collect()),
             asked => match offered.iter().find(|v| **v == asked) {

@@ -1,0 +1,210 @@
+// One step of a recurrent layer for GPUs: a matrix product of states and weights, tile by tile, whose sums become the next
+// state. A prelude holds the equations of the cell.
+//
+// A workgroup of 8 by 8 invocations makes 8 groups of four units (x) of every gate for 32 batch elements (y); each invocation
+// one group for four batch elements, with a 4x4 block of sums per gate. It walks the units of the state before in steps of STEP,
+// `const TERMS` (4 or STEP) of them spelled out; states are kept as [unit][batch in fours], so that both tiles are read in vectors
+// of four, and what a step needs is loaded while the one before is computed. What is left over whole steps comes first, so
+// that the steps test nothing. The grid runs over groups of units (x), batch elements (y) and directions (z).
+override HAS_LENGTHS: bool;
+override HAS_CELL_STATE: bool;
+override WRITES_STEPS: bool;
+override LAST: bool; // whether this is the last step
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(4) var<storage, read> state: array<vec4<f32>>; // [directions, 4 * UNITS, batch in fours]
+@group(0) @binding(6) var<storage, read_write> y: array<f32>; // [steps, directions, batch, hidden], or batch, steps, directions
+// As state, and after the last step [directions, batch, hidden], or batch first.
+@group(0) @binding(7) var<storage, read_write> next: array<f32>;
+@group(0) @binding(8) var<storage, read_write> last_memory: array<f32>; // [directions, batch, hidden], or batch first
+
+const STEP: u32 = 16u;
+const SIDE: u32 = 8u;
+const ROWS: u32 = 4u * UNITS;
+
+var<workgroup> state_tile: array<vec4<f32>, STEP * SIDE>; // [STEP][batch in fours]
+var<workgroup> weight_tile: array<vec4<f32>, STEP * GATES * SIDE>; // [STEP][GATES][groups of units]
+
+// Sums of four batch elements, by gate.
+struct Sums {
+    g0: mat4x4<f32>,
+    g1: mat4x4<f32>,
+    g2: mat4x4<f32>,
+    g3: mat4x4<f32>,
+}
+
+// What one invocation brings of both tiles.
+struct Brought {
+    states: array<vec4<f32>, STEP / SIDE>,
+    weights: array<vec4<f32>, STEP / SIDE * GATES>,
+}
+
+// What the cell's equations ask for: the sums of one batch element, and the cell state of an LSTM.
+var<private> sums: array<vec4<f32>, 4>;
+var<private> memory: array<vec4<f32>, 1>;
+
+fn from_state(place: Place, gate: u32) -> vec4<f32> {
+    return sums[gate] + bias(place, 1u, gate);
+}
+
+// A block of sums, batch element by batch element, and the outer product of their states and four weights.
+fn add_product(sums: mat4x4<f32>, h: vec4<f32>, w: vec4<f32>) -> mat4x4<f32> {
+    return mat4x4(sums[0] + h.x * w, sums[1] + h.y * w, sums[2] + h.z * w, sums[3] + h.w * w);
+}
+
+// Adds the products of row i of the tiles; the gate that is loaded last goes first, which makes one wait of GATES.
+fn add_term(all: ptr<function, Sums>, i: u32, id: vec3<u32>) {
+    let h = state_tile[i * SIDE + id.y];
+    var w: array<vec4<f32>, GATES>;
+    for (var gate = 0u; gate < GATES; gate++) {
+        w[gate] = weight_tile[(i * GATES + gate) * SIDE + id.x];
+    }
+    if GATES > 3u {
+        (*all).g3 = add_product((*all).g3, h, w[GATES - 1u]);
+    }
+    if GATES > 1u {
+        (*all).g2 = add_product((*all).g2, h, w[min(2u, GATES - 1u)]);
+        (*all).g1 = add_product((*all).g1, h, w[min(1u, GATES - 1u)]);
+    }
+    (*all).g0 = add_product((*all).g0, h, w[0]);
+}
+
+fn add_four_terms(all: ptr<function, Sums>, i: u32, id: vec3<u32>) {
+    add_term(all, i, id);
+    add_term(all, i + 1u, id);
+    add_term(all, i + 2u, id);
+    add_term(all, i + 3u, id);
+}
+
+fn put(values: Brought, id: vec3<u32>) {
+    for (var i = 0u; i < STEP / SIDE; i++) {
+        let row = i * SIDE + id.y;
+        for (var gate = 0u; gate < GATES; gate++) {
+            weight_tile[(row * GATES + gate) * SIDE + id.x] = values.weights[i * GATES + gate];
+        }
+        state_tile[row * SIDE + id.x] = values.states[i];
+    }
+}
+
+// Takes one batch element to its next state, for one group of units.
+fn take_step(place: Place, element: u32, h: vec4<f32>) -> vec4<f32> {
+    let at = state_row(place.direction, element);
+    memory[0] = vec4<f32>(0.0);
+    if HAS_CELL_STATE {
+        memory[0] = memory_group(at, place.unit);
+    }
+    var after = h;
+    var written = vec4<f32>(0.0);
+    if params.first_step < length_of(element) {
+        after = next_state(place, h);
+        written = after;
+    }
+    let start = at * params.hidden + place.unit * 4u;
+    let output = output_start(place.row, place.direction, element) + place.unit * 4u;
+    for (var k = 0u; k < min(4u, params.hidden - place.unit * 4u); k++) {
+        if LAST {
+            next[start + k] = after[k];
+        }
+        if HAS_MEMORY {
+            last_memory[start + k] = memory[0][k];
+        }
+        if WRITES_STEPS {
+            y[output + k] = written[k];
+        }
+    }
+    return after;
+}
+
+fn pick(sums: mat4x4<f32>, k: u32) -> vec4<f32> {
+    return select(select(sums[0], sums[1], k == 1u), select(sums[2], sums[3], k == 3u), k > 1u);
+}
+
+@compute @workgroup_size(8, 8)
+fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_id) id: vec3<u32>) {
+    let direction = params.first_direction + tile.z;
+    let quads = (params.batch + 3u) / 4u;
+    let unit = tile.x * SIDE + id.x;
+    let quad = tile.y * SIDE + id.y;
+    // What this invocation brings; past the edges that of the last, which nobody stores.
+    let weights_from = direction * params.stride + min(unit, UNITS - 1u);
+    let states_from = direction * ROWS * quads + min(tile.y * SIDE + id.x, quads - 1u);
+    var all: Sums;
+    if params.has_state != 0u {
+        let left = ROWS % STEP;
+        var values: Brought;
+        for (var i = 0u; i < STEP / SIDE; i++) {
+            let row = min(i * SIDE + id.y, ROWS - 1u);
+            for (var gate = 0u; gate < GATES; gate++) {
+                values.weights[i * GATES + gate] = four(weights[weights_from + (row * GATES + gate) * UNITS]);
+            }
+            values.states[i] = state[states_from + row * quads];
+        }
+        put(values, id);
+        workgroupBarrier();
+        if left > 0u {
+            for (var i = 0u; i < left; i++) {
+                add_term(&all, i, id);
+            }
+            workgroupBarrier();
+            for (var i = 0u; i < STEP / SIDE; i++) {
+                let row = min(left + i * SIDE + id.y, ROWS - 1u);
+                for (var gate = 0u; gate < GATES; gate++) {
+                    values.weights[i * GATES + gate] = four(weights[weights_from + (row * GATES + gate) * UNITS]);
+                }
+                values.states[i] = state[states_from + row * quads];
+            }
+            put(values, id);
+            workgroupBarrier();
+        }
+        for (var k = left; k < ROWS; k += STEP) {
+            // After the last step, the same once more.
+            let first = min(k + STEP, max(ROWS, STEP) - STEP);
+            for (var i = 0u; i < STEP / SIDE; i++) {
+                let row = first + i * SIDE + id.y;
+                for (var gate = 0u; gate < GATES; gate++) {
+                    values.weights[i * GATES + gate] = four(weights[weights_from + (row * GATES + gate) * UNITS]);
+                }
+                values.states[i] = state[states_from + row * quads];
+            }
+            if TERMS == STEP {
+                add_four_terms(&all, 0u, id);
+                add_four_terms(&all, 4u, id);
+                add_four_terms(&all, 8u, id);
+                add_four_terms(&all, 12u, id);
+            } else {
+                for (var i = 0u; i < STEP; i += 4u) {
+                    add_four_terms(&all, i, id);
+                }
+            }
+            workgroupBarrier();
+            put(values, id);
+            workgroupBarrier();
+        }
+    }
+    if unit >= UNITS || quad >= quads {
+        return;
+    }
+    let own = (direction * ROWS + unit * 4u) * quads + quad;
+    for (var k = 0u; k < min(4u, params.batch - quad * 4u); k++) {
+        sums[0] = pick(all.g0, k);
+        if GATES > 1u {
+            sums[1] = pick(all.g1, k);
+            sums[2] = pick(all.g2, k);
+        }
+        if GATES > 3u {
+            sums[3] = pick(all.g3, k);
+        }
+        var h = vec4<f32>(0.0);
+        if params.has_state != 0u {
+            h = vec4(state[own][k], state[own + quads][k], state[own + 2u * quads][k], state[own + 3u * quads][k]);
+        }
+        let element = quad * 4u + k;
+        let row = product_row(element, params.first_step, is_backward(direction));
+        let after = take_step(Place(unit, direction, 0u, 0u, row), element, h);
+        if !LAST {
+            for (var i = 0u; i < 4u; i++) {
+                next[(own + i * quads) * 4u + k] = after[i];
+            }
+        }
+    }
+}

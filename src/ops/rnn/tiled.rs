@@ -1,0 +1,108 @@
+//! One step of a recurrent layer per dispatch, as a matrix product in tiles, for GPUs.
+
+use super::Cell;
+use super::lower::{Layer, RecurrentParams};
+use super::pack::units;
+use crate::error::{Error, Result};
+use crate::kernel::{Access, AdapterClass, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params, preludes};
+
+params! {
+    /// Parameters of the kernel that orders the first state.
+    struct StateParams {
+        batch: u32,
+        hidden: u32,
+        directions: u32,
+        batch_first: u32,
+        units: u32,
+    }
+}
+
+pub(super) static SHADER: Shader = Shader {
+    name: "recurrent_step_tiled",
+    source: include_str!("../../../shaders/recurrent_step_tiled.wgsl"),
+    params: RecurrentParams::FIELDS,
+};
+
+pub(super) static STATE: Shader = Shader {
+    name: "recurrent_state_rows",
+    source: include_str!("../../../shaders/recurrent_state_rows.wgsl"),
+    params: StateParams::FIELDS,
+};
+
+/// Steps that a plan may hold a dispatch for each of.
+const MOST_STEPS: usize = 4096;
+/// Groups of units, and fours of batch elements, of a workgroup.
+const SIDE: usize = 8;
+/// Bytes of weights that one workgroup should not read for each step: a compute unit takes longer for them than starting a
+/// dispatch and sharing them over all compute units do.
+const LARGE: usize = 1 << 20;
+/// Batch elements that fill enough of a tile.
+const ENOUGH: usize = 4;
+
+/// Whether it is to be preferred to all steps in one dispatch.
+pub(super) fn is_better(layer: &Layer) -> bool {
+    let g = layer.geometry();
+    let weights = g.hidden * g.hidden * layer.op.layer.cell.gates() * 4;
+    layer.caps.class != AdapterClass::Cpu && g.batch >= ENOUGH && weights >= LARGE
+}
+
+/// The candidate; `None` where the cell needs two products a step or there are too many steps.
+pub(super) fn lower(layer: &Layer) -> Option<Result<Lowering>> {
+    let (g, cell) = (layer.geometry(), layer.op.layer.cell);
+    let two_products = cell == Cell::Gru { linear_before_reset: false };
+    (!two_products && (1..=MOST_STEPS).contains(&g.steps)).then(|| steps(layer))
+}
+
+fn steps(layer: &Layer) -> Result<Lowering> {
+    let g = layer.geometry();
+    let units = units(g.hidden);
+    if units >= layer.caps.max_loop as usize / 16 {
+        return Err(Error::unsupported(format!("a state of {} takes too many iterations of a loop", g.hidden)));
+    }
+    // Spelled out whole the loop is fastest, but long to compile where every instruction becomes many.
+    let terms = if layer.caps.class == AdapterClass::Cpu { 4 } else { 16 };
+    let mut access = [Access::Read; 8];
+    access[5..].fill(Access::Write);
+    let mut dispatches = vec![];
+    if layer.io.optional(3).is_some() {
+        dispatches.push(first_state(layer)?);
+    }
+    for part in layer.parts(1) {
+        // The state between two dispatches is in temporaries 0 and 1 by turns, the cell state in 2 and 3.
+        let (before, after) = ((part.first + 1) % 2, part.first % 2);
+        let products = Operand::Input(0);
+        let c = if part.first == 0 { layer.optional(4, products) } else { Operand::Temporary(2 + before) };
+        let c = if layer.is_lstm() { c } else { products };
+        let last = part.last == g.steps;
+        let h = if part.first > 0 || layer.io.optional(3).is_some() { Operand::Temporary(before) } else { products };
+        let h_out = if last { Operand::Output(1) } else { Operand::Temporary(after) };
+        let c_out = if last && layer.is_lstm() { Operand::Output(2) } else { Operand::Temporary(2 + after) };
+        let bindings = vec![products, Operand::Input(1), layer.optional(2, products), h, c, Operand::Output(0), h_out, c_out];
+        let kernel = layer.kernel(&SHADER, &access, 1, part).prelude(&preludes::RECURRENT_WEIGHTS).set("LAST", u32::from(last));
+        let kernel = kernel.constant("TERMS", terms);
+        let kernel = Kernel { workgroup: [SIDE as u32, SIDE as u32, 1], ..kernel };
+        let grid = [units.div_ceil(SIDE), g.batch.div_ceil(4 * SIDE), part.directions];
+        dispatches.push(layer.dispatch(kernel, bindings, part, grid)?);
+    }
+    let state_bytes = (g.directions * units * 4 * g.batch.next_multiple_of(4) * 4) as u64;
+    let memory_bytes = (g.directions * g.batch * g.hidden * 4) as u64;
+    let temporaries = vec![state_bytes, state_bytes, memory_bytes, memory_bytes];
+    Ok(Lowering::Dispatches { variant: "steps_tiled", dispatches, temporaries, packed: vec![] })
+}
+
+/// Orders the state that is given for the first step.
+fn first_state(layer: &Layer) -> Result<Dispatch> {
+    let g = layer.geometry();
+    let params = StateParams {
+        batch: g.batch as u32,
+        hidden: g.hidden as u32,
+        directions: g.directions as u32,
+        batch_first: u32::from(layer.op.layer.batch_first),
+        units: units(g.hidden) as u32,
+    };
+    let fours = g.directions * units(g.hidden) * 4 * g.batch.div_ceil(4);
+    let kernel = Kernel::new(&STATE, &[Access::Read, Access::Write], [64, 1, 1]);
+    let grid = Dispatch::linear_grid(fours.div_ceil(64) as u64, layer.caps)?;
+    let dispatch = Dispatch::new(kernel, params, vec![Operand::Input(3), Operand::Temporary(1)], grid);
+    Ok(dispatch.work(0, fours as u64 * 32))
+}
