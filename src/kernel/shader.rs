@@ -191,7 +191,7 @@ pub mod preludes {
 pub struct Shader {
     /// File name under `shaders/`, without its ending.
     pub name: &'static str,
-    /// The text.
+    /// The text. It keeps its indices in range, and writes workgroup memory before it reads it.
     pub source: &'static str,
     /// The fields of its `struct Params` (binding 0).
     pub params: &'static [Field],

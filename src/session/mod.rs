@@ -37,7 +37,7 @@ use weights::Weights;
 /// How a session runs its model.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Compile kernels with run-time checks of every index.
+    /// Compile kernels with run-time checks of every index, and with zeros in workgroup memory at first.
     pub checked: bool,
     /// A node that would run on the host is an error.
     pub strict_gpu: bool,
