@@ -13,24 +13,12 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> output: array<Float>; // [planes, OUTPUT_HEIGHT, OUTPUT_WIDTH]
 
 const TAPS: u32 = KERNEL_HEIGHT * KERNEL_WIDTH;
-// Input columns that four neighbouring outputs see, and input rows that one output sees.
-const COLUMNS: u32 = 3u * STRIDE_WIDTH + (KERNEL_WIDTH - 1u) * DILATION_WIDTH + 1u;
+// Input rows that one output sees.
 const SPAN: u32 = (KERNEL_HEIGHT - 1u) * DILATION_HEIGHT + 1u;
 // Rows that the next output row sees as well.
 const KEPT: u32 = max(SPAN, STRIDE_HEIGHT) - STRIDE_HEIGHT;
-// Groups of four columns of an output row, and segments of ROWS rows.
-const QUADS: u32 = (OUTPUT_WIDTH + 3u) / 4u;
+// Segments of ROWS output rows.
 const SEGMENTS: u32 = (OUTPUT_HEIGHT + ROWS - 1u) / ROWS;
-
-alias Row = array<f32, COLUMNS>;
-
-// Four columns of a segment of an output plane; `owned` where this invocation is the one that stores them.
-struct Place {
-    plane: u32,
-    segment: u32,
-    quad: u32,
-    owned: bool,
-}
 
 @compute @workgroup_size(LANES)
 fn main(

@@ -10,20 +10,8 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(2) var unfolded: texture_storage_2d<rgba32float, write>; // [planes, LINES, KERNEL_WIDTH, QUADS]
 
-// Input columns that four neighbouring outputs see.
-const COLUMNS: u32 = 3u * STRIDE_WIDTH + (KERNEL_WIDTH - 1u) * DILATION_WIDTH + 1u;
-const QUADS: u32 = (OUTPUT_WIDTH + 3u) / 4u;
+// A line at a time.
 const SEGMENTS: u32 = LINES;
-
-alias Row = array<f32, COLUMNS>;
-
-// Four columns of a line of a plane; `owned` where this invocation is the one that stores them.
-struct Place {
-    plane: u32,
-    segment: u32,
-    quad: u32,
-    owned: bool,
-}
 
 @compute @workgroup_size(LANES)
 fn main(

@@ -22,18 +22,6 @@ override WRITES_STEPS: bool;
 // Texels of one direction and LANES groups of units: UNITS blocks of weights, and room for biases and peepholes in two more.
 const STRIDE: u32 = (UNITS + 2u) * 4u * SLOTS * LANES;
 
-// Sums of eight batch elements.
-struct Rows {
-    r0: vec4<f32>,
-    r1: vec4<f32>,
-    r2: vec4<f32>,
-    r3: vec4<f32>,
-    r4: vec4<f32>,
-    r5: vec4<f32>,
-    r6: vec4<f32>,
-    r7: vec4<f32>,
-}
-
 // Sums of eight batch elements, by gate.
 struct Sums {
     g0: Rows,
@@ -75,59 +63,27 @@ fn from_state(place: Place, gate: u32) -> vec4<f32> {
 }
 
 // `sums` and the products of four values of the state (lane i holds those of row i) with weights.
-fn add_product(sums: Rows, h: vec4<f32>, w: mat4x4<f32>) -> Rows {
-    var s = sums;
-    if ROWS == 1u {
-        s.r0 += h.x * w[0];
-        s.r0 += h.y * w[1];
-        s.r0 += h.z * w[2];
-        s.r0 += h.w * w[3];
-        return s;
+fn add_state(sums: Rows, h: vec4<f32>, w: mat4x4<f32>) -> Rows {
+    if ROWS > 1u {
+        return add_product(sums, h, w);
     }
-    s.r0 += subgroupBroadcast(h.x, 0u) * w[0];
-    s.r0 += subgroupBroadcast(h.y, 0u) * w[1];
-    s.r0 += subgroupBroadcast(h.z, 0u) * w[2];
-    s.r0 += subgroupBroadcast(h.w, 0u) * w[3];
-    s.r1 += subgroupBroadcast(h.x, 1u) * w[0];
-    s.r1 += subgroupBroadcast(h.y, 1u) * w[1];
-    s.r1 += subgroupBroadcast(h.z, 1u) * w[2];
-    s.r1 += subgroupBroadcast(h.w, 1u) * w[3];
-    s.r2 += subgroupBroadcast(h.x, 2u) * w[0];
-    s.r2 += subgroupBroadcast(h.y, 2u) * w[1];
-    s.r2 += subgroupBroadcast(h.z, 2u) * w[2];
-    s.r2 += subgroupBroadcast(h.w, 2u) * w[3];
-    s.r3 += subgroupBroadcast(h.x, 3u) * w[0];
-    s.r3 += subgroupBroadcast(h.y, 3u) * w[1];
-    s.r3 += subgroupBroadcast(h.z, 3u) * w[2];
-    s.r3 += subgroupBroadcast(h.w, 3u) * w[3];
-    s.r4 += subgroupBroadcast(h.x, 4u) * w[0];
-    s.r4 += subgroupBroadcast(h.y, 4u) * w[1];
-    s.r4 += subgroupBroadcast(h.z, 4u) * w[2];
-    s.r4 += subgroupBroadcast(h.w, 4u) * w[3];
-    s.r5 += subgroupBroadcast(h.x, 5u) * w[0];
-    s.r5 += subgroupBroadcast(h.y, 5u) * w[1];
-    s.r5 += subgroupBroadcast(h.z, 5u) * w[2];
-    s.r5 += subgroupBroadcast(h.w, 5u) * w[3];
-    s.r6 += subgroupBroadcast(h.x, 6u) * w[0];
-    s.r6 += subgroupBroadcast(h.y, 6u) * w[1];
-    s.r6 += subgroupBroadcast(h.z, 6u) * w[2];
-    s.r6 += subgroupBroadcast(h.w, 6u) * w[3];
-    s.r7 += subgroupBroadcast(h.x, 7u) * w[0];
-    s.r7 += subgroupBroadcast(h.y, 7u) * w[1];
-    s.r7 += subgroupBroadcast(h.z, 7u) * w[2];
-    s.r7 += subgroupBroadcast(h.w, 7u) * w[3];
+    var s = sums;
+    s.r0 += h.x * w[0];
+    s.r0 += h.y * w[1];
+    s.r0 += h.z * w[2];
+    s.r0 += h.w * w[3];
     return s;
 }
 
 fn add_products(sums: Sums, h: vec4<f32>, w: Block) -> Sums {
     var s = sums;
-    s.g0 = add_product(s.g0, h, w.g0);
+    s.g0 = add_state(s.g0, h, w.g0);
     if GATES > 1u {
-        s.g1 = add_product(s.g1, h, w.g1);
-        s.g2 = add_product(s.g2, h, w.g2);
+        s.g1 = add_state(s.g1, h, w.g1);
+        s.g2 = add_state(s.g2, h, w.g2);
     }
     if GATES > 3u {
-        s.g3 = add_product(s.g3, h, w.g3);
+        s.g3 = add_state(s.g3, h, w.g3);
     }
     return s;
 }

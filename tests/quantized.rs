@@ -4,7 +4,9 @@ use crate::cases::Tolerance;
 use crate::models::data_sets;
 use crate::onnx::{by_references, by_session};
 use crate::support::{difference, gpu};
-use gristmill::{Error, Model, Options, Session, Tensor};
+use gristmill::graph::{Builder, Dim};
+use gristmill::ops::{dequantize::dequantize_linear, matmul::matmul};
+use gristmill::{DType, Error, Model, Options, Session, Tensor};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -71,4 +73,35 @@ fn quantized_weights_stay_quantized() {
         bias.contains("MatMulNBits") && bias.lines().count() == steps("bits4").lines().count(),
         "the bias is not fused:\n{bias}"
     );
+}
+
+#[test]
+fn plans_of_a_session_share_dequantized_weights() {
+    let mut b = Builder::new("shared");
+    let x = b.input("x", DType::F32, &[Dim::Named("rows".into()), Dim::Known(32)]);
+    let bits: Vec<i8> = (0..32 * 48).map(|i| (i * 37 % 256 - 128) as i8).collect();
+    let bits = b.constant("bits", Tensor::new([32, 48], &bits).expect("as many elements"));
+    let scale = b.constant("scale", Tensor::scalar(0.01f32));
+    let weights = b.node("weights", dequantize_linear(1, None), &[Some(bits), Some(scale)]);
+    let y = b.node("y", matmul(), &[Some(x), Some(weights)]);
+    b.output("y", y).expect("the name is free");
+    let model = Model::from_graph(b.finish().expect("the graph is sound"));
+    // Buffers that each of these runs makes in one session, and the constants of its plan.
+    let made = |rows: &[usize]| {
+        let session = Session::new_blocking(gpu(), &model, Options::default()).expect("the model is sound");
+        let mut made = Vec::new();
+        for rows in rows {
+            let x = Tensor::new([*rows, 32], &vec![1f32; rows * 32]).expect("as many elements");
+            let before = session.counters().buffers;
+            session.run_blocking(&[("x", x.view())]).expect("it can run");
+            let plan = session.plan(&[("x", x.view())]).expect("it can be planned");
+            assert!(plan.to_string().contains("MatMulNBits"), "{plan}");
+            made.push((session.counters().buffers - before, plan.weights.len() as u64));
+        }
+        made
+    };
+    // Different numbers of rows that the same kernel serves.
+    let ([(alone, constants)], [_, (second, _)]) = (&made(&[40])[..], &made(&[41, 40])[..]) else { panic!("as many as runs") };
+    assert!(*constants >= 2, "bits and scales");
+    assert_eq!(alone - second, *constants);
 }

@@ -3,6 +3,7 @@
 //! `INSTA_UPDATE=always cargo test snapshots` accepts changed plans; look at the difference before committing it.
 
 use crate::models::{data_sets, folders};
+use crate::plan::excess;
 use crate::support::{optimized, planned};
 use gristmill::graph::{Builder, Dim};
 use gristmill::kernel::Caps;
@@ -62,13 +63,7 @@ fn networks_run_on_the_gpu_in_little_more_memory_than_they_must() {
                 let path = &plan.graph.nodes()[node.node].path;
                 format!("{name} on {caps}: {path} runs on the host: {}", node.reason)
             }));
-            let memory = plan.memory;
-            // Its largest tensor and, later, tensors of a dense block that a step reads and writes beside others that live on
-            // must lie in different buffers, which the lower bound does not count.
-            let most = if name == "densenet_small" { 145 } else { 125 };
-            if memory.peak * 100 > memory.lower_bound * most {
-                found.push(format!("{name} on {caps}: {} bytes, more than {most}% of {}", memory.peak, memory.lower_bound));
-            }
+            found.extend(excess(&name, &plan).map(|v| format!("{name} on {caps}: {v}")));
         }
     }
     assert!(found.is_empty(), "{}", found.join("\n"));

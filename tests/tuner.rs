@@ -8,10 +8,11 @@ use gristmill::plan::{self, Choices, Chosen, Plan, offers};
 use gristmill::tensor::Scalar;
 use gristmill::{CacheFolder, DType, Error, ErrorKind, Gpu, Model, Options, Power, Result, Session, Tensor, Tuning};
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, Once};
+use std::time::{Duration, SystemTime};
 
 /// A folder that is removed when dropped.
 struct Folder(PathBuf);
@@ -170,6 +171,48 @@ fn sessions_that_write_at_a_time_keep_each_others_results() {
         assert!(chosen(&session, &input(m, k)).iter().all(|c| *c == Chosen::Measured), "{k} x {n}");
     }
     assert!(is_whole(&folder.file("tuning").expect("measurements are kept")));
+}
+
+#[test]
+fn files_that_nobody_used_for_long_are_removed() {
+    let (folder, model, x) = (Folder::new(), model(64, 48), input(40, 64));
+    fs::create_dir_all(&folder.0).expect("temporary folders can be written");
+    let days = |days: u64| SystemTime::now() - Duration::from_secs(days * 24 * 60 * 60);
+    let make = |name: &str, text: &str, age: u64| {
+        let path = folder.0.join(name);
+        fs::write(&path, text).expect("the folder can be written");
+        File::options().append(true).open(&path).and_then(|f| f.set_modified(days(age))).expect("the file is ours");
+        path
+    };
+    let other = "gristmill tuning 1\nadapter; driver; gristmill 0.0.1; kernels\n";
+    let gone = [
+        make("adapter-0123456789abcdef.tuning", other, 91),
+        make("adapter-0123456789abcdef.lock", "", 91),
+        make("adapter-fedcba9876543210.pipelines", "gristmill pipelines 9\n", 200),
+        make("adapter-00000000000000ff.12-0.new", "grist", 91),
+    ];
+    let kept = [
+        make("adapter-aaaaaaaaaaaaaaaa.tuning", other, 89),
+        make("adapter-aaaaaaaaaaaaaaaa.lock", "", 200),
+        make("adapter-bbbbbbbbbbbbbbbb.tuning", other, 91),
+        make("adapter-bbbbbbbbbbbbbbbb.lock", "", 91),
+        make("adapter-cccccccccccccccc.tuning", "somebody else's", 91),
+        make("notes.tuning", other, 91),
+        make("adapter-0123.tuning", other, 91),
+    ];
+    let lock = File::open(&kept[3]).expect("it was made");
+    lock.lock().expect("temporary folders can hold locks");
+    drop(tuned(&model, &folder, &x));
+    assert_eq!(gone.iter().filter(|path| path.exists()).collect::<Vec<_>>(), Vec::<&PathBuf>::new());
+    assert_eq!(kept.iter().filter(|path| !path.exists()).collect::<Vec<_>>(), Vec::<&PathBuf>::new());
+    // The file of this version counts as used when it is read, though nothing is added to it.
+    let current = fs::read_dir(&folder.0).expect("it is there").flatten().map(|entry| entry.path());
+    let own = current.filter(|path| !kept.contains(path)).find(|path| path.extension().is_some_and(|e| e == "tuning"));
+    let own = own.expect("measurements are kept");
+    File::options().append(true).open(&own).and_then(|f| f.set_modified(days(91))).expect("the file is ours");
+    run(&session(&model, folder.options(Tuning::On)), &x);
+    let modified = fs::metadata(&own).and_then(|m| m.modified()).expect("it is still there");
+    assert!(modified > days(1));
 }
 
 #[cfg(feature = "cli")]

@@ -1,20 +1,28 @@
 //! What is kept between programs: files in the user's cache folder, one per adapter, driver and version of Gristmill. Nothing
-//! depends on them; a file that is damaged, foreign or not to be written is passed over.
+//! depends on them; a file that is damaged, foreign or not to be written is passed over, and one that nobody used for long is
+//! removed by whoever writes next.
 
 use crate::kernel::{Caps, Fingerprint};
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Files that are longer are neither read nor written.
 const MAX_BYTES: u64 = 256 << 20;
+
+/// How long a file stays that nobody reads or writes. Another version's is not removed at once: programs with different
+/// versions may share the folder.
+const UNUSED: Duration = DAY.saturating_mul(90);
 
 /// Where measurements and compiled kernels are kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum CacheFolder {
     /// `gristmill` in the user's cache folder: `$XDG_CACHE_HOME` or `~/.cache`, `~/Library/Caches` on macOS, `%LOCALAPPDATA%` on
-    /// Windows. In a browser nothing is kept.
+    /// Windows. In a browser nothing is kept. What no program used for 90 days is removed.
     #[default]
     User,
     /// A folder of the caller's, which is made when it does not exist. Nobody may be able to write it who may not run code
@@ -71,6 +79,11 @@ impl CacheFile {
         if fs::metadata(&self.path).ok()?.len() > MAX_BYTES {
             return None;
         }
+        if is_older(&self.path, DAY) {
+            // It is in use, though it may have nothing to learn any more.
+            let touched = File::options().append(true).open(&self.path).and_then(|file| file.set_modified(SystemTime::now()));
+            touched.unwrap_or_else(|error| log::debug!("{} cannot be marked as used: {error}", self.path.display()));
+        }
         let found = fs::read(&self.path).ok()?;
         let payload = self.open(&found);
         if payload.is_none() {
@@ -110,11 +123,56 @@ impl CacheFile {
         let temporary = self.path.with_extension(unique);
         let written = write(&temporary, &[self.heading.as_bytes(), checksum(&payload).as_bytes(), b"\n", &payload]);
         let replaced = written.and_then(|()| fs::rename(&temporary, &self.path));
-        if replaced.is_err() {
-            let _ = fs::remove_file(&temporary);
+        match (&replaced, self.path.parent()) {
+            (Ok(()), Some(folder)) => sweep(folder),
+            _ => drop(fs::remove_file(&temporary)),
         }
         replaced
     }
+}
+
+/// Whether a regular file is there that was not modified for so long.
+fn is_older(path: &Path, age: Duration) -> bool {
+    let found = fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file);
+    let elapsed = found.and_then(|metadata| metadata.modified().ok()?.elapsed().ok());
+    elapsed.is_some_and(|elapsed| elapsed > age)
+}
+
+/// The stem of a file's name, where it is one that [`CacheFile`] makes.
+fn stem(name: &str) -> Option<&str> {
+    let (stem, _) = name.split_once('.')?;
+    let (device, hash) = stem.rsplit_once('-')?;
+    let is_name = device.chars().all(|c| c.is_ascii_alphanumeric()) && hash.len() == 16;
+    (is_name && hash.chars().all(|c| c.is_ascii_hexdigit())).then_some(stem)
+}
+
+/// Removes files of the cache that are [`UNUSED`], whichever version made them. A caller's folder may hold other things.
+fn sweep(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let (path, name) = (entry.path(), entry.file_name());
+        let Some(stem) = name.to_str().and_then(stem) else { continue };
+        let extension = path.extension().unwrap_or_default();
+        // A lock goes with its file; what begins like none of ours is not ours.
+        if extension == "lock" || !is_older(&path, UNUSED) || !begins_like_ours(&path) {
+            continue;
+        }
+        let lock_path = folder.join(stem).with_extension("lock");
+        // Held until the file is gone, as by one who replaces it. A process that waits for it and one that makes a new lock
+        // may write at a time then: the last one wins.
+        let lock = File::options().write(true).open(&lock_path).map(|lock| (lock.try_lock(), lock));
+        let is_held = matches!(lock, Ok((Err(TryLockError::WouldBlock), _)));
+        if !is_held && is_older(&path, UNUSED) && fs::remove_file(&path).is_ok() && extension != "new" {
+            let _ = fs::remove_file(&lock_path);
+        }
+    }
+}
+
+/// Whether a file begins as all of the cache do, as far as it goes.
+fn begins_like_ours(path: &Path) -> bool {
+    const MARK: &[u8] = b"gristmill ";
+    let mut found = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(MARK.len() as u64).read_to_end(&mut found));
+    read.is_ok() && MARK.starts_with(&found)
 }
 
 fn write(path: &Path, parts: &[&[u8]]) -> io::Result<()> {

@@ -121,12 +121,15 @@ impl Gpu {
         };
         let (layout, pipeline_layout) = self.layouts(&kernel.storage);
         let constants: Vec<(&str, f64)> = kernel.overrides.iter().map(|(name, value)| (*name, f64::from(*value))).collect();
+        // Kernels write workgroup memory before they read it: zeros are a check, too.
+        let compilation_options =
+            wgpu::PipelineCompilationOptions { constants: &constants, zero_initialize_workgroup_memory: checked };
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label,
             layout: Some(&pipeline_layout),
             module: &module,
             entry_point: None,
-            compilation_options: wgpu::PipelineCompilationOptions { constants: &constants, ..Default::default() },
+            compilation_options,
             cache: store.map(Store::cache),
         });
         (Pipeline { pipeline, layout }, scopes.close("compiling a kernel"))

@@ -144,9 +144,12 @@ pub mod preludes {
         MATMUL_B_TEXTURE = "matmul_b_texture";
         /// Operand B in packed panels of half floats. Wants `const PANEL`.
         MATMUL_B_PANELS_F16 = "matmul_b_panels_f16";
-        /// Operand B in packed panels of 4 bits. Wants `const PANEL`, `const BLOCK` and a prelude of zero points.
+        /// Scales and places of an operand B in packed panels of few bits. Wants `const PANEL`, `const BLOCK`, a prelude of zero
+        /// points and one of the next two.
+        MATMUL_B_BITS = "matmul_b_bits";
+        /// Operand B in packed panels of 4 bits. Goes with `MATMUL_B_BITS`.
         MATMUL_B_BITS4 = "matmul_b_bits4";
-        /// Operand B in packed panels of 8 bits. Wants the same.
+        /// Operand B in packed panels of 8 bits. Goes with `MATMUL_B_BITS`.
         MATMUL_B_BITS8 = "matmul_b_bits8";
         /// All zero points of a quantized operand B are `const ZERO`.
         MATMUL_ZERO_MIDDLE = "matmul_zero_middle";
@@ -162,6 +165,8 @@ pub mod preludes {
         CONV_GATHER = "conv_gather";
         /// The same from rows that are unfolded along the kernel's width.
         CONV_UNFOLDED = "conv_unfolded";
+        /// What kernels share that read image rows under the windows of four outputs. Wants `const SEGMENTS` and a row prelude.
+        CONV_ROW = "conv_row";
         /// Image rows under the windows of four outputs, shared within a subgroup. Wants `const LANES` and a plane prelude.
         CONV_ROW_LANES = "conv_row_lanes";
         /// The same, each invocation by itself. Wants `const LANES`.
@@ -188,7 +193,7 @@ pub mod preludes {
 pub struct Shader {
     /// File name under `shaders/`, without its ending.
     pub name: &'static str,
-    /// The text.
+    /// The text. It keeps its indices in range, and writes workgroup memory before it reads it.
     pub source: &'static str,
     /// The fields of its `struct Params` (binding 0).
     pub params: &'static [Field],

@@ -90,20 +90,23 @@ impl Weights {
         // Which of the parameters holds for each column, if it holds for all of it.
         let columns = |parameter: &Tensor| -> Result<Option<Vec<usize>>> {
             let (run, count) = op.runs(data.shape(), parameter.ty())?;
+            if count == 1 {
+                return Ok(Some(vec![0; n]));
+            }
             let index = |k, n| at(k, n) / run % count;
             let first: Vec<usize> = (0..n).map(|n| index(0, n)).collect();
             Ok((0..k).all(|k| (0..n).all(|n| index(k, n) == first[n])).then_some(first))
         };
         let Some(scale_of) = columns(scale)? else { return Ok(None) };
         let Some(zero_of) = zero_point.map_or(Ok(Some(vec![0; n])), columns)? else { return Ok(None) };
-        // Both signed and unsigned integers as unsigned ones.
-        let shift = if data.dtype() == DType::I8 { MIDDLE } else { 0 };
+        // Both signed and unsigned integers as unsigned ones: in two's complement, to add 128 is to turn the sign over.
+        let (shift, sign) = if data.dtype() == DType::I8 { (MIDDLE, 0x80) } else { (0, 0) };
         let zeros = zero_point.map_or(vec![0], Tensor::to_i128);
         let (block, scales) = (k.next_multiple_of(4), scale.to_f64());
-        let bytes: Vec<u8> = data.to_i128().iter().map(|x| (x + shift) as u8).collect();
+        let bytes = data.bytes();
         let mut bits = vec![0u8; n * block];
         for (n, column) in bits.chunks_mut(block).enumerate() {
-            column.iter_mut().take(k).enumerate().for_each(|(k, bits)| *bits = bytes[at(k, n)]);
+            column.iter_mut().take(k).enumerate().for_each(|(k, bits)| *bits = bytes[at(k, n)] ^ sign);
         }
         let scales: Vec<f32> = scale_of.iter().map(|i| scales[*i] as f32).collect();
         let zero_points: Vec<u8> = zero_of.iter().map(|i| (zeros[*i] + shift) as u8).collect();

@@ -1,5 +1,6 @@
 //! Floor 7: running models. A [`Session`] holds a model's plans by input shapes, and runs them.
 
+mod clock;
 mod convert;
 mod explain;
 mod foresee;
@@ -26,10 +27,10 @@ use crate::error::{Error, Result};
 use crate::gpu::{CacheFolder, Counters, Gpu, Tally};
 use crate::graph::{Graph, Model, evaluate};
 use crate::tensor::{DType, Tensor, TensorView};
+use clock::Clock;
 use profile::Recorder;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Instant;
 use tuner::Tuner;
 use unit::{Context, Entry, Unit};
 use weights::Weights;
@@ -37,7 +38,7 @@ use weights::Weights;
 /// How a session runs its model.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Compile kernels with run-time checks of every index.
+    /// Compile kernels with run-time checks of every index, and with zeros in workgroup memory at first.
     pub checked: bool,
     /// A node that would run on the host is an error.
     pub strict_gpu: bool,
@@ -253,10 +254,10 @@ impl Session {
         for round in 0..=repeat.max(1) {
             let recorder = Recorder::default();
             self.run_on(device.clone(), &views, Some(&recorder)).await?;
-            let start = Instant::now();
+            let clock = Clock::start();
             self.run_on(device.clone(), &views, None).await?;
             if round > 0 {
-                walls.push(start.elapsed().as_secs_f64() * 1e6);
+                walls.push(clock.map_or(f64::NAN, |clock| clock.microseconds()));
                 runs.push(recorder.take());
             }
         }
@@ -289,7 +290,7 @@ impl Session {
     /// nothing is read back.
     ///
     /// # Errors
-    /// As [`rehearse`](Session::rehearse).
+    /// As [`rehearse`](Session::rehearse), and in a browser, which lends no clock.
     pub async fn pace(&self, inputs: &[(&str, TensorView<'_>)], count: usize) -> Result<f64> {
         let views = self.ordered(inputs)?;
         let device =

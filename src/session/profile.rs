@@ -41,7 +41,7 @@ pub struct Profile {
     pub dispatches: Vec<Timing>,
     /// Time of all dispatches of each run, in microseconds, in the order of the runs.
     pub totals: Vec<f64>,
-    /// Median time of a whole run on the host's clock, transfers included, in microseconds.
+    /// Median time of a whole run on the host's clock, transfers included, in microseconds; in a browser not a number.
     pub wall_microseconds: f64,
     /// How many runs were timed.
     pub repeat: usize,

@@ -31,15 +31,15 @@ pub(super) struct Source {
     pub(super) packing: Option<Packing>,
     /// Whether it is packed into a texture.
     texture: bool,
-    /// A prelude that this one counts on.
-    base: Option<&'static Prelude>,
+    /// Preludes that this one counts on.
+    base: Vec<&'static Prelude>,
     /// Packed inputs that the preludes read besides, bound after the output.
     more: Vec<Packing>,
 }
 
 impl Source {
     fn new(prelude: &'static Prelude, operand: Operand) -> Self {
-        Source { prelude, operand, constants: vec![], packing: None, texture: false, base: None, more: vec![] }
+        Source { prelude, operand, constants: vec![], packing: None, texture: false, base: vec![], more: vec![] }
     }
 }
 
@@ -197,8 +197,8 @@ impl Problem {
         if let Some(quantized) = &self.quantized {
             let constants = [&[("PANEL", width)], &quantized.constants()[..]].concat();
             let (packing, more) = quantized.packings(self, width);
-            let [base, prelude] = quantized.preludes();
-            return Some(Source { constants, packing: Some(packing), base: Some(base), more, ..Source::new(prelude, input) });
+            let (base, prelude) = quantized.preludes();
+            return Some(Source { constants, packing: Some(packing), base: base.to_vec(), more, ..Source::new(prelude, input) });
         }
         let value = io.optional(self.inputs[1])?.value.as_ref()?;
         (self.b_is_constant(io) && value.is_halves()).then(|| {

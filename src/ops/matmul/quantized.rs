@@ -196,10 +196,11 @@ impl Quantized {
         n * (k * u64::from(self.bits) / 8 + 4 * k.div_ceil(self.block as u64))
     }
 
-    /// The preludes that read the zero points and B.
-    pub(super) fn preludes(&self) -> [&'static Prelude; 2] {
+    /// The preludes that read the zero points and scales, and the one that reads B.
+    pub(super) fn preludes(&self) -> ([&'static Prelude; 2], &'static Prelude) {
         let zero = if self.zero_points { &preludes::MATMUL_ZERO_POINTS } else { &preludes::MATMUL_ZERO_MIDDLE };
-        [zero, if self.bits == 4 { &preludes::MATMUL_B_BITS4 } else { &preludes::MATMUL_B_BITS8 }]
+        let bits = if self.bits == 4 { &preludes::MATMUL_B_BITS4 } else { &preludes::MATMUL_B_BITS8 };
+        ([zero, &preludes::MATMUL_B_BITS], bits)
     }
 
     /// What the preludes count on.

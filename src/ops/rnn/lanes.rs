@@ -4,7 +4,7 @@ use super::Cell;
 use super::lower::{Layer, RecurrentParams};
 use super::pack::{stride, units};
 use crate::error::Result;
-use crate::kernel::{Access, AdapterClass, Dispatch, Kernel, Lowering, Operand, Packing, Parameters, Shader, params};
+use crate::kernel::{Access, AdapterClass, Dispatch, Kernel, Lowering, Operand, Packing, Parameters, Shader, params, preludes};
 use crate::tensor::Tensor;
 
 params! {
@@ -93,7 +93,7 @@ fn steps(layer: &Layer, variant: &'static str, lanes: u32, rows: usize, state_by
             c_out,
             Operand::Temporary(after),
         ];
-        let kernel = layer.kernel(&SHADER, &access, lanes, part).texels();
+        let kernel = layer.kernel(&SHADER, &access, lanes, part).texels().prelude(&preludes::ROW_SUMS);
         let kernel = kernel.constant("LANES", lanes).constant("ROWS", rows as u32).constant("SLOTS", slots(cell) as u32);
         let grid = [units.div_ceil(lanes as usize), g.batch.div_ceil(rows), part.directions];
         dispatches.push(layer.dispatch(kernel, bindings, part, grid)?);

@@ -57,6 +57,7 @@ pub(super) fn module(kernel: &Kernel, checked: bool) -> Result<Module> {
     let processed = process_overrides(&module, &info, Some((ShaderStage::Compute, &entry)), &values);
     let (module, info) = processed.map_err(|e| failed(e.to_string()))?;
     let bindings = bindings(&module);
+    let zeros = if checked { spv::ZeroInitializeWorkgroupMemoryMode::Native } else { spv::ZeroInitializeWorkgroupMemoryMode::None };
     let options = spv::Options {
         lang_version: (1, 6),
         flags: spv::WriterFlags::empty(),
@@ -67,7 +68,7 @@ pub(super) fn module(kernel: &Kernel, checked: bool) -> Result<Module> {
             .collect(),
         capabilities: None,
         bounds_check_policies: checks(checked),
-        zero_initialize_workgroup_memory: spv::ZeroInitializeWorkgroupMemoryMode::Native,
+        zero_initialize_workgroup_memory: zeros,
         force_loop_bounding: checked,
         emit_int_div_checks: checked,
         ..spv::Options::default()
