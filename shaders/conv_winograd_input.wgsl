@@ -7,7 +7,7 @@
 struct Params {
     planes: u32, // batches * groups * BLOCKS, which are as many channels as `Channels` holds, or zeros
     groups: u32,
-    tiles: u32,  // room for the tiles of a channel: TILE_ROWS * QUADS of every image, padded
+    tiles: u32,  // room for the tiles of a channel: SEGMENTS * QUADS of every image, padded
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
