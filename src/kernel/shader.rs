@@ -138,6 +138,14 @@ pub mod preludes {
         MATMUL_B_PANELS = "matmul_b_panels";
         /// Eight rows of sums in the registers of a subgroup, one operand by broadcast.
         ROW_SUMS = "row_sums";
+        /// Winograd's tiles go to a texture. Wants `const ROWS`.
+        WINOGRAD_INPUT_TEXELS = "winograd_input_texels";
+        /// Winograd's tiles go to a buffer.
+        WINOGRAD_INPUT_FLOATS = "winograd_input_floats";
+        /// Winograd's sums come from a texture. Wants `const ROWS` and `const LANES`.
+        WINOGRAD_SUMS_TEXELS = "winograd_sums_texels";
+        /// Winograd's sums come from a buffer.
+        WINOGRAD_SUMS_FLOATS = "winograd_sums_floats";
         /// Operand A in tiles packed into a texture. Wants `const ROWS`.
         MATMUL_A_TEXTURE = "matmul_a_texture";
         /// Operand B in panels packed into a texture. Wants `const PANEL`.

@@ -1,8 +1,10 @@
 //! Elementwise programs as epilogues of other kernels: every way to read an operand, in the base's every variant.
 
+use super::matmul::sums;
 use super::{Case, Random, Tolerance};
 use gristmill::graph::Op;
 use gristmill::kernel::{Instruction, Program, ProgramOperand, Term};
+use gristmill::ops::conv::{Window, conv};
 use gristmill::ops::elementwise::function;
 use gristmill::ops::fused::Fused;
 use gristmill::ops::{matmul, norm, softmax};
@@ -76,6 +78,14 @@ pub fn cases() -> Vec<Case> {
     for (name, shape) in [("layer_norm", [6, 20]), ("layer_norm_odd", [3, 17])] {
         let (own, residual) = (vec![Some(floats(&shape)), Some(floats(&shape[1..]))], floats(&shape));
         cases.push(row(name, norm::layer_normalization(-1, 1e-5), own, biased(None), vec![residual]));
+    }
+    // Windows of 3x3, whose sums and bias every kernel adds in its own order.
+    for (name, [images, channels, height, width]) in [("aligned", [2, 12, 9, 16]), ("odd", [1, 9, 7, 13])] {
+        let own = [&[images, channels, height, width][..], &[10, channels, 3, 3], &[10]].map(|shape| Some(floats(shape)));
+        let residual = floats(&[images, 10, height, width]);
+        let window = Window { pads: vec![1; 4], ..Window::default() };
+        let case = row(&format!("conv_{name}"), conv(window, 1), own.to_vec(), biased(None), vec![residual]);
+        cases.push(case.tolerance(sums(channels * 9)).weights(&[1, 2]));
     }
     cases
 }

@@ -11,6 +11,7 @@ mod subgroup;
 mod tiled;
 mod transpose;
 mod window;
+mod winograd;
 
 use super::Registration;
 use crate::error::{Error, Result};
@@ -35,6 +36,9 @@ pub(super) static REGISTRATION: Registration = Registration {
         &subgroup::LINES,
         &subgroup::SHADER,
         &tiled::SHADER,
+        &winograd::INPUT,
+        &winograd::OUTPUT,
+        &winograd::SUBGROUP,
     ],
 };
 

@@ -2,7 +2,7 @@
 //! channels and taps by output pixels. "Anatomy of High-Performance Deep Learning Convolutions on SIMD Architectures"
 //! (Georganas et al. 2018) and cuDNN's implicit GEMM (Chetlur et al. 2014) describe the family.
 
-use super::{Axis, Problem, extents, spatial, subgroup, tiled};
+use super::{Axis, Problem, extents, spatial, subgroup, tiled, winograd};
 use crate::error::{Error, Result};
 use crate::graph::Io;
 use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params, preludes};
@@ -84,9 +84,12 @@ pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Result<Vec<Lower
         if problem.work().0 < UNFOLDED_FLOPS {
             lowerings.reverse();
         }
-        lowerings.splice(0..0, subgroup::lower(problem, io, caps)?);
+        let winograd = winograd::lower_texels(problem, io, caps)?;
+        let (first, second) = if winograd::preferred(problem) { (winograd, None) } else { (None, winograd) };
+        lowerings.splice(0..0, first.into_iter().chain(subgroup::lower(problem, io, caps)?).chain(second));
     }
     lowerings.extend(tiled::lower(problem, io, caps)?);
+    lowerings.extend(winograd::lower(problem, io, caps)?);
     lowerings.extend(gathered(problem)?.lower_tiled(io, caps)?);
     Ok(lowerings)
 }

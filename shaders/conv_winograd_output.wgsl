@@ -1,0 +1,85 @@
+// Last step of Winograd's convolution F(4x4, 3x3): the sums over channels of the 36 values of a tile become its 4x4 output
+// elements, A^T m A.
+//
+// An invocation makes one tile of as many filters as `Filters` holds, numbered as the sums lie: `spot` says of which, `load_sum`
+// reads a sum. The grid is one-dimensional, folded into y.
+
+struct Params {
+    groups: u32,
+    filters: u32, // of a group
+    tiles: u32,   // SEGMENTS * QUADS of every image
+    rows: u32,    // two extents of the sums
+    columns: u32,
+    count: u32,   // invocations
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read_write> output: array<Float>; // [batches, groups, filters, OUTPUT_HEIGHT, OUTPUT_WIDTH]
+
+// Tiles along the width and the height.
+const QUADS: u32 = (OUTPUT_WIDTH + 3u) / 4u;
+const SEGMENTS: u32 = (OUTPUT_HEIGHT + 3u) / 4u;
+
+// A tile of a group, the first of the filters that are meant, and where the first of their sums stands.
+struct Spot {
+    group: u32,
+    filter_index: u32,
+    tile: u32,
+    first: u32,
+}
+
+alias Pixels = array<Filters, 4>;
+
+// A^T times a column, for the points 0, 5/8, -5/8, 3/2, -3/2 and infinity.
+fn transform(m0: Filters, m1: Filters, m2: Filters, m3: Filters, m4: Filters, m5: Filters) -> Pixels {
+    let near = m1 + m2;
+    let near_odd = m1 - m2;
+    let far = m3 + m4;
+    let far_odd = m3 - m4;
+    return Pixels(
+        m0 + near + far,
+        0.625 * near_odd + 1.5 * far_odd,
+        0.390625 * near + 2.25 * far,
+        0.244140625 * near_odd + 3.375 * far_odd + m5,
+    );
+}
+
+fn load_column(first: u32, j: u32) -> Pixels {
+    return transform(
+        load_sum(first, j),
+        load_sum(first, j + 6u),
+        load_sum(first, j + 12u),
+        load_sum(first, j + 18u),
+        load_sum(first, j + 24u),
+        load_sum(first, j + 30u),
+    );
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let index = id.x + id.y * groups.x * 64u;
+    let at = spot(index);
+    if index >= params.count || at.tile >= params.tiles || at.filter_index >= params.filters {
+        return;
+    }
+    let c0 = load_column(at.first, 0u);
+    let c1 = load_column(at.first, 1u);
+    let c2 = load_column(at.first, 2u);
+    let c3 = load_column(at.first, 3u);
+    let c4 = load_column(at.first, 4u);
+    let c5 = load_column(at.first, 5u);
+    let line = at.tile / QUADS;
+    let batch = line / SEGMENTS;
+    let x = (at.tile - line * QUADS) * 4u;
+    let y = (line - batch * SEGMENTS) * 4u;
+    let plane = (batch * params.groups + at.group) * params.filters + at.filter_index;
+    for (var i = 0u; i < 4u; i++) {
+        let row = transform(c0[i], c1[i], c2[i], c3[i], c4[i], c5[i]);
+        for (var f = 0u; f < TOGETHER; f++) {
+            if y + i < OUTPUT_HEIGHT && at.filter_index + f < params.filters {
+                let pixels = vec4(one(row[0], f), one(row[1], f), one(row[2], f), one(row[3], f));
+                store_four(((plane + f) * OUTPUT_HEIGHT + y + i) * OUTPUT_WIDTH + x, OUTPUT_WIDTH - x, pixels);
+            }
+        }
+    }
+}
