@@ -1,6 +1,9 @@
 //! Winograd's minimal filtering F(4x4, 3x3): 36 products over channels where sums over taps would take 144. Tiles of the
 //! image are transformed by a first dispatch, weights when the model is loaded, the products back by a last dispatch. "Fast
 //! Algorithms for Convolutional Neural Networks" (Lavin and Gray 2016).
+//!
+//! Weights take four times the memory. An element that is infinite or no number makes NaN of all outputs of the tiles that
+//! see it, where a sum over taps would keep to those outputs whose window sees it.
 
 use super::rows::Rows;
 use super::{Axis, Problem, extents, floats, spatial};
