@@ -98,7 +98,7 @@ pub mod preludes {
         ATTENTION_QUERY_SCALARS = "attention_query_scalars";
         /// Attention reads keys and values four elements at a time.
         ATTENTION_KEY_VECTORS = "attention_key_vectors";
-        /// Attention reads keys and values four elements at a time from textures. Wants [`Kernel::texels`].
+        /// Attention reads keys and values four elements at a time from textures. Wants `Kernel::texels`.
         ATTENTION_KEY_TEXELS = "attention_key_texels";
         /// Attention reads keys and values by single elements at any stride.
         ATTENTION_KEY_SCALARS = "attention_key_scalars";
