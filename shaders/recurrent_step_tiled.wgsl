@@ -76,6 +76,18 @@ fn add_four_terms(all: ptr<function, Sums>, i: u32, id: vec3<u32>) {
     add_term(all, i + 3u, id);
 }
 
+// Two rows, from where the weights and the states begin; a row of states is `starts.z` long.
+fn brought(starts: vec3<u32>, rows: vec2<u32>) -> Brought {
+    var values: Brought;
+    for (var i = 0u; i < STEP / SIDE; i++) {
+        for (var gate = 0u; gate < GATES; gate++) {
+            values.weights[i * GATES + gate] = four(weights[starts.x + (rows[i] * GATES + gate) * UNITS]);
+        }
+        values.states[i] = state[starts.y + rows[i] * starts.z];
+    }
+    return values;
+}
+
 fn put(values: Brought, id: vec3<u32>) {
     for (var i = 0u; i < STEP / SIDE; i++) {
         let row = i * SIDE + id.y;
@@ -128,44 +140,24 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_id) id
     // What this invocation brings; past the edges that of the last, which nobody stores.
     let weights_from = direction * params.stride + min(unit, UNITS - 1u);
     let states_from = direction * ROWS * quads + min(tile.y * SIDE + id.x, quads - 1u);
+    let starts = vec3(weights_from, states_from, quads);
     var all: Sums;
     if params.has_state != 0u {
         let left = ROWS % STEP;
-        var values: Brought;
-        for (var i = 0u; i < STEP / SIDE; i++) {
-            let row = min(i * SIDE + id.y, ROWS - 1u);
-            for (var gate = 0u; gate < GATES; gate++) {
-                values.weights[i * GATES + gate] = four(weights[weights_from + (row * GATES + gate) * UNITS]);
-            }
-            values.states[i] = state[states_from + row * quads];
-        }
-        put(values, id);
+        put(brought(starts, min(vec2(id.y, id.y + SIDE), vec2(ROWS - 1u))), id);
         workgroupBarrier();
         if left > 0u {
             for (var i = 0u; i < left; i++) {
                 add_term(&all, i, id);
             }
             workgroupBarrier();
-            for (var i = 0u; i < STEP / SIDE; i++) {
-                let row = min(left + i * SIDE + id.y, ROWS - 1u);
-                for (var gate = 0u; gate < GATES; gate++) {
-                    values.weights[i * GATES + gate] = four(weights[weights_from + (row * GATES + gate) * UNITS]);
-                }
-                values.states[i] = state[states_from + row * quads];
-            }
-            put(values, id);
+            put(brought(starts, min(vec2(left + id.y, left + id.y + SIDE), vec2(ROWS - 1u))), id);
             workgroupBarrier();
         }
         for (var k = left; k < ROWS; k += STEP) {
             // After the last step, the same once more.
             let first = min(k + STEP, max(ROWS, STEP) - STEP);
-            for (var i = 0u; i < STEP / SIDE; i++) {
-                let row = first + i * SIDE + id.y;
-                for (var gate = 0u; gate < GATES; gate++) {
-                    values.weights[i * GATES + gate] = four(weights[weights_from + (row * GATES + gate) * UNITS]);
-                }
-                values.states[i] = state[states_from + row * quads];
-            }
+            let values = brought(starts, vec2(first + id.y, first + id.y + SIDE));
             if TERMS == STEP {
                 add_four_terms(&all, 0u, id);
                 add_four_terms(&all, 4u, id);

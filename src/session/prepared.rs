@@ -120,9 +120,9 @@ impl Prepared {
         let textures = self.gpu.textures(&wanted, &self.tally).await?;
         let mut instance =
             Instance { own: buffers, shared, textures, commands: vec![], uploads, staging, scratch: vec![], timestamps: vec![] };
-        let made =
+        let made: Result<Vec<_>> =
             self.gpu.guarded("binding buffers", || plan.segments.iter().map(|s| self.commands(&instance, s)).collect()).await?;
-        instance.commands = made;
+        instance.commands = made?;
         Ok(instance)
     }
 
@@ -148,17 +148,15 @@ impl Prepared {
         }
     }
 
-    fn commands(&self, instance: &Instance, segment: &Segment) -> Vec<Command> {
+    fn commands(&self, instance: &Instance, segment: &Segment) -> Result<Vec<Command>> {
         let command = |step: &Step| {
             let bound: Vec<Bound> = step.bindings.iter().map(|&tensor| self.bound(instance, tensor)).collect();
             let (offset, bytes) = (u64::from(step.params_offset), u64::from(step.params_bytes));
             let params = Range { buffer: &self.params, offset, bytes };
             let command = self.gpu.command(&self.pipelines[step.kernel], params, &bound, step.grid, &self.tally);
-            step.copies.iter().fold(command, |command, copy| {
-                match (self.bound(instance, copy.from), self.bound(instance, copy.to)) {
-                    (Bound::Buffer(from), Bound::Texture(to)) => command.after(from, to),
-                    _ => command,
-                }
+            step.copies.iter().try_fold(command, |command, copy| match self.bound(instance, copy.to) {
+                Bound::Texture(to) => Ok(command.after(self.range(instance, copy.from)?, to)),
+                Bound::Buffer(_) => Err(Error::internal("a buffer where a texture is expected")),
             })
         };
         segment.steps.iter().map(command).collect()

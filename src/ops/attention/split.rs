@@ -90,9 +90,7 @@ impl Builder<'_> {
     fn worth_copying(&self) -> Result<bool> {
         let g = &self.g;
         let read = g.batch * g.key_heads * g.keys * (g.size + g.value_size);
-        let copied = [1, 2].map(|k| self.io.input(k));
-        let [keys, values] = copied;
-        let (keys, values) = (keys?, values?);
+        let (keys, values) = (self.io.input(1)?, self.io.input(2)?);
         let held = |fact: &Fact| self.caps.texture_holds(fact.gpu_bytes());
         // What attention sees of its inputs may be a small part of them.
         let mostly_read = keys.ty.elements().max(values.ty.elements()) <= 2 * read;

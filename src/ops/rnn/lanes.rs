@@ -1,7 +1,7 @@
 //! One step of a recurrent layer per dispatch, by broadcasts within a subgroup, over weights and states in textures.
 
 use super::Cell;
-use super::lower::{Layer, RecurrentParams};
+use super::lower::{Layer, MOST_STEPS, RecurrentParams};
 use super::pack::{stride, units};
 use crate::error::Result;
 use crate::kernel::{Access, AdapterClass, Dispatch, Kernel, Lowering, Operand, Packing, Parameters, Shader, params, preludes};
@@ -27,9 +27,6 @@ pub(super) static SHADER: Shader = Shader {
 
 pub(super) static STATE: Shader =
     Shader { name: "recurrent_state", source: include_str!("../../../shaders/recurrent_state.wgsl"), params: StateParams::FIELDS };
-
-/// Steps that a plan may hold a dispatch for each of.
-const MOST_STEPS: usize = 4096;
 
 /// Batch elements of a workgroup, the better choices first, with the names of their variants.
 fn tiles(batch: usize) -> &'static [(usize, &'static str)] {
@@ -57,8 +54,7 @@ pub(super) fn lower(layer: &Layer) -> Vec<Result<Lowering>> {
     let weights = blocks * (units + 2) * 4 * slots(cell) * lanes as usize * 16;
     let state = |rows: usize| (g.directions * g.batch.next_multiple_of(rows) * units * 16) as u64;
     let fits = caps.texture_holds(weights as u64) && units + 64 <= caps.max_loop as usize;
-    let two_products = cell == Cell::Gru { linear_before_reset: false };
-    if caps.class != AdapterClass::Cpu || !constant || !fits || two_products || g.steps > MOST_STEPS {
+    if caps.class != AdapterClass::Cpu || !constant || !fits || cell.takes_two_products() || g.steps > MOST_STEPS {
         return vec![];
     }
     let fitting = tiles(g.batch).iter().filter(|(rows, _)| caps.texture_holds(state(*rows)));

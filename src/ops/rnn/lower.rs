@@ -34,6 +34,9 @@ params! {
 pub(super) static SHADERS: &[&Shader] =
     &[&persistent::SHADER, &lanes::SHADER, &lanes::STATE, &tiled::SHADER, &tiled::STATE, &super::pack::SHADER];
 
+/// Steps that a plan may hold a dispatch for each of.
+pub(super) const MOST_STEPS: usize = 4096;
+
 fn cell_prelude(cell: Cell) -> &'static Prelude {
     match cell {
         Cell::Rnn => &preludes::CELL_RNN,

@@ -51,6 +51,11 @@ impl Cell {
         }
     }
 
+    /// Whether a step takes a second product, of what the first makes of the state.
+    pub(super) fn takes_two_products(self) -> bool {
+        self == Cell::Gru { linear_before_reset: false }
+    }
+
     /// Activations per direction.
     pub fn activations(self) -> usize {
         match self {

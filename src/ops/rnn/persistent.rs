@@ -29,7 +29,6 @@ struct Tiling {
 impl Tiling {
     fn new(cell: Cell, g: Geometry, caps: &Caps) -> Result<Self> {
         let units = units(g.hidden);
-        let two_products = cell == Cell::Gru { linear_before_reset: false };
         let software = caps.class == AdapterClass::Cpu;
         let lanes = if software { units.next_multiple_of(8).min(64) } else { units.next_power_of_two().clamp(8, 64) };
         let slices = if software { 1 } else { (caps.max_invocations.min(256) as usize / lanes).clamp(1, 8) };
@@ -40,7 +39,7 @@ impl Tiling {
             4..64 => 1,
             _ => 2,
         };
-        let copies = if two_products { 3 } else { 2 };
+        let copies = if cell.takes_two_products() { 3 } else { 2 };
         let mut tiling = Tiling { lanes, slices, tile, owned: units.div_ceil(lanes), copies, gates: cell.gates(), units };
         while tiling.bytes() > caps.max_workgroup_storage as usize && (tiling.slices > 1 || tiling.tile > 1) {
             if tiling.slices > 1 { tiling.slices /= 2 } else { tiling.tile /= 2 }

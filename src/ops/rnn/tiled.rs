@@ -1,7 +1,6 @@
 //! One step of a recurrent layer per dispatch, as a matrix product in tiles, for GPUs.
 
-use super::Cell;
-use super::lower::{Layer, RecurrentParams};
+use super::lower::{Layer, MOST_STEPS, RecurrentParams};
 use super::pack::units;
 use crate::error::{Error, Result};
 use crate::kernel::{Access, AdapterClass, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params, preludes};
@@ -29,8 +28,6 @@ pub(super) static STATE: Shader = Shader {
     params: StateParams::FIELDS,
 };
 
-/// Steps that a plan may hold a dispatch for each of.
-const MOST_STEPS: usize = 4096;
 /// Groups of units, and fours of batch elements, of a workgroup.
 const SIDE: usize = 8;
 /// Bytes of weights that one workgroup should not read for each step: a compute unit takes longer for them than starting a
@@ -49,8 +46,7 @@ pub(super) fn is_better(layer: &Layer) -> bool {
 /// The candidate; `None` where the cell needs two products a step or there are too many steps.
 pub(super) fn lower(layer: &Layer) -> Option<Result<Lowering>> {
     let (g, cell) = (layer.geometry(), layer.op.layer.cell);
-    let two_products = cell == Cell::Gru { linear_before_reset: false };
-    (!two_products && (1..=MOST_STEPS).contains(&g.steps)).then(|| steps(layer))
+    (!cell.takes_two_products() && (1..=MOST_STEPS).contains(&g.steps)).then(|| steps(layer))
 }
 
 fn steps(layer: &Layer) -> Result<Lowering> {
