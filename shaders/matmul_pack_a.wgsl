@@ -22,7 +22,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     var block: mat4x4<f32>;
     if step * 4u < params.k {
-        block = transpose(a_block(a_places(batch_start(id.z).x, row), step * 4u));
+        block = transpose(a_block(a_places(batch_start(id.z).x, row), step * 4u, true));
     }
     let tile = id.z * tiles;
     store(tile, row, step, block[0]);

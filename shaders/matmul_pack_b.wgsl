@@ -18,7 +18,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     var block: mat4x4<f32>;
     if step * 4u < params.k {
-        block = b_block(b_places(batch_start(id.z).y, column), step * 4u);
+        block = b_block(b_places(batch_start(id.z).y, column), step * 4u, true);
     }
     let at = ((id.z * panels + column / PANEL) * PADDED + step) * PANEL + column % PANEL / 4u;
     textureStore(packed, texel(at), block[0]);

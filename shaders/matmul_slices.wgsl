@@ -23,7 +23,7 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_id) id
     let first = tile.z / params.batches * params.terms;
     let end = min(params.k, first + params.terms);
     for (var k = first + id.y * 4u; k < end; k += SLICES * 4u) {
-        let block = b_block(columns, k);
+        let block = b_block(columns, k, true);
         for (var r = 0u; r < ROWS; r++) {
             let values = a_four(rows[r], k);
             sums[r] += values.x * block[0];

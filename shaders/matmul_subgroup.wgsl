@@ -53,7 +53,7 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id)
     // bounds a loop.
     let terms = subgroupBroadcastFirst(params.k);
     for (var k = 0u; k < terms; k += 4u) {
-        let block = b_block(columns, k);
+        let block = b_block(columns, k, true);
         s0 = add_product(s0, a_four(a0, k), block);
         if ROWS > 8u {
             s1 = add_product(s1, a_four(a1, k), block);

@@ -4,8 +4,10 @@
 // 1 or 2), each invocation 4 * PARTS by 4 * PARTS of it, in blocks of 4x4 that lie 4 * DOWN rows and 32 columns apart. It
 // walks k in steps of STEP = 32 / PARTS; every invocation brings a 4x4 block of A, and of B as much as there is for each. A
 // is kept as [k][row], so that both tiles are read in vectors of four. What a step needs is loaded while the one before is
-// computed, unless it is gathered (`const GATHERED`), whose index arithmetic leaves no registers to hold it. What k has left over whole steps comes first, so that the steps test nothing. The grid runs over column tiles
-// (x), row tiles (y), and parts of k by batches (z): a workgroup adds `params.terms` terms of each sum.
+// computed, unless it is gathered (`const GATHERED`), whose index arithmetic leaves no registers to hold it. What k has left
+// over whole steps, or the last step where k ends within four terms, comes first, so that the steps test nothing; the last
+// of them, which has nothing to load, stands by itself. The grid runs over column tiles (x), row tiles (y), and parts of k
+// by batches (z): a workgroup adds `params.terms` terms of each sum.
 
 @group(0) @binding(3) var<storage, read_write> output: array<Float>; // [parts of k, batches, m, n]
 
@@ -50,6 +52,13 @@ fn add_four_terms(sums: ptr<function, Sums>, i: u32, id: vec3<u32>) {
     add_term(sums, i + 1u, id);
     add_term(sums, i + 2u, id);
     add_term(sums, i + 3u, id);
+}
+
+// Adds `terms` products, a multiple of four.
+fn add_terms(sums: ptr<function, Sums>, terms: u32, id: vec3<u32>) {
+    for (var i = 0u; i < terms; i += 4u) {
+        add_four_terms(sums, i, id);
+    }
 }
 
 // What one invocation brings of both tiles.
@@ -98,45 +107,43 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_id) id
     // Operands end in zeros at the next multiple of four.
     var k = tile.z / params.batches * params.terms;
     let end = min((params.k + 3u) / 4u * 4u, k + params.terms);
-    let left = (end - k) % STEP;
+    let left = (end - k - K_EDGE) % STEP + K_EDGE;
+    let whole = end - left;
     var sums: Sums;
-    put(Brought(a_block(a_from, min(k + a_k, end - 4u)), b_share(b_from, min(k + b_k, end - B_SHARE))), to);
-    workgroupBarrier();
     if left > 0u {
-        for (var i = 0u; i < left; i++) {
-            add_term(&sums, i, id);
-        }
-        k += left;
+        let last = vec2(whole + a_k, whole + b_k);
+        put(Brought(a_block(a_from, min(last.x, end - 4u), true), b_share(b_from, min(last.y, end - B_SHARE), true)), to);
         workgroupBarrier();
-        put(Brought(a_block(a_from, min(k + a_k, end - 4u)), b_share(b_from, min(k + b_k, end - B_SHARE))), to);
+        add_terms(&sums, left, id);
         workgroupBarrier();
     }
-    for (; k < end; k += STEP) {
-        // After the last step, the same once more.
-        let next = min(k + STEP, end - STEP);
-        if GATHERED == 1u {
-            for (var i = 0u; i < STEP; i += 4u) {
-                add_four_terms(&sums, i, id);
+    if GATHERED == 1u {
+        for (; k < whole; k += STEP) {
+            put(Brought(a_block(a_from, k + a_k, false), b_share(b_from, k + b_k, false)), to);
+            workgroupBarrier();
+            add_terms(&sums, STEP, id);
+            workgroupBarrier();
+        }
+    } else if k < whole {
+        put(Brought(a_block(a_from, k + a_k, false), b_share(b_from, k + b_k, false)), to);
+        workgroupBarrier();
+        for (k += STEP; k < whole; k += STEP) {
+            let values = Brought(a_block(a_from, k + a_k, false), b_share(b_from, k + b_k, false));
+            add_four_terms(&sums, 0u, id);
+            add_four_terms(&sums, 4u, id);
+            add_four_terms(&sums, 8u, id);
+            add_four_terms(&sums, 12u, id);
+            if PARTS == 1u {
+                add_four_terms(&sums, 16u, id);
+                add_four_terms(&sums, 20u, id);
+                add_four_terms(&sums, 24u, id);
+                add_four_terms(&sums, 28u, id);
             }
             workgroupBarrier();
-            put(Brought(a_block(a_from, next + a_k), b_share(b_from, next + b_k)), to);
+            put(values, to);
             workgroupBarrier();
-            continue;
         }
-        let values = Brought(a_block(a_from, next + a_k), b_share(b_from, next + b_k));
-        add_four_terms(&sums, 0u, id);
-        add_four_terms(&sums, 4u, id);
-        add_four_terms(&sums, 8u, id);
-        add_four_terms(&sums, 12u, id);
-        if PARTS == 1u {
-            add_four_terms(&sums, 16u, id);
-            add_four_terms(&sums, 20u, id);
-            add_four_terms(&sums, 24u, id);
-            add_four_terms(&sums, 28u, id);
-        }
-        workgroupBarrier();
-        put(values, to);
-        workgroupBarrier();
+        add_terms(&sums, STEP, id);
     }
     let own_row = row + id.y * 4u;
     let own_column = column + id.x * 4u;

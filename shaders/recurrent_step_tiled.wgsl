@@ -5,7 +5,8 @@
 // one group for four batch elements, with a 4x4 block of sums per gate. It walks the units of the state before in steps of STEP,
 // `const TERMS` (4 or STEP) of them spelled out; states are kept as [unit][batch in fours], so that both tiles are read in vectors
 // of four, and what a step needs is loaded while the one before is computed. What is left over whole steps comes first, so
-// that the steps test nothing. The grid runs over groups of units (x), batch elements (y) and directions (z).
+// that the steps test nothing; the last of them, which has nothing to load, stands by itself. The grid runs over groups of
+// units (x), batch elements (y) and directions (z).
 override HAS_LENGTHS: bool;
 override HAS_CELL_STATE: bool;
 override WRITES_STEPS: bool;
@@ -76,6 +77,13 @@ fn add_four_terms(all: ptr<function, Sums>, i: u32, id: vec3<u32>) {
     add_term(all, i + 3u, id);
 }
 
+// Adds `terms` products, a multiple of four.
+fn add_terms(all: ptr<function, Sums>, terms: u32, id: vec3<u32>) {
+    for (var i = 0u; i < terms; i += 4u) {
+        add_four_terms(all, i, id);
+    }
+}
+
 // Two rows, from where the weights and the states begin; a row of states is `starts.z` long.
 fn brought(starts: vec3<u32>, rows: vec2<u32>) -> Brought {
     var values: Brought;
@@ -144,33 +152,31 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_id) id
     var all: Sums;
     if params.has_state != 0u {
         let left = ROWS % STEP;
-        put(brought(starts, min(vec2(id.y, id.y + SIDE), vec2(ROWS - 1u))), id);
-        workgroupBarrier();
         if left > 0u {
-            for (var i = 0u; i < left; i++) {
-                add_term(&all, i, id);
-            }
+            let last = vec2(ROWS - left + id.y, ROWS - left + id.y + SIDE);
+            put(brought(starts, min(last, vec2(ROWS - 1u))), id);
             workgroupBarrier();
-            put(brought(starts, min(vec2(left + id.y, left + id.y + SIDE), vec2(ROWS - 1u))), id);
+            add_terms(&all, left, id);
             workgroupBarrier();
         }
-        for (var k = left; k < ROWS; k += STEP) {
-            // After the last step, the same once more.
-            let first = min(k + STEP, max(ROWS, STEP) - STEP);
-            let values = brought(starts, vec2(first + id.y, first + id.y + SIDE));
-            if TERMS == STEP {
-                add_four_terms(&all, 0u, id);
-                add_four_terms(&all, 4u, id);
-                add_four_terms(&all, 8u, id);
-                add_four_terms(&all, 12u, id);
-            } else {
-                for (var i = 0u; i < STEP; i += 4u) {
-                    add_four_terms(&all, i, id);
+        if ROWS >= STEP {
+            put(brought(starts, vec2(id.y, id.y + SIDE)), id);
+            workgroupBarrier();
+            for (var k = STEP; k + left < ROWS; k += STEP) {
+                let values = brought(starts, vec2(k + id.y, k + id.y + SIDE));
+                if TERMS == STEP {
+                    add_four_terms(&all, 0u, id);
+                    add_four_terms(&all, 4u, id);
+                    add_four_terms(&all, 8u, id);
+                    add_four_terms(&all, 12u, id);
+                } else {
+                    add_terms(&all, STEP, id);
                 }
+                workgroupBarrier();
+                put(values, id);
+                workgroupBarrier();
             }
-            workgroupBarrier();
-            put(values, id);
-            workgroupBarrier();
+            add_terms(&all, STEP, id);
         }
     }
     if unit >= UNITS || quad >= quads {

@@ -1,5 +1,6 @@
 // Operand B of a convolution as a matrix product: row k is a channel and tap, column n an output pixel, gathered from the
-// input where it lies. The constants are the extents of input, kernel and output, and the steps of the window.
+// input where it lies. The constants are the extents of input, kernel and output, and the steps of the window. `const K_EDGE`
+// is 1 where the kernel's steps run past k, which those that pass `edge` may do.
 @group(0) @binding(2) var<storage, read> b: array<f32>; // [batches, groups * channels, INPUT_DEPTH, INPUT_HEIGHT, INPUT_WIDTH]
 
 struct BPlaces {
@@ -28,8 +29,8 @@ fn b_places(start: u32, column: u32) -> BPlaces {
 }
 
 // Row k of four pixels.
-fn b_row(places: BPlaces, k: u32) -> vec4<f32> {
-    if k >= params.k {
+fn b_row(places: BPlaces, k: u32, edge: bool) -> vec4<f32> {
+    if K_EDGE == 1u && edge && k >= params.k {
         return vec4(0.0);
     }
     let line = k / KERNEL_WIDTH;
@@ -47,6 +48,7 @@ fn b_row(places: BPlaces, k: u32) -> vec4<f32> {
 }
 
 // Rows k to k + 3 of four pixels.
-fn b_block(places: BPlaces, k: u32) -> mat4x4<f32> {
-    return mat4x4(b_row(places, k), b_row(places, k + 1u), b_row(places, k + 2u), b_row(places, k + 3u));
+fn b_block(places: BPlaces, k: u32, edge: bool) -> mat4x4<f32> {
+    let upper = mat2x4(b_row(places, k, edge), b_row(places, k + 1u, edge));
+    return mat4x4(upper[0], upper[1], b_row(places, k + 2u, edge), b_row(places, k + 3u, edge));
 }

@@ -25,6 +25,6 @@ fn b_row(places: BPlaces, k: u32) -> vec4<f32> {
 }
 
 // Rows k to k + 3 of four pixels.
-fn b_block(places: BPlaces, k: u32) -> mat4x4<f32> {
+fn b_block(places: BPlaces, k: u32, edge: bool) -> mat4x4<f32> {
     return mat4x4(b_row(places, k), b_row(places, k + 1u), b_row(places, k + 2u), b_row(places, k + 3u));
 }

@@ -21,6 +21,6 @@ fn a_places(start: u32, row: u32) -> vec4<u32> {
 }
 
 // Columns k to k + 3 of four rows.
-fn a_block(places: vec4<u32>, k: u32) -> mat4x4<f32> {
+fn a_block(places: vec4<u32>, k: u32, edge: bool) -> mat4x4<f32> {
     return transpose(mat4x4(a_four(places.x, k), a_four(places.y, k), a_four(places.z, k), a_four(places.w, k)));
 }

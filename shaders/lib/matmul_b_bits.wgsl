@@ -26,5 +26,5 @@ fn b_level(places: BPlaces, k: u32) -> BLevel {
 
 // Four columns of rows k to k + 3.
 fn b_columns(places: BPlaces, k: u32) -> mat4x4<f32> {
-    return transpose(b_block(places, k));
+    return transpose(b_block(places, k, true));
 }

@@ -10,7 +10,7 @@ fn b_row_of(word: u32, level: BLevel) -> vec4<f32> {
 }
 
 // Rows k and k + 1 of four columns; k is even.
-fn b_half(places: BPlaces, k: u32) -> mat2x4<f32> {
+fn b_half(places: BPlaces, k: u32, edge: bool) -> mat2x4<f32> {
     let level = b_level(places, k);
     let words = two(b[places.x + k / 4u * (PANEL / 4u)]);
     let word = select(words.y, words.x, k % 4u == 0u);
@@ -18,7 +18,7 @@ fn b_half(places: BPlaces, k: u32) -> mat2x4<f32> {
 }
 
 // Rows k to k + 3 of four columns.
-fn b_block(places: BPlaces, k: u32) -> mat4x4<f32> {
+fn b_block(places: BPlaces, k: u32, edge: bool) -> mat4x4<f32> {
     let level = b_level(places, k);
     let words = two(b[places.x + k / 4u * (PANEL / 4u)]);
     return mat4x4(

@@ -24,13 +24,13 @@ fn b_columns(places: BPlaces, k: u32) -> mat4x4<f32> {
 }
 
 // Rows k to k + 3 of four columns.
-fn b_block(places: BPlaces, k: u32) -> mat4x4<f32> {
+fn b_block(places: BPlaces, k: u32, edge: bool) -> mat4x4<f32> {
     return transpose(b_columns(places, k));
 }
 
 // Rows k and k + 1 of four columns; k is even.
-fn b_half(places: BPlaces, k: u32) -> mat2x4<f32> {
-    let block = b_block(places, k / 4u * 4u);
+fn b_half(places: BPlaces, k: u32, edge: bool) -> mat2x4<f32> {
+    let block = b_block(places, k / 4u * 4u, edge);
     if k % 4u == 0u {
         return mat2x4(block[0], block[1]);
     }

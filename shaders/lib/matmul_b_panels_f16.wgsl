@@ -17,19 +17,19 @@ fn b_row_of(words: vec2<u32>) -> vec4<f32> {
 }
 
 // Rows k and k + 1 of four columns; k is even.
-fn b_half(places: BPlaces, k: u32) -> mat2x4<f32> {
+fn b_half(places: BPlaces, k: u32, edge: bool) -> mat2x4<f32> {
     let words = four_bits(b[places + k / 2u * (PANEL / 4u)]);
     return mat2x4(b_row_of(words.xy), b_row_of(words.zw));
 }
 
 // Rows k to k + 3 of four columns.
-fn b_block(places: BPlaces, k: u32) -> mat4x4<f32> {
-    let first = b_half(places, k);
-    let second = b_half(places, k + 2u);
+fn b_block(places: BPlaces, k: u32, edge: bool) -> mat4x4<f32> {
+    let first = b_half(places, k, edge);
+    let second = b_half(places, k + 2u, edge);
     return mat4x4(first[0], first[1], second[0], second[1]);
 }
 
 // Four columns of rows k to k + 3.
 fn b_columns(places: BPlaces, k: u32) -> mat4x4<f32> {
-    return transpose(b_block(places, k));
+    return transpose(b_block(places, k, true));
 }

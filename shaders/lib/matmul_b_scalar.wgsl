@@ -1,4 +1,5 @@
-// Operand B of a matrix product with any strides. `const K_EDGE` is 1 where the kernel's steps run past k.
+// Operand B of a matrix product with any strides. `const K_EDGE` is 1 where the kernel's steps run past k, which those that
+// pass `edge` may do.
 @group(0) @binding(2) var<storage, read> b: array<f32>; // strided [batches, k, n]
 
 alias BPlaces = vec4<u32>;
@@ -10,20 +11,22 @@ fn b_places(start: u32, column: u32) -> BPlaces {
 }
 
 // Row k of four columns, zeros from params.k on.
-fn b_row(places: BPlaces, k: u32) -> vec4<f32> {
-    if K_EDGE == 1u && k >= params.k {
+fn b_row(places: BPlaces, k: u32, edge: bool) -> vec4<f32> {
+    if K_EDGE == 1u && edge && k >= params.k {
         return vec4(0.0);
     }
     let at = places + k * params.b_row_stride;
     return vec4(b[at.x], b[at.y], b[at.z], b[at.w]);
 }
 
-// Rows k to k + 3 of four columns.
-fn b_block(places: BPlaces, k: u32) -> mat4x4<f32> {
-    return mat4x4(b_row(places, k), b_row(places, k + 1u), b_row(places, k + 2u), b_row(places, k + 3u));
+// Rows k and k + 1 of four columns.
+fn b_half(places: BPlaces, k: u32, edge: bool) -> mat2x4<f32> {
+    return mat2x4(b_row(places, k, edge), b_row(places, k + 1u, edge));
 }
 
-// Rows k and k + 1 of four columns.
-fn b_half(places: BPlaces, k: u32) -> mat2x4<f32> {
-    return mat2x4(b_row(places, k), b_row(places, k + 1u));
+// Rows k to k + 3 of four columns.
+fn b_block(places: BPlaces, k: u32, edge: bool) -> mat4x4<f32> {
+    let upper = b_half(places, k, edge);
+    let lower = b_half(places, k + 2u, edge);
+    return mat4x4(upper[0], upper[1], lower[0], lower[1]);
 }

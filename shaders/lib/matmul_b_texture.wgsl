@@ -12,7 +12,7 @@ fn b_places(start: u32, column: u32) -> BPlaces {
 }
 
 // Rows k to k + 3 of four columns.
-fn b_block(places: BPlaces, k: u32) -> mat4x4<f32> {
+fn b_block(places: BPlaces, k: u32, edge: bool) -> mat4x4<f32> {
     let at = texel(places + k * (PANEL / 4u));
     return mat4x4(
         textureLoad(b, at),

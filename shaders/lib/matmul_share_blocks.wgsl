@@ -2,6 +2,6 @@
 const B_SHARE: u32 = 4u;
 alias BShare = mat4x4<f32>;
 
-fn b_share(places: BPlaces, k: u32) -> BShare {
-    return b_block(places, k);
+fn b_share(places: BPlaces, k: u32, edge: bool) -> BShare {
+    return b_block(places, k, edge);
 }

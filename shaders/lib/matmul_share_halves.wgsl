@@ -2,6 +2,6 @@
 const B_SHARE: u32 = 2u;
 alias BShare = mat2x4<f32>;
 
-fn b_share(places: BPlaces, k: u32) -> BShare {
-    return b_half(places, k);
+fn b_share(places: BPlaces, k: u32, edge: bool) -> BShare {
+    return b_half(places, k, edge);
 }
