@@ -7,6 +7,7 @@ use crate::support::gpu;
 use gristmill::graph::{Builder, Dim, Fact};
 use gristmill::kernel::{Access, Caps};
 use gristmill::ops::attention::{Attention, attention};
+use gristmill::ops::elementwise::binary;
 use gristmill::passes::{Specialized, specialize};
 use gristmill::plan::{Place, Plan};
 use gristmill::tensor::View;
@@ -148,4 +149,28 @@ fn an_input_that_is_read_as_two_textures_is_copied_once() {
     let plan = Plan::new(&graph, &Caps::software(), &Default::default()).expect("attention has kernels");
     assert_eq!(plan.steps().map(|step| step.copies.len()).collect::<Vec<_>>(), [1, 0], "{plan}");
     assert_eq!(violations(&plan), [""; 0]);
+}
+
+#[test]
+fn large_operands_of_arithmetic_are_copied_on_software_adapters_alone() {
+    let copies = |rows: usize, caps: &Caps| {
+        let shapes = [Shape::from([rows, 1024]), Shape::from([1024]), Shape::from([rows, 1])];
+        let mut b = Builder::new("sum");
+        let [x, row, column] = [0, 1, 2].map(|k| {
+            let dims: Vec<_> = shapes[k].iter().map(|n| Dim::Known(*n)).collect();
+            b.input(["x", "row", "column"][k], DType::F32, &dims)
+        });
+        let sum = b.node("sum", binary("Add").expect("the name is known"), &[Some(x), Some(row)]);
+        let y = b.node("y", binary("Mul").expect("the name is known"), &[Some(sum), Some(column)]);
+        b.output("y", y).expect("the name is free");
+        let graph = b.finish().expect("the graph is sound");
+        let facts = shapes.map(|shape| Fact::new(DType::F32, shape));
+        let Ok(Specialized::Graph(graph)) = specialize(&graph, &facts) else { panic!("the shapes are known") };
+        let plan = Plan::new(&graph, caps, &Default::default()).expect("arithmetic has kernels");
+        assert_eq!(violations(&plan), [""; 0]);
+        plan.steps().map(|step| step.copies.len()).collect::<Vec<_>>()
+    };
+    assert_eq!(copies(64, &Caps::software()), [2, 1], "a column is no group of four");
+    assert_eq!(copies(8, &Caps::software()), [0, 0]);
+    assert_eq!(copies(64, &Caps::portable()), [0, 0]);
 }

@@ -30,6 +30,7 @@ pub fn cases() -> Vec<Case> {
         specials(),
         views(),
         programs(),
+        copied(),
     ];
     groups.into_iter().flatten().collect()
 }
@@ -433,5 +434,39 @@ fn programs() -> Vec<Case> {
     };
     let mask = Random::new(64).integers(DType::Bool, &[6, 1], 0, 2);
     cases.push(exact("mixed_dtypes", one(chain), vec![a.clone(), mask, Random::new(65).integers(DType::I64, &[8], -3, 4)]));
+    cases
+}
+
+/// Outputs that are large enough to be read from textures: whole operands, rows, columns, scalars, more floats than there are
+/// textures, other dtypes, constants, views, and sizes that end within a row of the texture or the workgroups.
+fn copied() -> Vec<Case> {
+    let floats = |seed: u64, shape: &[usize]| Random::new(seed).floats(shape);
+    let case = |name: &str, op: Arc<dyn Op>, inputs: Vec<Tensor>| {
+        Case::new(format!("elementwise/copied_{name}"), op, inputs).tolerance(CLOSE)
+    };
+    let rows: &[(&str, &[usize], &[usize])] = &[
+        ("whole", &[65, 1028], &[65, 1028]),
+        ("row", &[65, 1024], &[1024]),
+        ("column", &[65, 1024], &[65, 1]),
+        ("scalar", &[65, 1024], &[]),
+        ("rows_of_batches", &[3, 22, 1024], &[3, 1, 1024]),
+        ("outer", &[1, 1024], &[64, 1]),
+    ];
+    let mut cases: Vec<Case> = Vec::new();
+    for (seed, (name, a, b)) in rows.iter().enumerate() {
+        let seed = 70 + 2 * seed as u64;
+        cases.push(case(name, op(binary("Sub")), vec![floats(seed, a), floats(seed + 1, b)]));
+    }
+    let five: Vec<Tensor> = (0..5).map(|k| floats(90 + k, &[64, 1024])).collect();
+    cases.push(case("five", op(variadic("Sum", 5)), five));
+    cases.push(case("constant", op(binary("Mul")), vec![floats(96, &[64, 1024]), floats(97, &[1024])]).weights(&[1]));
+    let mask = Random::new(98).integers(DType::Bool, &[64, 1024], 0, 2);
+    cases.push(case("mask", op(select()), vec![mask, floats(99, &[64, 1024]), floats(100, &[64, 1])]));
+    let view = View::contiguous(&[8, 130, 64].into()).transpose(&[1, 0, 2]);
+    let base = floats(103, &[8, 130, 64]);
+    let seen = op(binary("Mul")).absorb(0, &view, &Fact::of(base.clone())).expect("elementwise operators read through views");
+    cases.push(case("view", seen, vec![base, floats(104, &[64])]));
+    let halves = [floats(101, &[64, 1024]), floats(102, &[64, 1024])].map(|t| to(DType::F16, &t));
+    cases.push(case("halves", op(binary("Add")), halves.to_vec()).tolerance(EXACT));
     cases
 }

@@ -2,6 +2,7 @@
 
 use super::{Arguments, Instruction, Program, Signature, Term};
 use crate::error::{Error, Result};
+use crate::kernel::Access;
 use crate::tensor::{DType, Scalar, TensorType, View};
 use std::fmt::Write;
 
@@ -23,7 +24,9 @@ impl Program {
         if self.instructions.is_empty() || output.elements() == 0 {
             return Ok("fn epilogue(value: Float, index: u32) -> Float {\n    return value;\n}\n".into());
         }
-        let function = self.function(operands, scalars, output, Some(output.dtype), first_binding, width)?;
+        let access = vec![Access::Read; operands.len()];
+        let types = Types { operands, scalars, output, access: &access };
+        let function = self.function(&types, Some(output.dtype), first_binding, width)?;
         if function.result != "Float" {
             return Err(Error::unsupported(format!("an epilogue that makes {output}: expected a float of at most 32 bits")));
         }
@@ -33,7 +36,8 @@ impl Program {
 
     /// The WGSL function `element(index: u32) -> Out`, the alias `Out` and the bindings it reads, from `first_binding` on.
     ///
-    /// `index` counts groups of `width` neighbouring elements of `output`.
+    /// `index` counts groups of `width` neighbouring elements of `output`. Operands that `access` says to be textures are read
+    /// from those; each of them must be read [in fours](Program::reads_fours), and the kernel wants the prelude `texels`.
     ///
     /// # Errors
     /// [`Unsupported`](crate::ErrorKind::Unsupported) when a function has no WGSL for its dtypes.
@@ -42,23 +46,33 @@ impl Program {
         operands: &[TensorType],
         scalars: &[Scalar],
         output: &TensorType,
+        access: &[Access],
         first_binding: u32,
         width: u32,
     ) -> Result<String> {
-        let Function { declarations, body, result } = self.function(operands, scalars, output, None, first_binding, width)?;
+        let types = Types { operands, scalars, output, access };
+        let Function { declarations, body, result } = self.function(&types, None, first_binding, width)?;
         Ok(format!("{declarations}alias Out = {result};\nfn element(index: u32) -> Out {{\n{body}}}\n"))
     }
 
+    /// Whether a kernel of width 4 reads operand `k`, a tensor of this type, as whole groups of four neighbours.
+    ///
+    /// # Errors
+    /// [`Internal`](crate::ErrorKind::Internal) when the operand does not broadcast to the output.
+    pub fn reads_fours(&self, k: usize, operand: &TensorType, output: &TensorType) -> Result<bool> {
+        let view = self.view(k, operand, output)?;
+        Ok(fours(&runs(&view), view.offset))
+    }
+
+    /// How operand `k` is walked in the order of the output.
+    fn view(&self, k: usize, operand: &TensorType, output: &TensorType) -> Result<View> {
+        let own = self.operands.get(k).and_then(|o| o.view.clone()).unwrap_or_else(|| View::contiguous(&operand.shape));
+        own.broadcast(&output.shape).ok_or_else(|| Error::internal(format!("{} does not broadcast to {output}", own.shape)))
+    }
+
     /// What both functions share.
-    fn function(
-        &self,
-        operands: &[TensorType],
-        scalars: &[Scalar],
-        output: &TensorType,
-        carried: Option<DType>,
-        first_binding: u32,
-        width: u32,
-    ) -> Result<Function> {
+    fn function(&self, types: &Types, carried: Option<DType>, first_binding: u32, width: u32) -> Result<Function> {
+        let Types { operands, scalars, output, access } = *types;
         let dtypes: Vec<DType> = operands.iter().map(|o| o.dtype).collect();
         let results = self.dtypes(&dtypes, carried)?;
         let last = results.len().checked_sub(1).ok_or_else(|| Error::internal("a program without instructions"))?;
@@ -66,14 +80,10 @@ impl Program {
             return Err(Error::internal(format!("a program that makes {} for {output}", results[last])));
         }
         let (mut declarations, mut body) = (String::new(), String::new());
-        for (k, (operand, scalar)) in operands.iter().zip(scalars).enumerate() {
-            let own = self.operands[k].view.clone().unwrap_or_else(|| View::contiguous(&operand.shape));
-            let view = own
-                .broadcast(&output.shape)
-                .ok_or_else(|| Error::internal(format!("{} does not broadcast to {output}", own.shape)))?;
-            let load = Load::new(k, &view, *scalar, width);
+        for (k, ((operand, scalar), access)) in operands.iter().zip(scalars).zip(access).enumerate() {
+            let load = Load::new(k, &self.view(k, operand, output)?, *scalar, width, *access)?;
             let binding = first_binding as usize + k;
-            let _ = writeln!(declarations, "@group(0) @binding({binding}) var<storage, read> operand{k}: array<{}>;", load.element);
+            let _ = writeln!(declarations, "@group(0) @binding({binding}) {};", load.variable);
             declarations.push_str(&load.helper);
             let _ = writeln!(body, "    let x{k} = {};", load.expression);
         }
@@ -153,10 +163,20 @@ fn literal(value: f64, dtype: DType) -> Result<String> {
     })
 }
 
+/// What a program is printed for.
+struct Types<'a> {
+    operands: &'a [TensorType],
+    /// How storage holds them.
+    scalars: &'a [Scalar],
+    output: &'a TensorType,
+    /// How they are bound.
+    access: &'a [Access],
+}
+
 /// How a function reads one operand.
 struct Load {
-    /// The element type of the binding.
-    element: String,
+    /// The binding.
+    variable: String,
     /// A function that `expression` calls, if any.
     helper: String,
     /// The value at `index`.
@@ -164,7 +184,7 @@ struct Load {
 }
 
 impl Load {
-    fn new(k: usize, view: &View, scalar: Scalar, width: u32) -> Self {
+    fn new(k: usize, view: &View, scalar: Scalar, width: u32, access: Access) -> Result<Self> {
         let mut runs = runs(view);
         let name = format!("operand{k}");
         let ty = scalar.wgsl();
@@ -173,42 +193,53 @@ impl Load {
             Scalar::I32 => "Int",
             Scalar::U32 => "Uint",
         };
-        let plain = |expression| Load { element: ty.into(), helper: String::new(), expression };
-        if width == 1 {
-            return plain(format!("{name}[{}]", position(&runs, view.offset, "index")));
-        }
+        let array = |element: &str| format!("var<storage, read> {name}: array<{element}>");
+        let plain = |expression| Load { variable: array(ty), helper: String::new(), expression };
         let w = i64::from(width);
         let (extent, stride) = runs.last().copied().unwrap_or((w, 0));
+        if access.is_texture() && (width != 4 || scalar != Scalar::F32 || !fours(&runs, view.offset)) {
+            return Err(Error::internal(format!("{name} is no array of groups of four floats, and bound as a texture")));
+        }
+        if width == 1 {
+            return Ok(plain(format!("{name}[{}]", position(&runs, view.offset, "index"))));
+        }
         if extent % w != 0 {
             let each: Vec<String> = (0..width).map(|j| format!("{name}[position{k}(index * {width}u + {j}u)]")).collect();
             let helper =
                 format!("fn position{k}(index: u32) -> u32 {{\n    return {};\n}}\n", position(&runs, view.offset, "index"));
-            return Load { element: ty.into(), helper, expression: format!("{alias}({})", each.join(", ")) };
+            return Ok(Load { helper, ..plain(format!("{alias}({})", each.join(", "))) });
         }
         // Four neighbours never leave the innermost run, so `index` walks it in steps of four elements.
-        let outer = runs.len().saturating_sub(1);
-        let aligned = view.offset % w == 0 && runs[..outer].iter().all(|(_, s)| s % w == 0);
+        let in_fours = fours(&runs, view.offset);
         if let Some(last) = runs.last_mut() {
             *last = (extent / w, stride * w);
         }
-        match stride {
-            0 => plain(format!("{alias}({name}[{}])", position(&runs, view.offset, "index"))),
-            1 if aligned => {
-                runs.iter_mut().for_each(|(_, s)| *s /= w);
-                let at = position(&runs, view.offset / w, "index");
-                match scalar {
-                    Scalar::F32 => Load { element: "Stored".into(), ..plain(format!("floats({name}[{at}])")) },
-                    Scalar::I32 | Scalar::U32 => Load { element: format!("vec{width}<{ty}>"), ..plain(format!("{name}[{at}]")) },
-                }
-            }
-            _ => {
-                let helper =
-                    format!("fn position{k}(index: u32) -> u32 {{\n    return {};\n}}\n", position(&runs, view.offset, "index"));
-                let each: Vec<String> = (0..w).map(|j| format!("{name}[position{k}(index){}]", plus(stride * j))).collect();
-                Load { element: ty.into(), helper, expression: format!("{alias}({})", each.join(", ")) }
-            }
+        if stride == 0 {
+            return Ok(plain(format!("{alias}({name}[{}])", position(&runs, view.offset, "index"))));
         }
+        if !in_fours {
+            let helper =
+                format!("fn position{k}(index: u32) -> u32 {{\n    return {};\n}}\n", position(&runs, view.offset, "index"));
+            let each: Vec<String> = (0..w).map(|j| format!("{name}[position{k}(index){}]", plus(stride * j))).collect();
+            return Ok(Load { helper, ..plain(format!("{alias}({})", each.join(", "))) });
+        }
+        runs.iter_mut().for_each(|(_, s)| *s /= w);
+        let at = position(&runs, view.offset / w, "index");
+        Ok(match scalar {
+            Scalar::F32 if access.is_texture() => Load {
+                variable: format!("var {name}: texture_storage_2d<rgba32float, read>"),
+                ..plain(format!("textureLoad({name}, texel({at}))"))
+            },
+            Scalar::F32 => Load { variable: array("Stored"), ..plain(format!("floats({name}[{at}])")) },
+            Scalar::I32 | Scalar::U32 => Load { variable: array(&format!("vec{width}<{ty}>")), ..plain(format!("{name}[{at}]")) },
+        })
     }
+}
+
+/// Whether four neighbours of the output are four neighbours of an operand that is walked so, and start at a multiple of four.
+fn fours(runs: &[(i64, i64)], offset: i64) -> bool {
+    let Some((&(extent, stride), outer)) = runs.split_last() else { return false };
+    extent % 4 == 0 && stride == 1 && offset % 4 == 0 && outer.iter().all(|(_, s)| s % 4 == 0)
 }
 
 /// The axes of a view from the outermost in, as (extent, stride), joined where they are walked without a gap.

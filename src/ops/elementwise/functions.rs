@@ -98,7 +98,7 @@ pub(super) use {call, call_by_scalar, infix};
 mod tests {
     use super::super::map::SHADER;
     use super::all;
-    use crate::kernel::{Caps, Instruction, Kernel, Program, ProgramOperand, Signature, Term, preludes};
+    use crate::kernel::{Access, Caps, Instruction, Kernel, Program, ProgramOperand, Signature, Term, preludes};
     use crate::tensor::{DType, Scalar, Shape, TensorType};
 
     /// Programs of this one function with operands of `dtype`, one for each dtype it may give.
@@ -126,8 +126,9 @@ mod tests {
                         let shape = Shape::from([4, 4]);
                         let types: Vec<TensorType> = dtypes.iter().map(|d| TensorType::new(*d, shape.clone())).collect();
                         let scalars: Vec<Scalar> = dtypes.iter().map(|d| super::scalar(*d)).collect();
-                        let Ok(text) = program.element_wgsl(&types, &scalars, &TensorType::new(result, shape.clone()), 2, width)
-                        else {
+                        let output = TensorType::new(result, shape.clone());
+                        let access = vec![Access::Read; types.len()];
+                        let Ok(text) = program.element_wgsl(&types, &scalars, &output, &access, 2, width) else {
                             continue;
                         };
                         let mut kernel =

@@ -3,9 +3,11 @@
 use super::evaluate;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Program, Shader, params, preludes};
+use crate::kernel::{
+    Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Program, Shader, params, preludes,
+};
 use crate::ops::Registration;
-use crate::tensor::{DType, Tensor, TensorType, View, broadcast};
+use crate::tensor::{DType, Scalar, Tensor, TensorType, View, broadcast};
 use std::sync::Arc;
 
 pub(crate) static REGISTRATION: Registration = Registration { operators: &["Map", "CastLike"], shaders: &[&SHADER] };
@@ -22,6 +24,12 @@ params! {
 
 /// Invocations of a workgroup.
 const WORKGROUP: u32 = 64;
+
+/// Elements from which on reading an operand from a texture saves more than copying it there takes.
+const WORTH_COPYING: usize = 1 << 16;
+
+/// Storage textures that every adapter binds at a time (WebGPU specification, section 3.6.2).
+const MOST_TEXTURES: usize = 4;
 
 /// A program applied to every element of its operands, which broadcast to one shape. Input `k` is operand `k`.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,30 +83,77 @@ impl Op for Map {
         let scalar =
             |f: &&Fact| f.scalar().ok_or_else(|| Error::unsupported(format!("an operand of {} that lives on the host", f.ty)));
         let scalars = facts.iter().map(scalar).collect::<Result<Vec<_>>>()?;
-        let types: Vec<TensorType> = facts.iter().map(|f| f.ty.clone()).collect();
         if count + 1 > caps.max_storage_buffers as usize {
             let limit = caps.max_storage_buffers;
             return Err(Error::unsupported(format!(
                 "{count} operands and an output exceed the adapter's limit of {limit} storage bindings"
             )));
         }
-        let elements = output.ty.elements() as u64;
-        let (width, variant) = if elements.is_multiple_of(4) { (4, "width4") } else { (1, "width1") };
-        let storage: Vec<Access> = std::iter::once(Access::Write).chain(std::iter::repeat_n(Access::Read, count)).collect();
-        let mut kernel = Kernel::new(&SHADER, &storage, [WORKGROUP, 1, 1]).width(width, caps).prelude(&preludes::MATH);
-        kernel.generated = Some(self.program.element_wgsl(&types, &scalars, &output.ty, 2, width)?.into());
-        let groups = elements / u64::from(width);
-        let grid = Dispatch::linear_grid(groups.div_ceil(u64::from(WORKGROUP)), caps)?;
-        let bindings = std::iter::once(Operand::Output(0)).chain((0..count).map(Operand::Input)).collect();
-        let bytes = facts.iter().map(|f| f.gpu_bytes()).sum::<u64>() + output.gpu_bytes();
-        let work = elements * self.program.instructions.len() as u64;
-        let params = ElementwiseParams { count: groups as u32 };
-        Ok(vec![Lowering::dispatches(variant, vec![Dispatch::new(kernel, params, bindings, grid).work(work, bytes)])])
+        let printing = Printing { program: &self.program, facts, scalars, output, caps };
+        if !output.ty.elements().is_multiple_of(4) {
+            return Ok(vec![printing.candidate("width1", 1, &vec![Access::Read; count])?]);
+        }
+        let mut candidates = vec![printing.candidate("width4", 4, &vec![Access::Read; count])?];
+        let copied = printing.worth_copying()?;
+        if copied.iter().any(|access| access.is_texture()) {
+            candidates.insert(0, printing.candidate("width4_texels", 4, &copied)?);
+        }
+        Ok(candidates)
     }
 
     fn absorb(&self, index: usize, view: &View, _base: &Fact) -> Option<Arc<dyn Op>> {
         let mut map = self.clone();
         map.program.operands.get_mut(index)?.absorb(view)?;
         Some(Arc::new(map))
+    }
+}
+
+/// What the kernels of one node are printed from.
+struct Printing<'a> {
+    program: &'a Program,
+    facts: Vec<&'a Fact>,
+    scalars: Vec<Scalar>,
+    output: &'a Fact,
+    caps: &'a Caps,
+}
+
+impl Printing<'_> {
+    fn types(&self) -> Vec<TensorType> {
+        self.facts.iter().map(|f| f.ty.clone()).collect()
+    }
+
+    /// How to bind the operands: as textures on a software adapter where they are read often enough to be worth a copy.
+    fn worth_copying(&self) -> Result<Vec<Access>> {
+        let elements = self.output.ty.elements();
+        let pays = self.caps.class == AdapterClass::Cpu && elements >= WORTH_COPYING;
+        let mut left = MOST_TEXTURES;
+        let mut accesses = Vec::new();
+        for (k, fact) in self.facts.iter().enumerate() {
+            let suits = pays && left > 0 && self.scalars[k] == Scalar::F32 && fact.ty.elements() <= elements;
+            let held = self.caps.texture_holds(fact.gpu_bytes());
+            let copied = suits && held && self.program.reads_fours(k, &fact.ty, &self.output.ty)?;
+            left -= usize::from(copied);
+            accesses.push(if copied { Access::ReadTexture } else { Access::Read });
+        }
+        Ok(accesses)
+    }
+
+    /// A kernel that makes `width` elements per invocation.
+    fn candidate(&self, variant: &'static str, width: u32, access: &[Access]) -> Result<Lowering> {
+        let storage: Vec<Access> = [&[Access::Write], access].concat();
+        let mut kernel = Kernel::new(&SHADER, &storage, [WORKGROUP, 1, 1]).width(width, self.caps).prelude(&preludes::MATH);
+        if access.iter().any(|access| access.is_texture()) {
+            kernel = kernel.texels();
+        }
+        let text = self.program.element_wgsl(&self.types(), &self.scalars, &self.output.ty, access, 2, width)?;
+        kernel.generated = Some(text.into());
+        let elements = self.output.ty.elements() as u64;
+        let groups = elements / u64::from(width);
+        let grid = Dispatch::linear_grid(groups.div_ceil(u64::from(WORKGROUP)), self.caps)?;
+        let bindings = std::iter::once(Operand::Output(0)).chain((0..access.len()).map(Operand::Input)).collect();
+        let bytes = self.facts.iter().map(|f| f.gpu_bytes()).sum::<u64>() + self.output.gpu_bytes();
+        let work = elements * self.program.instructions.len() as u64;
+        let params = ElementwiseParams { count: groups as u32 };
+        Ok(Lowering::dispatches(variant, vec![Dispatch::new(kernel, params, bindings, grid).work(work, bytes)]))
     }
 }
