@@ -64,8 +64,9 @@ impl Tile {
         let (parts, terms) = split.unwrap_or((1, problem.k));
         let [x, y] = self.grid(problem);
         let grid = [x, y, parts * problem.batches()];
-        // Steps, and what is left over whole steps, term by term.
-        let turns = terms / self.step() + 2 * self.step() + 16;
+        // Steps, of which those of a gathered operand are loops themselves, and what is left over whole steps.
+        let inner = if problem.gather.is_some() { 1 + self.step() / 4 } else { 1 };
+        let turns = terms / self.step() * inner + self.step() + 16;
         if grid.iter().any(|n| *n > caps.max_grid as usize) || turns > caps.max_loop as usize {
             return None;
         }

@@ -72,22 +72,17 @@ fn steps(layer: &Layer, variant: &'static str, lanes: u32, rows: usize, state_by
     access[5..8].fill(Access::Write);
     let mut dispatches = vec![first_state(layer, rows)?];
     for part in layer.parts(1) {
-        // The state between two dispatches is in temporaries 0 and 1 by turns, the cell state in 2 and 3.
-        let (before, after) = ((part.first + 1) % 2, part.first % 2);
-        let products = Operand::Input(0);
-        let c = if part.first == 0 { layer.optional(4, products) } else { Operand::Temporary(2 + before) };
-        let c = if layer.is_lstm() { c } else { products };
-        let c_out = if part.last == g.steps && layer.is_lstm() { Operand::Output(2) } else { Operand::Temporary(2 + after) };
+        let (products, turn) = (Operand::Input(0), layer.turn(part, 1));
         let bindings = vec![
             products,
             Operand::Packed(0),
             layer.optional(2, products),
-            Operand::Temporary(before),
-            c,
+            turn.before,
+            turn.cell_before,
             Operand::Output(0),
             Operand::Output(1),
-            c_out,
-            Operand::Temporary(after),
+            turn.cell_after,
+            turn.after,
         ];
         let kernel = layer.kernel(&SHADER, &access, lanes, part).texels().prelude(&preludes::ROW_SUMS);
         let kernel = kernel.constant("LANES", lanes).constant("ROWS", rows as u32).constant("SLOTS", slots(cell) as u32);

@@ -96,6 +96,15 @@ pub(super) struct Part {
     pub last: usize,
 }
 
+/// Where the states before and after a part are. Between two parts the state is in temporaries 0 and 1 by turns, the cell state
+/// of an LSTM in 2 and 3; the cell state of cells that have none goes to scratch as well.
+pub(super) struct Turn {
+    pub before: Operand,
+    pub after: Operand,
+    pub cell_before: Operand,
+    pub cell_after: Operand,
+}
+
 impl Layer<'_> {
     pub(super) fn geometry(&self) -> Geometry {
         self.op.geometry
@@ -116,8 +125,22 @@ impl Layer<'_> {
         starts.flat_map(|first| ranges.iter().map(move |range| part(first, *range))).collect()
     }
 
+    /// The states around one of the parts of so many steps.
+    pub(super) fn turn(&self, part: Part, steps: usize) -> Turn {
+        let turn = part.first / steps;
+        let (before, after) = ((turn + 1) % 2, turn % 2);
+        let cell_before = match part.first {
+            _ if !self.is_lstm() => Operand::Input(0),
+            0 => self.optional(4, Operand::Input(0)),
+            _ => Operand::Temporary(2 + before),
+        };
+        let ends = part.last == self.geometry().steps && self.is_lstm();
+        let cell_after = if ends { Operand::Output(2) } else { Operand::Temporary(2 + after) };
+        Turn { before: Operand::Temporary(before), after: Operand::Temporary(after), cell_before, cell_after }
+    }
+
     /// Whether there is a state before a part.
-    fn has_state(&self, part: Part) -> bool {
+    pub(super) fn has_state(&self, part: Part) -> bool {
         part.first > 0 || self.io.optional(3).is_some()
     }
 

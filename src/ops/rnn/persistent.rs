@@ -78,17 +78,19 @@ pub(super) fn lower(layer: &Layer) -> Result<Lowering> {
     let access = [reads.as_slice(), &writes].concat();
     let mut dispatches = vec![];
     for part in layer.parts(steps) {
-        // The state between two dispatches is in temporaries 0 and 1 by turns, the cell state in 2 and 3.
-        let (before, after) = ((part.first / steps + 1) % 2, part.first / steps % 2);
-        let products = Operand::Input(0);
-        let (h, c) = match part.first {
-            0 => (layer.optional(3, products), layer.optional(4, products)),
-            _ => (Operand::Temporary(before), if layer.is_lstm() { Operand::Temporary(2 + before) } else { products }),
-        };
-        let ends = part.last == g.steps;
-        let h_out = if ends { Operand::Output(1) } else { Operand::Temporary(after) };
-        let c_out = if ends && layer.is_lstm() { Operand::Output(2) } else { Operand::Temporary(2 + after) };
-        let bindings = vec![products, Operand::Input(1), layer.optional(2, products), h, c, Operand::Output(0), h_out, c_out];
+        let (products, turn) = (Operand::Input(0), layer.turn(part, steps));
+        let h = if part.first == 0 { layer.optional(3, products) } else { turn.before };
+        let h_out = if part.last == g.steps { Operand::Output(1) } else { turn.after };
+        let bindings = vec![
+            products,
+            Operand::Input(1),
+            layer.optional(2, products),
+            h,
+            turn.cell_before,
+            Operand::Output(0),
+            h_out,
+            turn.cell_after,
+        ];
         let workgroup = tiling.lanes * tiling.slices;
         let mut kernel = layer.kernel(&SHADER, &access, workgroup as u32, part).prelude(&preludes::RECURRENT_WEIGHTS);
         let sizes = [
@@ -105,7 +107,6 @@ pub(super) fn lower(layer: &Layer) -> Result<Lowering> {
         }
         dispatches.push(layer.dispatch(kernel, bindings, part, [g.batch.div_ceil(tiling.tile), part.directions, 1])?);
     }
-    // The cell state of cells that have none goes to scratch as well.
     let temporaries = vec![(g.directions * g.batch * g.hidden * 4) as u64; 4];
     Ok(Lowering::Dispatches { variant: "persistent", dispatches, temporaries, packed: vec![] })
 }

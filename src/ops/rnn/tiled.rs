@@ -64,16 +64,20 @@ fn steps(layer: &Layer) -> Result<Lowering> {
         dispatches.push(first_state(layer)?);
     }
     for part in layer.parts(1) {
-        // The state between two dispatches is in temporaries 0 and 1 by turns, the cell state in 2 and 3.
-        let (before, after) = ((part.first + 1) % 2, part.first % 2);
-        let products = Operand::Input(0);
-        let c = if part.first == 0 { layer.optional(4, products) } else { Operand::Temporary(2 + before) };
-        let c = if layer.is_lstm() { c } else { products };
+        let (products, turn) = (Operand::Input(0), layer.turn(part, 1));
         let last = part.last == g.steps;
-        let h = if part.first > 0 || layer.io.optional(3).is_some() { Operand::Temporary(before) } else { products };
-        let h_out = if last { Operand::Output(1) } else { Operand::Temporary(after) };
-        let c_out = if last && layer.is_lstm() { Operand::Output(2) } else { Operand::Temporary(2 + after) };
-        let bindings = vec![products, Operand::Input(1), layer.optional(2, products), h, c, Operand::Output(0), h_out, c_out];
+        let h = if layer.has_state(part) { turn.before } else { products };
+        let h_out = if last { Operand::Output(1) } else { turn.after };
+        let bindings = vec![
+            products,
+            Operand::Input(1),
+            layer.optional(2, products),
+            h,
+            turn.cell_before,
+            Operand::Output(0),
+            h_out,
+            turn.cell_after,
+        ];
         let kernel = layer.kernel(&SHADER, &access, 1, part).prelude(&preludes::RECURRENT_WEIGHTS).set("LAST", u32::from(last));
         let kernel = kernel.constant("TERMS", terms);
         let kernel = Kernel { workgroup: [SIDE as u32, SIDE as u32, 1], ..kernel };
