@@ -6,23 +6,27 @@
 // eight batch elements, the four values of its own element; a single element needs no broadcast, since all lanes read it.
 // The grid runs over groups of units (x), batch elements (y) and directions (z).
 //
-// `const SLOTS` is the number of gates that a block of weights has room for.
+// `const SLOTS` is the number of gates that a block of weights has room for. `const PRODUCT` is 0 where a step is one product, of
+// gates 0 to SUMMED. A cell that takes two makes two dispatches of a step: 1 is the product of the gates but the last, which
+// leaves the state scaled by the reset gate, the sums of gate 0 and the state itself; 2 is that of the last gate with the
+// scaled state.
 override HAS_LENGTHS: bool;
 override HAS_CELL_STATE: bool;
 override WRITES_STEPS: bool;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(2) var weights: texture_storage_2d<rgba32float, read>; // [directions, blocks of units, STRIDE], see lanes.rs
-@group(0) @binding(4) var state: texture_storage_2d<rgba32float, read>; // [directions, tiles, UNITS, ROWS]
+// [directions, tiles, UNITS, ROWS]; before a second product three of these: scaled state, sums of gate 0, state.
+@group(0) @binding(4) var state: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(6) var<storage, read_write> y: array<f32>; // [steps, directions, batch, hidden], or batch, steps, directions
 @group(0) @binding(7) var<storage, read_write> last_state: array<f32>; // [directions, batch, hidden], or batch first
 @group(0) @binding(8) var<storage, read_write> last_memory: array<f32>; // as last_state
-@group(0) @binding(9) var next: texture_storage_2d<rgba32float, write>; // as state
+@group(0) @binding(9) var next: texture_storage_2d<rgba32float, write>; // as the next dispatch takes the state
 
 // Texels of one direction and LANES groups of units: UNITS blocks of weights, and room for biases and peepholes in two more.
 const STRIDE: u32 = (UNITS + 2u) * 4u * SLOTS * LANES;
 
-// Sums of eight batch elements, by gate.
+// Sums of eight batch elements, by gate from FIRST_GATE on.
 struct Sums {
     g0: Rows,
     g1: Rows,
@@ -30,7 +34,7 @@ struct Sums {
     g3: Rows,
 }
 
-// Weights of four units of the state, by gate.
+// Weights of four units of the state, likewise.
 struct Block {
     g0: mat4x4<f32>,
     g1: mat4x4<f32>,
@@ -78,11 +82,13 @@ fn add_state(sums: Rows, h: vec4<f32>, w: mat4x4<f32>) -> Rows {
 fn add_products(sums: Sums, h: vec4<f32>, w: Block) -> Sums {
     var s = sums;
     s.g0 = add_state(s.g0, h, w.g0);
-    if GATES > 1u {
+    if SUMMED > 1u {
         s.g1 = add_state(s.g1, h, w.g1);
+    }
+    if SUMMED > 2u {
         s.g2 = add_state(s.g2, h, w.g2);
     }
-    if GATES > 3u {
+    if SUMMED > 3u {
         s.g3 = add_state(s.g3, h, w.g3);
     }
     return s;
@@ -101,12 +107,14 @@ fn weight_block(at: vec2<u32>, gate: u32) -> mat4x4<f32> {
 fn weight_blocks(start: u32) -> Block {
     let at = texel(start);
     var w: Block;
-    w.g0 = weight_block(at, 0u);
-    if GATES > 1u {
+    w.g0 = weight_block(at, FIRST_GATE);
+    if SUMMED > 1u {
         w.g1 = weight_block(at, 1u);
+    }
+    if SUMMED > 2u {
         w.g2 = weight_block(at, 2u);
     }
-    if GATES > 3u {
+    if SUMMED > 3u {
         w.g3 = weight_block(at, 3u);
     }
     return w;
@@ -130,25 +138,42 @@ fn state_start(direction: u32, element: u32) -> u32 {
     return (direction * tiles + element / ROWS) * UNITS * ROWS + element % ROWS;
 }
 
+// Texels that the state of all batch elements takes.
+fn state_texels() -> u32 {
+    return params.directions * ((params.batch + ROWS - 1u) / ROWS) * UNITS * ROWS;
+}
+
 // Takes up to eight batch elements from `first` on to their next state, for one group of units.
 fn take_step(all: Sums, direction: u32, first: u32, unit: u32) {
     for (var number = 0u; number < min(min(ROWS, 8u), params.batch - first); number++) {
-        sums[0] = pick(all.g0, number);
-        if GATES > 1u {
+        sums[FIRST_GATE] = pick(all.g0, number);
+        if SUMMED > 1u {
             sums[1] = pick(all.g1, number);
+        }
+        if SUMMED > 2u {
             sums[2] = pick(all.g2, number);
         }
-        if GATES > 3u {
+        if SUMMED > 3u {
             sums[3] = pick(all.g3, number);
         }
         let element = first + number;
         let step = params.first_step;
         let place = Place(unit, direction, 0u, 0u, product_row(element, step, is_backward(direction)));
         let at = state_row(direction, element);
-        let here = texel(state_start(direction, element) + unit * ROWS);
+        let start_of_unit = state_start(direction, element) + unit * ROWS;
+        let here = texel(start_of_unit);
         var h = vec4<f32>(0.0);
-        if params.has_state != 0u {
+        if params.has_state != 0u && PRODUCT == 2u {
+            sums[0] = textureLoad(state, texel(start_of_unit + state_texels()));
+            h = textureLoad(state, texel(start_of_unit + 2u * state_texels()));
+        } else if params.has_state != 0u {
             h = textureLoad(state, here);
+        }
+        if PRODUCT == 1u {
+            textureStore(next, here, scaled_state(place, h));
+            textureStore(next, texel(start_of_unit + state_texels()), sums[0]);
+            textureStore(next, texel(start_of_unit + 2u * state_texels()), h);
+            continue;
         }
         memory[0] = vec4<f32>(0.0);
         if HAS_CELL_STATE {

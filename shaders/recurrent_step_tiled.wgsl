@@ -7,15 +7,20 @@
 // of four, and what a step needs is loaded while the one before is computed. What is left over whole steps comes first, so
 // that the steps test nothing; the last of them, which has nothing to load, stands by itself. The grid runs over groups of
 // units (x), batch elements (y) and directions (z).
+//
+// `const PRODUCT` is 0 where a step is one product, of gates 0 to SUMMED. A cell that takes two makes two dispatches of a step:
+// 1 is the product of the gates but the last, which leaves the state scaled by the reset gate, the sums of gate 0 and the
+// state itself; 2 is that of the last gate with the scaled state.
 override HAS_LENGTHS: bool;
 override HAS_CELL_STATE: bool;
 override WRITES_STEPS: bool;
 override LAST: bool; // whether this is the last step
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(4) var<storage, read> state: array<vec4<f32>>; // [directions, 4 * UNITS, batch in fours]
+// [directions, 4 * UNITS, batch in fours]; before a second product three of these: scaled state, sums of gate 0, state.
+@group(0) @binding(4) var<storage, read> state: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> y: array<f32>; // [steps, directions, batch, hidden], or batch, steps, directions
-// As state, and after the last step [directions, batch, hidden], or batch first.
+// As the next dispatch takes the state, and after the last step [directions, batch, hidden], or batch first.
 @group(0) @binding(7) var<storage, read_write> next: array<f32>;
 @group(0) @binding(8) var<storage, read_write> last_memory: array<f32>; // [directions, batch, hidden], or batch first
 
@@ -24,9 +29,9 @@ const SIDE: u32 = 8u;
 const ROWS: u32 = 4u * UNITS;
 
 var<workgroup> state_tile: array<vec4<f32>, STEP * SIDE>; // [STEP][batch in fours]
-var<workgroup> weight_tile: array<vec4<f32>, STEP * GATES * SIDE>; // [STEP][GATES][groups of units]
+var<workgroup> weight_tile: array<vec4<f32>, STEP * SUMMED * SIDE>; // [STEP][SUMMED][groups of units]
 
-// Sums of four batch elements, by gate.
+// Sums of four batch elements, by gate from FIRST_GATE on.
 struct Sums {
     g0: mat4x4<f32>,
     g1: mat4x4<f32>,
@@ -37,7 +42,7 @@ struct Sums {
 // What one invocation brings of both tiles.
 struct Brought {
     states: array<vec4<f32>, STEP / SIDE>,
-    weights: array<vec4<f32>, STEP / SIDE * GATES>,
+    weights: array<vec4<f32>, STEP / SIDE * SUMMED>,
 }
 
 // What the cell's equations ask for: the sums of one batch element, and the cell state of an LSTM.
@@ -53,19 +58,21 @@ fn add_product(sums: mat4x4<f32>, h: vec4<f32>, w: vec4<f32>) -> mat4x4<f32> {
     return mat4x4(sums[0] + h.x * w, sums[1] + h.y * w, sums[2] + h.z * w, sums[3] + h.w * w);
 }
 
-// Adds the products of row i of the tiles; the gate that is loaded last goes first, which makes one wait of GATES.
+// Adds the products of row i of the tiles; the gate that is loaded last goes first, which makes one wait of SUMMED.
 fn add_term(all: ptr<function, Sums>, i: u32, id: vec3<u32>) {
     let h = state_tile[i * SIDE + id.y];
-    var w: array<vec4<f32>, GATES>;
-    for (var gate = 0u; gate < GATES; gate++) {
-        w[gate] = weight_tile[(i * GATES + gate) * SIDE + id.x];
+    var w: array<vec4<f32>, SUMMED>;
+    for (var gate = 0u; gate < SUMMED; gate++) {
+        w[gate] = weight_tile[(i * SUMMED + gate) * SIDE + id.x];
     }
-    if GATES > 3u {
-        (*all).g3 = add_product((*all).g3, h, w[GATES - 1u]);
+    if SUMMED > 3u {
+        (*all).g3 = add_product((*all).g3, h, w[SUMMED - 1u]);
     }
-    if GATES > 1u {
-        (*all).g2 = add_product((*all).g2, h, w[min(2u, GATES - 1u)]);
-        (*all).g1 = add_product((*all).g1, h, w[min(1u, GATES - 1u)]);
+    if SUMMED > 2u {
+        (*all).g2 = add_product((*all).g2, h, w[min(2u, SUMMED - 1u)]);
+    }
+    if SUMMED > 1u {
+        (*all).g1 = add_product((*all).g1, h, w[min(1u, SUMMED - 1u)]);
     }
     (*all).g0 = add_product((*all).g0, h, w[0]);
 }
@@ -88,8 +95,8 @@ fn add_terms(all: ptr<function, Sums>, terms: u32, id: vec3<u32>) {
 fn brought(starts: vec3<u32>, rows: vec2<u32>) -> Brought {
     var values: Brought;
     for (var i = 0u; i < STEP / SIDE; i++) {
-        for (var gate = 0u; gate < GATES; gate++) {
-            values.weights[i * GATES + gate] = four(weights[starts.x + (rows[i] * GATES + gate) * UNITS]);
+        for (var gate = 0u; gate < SUMMED; gate++) {
+            values.weights[i * SUMMED + gate] = four(weights[starts.x + (rows[i] * GATES + FIRST_GATE + gate) * UNITS]);
         }
         values.states[i] = state[starts.y + rows[i] * starts.z];
     }
@@ -99,8 +106,8 @@ fn brought(starts: vec3<u32>, rows: vec2<u32>) -> Brought {
 fn put(values: Brought, id: vec3<u32>) {
     for (var i = 0u; i < STEP / SIDE; i++) {
         let row = i * SIDE + id.y;
-        for (var gate = 0u; gate < GATES; gate++) {
-            weight_tile[(row * GATES + gate) * SIDE + id.x] = values.weights[i * GATES + gate];
+        for (var gate = 0u; gate < SUMMED; gate++) {
+            weight_tile[(row * SUMMED + gate) * SIDE + id.x] = values.weights[i * SUMMED + gate];
         }
         state_tile[row * SIDE + id.x] = values.states[i];
     }
@@ -133,6 +140,11 @@ fn take_step(place: Place, element: u32, h: vec4<f32>) -> vec4<f32> {
         }
     }
     return after;
+}
+
+// Four units of one batch element, whose first stands at `at` of what is kept as states are.
+fn state_at(at: u32, quads: u32, k: u32) -> vec4<f32> {
+    return vec4(state[at][k], state[at + quads][k], state[at + 2u * quads][k], state[at + 3u * quads][k]);
 }
 
 fn pick(sums: mat4x4<f32>, k: u32) -> vec4<f32> {
@@ -183,22 +195,38 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_id) id
         return;
     }
     let own = (direction * ROWS + unit * 4u) * quads + quad;
+    let all_states = params.directions * ROWS * quads;
     for (var k = 0u; k < min(4u, params.batch - quad * 4u); k++) {
-        sums[0] = pick(all.g0, k);
-        if GATES > 1u {
+        sums[FIRST_GATE] = pick(all.g0, k);
+        if SUMMED > 1u {
             sums[1] = pick(all.g1, k);
+        }
+        if SUMMED > 2u {
             sums[2] = pick(all.g2, k);
         }
-        if GATES > 3u {
+        if SUMMED > 3u {
             sums[3] = pick(all.g3, k);
         }
         var h = vec4<f32>(0.0);
-        if params.has_state != 0u {
-            h = vec4(state[own][k], state[own + quads][k], state[own + 2u * quads][k], state[own + 3u * quads][k]);
+        if params.has_state != 0u && PRODUCT == 2u {
+            sums[0] = state_at(own + all_states, quads, k);
+            h = state_at(own + 2u * all_states, quads, k);
+        } else if params.has_state != 0u {
+            h = state_at(own, quads, k);
         }
         let element = quad * 4u + k;
-        let row = product_row(element, params.first_step, is_backward(direction));
-        let after = take_step(Place(unit, direction, 0u, 0u, row), element, h);
+        let place = Place(unit, direction, 0u, 0u, product_row(element, params.first_step, is_backward(direction)));
+        if PRODUCT == 1u {
+            let scaled = scaled_state(place, h);
+            for (var i = 0u; i < 4u; i++) {
+                let at = own + i * quads;
+                next[at * 4u + k] = scaled[i];
+                next[(at + all_states) * 4u + k] = sums[0][i];
+                next[(at + 2u * all_states) * 4u + k] = h[i];
+            }
+            continue;
+        }
+        let after = take_step(place, element, h);
         if !LAST {
             for (var i = 0u; i < 4u; i++) {
                 next[(own + i * quads) * 4u + k] = after[i];

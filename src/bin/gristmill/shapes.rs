@@ -71,9 +71,12 @@ const FAMILIES: &[Family] = &[
     },
     Family {
         name: "gru",
-        form: "HIDDENxSTEPSxBATCH; input=",
-        defaults: &["256x100x1", "256x100x32", "512x20x64"],
-        build: |shape, network| build_recurrent(Cell::Gru { linear_before_reset: true }, 3, shape, network),
+        form: "HIDDENxSTEPSxBATCH; input=; linear_before_reset=0 resets the state before its product",
+        defaults: &["256x100x1", "256x100x32", "512x20x64", "512x20x64,linear_before_reset=0"],
+        build: |shape, network| {
+            let linear_before_reset = shape.option("linear_before_reset", 1) != 0;
+            build_recurrent(Cell::Gru { linear_before_reset }, 3, shape, network)
+        },
     },
     Family {
         name: "lstm",

@@ -1,7 +1,7 @@
 //! One step of a recurrent layer per dispatch, by broadcasts within a subgroup, over weights and states in textures.
 
 use super::Cell;
-use super::lower::{Layer, MOST_STEPS, RecurrentParams};
+use super::lower::{Layer, Part, Product, RecurrentParams, STATES_BETWEEN};
 use super::pack::{stride, units};
 use crate::error::Result;
 use crate::kernel::{Access, AdapterClass, Dispatch, Kernel, Lowering, Operand, Packing, Parameters, Shader, params, preludes};
@@ -43,8 +43,7 @@ fn slots(cell: Cell) -> usize {
     cell.gates().next_power_of_two()
 }
 
-/// The candidates, the best first, where subgroups have eight lanes or more, textures are fast, weights are constants and the
-/// cell needs one product a step.
+/// The candidates, the best first, where subgroups have eight lanes or more, textures are fast and weights are constants.
 pub(super) fn lower(layer: &Layer) -> Vec<Result<Lowering>> {
     let (g, cell, caps) = (layer.geometry(), layer.op.layer.cell, layer.caps);
     let Some(lanes) = caps.subgroup.filter(|lanes| lanes.is_power_of_two() && (8..=64).contains(lanes)) else { return vec![] };
@@ -53,11 +52,12 @@ pub(super) fn lower(layer: &Layer) -> Vec<Result<Lowering>> {
     let blocks = g.directions * units.div_ceil(lanes as usize);
     let weights = blocks * (units + 2) * 4 * slots(cell) * lanes as usize * 16;
     let state = |rows: usize| (g.directions * g.batch.next_multiple_of(rows) * units * 16) as u64;
+    let states = if cell.takes_two_products() { STATES_BETWEEN } else { 1 };
     let fits = caps.texture_holds(weights as u64) && units + 64 <= caps.max_loop as usize;
-    if caps.class != AdapterClass::Cpu || !constant || !fits || cell.takes_two_products() || g.steps > MOST_STEPS {
+    if caps.class != AdapterClass::Cpu || !constant || !fits || !layer.takes_few_dispatches() {
         return vec![];
     }
-    let fitting = tiles(g.batch).iter().filter(|(rows, _)| caps.texture_holds(state(*rows)));
+    let fitting = tiles(g.batch).iter().filter(|(rows, _)| caps.texture_holds(states * state(*rows)));
     fitting.map(|(rows, variant)| steps(layer, variant, lanes, *rows, state(*rows))).collect()
 }
 
@@ -67,31 +67,44 @@ fn steps(layer: &Layer, variant: &'static str, lanes: u32, rows: usize, state_by
     let gates = cell.gates() as u32;
     let arguments = vec![g.directions as u32, gates, units as u32, stride(cell, g.hidden) as u32, slots(cell) as u32, lanes];
     let packing = Packing { input: 1, layout: "recurrent_texels", arguments, pack };
+    let mut dispatches = vec![first_state(layer, rows)?];
+    for part in layer.parts(1) {
+        for product in layer.products(part) {
+            dispatches.push(step(layer, lanes, rows, part, product)?);
+        }
+    }
+    let memory_bytes = (g.directions * g.batch * g.hidden * 4) as u64;
+    let mut temporaries = vec![state_bytes, state_bytes, memory_bytes, memory_bytes];
+    if cell.takes_two_products() {
+        temporaries.push(STATES_BETWEEN * state_bytes);
+    }
+    Ok(Lowering::Dispatches { variant, dispatches, temporaries, packed: vec![packing] })
+}
+
+/// The dispatch of one product of one step.
+fn step(layer: &Layer, lanes: u32, rows: usize, part: Part, product: Product) -> Result<Dispatch> {
+    let (g, cell) = (layer.geometry(), layer.op.layer.cell);
     let mut access = [Access::Read; 9];
     (access[1], access[3], access[8]) = (Access::ReadTexture, Access::ReadTexture, Access::WriteTexture);
     access[5..8].fill(Access::Write);
-    let mut dispatches = vec![first_state(layer, rows)?];
-    for part in layer.parts(1) {
-        let (products, turn) = (Operand::Input(0), layer.turn(part, 1));
-        let bindings = vec![
-            products,
-            Operand::Packed(0),
-            layer.optional(2, products),
-            turn.before,
-            turn.cell_before,
-            Operand::Output(0),
-            Operand::Output(1),
-            turn.cell_after,
-            turn.after,
-        ];
-        let kernel = layer.kernel(&SHADER, &access, lanes, part).texels().prelude(&preludes::ROW_SUMS);
-        let kernel = kernel.constant("LANES", lanes).constant("ROWS", rows as u32).constant("SLOTS", slots(cell) as u32);
-        let grid = [units.div_ceil(lanes as usize), g.batch.div_ceil(rows), part.directions];
-        dispatches.push(layer.dispatch(kernel, bindings, part, grid)?);
-    }
-    let memory_bytes = (g.directions * g.batch * g.hidden * 4) as u64;
-    let temporaries = vec![state_bytes, state_bytes, memory_bytes, memory_bytes];
-    Ok(Lowering::Dispatches { variant, dispatches, temporaries, packed: vec![packing] })
+    let (products, turn) = (Operand::Input(0), layer.turn(part, 1));
+    let between = Operand::Temporary(4);
+    let bindings = vec![
+        products,
+        Operand::Packed(0),
+        layer.optional(2, products),
+        if product.number == 2 && layer.has_state(part) { between } else { turn.before },
+        turn.cell_before,
+        Operand::Output(0),
+        Operand::Output(1),
+        turn.cell_after,
+        if product.number == 1 { between } else { turn.after },
+    ];
+    let kernel = layer.kernel(&SHADER, &access, lanes, part).texels().prelude(&preludes::ROW_SUMS);
+    let kernel = kernel.constant("LANES", lanes).constant("ROWS", rows as u32).constant("SLOTS", slots(cell) as u32);
+    let grid = [units(g.hidden).div_ceil(lanes as usize), g.batch.div_ceil(rows), part.directions];
+    let dispatch = layer.dispatch(product.constants(kernel), bindings, part, grid)?;
+    Ok(layer.work(dispatch, product, part))
 }
 
 /// Fills the texture that the first step reads: with the state that is given, else with zeros.

@@ -34,8 +34,11 @@ params! {
 pub(super) static SHADERS: &[&Shader] =
     &[&persistent::SHADER, &lanes::SHADER, &lanes::STATE, &tiled::SHADER, &tiled::STATE, &super::pack::SHADER];
 
-/// Steps that a plan may hold a dispatch for each of.
-pub(super) const MOST_STEPS: usize = 4096;
+/// Dispatches that a plan may hold for the steps of a layer.
+const MOST_STEPS: usize = 4096;
+
+/// States that a first product leaves to a second: the scaled one, sums of a gate in the shape of one, and that before.
+pub(super) const STATES_BETWEEN: u64 = 3;
 
 fn cell_prelude(cell: Cell) -> &'static Prelude {
     match cell {
@@ -96,6 +99,25 @@ pub(super) struct Part {
     pub last: usize,
 }
 
+/// One of the matrix products of a step, for the forms that take a dispatch for each.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Product {
+    /// Which of them: 0 for the only one, else 1 or 2.
+    pub number: u32,
+    /// The first of its gates.
+    first: usize,
+    /// How many gates.
+    gates: usize,
+}
+
+impl Product {
+    /// The constants that their kernels want.
+    pub(super) fn constants(self, kernel: Kernel) -> Kernel {
+        let kernel = kernel.constant("PRODUCT", self.number).constant("FIRST_GATE", self.first as u32);
+        kernel.constant("SUMMED", self.gates as u32)
+    }
+}
+
 /// Where the states before and after a part are. Between two parts the state is in temporaries 0 and 1 by turns, the cell state
 /// of an LSTM in 2 and 3; the cell state of cells that have none goes to scratch as well.
 pub(super) struct Turn {
@@ -123,6 +145,31 @@ impl Layer<'_> {
         let part =
             |first: usize, (direction, directions)| Part { direction, directions, first, last: (first + steps).min(g.steps) };
         starts.flat_map(|first| ranges.iter().map(move |range| part(first, *range))).collect()
+    }
+
+    /// Whether a plan may hold a dispatch for each product of each step.
+    pub(super) fn takes_few_dispatches(&self) -> bool {
+        let products = if self.op.layer.cell.takes_two_products() { 2 } else { 1 };
+        self.geometry().steps * products <= MOST_STEPS
+    }
+
+    /// The products of a step. Where there is no state before it, the first of two has nothing to scale.
+    pub(super) fn products(&self, part: Part) -> Vec<Product> {
+        let cell = self.op.layer.cell;
+        let gates = cell.gates();
+        if !cell.takes_two_products() {
+            return vec![Product { number: 0, first: 0, gates }];
+        }
+        let scaling = Product { number: 1, first: 0, gates: gates - 1 };
+        let finishing = Product { number: 2, first: gates - 1, gates: 1 };
+        if self.has_state(part) { vec![scaling, finishing] } else { vec![finishing] }
+    }
+
+    /// The dispatch with the work of one product.
+    pub(super) fn work(&self, dispatch: Dispatch, product: Product, part: Part) -> Dispatch {
+        let g = self.geometry();
+        let weights = (g.hidden * g.hidden * product.gates * part.directions) as u64;
+        dispatch.work(2 * weights * g.batch as u64, 4 * weights)
     }
 
     /// The states around one of the parts of so many steps.

@@ -1,6 +1,6 @@
 //! One step of a recurrent layer per dispatch, as a matrix product in tiles, for GPUs.
 
-use super::lower::{Layer, MOST_STEPS, RecurrentParams};
+use super::lower::{Layer, Part, Product, RecurrentParams, STATES_BETWEEN};
 use super::pack::units;
 use crate::error::{Error, Result};
 use crate::kernel::{Access, AdapterClass, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params, preludes};
@@ -43,10 +43,9 @@ pub(super) fn is_better(layer: &Layer) -> bool {
     layer.caps.class != AdapterClass::Cpu && g.batch >= ENOUGH && weights >= LARGE
 }
 
-/// The candidate; `None` where the cell needs two products a step or there are too many steps.
+/// The candidate; `None` where there are too many steps, or none.
 pub(super) fn lower(layer: &Layer) -> Option<Result<Lowering>> {
-    let (g, cell) = (layer.geometry(), layer.op.layer.cell);
-    (!cell.takes_two_products() && (1..=MOST_STEPS).contains(&g.steps)).then(|| steps(layer))
+    (layer.geometry().steps > 0 && layer.takes_few_dispatches()).then(|| steps(layer))
 }
 
 fn steps(layer: &Layer) -> Result<Lowering> {
@@ -55,39 +54,55 @@ fn steps(layer: &Layer) -> Result<Lowering> {
     if units >= layer.caps.max_loop as usize / 16 {
         return Err(Error::unsupported(format!("a state of {} takes too many iterations of a loop", g.hidden)));
     }
-    // Spelled out whole the loop is fastest, but long to compile where every instruction becomes many.
-    let terms = if layer.caps.class == AdapterClass::Cpu { 4 } else { 16 };
-    let mut access = [Access::Read; 8];
-    access[5..].fill(Access::Write);
     let mut dispatches = vec![];
     if layer.io.optional(3).is_some() {
         dispatches.push(first_state(layer)?);
     }
     for part in layer.parts(1) {
-        let (products, turn) = (Operand::Input(0), layer.turn(part, 1));
-        let last = part.last == g.steps;
-        let h = if layer.has_state(part) { turn.before } else { products };
-        let h_out = if last { Operand::Output(1) } else { turn.after };
-        let bindings = vec![
-            products,
-            Operand::Input(1),
-            layer.optional(2, products),
-            h,
-            turn.cell_before,
-            Operand::Output(0),
-            h_out,
-            turn.cell_after,
-        ];
-        let kernel = layer.kernel(&SHADER, &access, 1, part).prelude(&preludes::RECURRENT_WEIGHTS).set("LAST", u32::from(last));
-        let kernel = kernel.constant("TERMS", terms);
-        let kernel = Kernel { workgroup: [SIDE as u32, SIDE as u32, 1], ..kernel };
-        let grid = [units.div_ceil(SIDE), g.batch.div_ceil(4 * SIDE), part.directions];
-        dispatches.push(layer.dispatch(kernel, bindings, part, grid)?);
+        for product in layer.products(part) {
+            dispatches.push(step(layer, part, product)?);
+        }
     }
     let state_bytes = (g.directions * units * 4 * g.batch.next_multiple_of(4) * 4) as u64;
     let memory_bytes = (g.directions * g.batch * g.hidden * 4) as u64;
-    let temporaries = vec![state_bytes, state_bytes, memory_bytes, memory_bytes];
+    let mut temporaries = vec![state_bytes, state_bytes, memory_bytes, memory_bytes];
+    if layer.op.layer.cell.takes_two_products() {
+        temporaries.push(STATES_BETWEEN * state_bytes);
+    }
     Ok(Lowering::Dispatches { variant: "steps_tiled", dispatches, temporaries, packed: vec![] })
+}
+
+/// The dispatch of one product of one step.
+fn step(layer: &Layer, part: Part, product: Product) -> Result<Dispatch> {
+    let g = layer.geometry();
+    // Spelled out whole the loop is fastest, but long to compile where every instruction becomes many.
+    let terms = if layer.caps.class == AdapterClass::Cpu { 4 } else { 16 };
+    let mut access = [Access::Read; 8];
+    access[5..].fill(Access::Write);
+    let (inputs, turn) = (Operand::Input(0), layer.turn(part, 1));
+    let between = Operand::Temporary(4);
+    let last = part.last == g.steps && product.number != 1;
+    let h = match product.number {
+        _ if !layer.has_state(part) => inputs,
+        2 => between,
+        _ => turn.before,
+    };
+    let h_out = match product.number {
+        1 => between,
+        _ if last => Operand::Output(1),
+        _ => turn.after,
+    };
+    let bindings =
+        vec![inputs, Operand::Input(1), layer.optional(2, inputs), h, turn.cell_before, Operand::Output(0), h_out, turn.cell_after];
+    let kernel = layer
+        .kernel(&SHADER, &access, 1, part)
+        .prelude(&preludes::RECURRENT_WEIGHTS)
+        .constant("TERMS", terms)
+        .set("LAST", u32::from(last));
+    let kernel = Kernel { workgroup: [SIDE as u32, SIDE as u32, 1], ..product.constants(kernel) };
+    let grid = [units(g.hidden).div_ceil(SIDE), g.batch.div_ceil(4 * SIDE), part.directions];
+    let dispatch = layer.dispatch(kernel, bindings, part, grid)?;
+    Ok(layer.work(dispatch, product, part))
 }
 
 /// Orders the state that is given for the first step.
