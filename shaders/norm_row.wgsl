@@ -4,7 +4,7 @@
 // One workgroup per ROWS neighbouring rows, one after the other. Lane `l` holds groups of WIDTH values `l`,
 // `l + WORKGROUP`, ... of the row, so that memory is read once and the variance is taken of differences from the mean.
 // `const COLUMNS` is the number of such groups in a row, `const HELD` how many of them a lane holds at most. With more than
-// one row, which must share scale and bias, a lane holds those of its columns too.
+// one row, which must share scale and bias, a lane holds those of its columns too. A prelude binds x.
 override CENTERED: bool;
 override HAS_BIAS: bool;
 
@@ -17,7 +17,6 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<Stored>; // [rows, COLUMNS]
 @group(0) @binding(4) var<storage, read_write> y: array<Float>; // [rows, COLUMNS]
 
 @compute @workgroup_size(WORKGROUP)
@@ -49,7 +48,7 @@ fn main(
         for (var k = 0u; k < HELD; k++) {
             let column = lane + k * WORKGROUP;
             if k < COLUMNS / WORKGROUP || column < COLUMNS {
-                held[k] = floats(x[start + column]);
+                held[k] = x_at(start + column);
                 sums += held[k];
             }
         }

@@ -1,7 +1,7 @@
 // Softmax or LogSoftmax of rows that lie in one piece, each short enough for the registers of its workgroup.
 //
 // One workgroup per row. Lane `l` holds groups of WIDTH values `l`, `l + WORKGROUP`, ... of the row; memory is read once.
-// `const COLUMNS` is the number of such groups in a row, `const HELD` how many of them a lane holds at most.
+// `const COLUMNS` is the number of such groups in a row, `const HELD` how many of them a lane holds at most. A prelude binds x.
 override LOGARITHM: bool;
 
 struct Params {
@@ -9,7 +9,6 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<Stored>; // [rows, COLUMNS]
 @group(0) @binding(2) var<storage, read_write> y: array<Float>; // [rows, COLUMNS]
 
 // Below every value that counts, yet finite: differences from it are no NaN.
@@ -30,7 +29,7 @@ fn main(
     var most = Float(LOWEST);
     for (var k = 0u; k < HELD; k++) {
         if k < COLUMNS / WORKGROUP || k * WORKGROUP + lane < COLUMNS {
-            held[k] = floats(x[start + k * WORKGROUP]);
+            held[k] = x_at(start + k * WORKGROUP);
             most = max(most, held[k]);
         }
     }

@@ -98,6 +98,10 @@ pub mod preludes {
         ATTENTION_QUERY_SCALARS = "attention_query_scalars";
         /// Attention reads keys and values four elements at a time.
         ATTENTION_KEY_VECTORS = "attention_key_vectors";
+        /// Kernels of rows read them from storage. Goes with the preludes of `Kernel::width`.
+        ROWS_STORED = "rows_stored";
+        /// The same from a texture, at width 4. Wants `Kernel::texels`.
+        ROWS_TEXELS = "rows_texels";
         /// Attention reads keys and values four elements at a time from textures. Wants `Kernel::texels`.
         ATTENTION_KEY_TEXELS = "attention_key_texels";
         /// Attention reads keys and values by single elements at any stride.
@@ -112,6 +116,8 @@ pub mod preludes {
         CELL_LSTM = "cell_lstm";
         /// Scale and bias of a normalization, one element per column.
         AFFINE_COLUMNS = "affine_columns";
+        /// The same from textures, at width 4. Wants `Kernel::texels`.
+        AFFINE_COLUMNS_TEXELS = "affine_columns_texels";
         /// Scale and bias of a normalization, one element per channel.
         AFFINE_CHANNELS = "affine_channels";
         /// `Element` is f32; a generated epilogue goes with it.
@@ -311,7 +317,15 @@ impl Kernel {
 
     /// The same with `texel`, which finds groups of four floats in the textures it binds.
     pub fn texels(self) -> Self {
+        if self.preludes.contains(&&preludes::TEXELS) {
+            return self;
+        }
         self.constant("TEXTURE_WIDTH", TEXTURE_WIDTH).prelude(&preludes::TEXELS)
+    }
+
+    /// The same with `x_at`, which reads the rows that are bound so.
+    pub fn reads_rows(self, x: Access) -> Self {
+        if x.is_texture() { self.texels().prelude(&preludes::ROWS_TEXELS) } else { self.prelude(&preludes::ROWS_STORED) }
     }
 
     /// The text to compile: constants, preludes, the generated function, the body.

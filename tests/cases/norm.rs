@@ -30,6 +30,7 @@ fn layer(random: &mut Random) -> Vec<Case> {
         ("one_column", &[6, 1], -1),
         ("one_row", &[1, 768], -1),
         ("many_rows", &[70, 12], -1),
+        ("copied", &[66, 1020], -1),
         ("long_row", &[2, 20011], -1),
         ("long_row_fours", &[3, 80000], -1),
         ("longest_row", &[1, 300001], -1),
@@ -45,7 +46,17 @@ fn layer(random: &mut Random) -> Vec<Case> {
         let no_bias = inputs[..2].to_vec();
         cases.push(Case::new(format!("layer_norm/{name}"), layer_normalization(*axis, EPSILON), inputs.clone()));
         cases.push(Case::new(format!("layer_norm/{name}_no_bias"), layer_normalization(*axis, EPSILON), no_bias));
-        cases.push(Case::new(format!("rms_norm/{name}"), rms_normalization(*axis, EPSILON), rms));
+        cases.push(Case::new(format!("rms_norm/{name}"), rms_normalization(*axis, EPSILON), rms.clone()));
+        if ["last_axis_fours", "copied", "two_axes"].contains(name) {
+            let constants = [
+                ("layer_norm", layer_normalization(*axis, EPSILON), &inputs),
+                ("rms_norm", rms_normalization(*axis, EPSILON), &rms),
+            ];
+            for (family, op, inputs) in constants {
+                cases
+                    .push(Case::new(format!("{family}/{name}_constants"), op, inputs.clone()).weights(&[1, 2][..inputs.len() - 1]));
+            }
+        }
         if *name != "no_columns" {
             cases.push(Case::new(format!("layer_norm/{name}_moments"), layer_normalization(*axis, EPSILON), inputs).outputs(3));
         }

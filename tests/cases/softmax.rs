@@ -17,6 +17,7 @@ pub fn cases() -> Vec<Case> {
         ("one_column", &[9, 1], -1),
         ("one_row", &[1, 1000], -1),
         ("many_rows", &[70, 12], -1),
+        ("copied", &[65, 1020], -1),
         ("long_row", &[2, 20011], -1),
         ("longest_row", &[1, 150001], -1),
         ("first_axis", &[6, 50], 0),

@@ -3,9 +3,7 @@
 use super::evaluate;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{
-    Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Program, Shader, params, preludes,
-};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Program, Shader, params, preludes};
 use crate::ops::Registration;
 use crate::tensor::{DType, Scalar, Tensor, TensorType, View, broadcast};
 use std::sync::Arc;
@@ -24,9 +22,6 @@ params! {
 
 /// Invocations of a workgroup.
 const WORKGROUP: u32 = 64;
-
-/// Elements from which on reading an operand from a texture saves more than copying it there takes.
-const WORTH_COPYING: usize = 1 << 16;
 
 /// Storage textures that every adapter binds at a time (WebGPU specification, section 3.6.2).
 const MOST_TEXTURES: usize = 4;
@@ -125,13 +120,11 @@ impl Printing<'_> {
     /// How to bind the operands: as textures on a software adapter where they are read often enough to be worth a copy.
     fn worth_copying(&self) -> Result<Vec<Access>> {
         let elements = self.output.ty.elements();
-        let pays = self.caps.class == AdapterClass::Cpu && elements >= WORTH_COPYING;
         let mut left = MOST_TEXTURES;
         let mut accesses = Vec::new();
         for (k, fact) in self.facts.iter().enumerate() {
-            let suits = pays && left > 0 && self.scalars[k] == Scalar::F32 && fact.ty.elements() <= elements;
-            let held = self.caps.texture_holds(fact.gpu_bytes());
-            let copied = suits && held && self.program.reads_fours(k, &fact.ty, &self.output.ty)?;
+            let suits = left > 0 && self.scalars[k] == Scalar::F32 && self.caps.copying_pays(elements, fact.ty.elements());
+            let copied = suits && self.program.reads_fours(k, &fact.ty, &self.output.ty)?;
             left -= usize::from(copied);
             accesses.push(if copied { Access::ReadTexture } else { Access::Read });
         }

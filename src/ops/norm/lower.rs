@@ -144,13 +144,12 @@ pub(super) fn lower(op: &Normalization, io: &Io, caps: &Caps) -> Result<Vec<Lowe
     let affine = op.affine(&g)?;
     let columns = g.columns / affine.width;
     let builder = Builder { op, io, caps, affine, rows: g.rows, columns };
-    let held = if statistics { None } else { builder.held()? };
-    Ok(match held {
-        // Few long rows leave most of a device idle when each has but one workgroup.
-        Some(held) if builder.rows < 16 && builder.columns >= 1024 => vec![builder.long(statistics)?, held],
-        Some(held) => vec![held],
-        None => vec![builder.long(statistics)?],
-    })
+    let mut held = if statistics { vec![] } else { builder.held()? };
+    // Few long rows leave most of a device idle when each has but one workgroup.
+    if held.is_empty() || builder.rows < 16 && builder.columns >= 1024 {
+        held.insert(0, builder.long(statistics)?);
+    }
+    Ok(held)
 }
 
 impl Builder<'_> {
@@ -178,18 +177,39 @@ impl Builder<'_> {
         }
     }
 
-    fn held(&self) -> Result<Option<Lowering>> {
-        let team = Team::for_items(self.columns, self.caps);
-        let held = self.columns.div_ceil(team.lanes as usize);
-        if held > MOST_HELD {
-            return Ok(None);
+    /// How scale and bias are read: constants in groups of four may be in textures from the start.
+    fn affine_access(&self) -> (Access, &'static Prelude) {
+        let constant = |k: usize| self.io.optional(k).is_none_or(|f| f.value.is_some() && self.caps.texture_holds(f.gpu_bytes()));
+        let columns = self.affine.prelude == &preludes::AFFINE_COLUMNS && self.affine.width == 4;
+        if self.caps.class == AdapterClass::Cpu && columns && constant(1) && constant(2) {
+            return (Access::ReadTexture, &preludes::AFFINE_COLUMNS_TEXELS);
         }
+        (Access::Read, self.affine.prelude)
+    }
+
+    /// Rows in the registers of a workgroup; none when they are too long.
+    fn held(&self) -> Result<Vec<Lowering>> {
+        if self.columns.div_ceil(Team::for_items(self.columns, self.caps).lanes as usize) > MOST_HELD {
+            return Ok(vec![]);
+        }
+        let elements = self.rows * self.columns * self.affine.width;
+        let copied = self.affine.width == 4 && self.caps.copying_pays(elements, elements);
+        let plain = self.row("row", Access::Read)?;
+        Ok(if copied { vec![self.row("row_texels", Access::ReadTexture)?, plain] } else { vec![plain] })
+    }
+
+    /// Rows in the registers of a workgroup, read by such access.
+    fn row(&self, variant: &'static str, x: Access) -> Result<Lowering> {
+        let team = Team::for_items(self.columns, self.caps);
         let rows = self.rows_each();
-        let access = [Access::Read, Access::Read, Access::Read, Access::Write];
-        let kernel = Kernel::new(&ROW, &access, [team.lanes, 1, 1])
-            .prelude(self.affine.prelude)
+        let (affine, prelude) = self.affine_access();
+        let kernel = Kernel::new(&ROW, &[x, affine, affine, Access::Write], [team.lanes, 1, 1]);
+        let kernel = if affine.is_texture() { kernel.texels() } else { kernel };
+        let kernel = kernel
+            .reads_rows(x)
+            .prelude(prelude)
             .constant("COLUMNS", self.columns as u32)
-            .constant("HELD", held as u32)
+            .constant("HELD", self.columns.div_ceil(team.lanes as usize) as u32)
             .constant("ROWS", rows as u32)
             .set("CENTERED", u32::from(self.op.centered()))
             .set("HAS_BIAS", self.has_bias());
@@ -204,7 +224,7 @@ impl Builder<'_> {
             epsilon: self.op.epsilon,
         };
         let grid = Dispatch::linear_grid(self.rows.div_ceil(rows) as u64, self.caps)?;
-        Ok(Some(Lowering::dispatches("row", vec![self.work(Dispatch::new(kernel, params, bindings, grid))])))
+        Ok(Lowering::dispatches(variant, vec![self.work(Dispatch::new(kernel, params, bindings, grid))]))
     }
 
     fn long(&self, statistics: bool) -> Result<Lowering> {

@@ -81,7 +81,8 @@ pub(super) fn lower(op: &Softmax, io: &Io, caps: &Caps) -> Result<Vec<Lowering>>
     let logarithm = u32::from(op.normalization == Normalization::LogSoftmax);
     let rows = Rows { io, caps, logarithm, rows: outer * inner, length, stride: inner };
     if inner == 1 {
-        return Ok(vec![if let Some(held) = rows.held()? { held } else { rows.long()? }]);
+        let held = rows.held()?;
+        return if held.is_empty() { Ok(vec![rows.long()?]) } else { Ok(held) };
     }
     let long = rows.long()?;
     if length * 2 > caps.max_loop as usize {
@@ -98,24 +99,30 @@ impl Rows<'_> {
         dispatch.work(elements * 4, elements * 8)
     }
 
-    /// One workgroup per row, values in registers; `None` when rows are too long.
-    fn held(&self) -> Result<Option<Lowering>> {
+    /// One workgroup per row, values in registers; none when rows are too long.
+    fn held(&self) -> Result<Vec<Lowering>> {
         let width = if self.length.is_multiple_of(4) { 4 } else { 1 };
         let columns = self.length / width;
         let team = Team::for_items(columns, self.caps);
         let held = columns.div_ceil(team.lanes as usize);
         if held > MOST_HELD {
-            return Ok(None);
+            return Ok(vec![]);
         }
-        let kernel = Kernel::new(&ROW, &[Access::Read, Access::Write], [team.lanes, 1, 1])
-            .constant("COLUMNS", columns as u32)
-            .constant("HELD", held as u32)
-            .set("LOGARITHM", self.logarithm);
-        let mut bindings = vec![Operand::Input(0), Operand::Output(0)];
-        let kernel = self.io.attach_epilogue(team.join(kernel), &mut bindings, width as u32, self.caps)?;
-        let grid = Dispatch::linear_grid(self.rows as u64, self.caps)?;
-        let dispatch = Dispatch::new(kernel, RowParams { rows: self.rows as u32 }, bindings, grid);
-        Ok(Some(Lowering::dispatches("row", vec![self.work(dispatch)])))
+        let form = |variant: &'static str, x: Access| -> Result<Lowering> {
+            let kernel = Kernel::new(&ROW, &[x, Access::Write], [team.lanes, 1, 1])
+                .reads_rows(x)
+                .constant("COLUMNS", columns as u32)
+                .constant("HELD", held as u32)
+                .set("LOGARITHM", self.logarithm);
+            let mut bindings = vec![Operand::Input(0), Operand::Output(0)];
+            let kernel = self.io.attach_epilogue(team.join(kernel), &mut bindings, width as u32, self.caps)?;
+            let grid = Dispatch::linear_grid(self.rows as u64, self.caps)?;
+            let dispatch = Dispatch::new(kernel, RowParams { rows: self.rows as u32 }, bindings, grid);
+            Ok(Lowering::dispatches(variant, vec![self.work(dispatch)]))
+        };
+        let plain = form("row", Access::Read)?;
+        let copied = width == 4 && self.caps.copying_pays(self.rows * self.length, self.rows * self.length);
+        Ok(if copied { vec![form("row_texels", Access::ReadTexture)?, plain] } else { vec![plain] })
     }
 
     /// One invocation per row.
