@@ -4,6 +4,7 @@
 mod adapter;
 mod buffer;
 mod cache;
+mod clock;
 mod commands;
 mod fault;
 mod pipeline;
@@ -16,6 +17,7 @@ pub use commands::Timestamps;
 
 pub(crate) use buffer::{Bound, GpuTexture, Range, Role};
 pub(crate) use cache::CacheFile;
+pub(crate) use clock::Clock;
 pub(crate) use commands::{Command, Copy, Recording};
 pub(crate) use pipeline::Pipeline;
 

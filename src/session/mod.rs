@@ -1,6 +1,5 @@
 //! Floor 7: running models. A [`Session`] holds a model's plans by input shapes, and runs them.
 
-mod clock;
 mod convert;
 mod explain;
 mod foresee;
@@ -24,10 +23,9 @@ pub use tuner::Tuning;
 pub use validate::{Tolerance, Validation, ValueReport};
 
 use crate::error::{Error, Result};
-use crate::gpu::{CacheFolder, Counters, Gpu, Tally};
+use crate::gpu::{CacheFolder, Clock, Counters, Gpu, Tally};
 use crate::graph::{Graph, Model, evaluate};
 use crate::tensor::{DType, Tensor, TensorView};
-use clock::Clock;
 use profile::Recorder;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};

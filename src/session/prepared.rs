@@ -1,12 +1,11 @@
 //! A plan made ready on a device: its pipelines and weights, and a pool of instances so that threads do not wait for
 //! each other.
 
-use super::clock::Clock;
 use super::convert::{narrow, widen};
 use super::profile::{Recorder, Timing};
 use super::weights::{Resident, Weights};
 use crate::error::{Error, Result};
-use crate::gpu::{Bound, Command, Copy, Gpu, GpuBuffer, GpuTexture, Pipeline, Range, Recording, Role, Tally, Timestamps};
+use crate::gpu::{Bound, Clock, Command, Copy, Gpu, GpuBuffer, GpuTexture, Pipeline, Range, Recording, Role, Tally, Timestamps};
 use crate::graph::ValueId;
 use crate::plan::{Place, Plan, Segment, Step, Transfer};
 use crate::tensor::{Scalar, Tensor, TensorView};
