@@ -16,6 +16,8 @@ mod profile;
 mod report;
 mod run;
 mod shapes;
+#[cfg(all(feature = "isa", target_os = "linux"))]
+mod spirv;
 mod table;
 mod test;
 mod tune;

@@ -2,8 +2,8 @@
 //!
 //! RADV reads `RADV_FORCE_FAMILY` when it looks for devices, so a process that uses this was started with it.
 
-use super::spirv::Module;
 use crate::failure::{Failure, Result};
+use crate::spirv::Module;
 use ash::{ext, khr, vk};
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_char};

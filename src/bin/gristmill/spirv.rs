@@ -15,13 +15,13 @@ use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, ImageClass, ResourceBinding, ShaderStage, TypeInner};
 
 /// A module for the driver.
-pub(super) struct Module {
+pub(crate) struct Module {
     /// SPIR-V.
-    pub(super) words: Vec<u32>,
+    pub(crate) words: Vec<u32>,
     /// Number and kind of each binding of group 0.
-    pub(super) bindings: Vec<(u32, vk::DescriptorType)>,
+    pub(crate) bindings: Vec<(u32, vk::DescriptorType)>,
     /// Name of the entry point.
-    pub(super) entry: String,
+    pub(crate) entry: String,
 }
 
 fn checks(checked: bool) -> BoundsCheckPolicies {
@@ -46,7 +46,7 @@ fn bindings(module: &naga::Module) -> Vec<(ResourceBinding, vk::DescriptorType)>
 }
 
 /// What the driver is given for a kernel.
-pub(super) fn module(kernel: &Kernel, checked: bool) -> Result<Module> {
+pub(crate) fn module(kernel: &Kernel, checked: bool) -> Result<Module> {
     let source = kernel.source();
     let failed = |what: String| Failure::message(format!("shader {}: {}", kernel.shader.name, what.trim()));
     let module = naga::front::wgsl::parse_str(&source).map_err(|e| failed(e.emit_to_string(&source)))?;
