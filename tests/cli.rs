@@ -161,6 +161,11 @@ fn bench_times_a_model_and_its_first_result() {
     {
         assert!(json[number].as_f64().is_some_and(|x| x > 0.0), "{number} of {json}");
     }
+    let kernels = json["kernels"].as_array().expect("kernels are listed");
+    assert!(!kernels.is_empty(), "{json}");
+    for number in ["compile_us", "first_dispatch_us", "lines", "words", "steps"] {
+        assert!(kernels.iter().all(|k| k[number].as_f64().is_some_and(|x| x > 0.0)), "{number} of {json}");
+    }
     std::fs::remove_file(&file).expect("the report can be removed");
 }
 

@@ -23,7 +23,7 @@ pub use tuner::Tuning;
 pub use validate::{Tolerance, Validation, ValueReport};
 
 use crate::error::{Error, Result};
-use crate::gpu::{CacheFolder, Clock, Counters, Gpu, Tally};
+use crate::gpu::{CacheFolder, Clock, Counters, Gpu, Progress, Tally};
 use crate::graph::{Graph, Model, evaluate};
 use crate::tensor::{DType, Tensor, TensorView};
 use profile::Recorder;
@@ -50,6 +50,8 @@ pub struct Options {
     pub tuning: Tuning,
     /// Where measurements and compiled kernels are kept from one program to the next.
     pub cache: CacheFolder,
+    /// Who is told of kernels as they are compiled and first dispatched.
+    pub progress: Progress,
 }
 
 /// A model ready to run. It can be used from several threads at once.
@@ -247,8 +249,10 @@ impl Session {
         if !caps.timestamps {
             return Err(Error::unsupported(format!("{caps} cannot write timestamps inside a pass, so dispatches cannot be timed")));
         }
+        // The first run compiles.
+        self.run_on(device.clone(), &views, None).await?;
         let (mut runs, mut walls) = (Vec::new(), Vec::new());
-        // The first run compiles and warms up.
+        // The first round warms up.
         for round in 0..=repeat.max(1) {
             let recorder = Recorder::default();
             self.run_on(device.clone(), &views, Some(&recorder)).await?;

@@ -8,7 +8,7 @@ use super::split::Split;
 use super::tuner::Tuner;
 use super::weights::Weights;
 use crate::error::{Error, ErrorKind, Result};
-use crate::gpu::{Gpu, Tally};
+use crate::gpu::{Compile, Gpu, Tally};
 use crate::graph::{Fact, Graph, ValueId};
 use crate::kernel::Caps;
 use crate::passes::{self, Specialized};
@@ -212,7 +212,9 @@ impl Context<'_> {
 
     /// Makes a plan ready, unless some of its kernels cannot be compiled.
     pub(super) async fn ready(&self, plan: Plan) -> Result<Ready> {
-        let compiled = self.gpu.pipelines(&plan.kernels, self.options.checked, self.tuner.folder(), self.tally).await;
+        let (checked, folder, progress) = (self.options.checked, self.tuner.folder(), &self.options.progress);
+        let how = Compile { checked, folder, progress, tally: self.tally };
+        let compiled = self.gpu.pipelines(&plan.kernels, &how).await;
         let (mut pipelines, mut faults) = (Vec::new(), Vec::new());
         for (kernel, result) in compiled.into_iter().enumerate() {
             match result {
@@ -223,7 +225,7 @@ impl Context<'_> {
         if !faults.is_empty() {
             return Ok(Ready::Refused { plan, faults });
         }
-        Ok(Ready::Plan(Prepared::new(self.gpu, plan, pipelines, self.weights, self.tally).await?))
+        Ok(Ready::Plan(Prepared::new(self, plan, pipelines).await?))
     }
 }
 

@@ -11,12 +11,13 @@ mod info;
 mod inputs;
 #[cfg(all(feature = "isa", target_os = "linux"))]
 mod isa;
+mod kernels;
 mod npy;
 mod profile;
+mod progress;
 mod report;
 mod run;
 mod shapes;
-#[cfg(all(feature = "isa", target_os = "linux"))]
 mod spirv;
 mod table;
 mod test;
