@@ -7,6 +7,7 @@ mod cache;
 mod clock;
 mod commands;
 mod fault;
+mod kept;
 mod pipeline;
 mod progress;
 mod store;

@@ -100,6 +100,10 @@ impl Prepared {
         Ok(Prepared { plan, gpu, tally, pipelines, weights, params, progress, idle: Mutex::default() })
     }
 
+    pub(super) fn pipelines(&self) -> &[Arc<Pipeline>] {
+        &self.pipelines
+    }
+
     async fn instance(&self) -> Result<Instance> {
         if let Some(instance) = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop() {
             return Ok(instance);
