@@ -110,6 +110,21 @@ fn explain_shows_steps_and_memory() {
 }
 
 #[test]
+fn explain_takes_the_inputs_of_a_run() {
+    let data = models().join("digit_cnn/test_data_set_0");
+    let by_inputs = succeeds(&["explain", &model("digit_cnn"), "--inputs", &data.to_string_lossy()]);
+    assert_eq!(by_inputs, succeeds(&["explain", &model("digit_cnn"), "--random", "1", "--dim", "batch=1"]));
+}
+
+#[test]
+fn explain_prints_the_shader_of_a_step() {
+    let text = succeeds(&["explain", &model("digit_cnn"), "--wgsl", "1"]);
+    assert!(text.starts_with("// step 1: ") && text.contains("@compute"), "{text}");
+    // As it stands, it is a shader.
+    naga::front::wgsl::parse_str(&text).expect("the text parses");
+}
+
+#[test]
 fn profile_writes_a_trace() {
     let file = std::env::temp_dir().join(format!("gristmill-trace-{}.json", std::process::id()));
     succeeds(&["profile", &model("digit_cnn"), "--trace", &file.to_string_lossy()]);
@@ -181,6 +196,7 @@ fn errors_say_what_to_do() {
         (&["run", &digits, "--random", "1", "--device", "no such adapter"], "no such adapter"),
         (&["run", &digits, "--random", "1", "--tap", "no_such_value"], "no_such_value"),
         (&["validate", &digits, "--random", "1", "--device", "cpu"], "--device"),
+        (&["explain", &digits, "--wgsl", "1000"], "--wgsl 1000"),
         (&["bench", "matmull"], "matmul"),
         (&["bench", "matmul:4x"], "4x"),
         (&["bench", "matmul:16", "--variant", "no_such_kernel"], "no_such_kernel"),

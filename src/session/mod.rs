@@ -15,6 +15,7 @@ mod validate;
 mod weights;
 
 pub use explain::{ExplainedHostNode, ExplainedStep, Explanation};
+pub use foresee::Known;
 pub use inputs::InputInfo;
 pub use outputs::Outputs;
 pub use profile::{Profile, Timing};
