@@ -1,5 +1,6 @@
 //! The command line, run as a user runs it.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -58,9 +59,11 @@ fn run_prints_and_writes_every_output() {
     let file = std::env::temp_dir().join(format!("gristmill-outputs-{}.npz", std::process::id()));
     let text = succeeds(&["run", &model("digit_cnn"), "--random", "7", "--dim", "batch=3", "--outputs", &file.to_string_lossy()]);
     assert!(text.contains("logits") && text.contains("[3,10]"), "{text}");
-    let mut archive = npyz::npz::NpzArchive::open(&file).expect("the archive was written");
-    let logits = archive.by_name("logits").expect("it can be read").expect("it holds the output");
-    assert_eq!(logits.shape(), [3, 10]);
+    let mut archive = zip::ZipArchive::new(std::fs::File::open(&file).expect("the archive was written")).expect("it is one");
+    let mut logits = Vec::new();
+    archive.by_name("logits.npy").expect("it holds the output").read_to_end(&mut logits).expect("it can be read");
+    assert!(String::from_utf8_lossy(&logits[..128]).contains("'shape': (3, 10)"));
+    assert_eq!(logits.len(), 128 + 3 * 10 * 4);
     std::fs::remove_file(&file).expect("the archive can be removed");
 }
 
