@@ -1,6 +1,5 @@
 //! Compiled kernels: how long they live, and what is told of them.
 
-use crate::support::gpu;
 use gristmill::graph::{Builder, Dim};
 use gristmill::kernel::Kernel;
 use gristmill::ops::{elementwise, matmul, softmax};
@@ -106,8 +105,9 @@ fn each_kernel_is_told_of_when_it_is_compiled_and_when_it_first_runs() {
 
 #[test]
 fn tuning_compiles_no_kernel_twice() {
+    let gpu = Gpu::new_blocking(Power::High).expect("the tests need an adapter; lavapipe will do");
     let (options, told) = watched(Options { tuning: Tuning::Forced, cache: CacheFolder::Off, ..Options::default() });
-    let session = Session::new_blocking(gpu(), &model(), options).expect("the model is sound");
+    let session = Session::new_blocking(&gpu, &model(), options).expect("the model is sound");
     run(&session, 64);
     let told = told.lock().expect("no test panics with it");
     assert!(told.compiled.len() > 3, "several variants were measured");
