@@ -99,19 +99,19 @@ impl Header {
     /// From the start of a file, up to the elements.
     fn read(reader: &mut impl Read) -> Result<Header> {
         let mut start = [0; 8];
-        reader.read_exact(&mut start)?;
+        reader.read_exact(&mut start).map_err(ends)?;
         if !start.starts_with(MAGIC) {
             return Err(Failure::message("it is not in numpy's format"));
         }
         // The length has two bytes in version 1, and four since.
         let mut length = [0; 4];
-        reader.read_exact(if start[6] == 1 { &mut length[..2] } else { &mut length })?;
+        reader.read_exact(if start[6] == 1 { &mut length[..2] } else { &mut length }).map_err(ends)?;
         let length = u32::from_le_bytes(length) as usize;
         if length > MAX_HEADER {
             return Err(Failure::message("expected an array of numbers, found a header that is too long for one"));
         }
         let mut text = vec![0; length];
-        reader.read_exact(&mut text)?;
+        reader.read_exact(&mut text).map_err(ends)?;
         Header::parse(&String::from_utf8_lossy(&text))
     }
 
@@ -119,8 +119,12 @@ impl Header {
     fn bytes(dtype: DType, dims: &[usize]) -> Vec<u8> {
         let name = TYPES.iter().find(|(_, known)| *known == dtype).map_or("f4", |(name, _)| name);
         let order = if cfg!(target_endian = "big") { '>' } else { '<' };
-        let dims: String = dims.iter().map(|dim| format!("{dim}, ")).collect();
-        let mut text = format!("{{'descr': '{order}{name}', 'fortran_order': False, 'shape': ({}), }}", dims.trim_end());
+        let dims = match dims {
+            // A tuple of one takes a comma.
+            [one] => format!("{one},"),
+            many => many.iter().map(usize::to_string).collect::<Vec<_>>().join(", "),
+        };
+        let mut text = format!("{{'descr': '{order}{name}', 'fortran_order': False, 'shape': ({dims}), }}");
         // Elements start at a multiple of 64 bytes, after a line break.
         let before = MAGIC.len() + 4;
         let padding = (before + text.len() + 1).next_multiple_of(64) - (before + text.len() + 1);
@@ -134,6 +138,11 @@ impl Header {
     }
 }
 
+/// What cannot be read of a file.
+fn ends(error: std::io::Error) -> Failure {
+    Failure::message(error.to_string())
+}
+
 /// A tensor from the text of a `.npy` file; no length is trusted before as many bytes are there.
 fn read(mut reader: impl Read) -> Result<Tensor> {
     let Header { dtype, swapped, columns, mut dims } = Header::read(&mut reader)?;
@@ -142,7 +151,7 @@ fn read(mut reader: impl Read) -> Result<Tensor> {
     }
     let ty = TensorType::new(dtype, dims).checked()?;
     let mut bytes = Vec::new();
-    reader.take((ty.elements() as u64).saturating_mul(dtype.size() as u64)).read_to_end(&mut bytes)?;
+    reader.take((ty.elements() as u64).saturating_mul(dtype.size() as u64)).read_to_end(&mut bytes).map_err(ends)?;
     if swapped {
         bytes.chunks_exact_mut(dtype.size()).for_each(<[u8]>::reverse);
     }
