@@ -1,19 +1,20 @@
 //! What the rows of the case table cost, small and odd shapes mostly: `cargo bench --bench kernels -- matmul`. What a kernel
 //! can do at the shapes networks are made of is for `gristmill bench` to tell.
 //!
-//! A sample is the time of a node's dispatches by the device's own timestamps, the median of as many runs as Criterion
-//! asks for; uploads, downloads and the submit are not in it. Where an adapter has no timestamps it is the time of whole
-//! runs, and says so in the name.
+//! A row is the time of a node's dispatches by the device's own timestamps, the median of several runs; uploads, downloads and
+//! the submit are not in it. Where an adapter has no timestamps it is the time of whole runs, and says so.
 
 #[path = "../tests/cases/mod.rs"]
 #[allow(dead_code, unreachable_pub, reason = "benches export nothing, and need neither tolerances nor golden numbers")]
 mod cases;
 
 use cases::Case;
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use gristmill::graph::{Builder, Dim};
 use gristmill::{Gpu, Model, Options, Power, Session, TensorView};
-use std::time::{Duration, Instant};
+use std::time::Instant;
+
+/// Runs that a median is taken of.
+const RUNS: usize = 50;
 
 /// The network of one node.
 fn model(case: &Case) -> Model {
@@ -33,7 +34,7 @@ fn model(case: &Case) -> Model {
     Model::from_graph(b.finish().expect("a case is a valid graph"))
 }
 
-fn measure(c: &mut Criterion, gpu: &Gpu, case: &Case) {
+fn measure(gpu: &Gpu, case: &Case) {
     let session = Session::new_blocking(gpu, &model(case), Options::default()).expect("a case is a valid graph");
     let given = |name: &str| {
         let k: usize = name.trim_start_matches("input").parse().expect("inputs are numbered");
@@ -45,41 +46,27 @@ fn measure(c: &mut Criterion, gpu: &Gpu, case: &Case) {
     if plan.steps().next().is_none() {
         return;
     }
-    let (family, row) = case.name.split_once('/').unwrap_or((&case.name, "row"));
-    let mut group = c.benchmark_group(family);
-    group.throughput(if work.0 > work.1 { Throughput::Elements(work.0) } else { Throughput::Bytes(work.1) });
-    if gpu.caps().timestamps {
-        group.bench_function(row, |b| {
-            b.iter_custom(|count| {
-                let profile = session.profile_blocking(&inputs, count as usize).expect("a case runs");
-                Duration::from_secs_f64(profile.device_microseconds() * 1e-6 * count as f64)
-            });
-        });
+    let (time, what) = if gpu.caps().timestamps {
+        (session.profile_blocking(&inputs, RUNS).expect("a case runs").device_microseconds(), "")
     } else {
-        group.bench_function(format!("{row} (whole run)"), |b| {
-            b.iter_custom(|count| {
-                session.run_blocking(&inputs).expect("a case runs");
-                let start = Instant::now();
-                (0..count).for_each(|_| drop(session.run_blocking(&inputs)));
-                start.elapsed()
-            });
-        });
-    }
-    group.finish();
+        session.run_blocking(&inputs).expect("a case runs");
+        let run = |_| {
+            let start = Instant::now();
+            session.run_blocking(&inputs).expect("a case runs");
+            start.elapsed().as_secs_f64() * 1e6
+        };
+        let mut times: Vec<f64> = (0..RUNS).map(run).collect();
+        times.sort_by(f64::total_cmp);
+        (times[RUNS / 2], " of a whole run")
+    };
+    let rate = |amount: u64| amount as f64 / time.max(1e-3) / 1e3;
+    println!("{:<44} {time:>9.1} us{what}  {:>8.2} GFLOP/s  {:>8.2} GB/s", case.name, rate(work.0), rate(work.1));
 }
 
-fn kernels(c: &mut Criterion) {
+fn main() {
     let gpu = Gpu::new_blocking(Power::High).expect("a bench needs an adapter; lavapipe will do");
     let filter = std::env::args().skip(1).find(|a| !a.starts_with('-')).unwrap_or_default();
-    // Only what the command line asks for is planned, which takes longer than measuring it.
     for case in cases::all().iter().filter(|case| case.name.contains(&filter)) {
-        measure(c, &gpu, case);
+        measure(&gpu, case);
     }
 }
-
-criterion_group! {
-    name = benches;
-    config = Criterion::default().sample_size(10).warm_up_time(Duration::from_millis(100)).measurement_time(Duration::from_millis(500));
-    targets = kernels
-}
-criterion_main!(benches);

@@ -1,13 +1,31 @@
 //! What planning and recording cost the CPU: `cargo bench --bench plan`. Planning needs no GPU. Recording needs a device,
 //! but none of its time is counted: commands are recorded and forgotten.
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use gristmill::graph::{Builder, Dim, Fact, Graph};
 use gristmill::kernel::Caps;
 use gristmill::ops::{elementwise, matmul, softmax};
 use gristmill::passes::{self, Specialized};
 use gristmill::plan::{self, Plan};
 use gristmill::{DType, Gpu, Model, Options, Power, Session, Tensor};
+use std::time::{Duration, Instant};
+
+/// How long each is timed.
+const BUDGET: Duration = Duration::from_secs(3);
+
+/// Prints the median time of `work`, in all and for each of its dispatches.
+fn measure(name: &str, layers: usize, dispatches: usize, mut work: impl FnMut()) {
+    let start = Instant::now();
+    let mut times = Vec::new();
+    while times.len() < 10 || start.elapsed() < BUDGET {
+        let clock = Instant::now();
+        work();
+        times.push(clock.elapsed().as_secs_f64() * 1e6);
+    }
+    times.sort_by(f64::total_cmp);
+    let median = times[times.len() / 2];
+    let each = median / dispatches as f64;
+    println!("{name:<8} {layers:>3} layers  {median:>9.1} us  {each:>7.2} us for each of {dispatches} dispatches");
+}
 
 /// Layers of a matrix product with a ReLU, and a softmax: two dispatches each.
 fn network(layers: usize) -> Graph {
@@ -33,30 +51,18 @@ fn planned(graph: &Graph, caps: &Caps) -> Plan {
     Plan::new(&graph, caps, &plan::Options::default()).expect("the graph is sound")
 }
 
-fn plans(c: &mut Criterion) {
-    let mut group = c.benchmark_group("plan");
-    for layers in [8, 64] {
-        let (graph, caps) = (network(layers), Caps::portable());
-        group.throughput(Throughput::Elements(planned(&graph, &caps).steps().count() as u64));
-        group.bench_function(BenchmarkId::from_parameter(layers), |b| b.iter(|| planned(&graph, &caps)));
-    }
-    group.finish();
-}
-
-fn recordings(c: &mut Criterion) {
+fn main() {
     let gpu = Gpu::new_blocking(Power::High).expect("recording needs an adapter; lavapipe will do");
-    let mut group = c.benchmark_group("record");
+    let caps = Caps::portable();
     for layers in [8, 64] {
-        let model = Model::from_graph(network(layers));
-        let session = Session::new_blocking(&gpu, &model, Options::default()).expect("the graph is sound");
+        let graph = network(layers);
+        let dispatches = planned(&graph, &caps).steps().count();
+        measure("plan", layers, dispatches, || drop(planned(&graph, &caps)));
+
+        let session = Session::new_blocking(&gpu, &Model::from_graph(graph), Options::default()).expect("the graph is sound");
         let x = Tensor::new([8, 64], &[1.0f32; 512]).expect("as many elements as the shape has");
         let inputs = [("x", x.view())];
         let dispatches = session.rehearse_blocking(&inputs).expect("the model runs");
-        group.throughput(Throughput::Elements(dispatches as u64));
-        group.bench_function(BenchmarkId::from_parameter(layers), |b| b.iter(|| session.rehearse_blocking(&inputs)));
+        measure("record", layers, dispatches, || drop(session.rehearse_blocking(&inputs)));
     }
-    group.finish();
 }
-
-criterion_group!(benches, plans, recordings);
-criterion_main!(benches);

@@ -5,6 +5,7 @@
 
 use gristmill::{Gpu, Model, Options, Power, Session, Tensor};
 use std::error::Error;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Rows and columns of an image.
@@ -73,8 +74,14 @@ fn pixels(file: &Path) -> Result<Vec<u8>, Box<dyn Error>> {
 }
 
 /// The images of a numpy archive and the digits they show.
-fn archive(file: &Path) -> std::io::Result<(Vec<u8>, Vec<u8>)> {
-    let mut archive = npyz::npz::NpzArchive::open(file)?;
-    let mut array = |name| archive.by_name(name)?.ok_or(std::io::Error::other(format!("no array `{name}`")))?.into_vec::<u8>();
-    Ok((array("images")?, array("labels")?))
+fn archive(file: &Path) -> Result<(Vec<u8>, Vec<u8>), Box<dyn Error>> {
+    let mut archive = zip::ZipArchive::new(std::fs::File::open(file)?)?;
+    let mut bytes = |name| -> Result<Vec<u8>, Box<dyn Error>> {
+        let mut bytes = Vec::new();
+        archive.by_name(name)?.read_to_end(&mut bytes)?;
+        // The elements stand after a header of ten bytes and a text, whose length is in the last two of them.
+        let text = usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+        Ok(bytes.split_off(10 + text))
+    };
+    Ok((bytes("images.npy")?, bytes("labels.npy")?))
 }

@@ -52,7 +52,7 @@ pub mod session;
 pub mod tensor;
 
 pub use error::{Error, ErrorKind, Result};
-pub use gpu::{CacheFolder, Counters, Gpu, GpuBuffer, GpuInput, Power};
+pub use gpu::{CacheFolder, Counters, Gpu, GpuBuffer, GpuInput, KernelEvent, Power, Progress};
 pub use graph::Model;
 pub use session::{Explanation, GpuOutputs, Options, Outputs, Profile, Session, Tolerance, Tuning, Validation};
 pub use tensor::{DType, Element, Shape, Tensor, TensorType, TensorView};

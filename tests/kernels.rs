@@ -4,9 +4,8 @@
 use crate::cases::{self, Case};
 use crate::support::{difference, gpu};
 use gristmill::graph::{Builder, Dim};
-use gristmill::{ErrorKind, Gpu, Model, Options, Outputs, Power, Session, Tensor, TensorView};
+use gristmill::{ErrorKind, Model, Options, Outputs, Session, Tensor, TensorView};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::OnceLock;
 
 fn selected() -> Vec<Case> {
     let filter = std::env::var("CASES").unwrap_or_default();
@@ -67,15 +66,8 @@ fn variants(case: &Case, model: &Model) -> gristmill::Result<Vec<&'static str>> 
     }
 }
 
-/// The device of kernels with run-time checks. A software driver compiles within its queue, one kernel at a time; with a queue
-/// each, both tests go on side by side.
-fn checked_gpu() -> &'static Gpu {
-    static GPU: OnceLock<Gpu> = OnceLock::new();
-    GPU.get_or_init(|| Gpu::new_blocking(Power::High).expect("the tests need an adapter; lavapipe will do"))
-}
-
 fn run(case: &Case, model: &Model, options: Options) -> gristmill::Result<Outputs> {
-    let session = Session::new_blocking(if options.checked { checked_gpu() } else { gpu() }, model, options)?;
+    let session = Session::new_blocking(gpu(), model, options)?;
     session.run_blocking(&views(case, &session))
 }
 

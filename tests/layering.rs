@@ -223,6 +223,65 @@ fn files_serve_one_purpose() {
     assert_none(&format!("a file has at most {MAX_LINES} lines, unit tests aside"), &found);
 }
 
+/// Folders beside the sources that builds and measurements make.
+const MADE: &[&str] = &["target", ".git", "node_modules", "mesa25.d"];
+
+#[test]
+fn files_name_no_package_host() {
+    // In parts, since this file is one of them.
+    let hosts = [
+        ["debian", "org"],
+        ["ubuntu", "com"],
+        ["crates", "io"],
+        ["pypi", "org"],
+        ["pythonhosted", "org"],
+        ["npmjs", "com"],
+        ["npmjs", "org"],
+        ["rustup", "rs"],
+        ["anaconda", "org"],
+        ["nodejs", "org"],
+        ["huggingface", "co"],
+        ["releases/download", ""],
+    ];
+    let hosts: Vec<String> = hosts.iter().map(|parts| parts.join(if parts[1].is_empty() { "/" } else { "." })).collect();
+    fn texts(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
+        for entry in fs::read_dir(folder).expect("it can be listed").flatten() {
+            let path = entry.path();
+            if path.is_dir() && !MADE.iter().any(|made| entry.file_name() == *made) {
+                texts(&path, found);
+            } else if let Ok(text) = fs::read_to_string(&path) {
+                found.push((path, text));
+            }
+        }
+    }
+    let mut files = Vec::new();
+    texts(&root(), &mut files);
+    assert!(files.len() > 300, "the project has more files than {}", files.len());
+    let mut found = Vec::new();
+    for (path, text) in &files {
+        // The format of Cargo's lock files names the index that a package is of.
+        let lines = text.lines().enumerate().filter(|(_, line)| !line.starts_with("source = \"registry+"));
+        for (number, line) in lines {
+            let named = hosts.iter().filter(|host| line.contains(host.as_str()));
+            found.extend(named.map(|host| format!("{}:{}: {host}", path.display(), number + 1)));
+        }
+    }
+    assert_none("where packages come from is for the machine to say", &found);
+}
+
+#[test]
+fn scripts_pipe_into_nothing_that_leaves_early() {
+    // Under pipefail the writer may then die of a signal, and the whole pipe fails now and then.
+    let mut found = Vec::new();
+    for path in ["scripts/setup", "scripts/demo", "scripts/test", "benches/peers/mesa25"] {
+        let text = fs::read_to_string(root().join(path)).expect("the script is there");
+        for reader in ["| grep -q", "| grep -m", "| head"] {
+            found.extend(text.contains(reader).then(|| format!("{path} has `{reader}`")));
+        }
+    }
+    assert_none("a pipe is read to its end", &found);
+}
+
 #[test]
 fn no_loose_ends() {
     let marks = ["TO", "FIX", "X", "HA"].into_iter().zip(["DO", "ME", "XX", "CK"]).map(|(a, b)| format!("{a}{b}"));

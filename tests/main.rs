@@ -14,6 +14,7 @@ mod models;
 mod onnx;
 mod passes;
 mod patterns;
+mod pipelines;
 mod plan;
 mod properties;
 mod quantized;

@@ -7,12 +7,33 @@ use gristmill::kernel::Caps;
 use gristmill::passes::{self, Specialized};
 use gristmill::plan::{self, Plan};
 use gristmill::{Gpu, Power, Tensor};
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 
-/// The device of all tests. A test run without any adapter fails.
+/// Devices that no test uses at the moment.
+static IDLE: Mutex<Vec<&'static Gpu>> = Mutex::new(Vec::new());
+
+/// A device in use; another test gets it when the thread ends.
+struct Lease(&'static Gpu);
+
+impl Lease {
+    fn new() -> Lease {
+        let idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let open = || Box::leak(Box::new(Gpu::new_blocking(Power::High).expect("the tests need an adapter; lavapipe will do")));
+        Lease(idle.unwrap_or_else(|| open()))
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        IDLE.lock().unwrap_or_else(PoisonError::into_inner).push(self.0);
+    }
+}
+
+/// The device of a test, which is a thread; without any adapter the test fails. Tests that run at a time have one each: a
+/// software driver compiles within its queue, one kernel after the other.
 pub fn gpu() -> &'static Gpu {
-    static GPU: OnceLock<Gpu> = OnceLock::new();
-    GPU.get_or_init(|| pollster::block_on(Gpu::new(Power::High)).expect("the tests need an adapter; lavapipe will do"))
+    thread_local!(static LEASE: Lease = Lease::new());
+    LEASE.with(|lease| lease.0)
 }
 
 /// Where and how far `found` lies from `expected`, if it is out of tolerance.

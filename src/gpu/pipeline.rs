@@ -2,78 +2,109 @@
 
 use super::buffer::TEXTURE_FORMAT;
 use super::fault::Scopes;
+use super::kept::Kept;
 use super::store::Store;
-use super::{Gpu, Tally};
+use super::{Clock, Gpu, KernelEvent, Progress, Tally};
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Kernel};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A compiled kernel and the layout of its bindings.
 pub(crate) struct Pipeline {
     pub(super) pipeline: wgpu::ComputePipeline,
     pub(super) layout: wgpu::BindGroupLayout,
+    /// It ran once.
+    dispatched: AtomicBool,
+}
+
+impl Pipeline {
+    /// Whether it never ran.
+    pub(crate) fn is_new(&self) -> bool {
+        !self.dispatched.load(Ordering::Relaxed)
+    }
+
+    /// It ran.
+    pub(crate) fn has_run(&self) {
+        self.dispatched.store(true, Ordering::Relaxed);
+    }
+}
+
+/// How kernels are compiled.
+pub(crate) struct Compile<'a> {
+    /// With checks of every index.
+    pub checked: bool,
+    /// Where what a driver makes of them is kept.
+    pub folder: Option<&'a Path>,
+    pub progress: &'a Progress,
+    pub tally: &'a Tally,
 }
 
 type Layouts = HashMap<Vec<Access>, (wgpu::BindGroupLayout, wgpu::PipelineLayout)>;
 
-/// The pipelines of a device, by kernel and by whether they check indices at run time.
+/// The pipelines of a device, by kernel and by whether they check indices at run time; see [`Kept`] for how long
+/// they live.
 #[derive(Default)]
 pub(super) struct Pipelines {
-    compiled: Mutex<HashMap<(Kernel, bool), Arc<Pipeline>>>,
+    compiled: Mutex<Kept<(Kernel, bool), Pipeline>>,
     layouts: Mutex<Layouts>,
     /// By folder.
     pub(super) stores: Mutex<HashMap<PathBuf, Arc<Store>>>,
 }
 
 impl Gpu {
-    /// The pipelines of these kernels, compiling in parallel what is missing. What a driver makes of them is kept in `folder`.
-    pub(crate) async fn pipelines(
-        &self,
-        kernels: &[Kernel],
-        checked: bool,
-        folder: Option<&Path>,
-        tally: &Tally,
-    ) -> Vec<Result<Arc<Pipeline>>> {
-        let missing: Vec<&Kernel> = {
-            let compiled = self.0.pipelines.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-            kernels.iter().filter(|k| !compiled.contains_key(&((*k).clone(), checked))).collect()
-        };
-        let store = match folder {
-            Some(folder) if !missing.is_empty() => self.store(folder).await,
-            _ => None,
-        };
-        let made = self.compile_all(&missing, checked, store.as_deref()).await;
-        let mut faults: HashMap<&Kernel, Error> = HashMap::new();
-        for (kernel, result) in missing.into_iter().zip(made) {
-            match result {
-                Ok(pipeline) => {
-                    Tally::add(&tally.pipelines);
-                    let mut compiled = self.0.pipelines.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-                    compiled.entry((kernel.clone(), checked)).or_insert(Arc::new(pipeline));
-                }
-                Err(e) => drop(faults.insert(kernel, e.at(format!("shader {}", kernel.shader.name)))),
+    /// The pipelines of these kernels, compiling in parallel what is missing.
+    pub(crate) async fn pipelines(&self, kernels: &[Kernel], how: &Compile<'_>) -> Vec<Result<Arc<Pipeline>>> {
+        let key = |kernel: &Kernel| (kernel.clone(), how.checked);
+        let find = |kernel: &Kernel| self.compiled().find(&key(kernel));
+        let mut found: Vec<Option<Result<Arc<Pipeline>>>> = kernels.iter().map(|kernel| find(kernel).map(Ok)).collect();
+        let missing: Vec<usize> = (0..kernels.len()).filter(|k| found[*k].is_none()).collect();
+        if !missing.is_empty() {
+            let store = match how.folder {
+                Some(folder) => self.store(folder).await,
+                None => None,
+            };
+            how.progress.tell(KernelEvent::Compiling { kernels: missing.len() });
+            let wanted: Vec<&Kernel> = missing.iter().map(|k| &kernels[*k]).collect();
+            let made = self.compile_all(&wanted, how, store.as_deref()).await;
+            for (k, result) in missing.into_iter().zip(made) {
+                let name = kernels[k].shader.name;
+                let result = result.map(|pipeline| {
+                    Tally::add(&how.tally.pipelines);
+                    self.compiled().insert(key(&kernels[k]), pipeline)
+                });
+                found[k] = Some(result.map_err(|e| e.at(format!("shader {name}"))));
             }
         }
-        let compiled = self.0.pipelines.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut find = |k: &Kernel| {
-            let found = compiled.get(&(k.clone(), checked)).cloned();
-            found.ok_or_else(|| faults.remove(k).unwrap_or_else(|| Error::internal("a pipeline is missing")))
-        };
-        kernels.iter().map(&mut find).collect()
+        found.into_iter().map(|found| found.unwrap_or_else(|| Err(Error::internal("a pipeline is missing")))).collect()
+    }
+
+    fn compiled(&self) -> MutexGuard<'_, Kept<(Kernel, bool), Pipeline>> {
+        self.0.pipelines.compiled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many compiled kernels the device holds: those that sessions use, and up to 64 that none uses any more.
+    pub fn pipelines_held(&self) -> usize {
+        self.compiled().len()
+    }
+
+    /// Lets the compiled kernels go that no session uses.
+    pub fn trim(&self) {
+        self.compiled().trim();
     }
 
     #[cfg(not(target_arch = "wasm32"))]
-    async fn compile_all(&self, kernels: &[&Kernel], checked: bool, store: Option<&Store>) -> Vec<Result<Pipeline>> {
+    async fn compile_all(&self, kernels: &[&Kernel], how: &Compile<'_>, store: Option<&Store>) -> Vec<Result<Pipeline>> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(kernels.len().max(1));
         let next = std::sync::atomic::AtomicUsize::new(0);
         let worker = || {
             let mut done = Vec::new();
             loop {
-                let index = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                let index = next.fetch_add(1, Ordering::Relaxed);
                 let Some(kernel) = kernels.get(index) else { return done };
-                done.push((index, self.compile(kernel, checked, store)));
+                done.push((index, self.compile_timed(kernel, how, store)));
             }
         };
         let mut started: Vec<_> = std::thread::scope(|scope| {
@@ -92,13 +123,26 @@ impl Gpu {
     }
 
     #[cfg(target_arch = "wasm32")]
-    async fn compile_all(&self, kernels: &[&Kernel], checked: bool, store: Option<&Store>) -> Vec<Result<Pipeline>> {
+    async fn compile_all(&self, kernels: &[&Kernel], how: &Compile<'_>, store: Option<&Store>) -> Vec<Result<Pipeline>> {
         let mut results = Vec::with_capacity(kernels.len());
         for kernel in kernels {
-            let (pipeline, fault) = self.compile(kernel, checked, store);
+            let (pipeline, fault) = self.compile_timed(kernel, how, store);
             results.push(fault.await.map(|()| pipeline));
         }
         results
+    }
+
+    fn compile_timed(
+        &self,
+        kernel: &Kernel,
+        how: &Compile<'_>,
+        store: Option<&Store>,
+    ) -> (Pipeline, impl Future<Output = Result<()>> + use<>) {
+        let clock = Clock::start();
+        let compiled = self.compile(kernel, how.checked, store);
+        let microseconds = clock.map_or(f64::NAN, |clock| clock.microseconds());
+        how.progress.tell(KernelEvent::Compiled { kernel, microseconds });
+        compiled
     }
 
     fn compile(
@@ -132,7 +176,7 @@ impl Gpu {
             compilation_options,
             cache: store.map(Store::cache),
         });
-        (Pipeline { pipeline, layout }, scopes.close("compiling a kernel"))
+        (Pipeline { pipeline, layout, dispatched: AtomicBool::new(false) }, scopes.close("compiling a kernel"))
     }
 
     /// Layouts of one uniform and these storage bindings.

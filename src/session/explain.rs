@@ -1,6 +1,6 @@
 //! A plan for people: what runs, by which kernels, in how much memory.
 
-use crate::kernel::{Caps, Grid, Work};
+use crate::kernel::{Caps, Grid, Kernel, Work};
 use crate::plan::{Chosen, Plan};
 use std::fmt;
 
@@ -13,6 +13,8 @@ pub struct ExplainedStep {
     pub operator: String,
     /// Name of the shader.
     pub kernel: &'static str,
+    /// What its pipeline is compiled from; [`Kernel::source`] is the whole text.
+    pub pipeline: Kernel,
     /// Name of the kernel's variant.
     pub variant: &'static str,
     /// Why that one.
@@ -76,6 +78,7 @@ impl Explanation {
             node: node(s.node).path.clone(),
             operator: node(s.node).op.name().to_string(),
             kernel: plan.kernels[s.kernel].shader.name,
+            pipeline: plan.kernels[s.kernel].clone(),
             variant: s.variant,
             chosen: plan.chosen[s.node],
             alternatives: plan.variants[s.node].iter().copied().filter(|v| *v != s.variant).collect(),

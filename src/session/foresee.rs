@@ -8,8 +8,17 @@ use crate::graph::{Fact, Graph};
 use crate::kernel::Caps;
 use crate::passes::{self, Specialized};
 use crate::plan::{Choices, Plan};
-use crate::tensor::{DType, Tensor, TensorType, TensorView};
+use crate::tensor::{Tensor, TensorType, TensorView};
 use std::sync::Arc;
+
+/// What is known of an input before a run.
+#[derive(Clone, Debug)]
+pub enum Known<'a> {
+    /// Its type.
+    Type(TensorType),
+    /// The input itself.
+    Tensor(TensorView<'a>),
+}
 
 /// An input of which the contents may be known.
 struct Given {
@@ -32,10 +41,8 @@ impl Session {
     /// # Errors
     /// As [`run`](Session::run); [`Unsupported`](crate::ErrorKind::Unsupported) when a shape depends on computed data.
     pub fn explain(&self, inputs: &[(&str, TensorType)]) -> Result<Explanation> {
-        let given: Vec<(&str, DType, &[usize])> = inputs.iter().map(|(name, ty)| (*name, ty.dtype, ty.shape.dims())).collect();
-        let order = inputs::matched(&self.inputs, &given)?;
-        let given = order.into_iter().map(|k| Given { ty: inputs[k].1.clone(), value: None, bounded: true }).collect();
-        self.explained(given)
+        let known: Vec<_> = inputs.iter().map(|(name, ty)| (*name, Known::Type(ty.clone()))).collect();
+        self.explain_known(&known)
     }
 
     /// What a run with these inputs would do; as [`explain`](Session::explain), but nothing has to be assumed.
@@ -43,7 +50,19 @@ impl Session {
     /// # Errors
     /// As `explain`.
     pub fn explain_run(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<Explanation> {
-        self.explained(self.given(inputs)?)
+        let known: Vec<_> = inputs.iter().map(|(name, view)| (*name, Known::Tensor(*view))).collect();
+        self.explain_known(&known)
+    }
+
+    /// What a run would do with inputs of which some are at hand; as [`explain`](Session::explain), but of those nothing has to
+    /// be assumed.
+    ///
+    /// # Errors
+    /// As `explain`.
+    pub fn explain_known(&self, inputs: &[(&str, Known<'_>)]) -> Result<Explanation> {
+        let (given, caps) = (self.given(inputs)?, self.caps());
+        let (plan, assumptions) = foresee(&self.graph, &caps, &self.options, self.choices(&caps), &given)?;
+        Ok(Explanation { assumptions, ..Explanation::new(&plan, &caps, self.graph.nodes().len()) })
     }
 
     /// The plan that a run with these inputs gets.
@@ -52,15 +71,26 @@ impl Session {
     /// As [`explain`](Session::explain).
     pub fn plan(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<Plan> {
         let caps = self.caps();
-        Ok(foresee(&self.graph, &caps, &self.options, self.choices(&caps), &self.given(inputs)?)?.0)
+        let known: Vec<_> = inputs.iter().map(|(name, view)| (*name, Known::Tensor(*view))).collect();
+        Ok(foresee(&self.graph, &caps, &self.options, self.choices(&caps), &self.given(&known)?)?.0)
     }
 
-    fn given(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<Vec<Given>> {
-        let given = |view: &TensorView<'_>| {
-            let value = (view.shape().iter().product::<usize>() <= MAX_VALUE_ELEMENTS).then(|| view.to_tensor());
-            Given { ty: TensorType::new(view.dtype(), view.shape()), value, bounded: within_assumed(view) }
+    /// What is known of the inputs, in the model's order.
+    fn given(&self, inputs: &[(&str, Known<'_>)]) -> Result<Vec<Given>> {
+        let declared = |(name, known): &(&'_ str, Known<'_>)| match known {
+            Known::Type(ty) => (name.to_string(), ty.dtype, ty.shape.dims().to_vec()),
+            Known::Tensor(view) => (name.to_string(), view.dtype(), view.shape().to_vec()),
         };
-        Ok(self.ordered(inputs)?.iter().map(given).collect())
+        let declared: Vec<_> = inputs.iter().map(declared).collect();
+        let declared: Vec<_> = declared.iter().map(|(name, dtype, dims)| (name.as_str(), *dtype, dims.as_slice())).collect();
+        let given = |k: usize| match &inputs[k].1 {
+            Known::Type(ty) => Given { ty: ty.clone(), value: None, bounded: true },
+            Known::Tensor(view) => {
+                let value = (view.shape().iter().product::<usize>() <= MAX_VALUE_ELEMENTS).then(|| view.to_tensor());
+                Given { ty: TensorType::new(view.dtype(), view.shape()), value, bounded: within_assumed(view) }
+            }
+        };
+        Ok(inputs::matched(&self.inputs, &declared)?.into_iter().map(given).collect())
     }
 
     fn caps(&self) -> Caps {
@@ -70,12 +100,6 @@ impl Session {
     /// What is known of variants; nothing without a device.
     fn choices(&self, caps: &Caps) -> Arc<Choices> {
         self.device().map_or_else(Arc::default, |_| self.tuner.choices(caps))
-    }
-
-    fn explained(&self, given: Vec<Given>) -> Result<Explanation> {
-        let caps = self.caps();
-        let (plan, assumptions) = foresee(&self.graph, &caps, &self.options, self.choices(&caps), &given)?;
-        Ok(Explanation { assumptions, ..Explanation::new(&plan, &caps, self.graph.nodes().len()) })
     }
 }
 

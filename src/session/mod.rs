@@ -1,6 +1,5 @@
 //! Floor 7: running models. A [`Session`] holds a model's plans by input shapes, and runs them.
 
-mod clock;
 mod convert;
 mod explain;
 mod foresee;
@@ -16,6 +15,7 @@ mod validate;
 mod weights;
 
 pub use explain::{ExplainedHostNode, ExplainedStep, Explanation};
+pub use foresee::Known;
 pub use inputs::InputInfo;
 pub use outputs::Outputs;
 pub use profile::{Profile, Timing};
@@ -24,10 +24,9 @@ pub use tuner::Tuning;
 pub use validate::{Tolerance, Validation, ValueReport};
 
 use crate::error::{Error, Result};
-use crate::gpu::{CacheFolder, Counters, Gpu, Tally};
+use crate::gpu::{CacheFolder, Clock, Counters, Gpu, Progress, Tally};
 use crate::graph::{Graph, Model, evaluate};
 use crate::tensor::{DType, Tensor, TensorView};
-use clock::Clock;
 use profile::Recorder;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -52,6 +51,8 @@ pub struct Options {
     pub tuning: Tuning,
     /// Where measurements and compiled kernels are kept from one program to the next.
     pub cache: CacheFolder,
+    /// Who is told of kernels as they are compiled and first dispatched.
+    pub progress: Progress,
 }
 
 /// A model ready to run. It can be used from several threads at once.
@@ -249,8 +250,10 @@ impl Session {
         if !caps.timestamps {
             return Err(Error::unsupported(format!("{caps} cannot write timestamps inside a pass, so dispatches cannot be timed")));
         }
+        // The first run compiles.
+        self.run_on(device.clone(), &views, None).await?;
         let (mut runs, mut walls) = (Vec::new(), Vec::new());
-        // The first run compiles and warms up.
+        // The first round warms up.
         for round in 0..=repeat.max(1) {
             let recorder = Recorder::default();
             self.run_on(device.clone(), &views, Some(&recorder)).await?;

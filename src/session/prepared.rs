@@ -1,12 +1,15 @@
 //! A plan made ready on a device: its pipelines and weights, and a pool of instances so that threads do not wait for
 //! each other.
 
-use super::clock::Clock;
 use super::convert::{narrow, widen};
 use super::profile::{Recorder, Timing};
-use super::weights::{Resident, Weights};
+use super::unit::Context;
+use super::weights::Resident;
 use crate::error::{Error, Result};
-use crate::gpu::{Bound, Command, Copy, Gpu, GpuBuffer, GpuTexture, Pipeline, Range, Recording, Role, Tally, Timestamps};
+use crate::gpu::{
+    Bound, Clock, Command, Copy, Gpu, GpuBuffer, GpuTexture, KernelEvent, Pipeline, Progress, Range, Recording, Role, Tally,
+    Timestamps,
+};
 use crate::graph::ValueId;
 use crate::plan::{Place, Plan, Segment, Step, Transfer};
 use crate::tensor::{Scalar, Tensor, TensorView};
@@ -24,6 +27,7 @@ pub(super) struct Prepared {
     pipelines: Vec<Arc<Pipeline>>,
     weights: Vec<Arc<Resident>>,
     params: GpuBuffer,
+    progress: Progress,
     idle: Mutex<Vec<Instance>>,
 }
 
@@ -85,18 +89,19 @@ impl HostValues<'_> {
 }
 
 impl Prepared {
-    pub(super) async fn new(
-        gpu: &Gpu,
-        plan: Plan,
-        pipelines: Vec<Arc<Pipeline>>,
-        weights: &Weights,
-        tally: &Arc<Tally>,
-    ) -> Result<Prepared> {
-        let weights = weights.upload(gpu, &plan.weights, tally).await?;
+    pub(super) async fn new(context: &Context<'_>, plan: Plan, pipelines: Vec<Arc<Pipeline>>) -> Result<Prepared> {
+        let Context { gpu, tally, options, .. } = *context;
+        let weights = context.weights.upload(gpu, &plan.weights, tally).await?;
         let size = (plan.params.len() as u64).max(16);
         let params = gpu.buffers(&[("params", size, Role::Uniform)], tally).await?.swap_remove(0);
         gpu.write(&params, 0, &plan.params);
-        Ok(Prepared { plan, gpu: gpu.clone(), tally: tally.clone(), pipelines, weights, params, idle: Mutex::default() })
+        let progress = options.progress.clone();
+        let (gpu, tally) = (gpu.clone(), tally.clone());
+        Ok(Prepared { plan, gpu, tally, pipelines, weights, params, progress, idle: Mutex::default() })
+    }
+
+    pub(super) fn pipelines(&self) -> &[Arc<Pipeline>] {
+        &self.pipelines
     }
 
     async fn instance(&self) -> Result<Instance> {
@@ -351,7 +356,11 @@ impl Prepared {
         let commands = &instance.commands[index];
         let recording =
             Recording { upload, before: &before, commands, after: &after, timestamps, map: staging, ..Recording::default() };
-        self.gpu.run(&recording).await?;
+        if self.progress.is_watched() && timestamps.is_none() {
+            self.first_dispatches(segment, recording).await?;
+        } else {
+            self.gpu.run(&recording).await?;
+        }
         let Some(staging) = staging else { return Ok(()) };
         staging.mapped(offset.max(4), |bytes| {
             let mut start = 0;
@@ -362,6 +371,40 @@ impl Prepared {
             }
             Ok(())
         })?
+    }
+
+    /// The same as one recording, but kernels that never ran before do so in submissions of their own, and are timed.
+    async fn first_dispatches(&self, segment: &Segment, mut rest: Recording<'_>) -> Result<()> {
+        let commands = rest.commands;
+        let mut new: Vec<usize> = Vec::new();
+        for (at, step) in segment.steps.iter().enumerate() {
+            if self.pipelines[step.kernel].is_new() && new.iter().all(|&known| segment.steps[known].kernel != step.kernel) {
+                new.push(at);
+            }
+        }
+        if !new.is_empty() {
+            self.progress.tell(KernelEvent::Dispatching { kernels: new.len() });
+        }
+        let mut done = 0;
+        for at in new {
+            let early = Recording {
+                upload: rest.upload.take(),
+                before: rest.before,
+                commands: &commands[done..at],
+                ..Recording::default()
+            };
+            self.gpu.run(&early).await?;
+            rest.before = &[];
+            let clock = Clock::start();
+            self.gpu.run(&Recording { commands: &commands[at..=at], ..Recording::default() }).await?;
+            let microseconds = clock.map_or(f64::NAN, |clock| clock.microseconds());
+            let kernel = segment.steps[at].kernel;
+            self.pipelines[kernel].has_run();
+            self.progress.tell(KernelEvent::Dispatched { kernel: &self.plan.kernels[kernel], microseconds });
+            done = at + 1;
+        }
+        rest.commands = &commands[done..];
+        self.gpu.run(&rest).await
     }
 
     fn host(&self, segment: &Segment, values: &mut HostValues<'_>) -> Result<()> {

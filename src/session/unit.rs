@@ -8,7 +8,7 @@ use super::split::Split;
 use super::tuner::Tuner;
 use super::weights::Weights;
 use crate::error::{Error, ErrorKind, Result};
-use crate::gpu::{Gpu, Tally};
+use crate::gpu::{Compile, Gpu, Pipeline, Tally};
 use crate::graph::{Fact, Graph, ValueId};
 use crate::kernel::Caps;
 use crate::passes::{self, Specialized};
@@ -88,6 +88,7 @@ impl Unit {
             Err(error) if error.kind() == ErrorKind::OutOfMemory => {
                 log::warn!("{error}; trying again without the buffers of other plans");
                 self.entries.lock().unwrap_or_else(PoisonError::into_inner).clear();
+                context.gpu.trim();
                 self.run_once(context, inputs).await
             }
             result => result,
@@ -212,7 +213,9 @@ impl Context<'_> {
 
     /// Makes a plan ready, unless some of its kernels cannot be compiled.
     pub(super) async fn ready(&self, plan: Plan) -> Result<Ready> {
-        let compiled = self.gpu.pipelines(&plan.kernels, self.options.checked, self.tuner.folder(), self.tally).await;
+        let (checked, folder, progress) = (self.options.checked, self.tuner.folder(), &self.options.progress);
+        let how = Compile { checked, folder, progress, tally: self.tally };
+        let compiled = self.gpu.pipelines(&plan.kernels, &how).await;
         let (mut pipelines, mut faults) = (Vec::new(), Vec::new());
         for (kernel, result) in compiled.into_iter().enumerate() {
             match result {
@@ -221,9 +224,9 @@ impl Context<'_> {
             }
         }
         if !faults.is_empty() {
-            return Ok(Ready::Refused { plan, faults });
+            return Ok(Ready::Refused { plan, faults, pipelines });
         }
-        Ok(Ready::Plan(Prepared::new(self.gpu, plan, pipelines, self.weights, self.tally).await?))
+        Ok(Ready::Plan(Prepared::new(self, plan, pipelines).await?))
     }
 }
 
@@ -236,6 +239,8 @@ pub(super) enum Ready {
         plan: Plan,
         /// Index of the kernel, and what the device says to it.
         faults: Vec<(usize, Error)>,
+        /// Those of its other kernels, which the next plan may want.
+        pipelines: Vec<Arc<Pipeline>>,
     },
 }
 
@@ -264,13 +269,16 @@ pub(super) fn make_plan(graph: &Graph, caps: &Caps, options: &Options, choices: 
 async fn prepare(context: &Context<'_>, graph: &Graph) -> Result<Prepared> {
     let caps = context.gpu.caps();
     let graph = optimized(graph, caps, context.options)?;
-    context.tuner.tune(context, &graph).await?;
+    // What is compiled on the way to the plan is kept until the plan is there.
+    let mut held = context.tuner.tune(context, &graph).await?;
     let prepared = loop {
         let plan = Plan::new(&graph, caps, &context.plan_options())?;
         log::debug!("{plan}");
         match context.ready(plan).await? {
             Ready::Plan(prepared) => break prepared,
-            Ready::Refused { plan, faults } if context.tuner.refuse(context.gpu, &plan, &faults) == Some(true) => {}
+            Ready::Refused { plan, faults, pipelines } if context.tuner.refuse(context.gpu, &plan, &faults) == Some(true) => {
+                held.extend(pipelines);
+            }
             Ready::Refused { faults, .. } => return Err(first(faults)),
         }
     };

@@ -2,13 +2,13 @@
 
 use crate::Verdict;
 use crate::device::DeviceArguments;
-use crate::failure::Result;
-use crate::inputs::{DimArguments, Inputs};
+use crate::failure::{Failure, Result};
+use crate::inputs::{InputArguments, views};
 use crate::table::{Table, bytes};
 use crate::tune::TuneArguments;
 use clap::Args;
 use gristmill::Model;
-use gristmill::session::Explanation;
+use gristmill::session::{Explanation, Known};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
@@ -21,25 +21,45 @@ pub(crate) struct Explain {
     /// The ONNX file
     model: PathBuf,
     #[command(flatten)]
-    dims: DimArguments,
+    inputs: InputArguments,
     #[command(flatten)]
     device: DeviceArguments,
     #[command(flatten)]
     tune: TuneArguments,
+    /// Print the whole text of this step's shader instead
+    #[arg(long, value_name = "STEP")]
+    wgsl: Option<usize>,
 }
 
 impl Explain {
     pub(crate) fn run(&self, out: &mut dyn Write) -> Result<Verdict> {
         let model = Model::load(&self.model)?;
-        let extents = self.dims.bind(&model, &Inputs::new())?;
-        let types = extents.types(&model)?;
+        let (given, types) = self.inputs.known(&model)?;
         let session = self.device.open()?.session(&model, self.tune.options())?;
-        let types: Vec<_> = types.iter().map(|(name, ty)| (name.as_str(), ty.clone())).collect();
-        let explanation = session.explain(&types)?;
-        extents.note();
-        print(out, &explanation)?;
+        let given = views(&given).into_iter().map(|(name, view)| (name, Known::Tensor(view)));
+        let types = types.iter().map(|(name, ty)| (name.as_str(), Known::Type(ty.clone())));
+        let explanation = session.explain_known(&given.chain(types).collect::<Vec<_>>())?;
+        match self.wgsl {
+            Some(step) => print_shader(out, &explanation, step)?,
+            None => print(out, &explanation)?,
+        }
         Ok(Verdict::Good)
     }
+}
+
+/// The text that a step's pipeline is compiled from, with what is not in it as comments.
+fn print_shader(out: &mut dyn Write, plan: &Explanation, index: usize) -> Result<()> {
+    let step = plan.steps.get(index).ok_or_else(|| {
+        let steps = plan.steps.len();
+        Failure::message(format!("--wgsl {index}: expected a step of the plan, which has {steps}, the first of them 0"))
+    })?;
+    let ([x, y, z], [width, height, depth]) = (step.grid, step.pipeline.workgroup);
+    writeln!(out, "// step {index}: {}", step.node)?;
+    writeln!(out, "// {} ({}), {x} x {y} x {z} workgroups of {width} x {height} x {depth}", step.kernel, step.variant)?;
+    for (name, value) in &step.pipeline.overrides {
+        writeln!(out, "// override {name} = {value}")?;
+    }
+    Ok(writeln!(out, "{}", step.pipeline.source().trim_end())?)
 }
 
 fn print(out: &mut dyn Write, plan: &Explanation) -> Result<()> {

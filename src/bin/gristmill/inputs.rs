@@ -60,8 +60,8 @@ pub(crate) fn describe(model: &Model, input: &Input) -> String {
 }
 
 impl InputArguments {
-    /// Every input of the model. With `fallback`, those that nothing gives are drawn from that seed instead of being an error.
-    pub(crate) fn load(&self, model: &Model, fallback: Option<u64>) -> Result<Inputs> {
+    /// The inputs that are given, and the extents of those that are not.
+    fn given(&self, model: &Model) -> Result<(Inputs, Extents)> {
         let mut given: Inputs = Vec::new();
         let mut images = Vec::new();
         for argument in &self.inputs {
@@ -90,9 +90,32 @@ impl InputArguments {
             given.push((name, image::read(&path, input, &self.scaling)?));
             extents = self.dims.bind(model, &given)?;
         }
+        Ok((given, extents))
+    }
+
+    /// The tensors that are given, or drawn where that was asked for, and the types of the other inputs.
+    pub(crate) fn known(&self, model: &Model) -> Result<(Inputs, Vec<(String, TensorType)>)> {
+        if self.random.is_some() {
+            return Ok((self.load(model, None)?, vec![]));
+        }
+        let (given, extents) = self.given(model)?;
+        let mut types = Vec::new();
+        for input in model.graph().inputs() {
+            let name = &model.graph().value(input.value).name;
+            if given.iter().all(|(n, _)| n != name) {
+                types.push((name.clone(), extents.resolve(model, input)?));
+            }
+        }
+        extents.note();
+        Ok((given, types))
+    }
+
+    /// Every input of the model. With `fallback`, those that nothing gives are drawn from that seed instead of being an error.
+    pub(crate) fn load(&self, model: &Model, fallback: Option<u64>) -> Result<Inputs> {
+        let (given, extents) = self.given(model)?;
         let mut random = self.random.or(fallback).map(Random);
         let mut inputs = Inputs::new();
-        for input in declared {
+        for input in model.graph().inputs() {
             let name = &model.graph().value(input.value).name;
             let tensor = match (given.iter().position(|(n, _)| n == name), &mut random) {
                 (Some(index), _) => given[index].1.clone(),
@@ -213,12 +236,6 @@ impl Extents {
         };
         let dims: Vec<usize> = dims.iter().enumerate().map(extent).collect();
         Ok(TensorType::new(input.dtype, dims).checked()?)
-    }
-
-    /// The types of all inputs.
-    pub(crate) fn types(&self, model: &Model) -> Result<Vec<(String, TensorType)>> {
-        let ty = |input: &Input| Ok((model.graph().value(input.value).name.clone(), self.resolve(model, input)?));
-        model.graph().inputs().iter().map(ty).collect()
     }
 
     /// Says on stderr which extents were assumed to be 1.

@@ -11,11 +11,14 @@ mod info;
 mod inputs;
 #[cfg(all(feature = "isa", target_os = "linux"))]
 mod isa;
+mod kernels;
 mod npy;
 mod profile;
+mod progress;
 mod report;
 mod run;
 mod shapes;
+mod spirv;
 mod table;
 mod test;
 mod tune;

@@ -4,6 +4,7 @@ use crate::Verdict;
 use crate::device::{Device, DeviceArguments};
 use crate::failure::Result;
 use crate::inputs::{InputArguments, views};
+use crate::progress::Watch;
 use crate::report::write_json;
 use crate::table::{Table, duration};
 use crate::tune::TuneArguments;
@@ -39,7 +40,7 @@ impl Profile {
         let model = Model::load(&self.model)?;
         let inputs = self.inputs.load(&model, Some(0))?;
         let device = Device::Gpu(self.device.open_gpu()?);
-        let session = device.session(&model, self.tune.options())?;
+        let session = device.session(&model, Watch::new().options(self.tune.options()))?;
         let profile = session.profile_blocking(&views(&inputs), self.repeat as usize)?;
         print(out, &profile)?;
         if let Some(path) = &self.trace {

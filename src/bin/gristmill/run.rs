@@ -4,7 +4,9 @@ use crate::Verdict;
 use crate::device::DeviceArguments;
 use crate::failure::Result;
 use crate::inputs::{InputArguments, views};
+use crate::kernels;
 use crate::npy;
+use crate::progress::Watch;
 use crate::table::{Table, duration, range};
 use crate::tune::TuneArguments;
 use clap::Args;
@@ -39,6 +41,9 @@ pub(crate) struct Run {
     /// Fail when a node would run on the host
     #[arg(long)]
     strict_gpu: bool,
+    /// Also list what each kernel took to compile and in its first dispatch, the slowest first
+    #[arg(long)]
+    verbose: bool,
 }
 
 impl Run {
@@ -48,7 +53,8 @@ impl Run {
         let device = self.device.open()?;
         let options =
             Options { checked: self.checked, strict_gpu: self.strict_gpu, taps: self.taps.clone(), ..self.tune.options() };
-        let session = device.session(&model, options)?;
+        let watch = Watch::new();
+        let session = device.session(&model, watch.options(options))?;
         let views = views(&inputs);
         let mut times = Vec::new();
         let mut outputs = None;
@@ -56,6 +62,10 @@ impl Run {
             let start = Instant::now();
             outputs = Some(session.run_blocking(&views)?);
             times.push(start.elapsed());
+        }
+        if self.verbose {
+            let plan = session.plan(&views).ok();
+            kernels::print(out, &watch.times(plan.as_ref(), self.checked)?)?;
         }
         let named: Vec<(&str, &Tensor)> = outputs.iter().flat_map(|o| o.iter()).collect();
 

@@ -6,12 +6,13 @@ use crate::compare::{Difference, Tolerance, compare};
 use crate::device::{Device, DeviceArguments};
 use crate::failure::{Failure, Result};
 use crate::inputs::views;
+use crate::progress::Watch;
 use crate::report::write_json;
 use clap::Args;
 use gristmill::{ErrorKind, Model, Options};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
-use std::io::{IsTerminal, Write, stderr};
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -81,16 +82,18 @@ impl Test {
         }
         let device = self.device.open()?;
         writeln!(out, "device: {}; cases: {}", device.name(), found.len())?;
-        let bar = if stderr().is_terminal() { ProgressBar::new(found.len() as u64) } else { ProgressBar::hidden() };
+        // Where stderr is no terminal it draws nothing.
+        let bars = MultiProgress::new();
+        let bar = bars.add(ProgressBar::new(found.len() as u64));
         if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}") {
             bar.set_style(style);
         }
         let mut cases = Vec::new();
         for case in found {
             bar.set_message(case.name.clone());
-            let report = self.case(&case, &device);
-            // The bar draws on the same terminal.
-            bar.suspend(|| print_case(out, &report))?;
+            let report = self.case(&case, &device, &Watch::among(&bars));
+            // The bars draw on the same terminal.
+            bars.suspend(|| print_case(out, &report))?;
             cases.push(report);
             bar.inc(1);
         }
@@ -106,11 +109,11 @@ impl Test {
         Ok(if failed > 0 { Verdict::Bad } else { Verdict::Good })
     }
 
-    fn case(&self, case: &Case, device: &Device) -> CaseReport {
+    fn case(&self, case: &Case, device: &Device, watch: &Watch) -> CaseReport {
         let start = Instant::now();
         let mut progress = Progress::default();
         // One broken case must not end the others.
-        let result = catch_unwind(AssertUnwindSafe(|| self.run_case(case, device, &mut progress)));
+        let result = catch_unwind(AssertUnwindSafe(|| self.run_case(case, device, watch, &mut progress)));
         let (status, message) = match result {
             Ok(Ok(())) => match progress.difference.mismatch.take() {
                 None => (Status::Passed, String::new()),
@@ -134,19 +137,17 @@ impl Test {
         }
     }
 
-    fn run_case(&self, case: &Case, device: &Device, progress: &mut Progress) -> Result<()> {
+    fn run_case(&self, case: &Case, device: &Device, watch: &Watch, progress: &mut Progress) -> Result<()> {
         let model = Model::load(&case.model)?;
-        let options = Options { checked: self.checked, ..Options::default() };
+        let options = watch.options(Options { checked: self.checked, ..Options::default() });
         let session = device.session(&model, options)?;
         for folder in &case.data_sets {
             let inputs = cases::read_inputs(folder, &model)?;
             let expected = cases::read_outputs(folder, &model)?;
-            if let (Device::Gpu(_), Ok(plan)) = (device, session.explain_run(&views(&inputs))) {
-                progress.host_nodes = plan.host_nodes.len();
-                progress.gpu_nodes = plan.planned_nodes - progress.host_nodes;
-            } else {
-                progress.host_nodes = model.graph().nodes().len();
-            }
+            // A plan is of no use to the references.
+            let plan = if let Device::Gpu(_) = device { session.explain_run(&views(&inputs)).ok() } else { None };
+            progress.host_nodes = plan.as_ref().map_or(model.graph().nodes().len(), |plan| plan.host_nodes.len());
+            progress.gpu_nodes = plan.map_or(0, |plan| plan.planned_nodes - plan.host_nodes.len());
             let outputs = session.run_blocking(&views(&inputs))?;
             progress.ran = true;
             for (name, expected) in &expected {

@@ -5,6 +5,7 @@ use crate::compare::Tolerance;
 use crate::device::{Device, DeviceArguments};
 use crate::failure::Result;
 use crate::inputs::{InputArguments, views};
+use crate::progress::Watch;
 use crate::report::write_json;
 use crate::table::Table;
 use clap::Args;
@@ -77,7 +78,8 @@ impl Validate {
         let model = Model::load(&self.model)?;
         let inputs = self.inputs.load(&model, Some(0))?;
         let device = Device::Gpu(self.device.open_gpu()?);
-        let session = device.session(&model, Options { checked: self.checked, ..Options::default() })?;
+        let options = Watch::new().options(Options { checked: self.checked, ..Options::default() });
+        let session = device.session(&model, options)?;
         let tolerance = session::Tolerance { relative: self.tolerance.rtol, absolute: self.tolerance.atol };
         let validation = session.validate_blocking(&views(&inputs), tolerance)?;
 

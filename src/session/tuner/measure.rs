@@ -1,11 +1,13 @@
 //! Timing one node by one variant, on scratch buffers and with the node's own bindings.
 
 use crate::error::Result;
+use crate::gpu::Pipeline;
 use crate::graph::{Graph, Input};
 use crate::kernel::Caps;
 use crate::plan::{self, Plan};
 use crate::session::prepared::Prepared;
 use crate::session::unit::{Context, Ready, first};
+use std::sync::Arc;
 
 /// Times of each variant, as many as fit `BUDGET`.
 const SAMPLES: (usize, usize) = (3, 7);
@@ -36,11 +38,16 @@ impl Trial {
         let plan = Plan::new(&single, context.gpu.caps(), &options)?;
         let prepared = match context.ready(plan).await? {
             Ready::Plan(prepared) => prepared,
-            Ready::Refused { plan, faults } if context.tuner.refuse(context.gpu, &plan, &faults).is_some() => return Ok(None),
+            Ready::Refused { plan, faults, .. } if context.tuner.refuse(context.gpu, &plan, &faults).is_some() => return Ok(None),
             Ready::Refused { faults, .. } => return Err(first(faults)),
         };
         prepared.scratch().await?;
         Ok(Some(Trial { prepared }))
+    }
+
+    /// The pipelines it runs.
+    pub(super) fn pipelines(&self) -> &[Arc<Pipeline>] {
+        self.prepared.pipelines()
     }
 }
 

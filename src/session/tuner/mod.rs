@@ -8,7 +8,7 @@ mod measure;
 use super::Options;
 use super::unit::Context;
 use crate::error::{Error, ErrorKind, Result};
-use crate::gpu::{CacheFile, Gpu};
+use crate::gpu::{CacheFile, Gpu, Pipeline};
 use crate::graph::Graph;
 use crate::kernel::Caps;
 use crate::plan::{self, Choices, Offer, Plan, Refusal, Signature};
@@ -34,6 +34,9 @@ const MOST_CANDIDATES: usize = 4;
 
 /// How often times are taken anew that tell nothing.
 const ATTEMPTS: usize = 3;
+
+/// Name of a variant, and its pipelines.
+type Winner = (&'static str, Vec<Arc<Pipeline>>);
 
 /// What a session knows of variants.
 pub(super) struct Tuner {
@@ -95,12 +98,14 @@ impl Tuner {
         state.choices.clone()
     }
 
-    /// Measures what is not known yet of the nodes of a graph, which is specialised and optimised.
-    pub(super) async fn tune(&self, context: &Context<'_>, graph: &Graph) -> Result<()> {
+    /// Measures what is not known yet of the nodes of a graph, which is specialised and optimised. Returns the pipelines of the
+    /// variants that won, which the graph's plan will want.
+    pub(super) async fn tune(&self, context: &Context<'_>, graph: &Graph) -> Result<Vec<Arc<Pipeline>>> {
         let caps = context.gpu.caps();
         if self.tuning == Tuning::Off || !measure::is_possible(caps) {
-            return Ok(());
+            return Ok(vec![]);
         }
+        let mut winners = Vec::new();
         let _measuring = self.measuring.lock().await;
         let options = plan::Options { choices: self.choices(caps), ..context.plan_options() };
         let offers = plan::offers(graph, caps, &options)?;
@@ -113,7 +118,8 @@ impl Tuner {
             let State { choices, news, .. } = &mut *state;
             let measured = Arc::make_mut(choices).measured.get_or_insert_default();
             match fastest {
-                Some(variant) => {
+                Some((variant, pipelines)) => {
+                    winners.extend(pipelines);
                     log::debug!("{}: {variant} of {:?}", offer.signature, offer.variants);
                     measured.insert(offer.signature.clone(), variant.to_string());
                     news.measured.get_or_insert_default().insert(offer.signature, variant.to_string());
@@ -122,7 +128,7 @@ impl Tuner {
             }
         }
         self.keep(caps);
-        Ok(())
+        Ok(winners)
     }
 
     /// Whether to measure this now; not again in this session then.
@@ -132,8 +138,8 @@ impl Tuner {
         (self.tuning == Tuning::Forced || !known) && state.tried.insert(signature.clone())
     }
 
-    /// The fastest variant of an offer; `None` when measurement does not tell.
-    async fn fastest(&self, context: &Context<'_>, graph: &Graph, offer: &Offer) -> Result<Option<&'static str>> {
+    /// The fastest variant of an offer, with its pipelines; `None` when measurement does not tell.
+    async fn fastest(&self, context: &Context<'_>, graph: &Graph, offer: &Offer) -> Result<Option<Winner>> {
         let mut trials = Vec::new();
         for &variant in offer.variants.iter().take(MOST_CANDIDATES) {
             match measure::Trial::new(context, graph, offer.node, variant).await {
@@ -149,7 +155,8 @@ impl Tuner {
         let measured: Vec<&measure::Trial> = trials.iter().map(|(_, trial)| trial).collect();
         for _ in 0..ATTEMPTS {
             if let Some(fastest) = measure::times(&measured).await?.and_then(|times| choose::choose(&times)) {
-                return Ok(Some(trials[fastest].0));
+                let (variant, trial) = &trials[fastest];
+                return Ok(Some((*variant, trial.pipelines().to_vec())));
             }
         }
         Ok(None)

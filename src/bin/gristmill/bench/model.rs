@@ -3,10 +3,12 @@
 use super::measure::{Expected, Times};
 use crate::device::DeviceArguments;
 use crate::failure::{Failure, Result};
-use crate::inputs::{InputArguments, Inputs, views};
+use crate::inputs::{InputArguments, views};
+use crate::kernels::{self, KernelTime};
+use crate::progress::Watch;
 use crate::report::write_json;
 use crate::table::{bytes, duration};
-use gristmill::{ErrorKind, Gpu, Model, Options, Session, TensorView};
+use gristmill::{ErrorKind, Model, Options, Session, TensorView};
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -50,6 +52,8 @@ struct Report {
     cold_us: f64,
     /// The same once both are filled.
     cached_us: f64,
+    /// What each kernel took of the former, the slowest first.
+    kernels: Vec<KernelTime>,
 }
 
 /// What a child process measures that has never run the model.
@@ -57,6 +61,7 @@ struct Report {
 struct FirstResult {
     first_us: f64,
     peak_host_bytes: Option<u64>,
+    kernels: Vec<KernelTime>,
 }
 
 /// The arguments that concern a whole model.
@@ -104,6 +109,7 @@ impl ModelBench<'_> {
             peak_host_bytes: cached.peak_host_bytes,
             cold_us: cold.first_us,
             cached_us: cached.first_us,
+            kernels: cold.kernels,
         };
         report.print(out)?;
         self.json.map_or(Ok(()), |path| write_json(path, &report))
@@ -113,18 +119,17 @@ impl ModelBench<'_> {
     pub(super) fn first_result(&self, out: &mut dyn Write) -> Result<()> {
         let gpu = self.device.open_gpu()?;
         let inputs = self.inputs.load(&Model::load(self.path)?, Some(0))?;
+        let watch = Watch::new();
         let start = Instant::now();
-        first_run(&gpu, self.path, &inputs, &self.options)?;
-        let first = FirstResult { first_us: start.elapsed().as_secs_f64() * 1e6, peak_host_bytes: peak_resident() };
+        // Kernels that are watched are submitted one by one, which takes much less time than to compile them.
+        let session = Session::new_blocking(&gpu, &Model::load(self.path)?, watch.options(self.options.clone()))?;
+        session.run_blocking(&views(&inputs))?;
+        let (first_us, peak_host_bytes) = (start.elapsed().as_secs_f64() * 1e6, peak_resident());
+        let plan = session.plan(&views(&inputs)).ok();
+        let first = FirstResult { first_us, peak_host_bytes, kernels: watch.times(plan.as_ref(), self.options.checked)? };
         let text = serde_json::to_string(&first).map_err(|e| Failure::message(e.to_string()))?;
         Ok(writeln!(out, "{text}")?)
     }
-}
-
-fn first_run(gpu: &Gpu, path: &Path, inputs: &Inputs, options: &Options) -> Result<()> {
-    let session = Session::new_blocking(gpu, &Model::load(path)?, options.clone())?;
-    session.run_blocking(&views(inputs))?;
-    Ok(())
 }
 
 /// What some models or adapters cannot tell is absent; any other error is one.
@@ -193,6 +198,7 @@ impl Report {
         let time = |us: f64| duration(Duration::from_secs_f64(us.max(0.0) * 1e-6));
         let maybe = |us: Option<f64>| us.map_or("unknown".into(), time);
         let size = |count: Option<u64>| count.map_or("unknown".into(), bytes);
+        kernels::print(out, &self.kernels)?;
         writeln!(out, "adapter            {}", self.adapter)?;
         writeln!(out, "driver             {}", self.driver)?;
         writeln!(out, "model              {}", self.model)?;

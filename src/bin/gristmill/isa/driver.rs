@@ -2,8 +2,8 @@
 //!
 //! RADV reads `RADV_FORCE_FAMILY` when it looks for devices, so a process that uses this was started with it.
 
-use super::spirv::Module;
 use crate::failure::{Failure, Result};
+use crate::spirv::{Kind, Module};
 use ash::{ext, khr, vk};
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_char};
@@ -74,8 +74,13 @@ impl Driver {
     pub(super) fn compile(&self, module: &Module) -> Result<Compiled> {
         let device = &self.device;
         let entry = CString::new(module.entry.as_str()).map_err(|e| Failure::message(e.to_string()))?;
-        let binding = |(binding, kind): &(u32, vk::DescriptorType)| {
-            let layout = vk::DescriptorSetLayoutBinding::default().binding(*binding).descriptor_type(*kind);
+        let binding = |(binding, kind): &(u32, Kind)| {
+            let kind = match kind {
+                Kind::Uniform => vk::DescriptorType::UNIFORM_BUFFER,
+                Kind::Storage => vk::DescriptorType::STORAGE_BUFFER,
+                Kind::StorageImage => vk::DescriptorType::STORAGE_IMAGE,
+            };
+            let layout = vk::DescriptorSetLayoutBinding::default().binding(*binding).descriptor_type(kind);
             layout.descriptor_count(1).stage_flags(vk::ShaderStageFlags::COMPUTE)
         };
         let bindings: Vec<_> = module.bindings.iter().map(binding).collect();

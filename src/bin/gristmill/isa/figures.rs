@@ -2,9 +2,9 @@
 
 use super::assembly::{Mix, hottest};
 use super::driver::{ADVICE, Driver};
-use super::spirv::module;
 use crate::failure::{Failure, Result};
 use crate::shapes::{Row, subject};
+use crate::spirv::module;
 use gristmill::graph::{Fact, Graph};
 use gristmill::kernel::{Caps, Kernel};
 use gristmill::passes::{self, Specialized};

@@ -8,7 +8,6 @@ mod assembly;
 mod driver;
 mod figures;
 mod snapshot;
-mod spirv;
 
 use crate::Verdict;
 use crate::failure::{Failure, Result};

@@ -7,21 +7,30 @@
 //! driver's own means.
 
 use crate::failure::{Failure, Result};
-use ash::vk;
 use gristmill::kernel::Kernel;
 use naga::back::{pipeline_constants::process_overrides, spv};
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
-use naga::{AddressSpace, ImageClass, ResourceBinding, ShaderStage, TypeInner};
+use naga::{AddressSpace, ResourceBinding, ShaderStage, TypeInner};
 
 /// A module for the driver.
-pub(super) struct Module {
+pub(crate) struct Module {
     /// SPIR-V.
-    pub(super) words: Vec<u32>,
+    pub(crate) words: Vec<u32>,
     /// Number and kind of each binding of group 0.
-    pub(super) bindings: Vec<(u32, vk::DescriptorType)>,
+    #[cfg_attr(not(all(feature = "isa", target_os = "linux")), expect(dead_code, reason = "only a compiler wants to know"))]
+    pub(crate) bindings: Vec<(u32, Kind)>,
     /// Name of the entry point.
-    pub(super) entry: String,
+    #[cfg_attr(not(all(feature = "isa", target_os = "linux")), expect(dead_code, reason = "only a compiler wants to know"))]
+    pub(crate) entry: String,
+}
+
+/// What is bound.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    Uniform,
+    Storage,
+    StorageImage,
 }
 
 fn checks(checked: bool) -> BoundsCheckPolicies {
@@ -35,18 +44,17 @@ fn unchecked() -> BoundsCheckPolicies {
     BoundsCheckPolicies { index: policy, buffer: policy, image_load: policy, binding_array: policy }
 }
 
-fn bindings(module: &naga::Module) -> Vec<(ResourceBinding, vk::DescriptorType)> {
+fn bindings(module: &naga::Module) -> Vec<(ResourceBinding, Kind)> {
     let kind = |variable: &naga::GlobalVariable| match (variable.space, &module.types[variable.ty].inner) {
-        (AddressSpace::Uniform, _) => vk::DescriptorType::UNIFORM_BUFFER,
-        (_, TypeInner::Image { class: ImageClass::Storage { .. }, .. }) => vk::DescriptorType::STORAGE_IMAGE,
-        (_, TypeInner::Image { .. }) => vk::DescriptorType::SAMPLED_IMAGE,
-        _ => vk::DescriptorType::STORAGE_BUFFER,
+        (AddressSpace::Uniform, _) => Kind::Uniform,
+        (_, TypeInner::Image { .. }) => Kind::StorageImage,
+        _ => Kind::Storage,
     };
     module.global_variables.iter().filter_map(|(_, v)| Some((v.binding?, kind(v)))).collect()
 }
 
 /// What the driver is given for a kernel.
-pub(super) fn module(kernel: &Kernel, checked: bool) -> Result<Module> {
+pub(crate) fn module(kernel: &Kernel, checked: bool) -> Result<Module> {
     let source = kernel.source();
     let failed = |what: String| Failure::message(format!("shader {}: {}", kernel.shader.name, what.trim()));
     let module = naga::front::wgsl::parse_str(&source).map_err(|e| failed(e.emit_to_string(&source)))?;

@@ -1,0 +1,65 @@
+//! What is told of kernels that are made ready.
+
+use crate::kernel::Kernel;
+use std::fmt;
+use std::sync::Arc;
+
+/// What happens to the kernels of a plan before its first run is done.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum KernelEvent<'a> {
+    /// So many kernels are about to be compiled, several at a time.
+    Compiling {
+        /// How many.
+        kernels: usize,
+    },
+    /// One of them was compiled, or refused.
+    Compiled {
+        /// Which.
+        kernel: &'a Kernel,
+        /// How long it took on the host's clock; in a browser not a number.
+        microseconds: f64,
+    },
+    /// So many kernels are about to be dispatched for the first time, each in a submission of its own.
+    Dispatching {
+        /// How many.
+        kernels: usize,
+    },
+    /// One of them was dispatched. Some drivers compile only now: software adapters do.
+    Dispatched {
+        /// Which.
+        kernel: &'a Kernel,
+        /// From its submission until it was done; in a browser not a number.
+        microseconds: f64,
+    },
+}
+
+/// A function that is told of kernels that are made ready, from any thread; none unless one is given.
+///
+/// With one, the first run of a plan submits what a new kernel does first by itself and waits for it; later runs are as ever.
+#[derive(Clone, Default)]
+pub struct Progress(Option<Arc<dyn Fn(KernelEvent<'_>) + Send + Sync>>);
+
+impl Progress {
+    /// Tells this function.
+    pub fn to(tell: impl Fn(KernelEvent<'_>) + Send + Sync + 'static) -> Self {
+        Progress(Some(Arc::new(tell)))
+    }
+
+    /// Whether anybody listens.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.0.is_some()
+    }
+
+    pub(crate) fn tell(&self, event: KernelEvent<'_>) {
+        if let Some(tell) = &self.0 {
+            tell(event);
+        }
+    }
+}
+
+impl fmt::Debug for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_watched() { "Progress(watched)" } else { "Progress(unwatched)" })
+    }
+}
