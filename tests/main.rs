@@ -20,5 +20,6 @@ mod quantized;
 mod readme;
 mod shader_contract;
 mod snapshots;
+mod specials;
 mod support;
 mod tuner;
