@@ -27,6 +27,7 @@ pub mod norm;
 pub mod one_hot;
 pub mod pad;
 pub mod pool;
+pub mod quantize;
 pub mod reduce;
 pub mod resample;
 pub mod reshape;
@@ -79,6 +80,7 @@ pub static REGISTRY: &[&Registration] = &[
     &one_hot::REGISTRATION,
     &pad::REGISTRATION,
     &pool::REGISTRATION,
+    &quantize::REGISTRATION,
     &reduce::REGISTRATION,
     &reshape::REGISTRATION,
     &resize::REGISTRATION,
