@@ -6,6 +6,7 @@ mod cases;
 mod cli;
 mod engine;
 mod hostile;
+mod imports;
 #[cfg(all(target_os = "linux", feature = "isa"))]
 mod isa;
 mod kernels;

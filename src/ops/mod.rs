@@ -5,6 +5,7 @@
 
 pub mod argreduce;
 pub mod attention;
+pub mod branch;
 pub mod ceiling;
 pub mod center_crop_pad;
 mod compose;
@@ -61,6 +62,7 @@ pub struct Registration {
 pub static REGISTRY: &[&Registration] = &[
     &argreduce::REGISTRATION,
     &attention::REGISTRATION,
+    &branch::REGISTRATION,
     &ceiling::REGISTRATION,
     &center_crop_pad::REGISTRATION,
     &concat::REGISTRATION,

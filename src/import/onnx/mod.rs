@@ -4,6 +4,7 @@ mod attributes;
 mod context;
 mod dtype;
 mod external;
+mod frame;
 mod function;
 mod graph;
 mod operators;
