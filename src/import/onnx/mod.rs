@@ -11,6 +11,7 @@ mod operators;
 mod order;
 mod proto;
 mod scope;
+mod survey;
 mod tensor;
 
 pub use tensor::tensor_from_bytes;
@@ -45,5 +46,5 @@ fn decode(bytes: impl Buf, folder: Option<&Path>) -> Result<Graph> {
         Error::new(ErrorKind::InvalidModel, format!("expected an ONNX model, found {size} bytes that do not decode as one"))
             .caused_by(e)
     })?;
-    graph::import(&model, Folder::new(folder))
+    graph::import(&model, Folder::new(folder)).map_err(|error| survey::complete(error, &model))
 }
