@@ -6,6 +6,7 @@ mod cases;
 mod cli;
 mod engine;
 mod hostile;
+mod imports;
 #[cfg(all(target_os = "linux", feature = "isa"))]
 mod isa;
 mod kernels;
@@ -21,5 +22,6 @@ mod quantized;
 mod readme;
 mod shader_contract;
 mod snapshots;
+mod specials;
 mod support;
 mod tuner;

@@ -60,6 +60,9 @@ impl Session {
     /// # Errors
     /// As `explain`.
     pub fn explain_known(&self, inputs: &[(&str, Known<'_>)]) -> Result<Explanation> {
+        if let Some(session) = self.replacing(inputs.iter().map(|(name, _)| *name))? {
+            return session.explain_known(inputs);
+        }
         let (given, caps) = (self.given(inputs)?, self.caps());
         let (plan, assumptions) = foresee(&self.graph, &caps, &self.options, self.choices(&caps), &given)?;
         Ok(Explanation { assumptions, ..Explanation::new(&plan, &caps, self.graph.nodes().len()) })
@@ -70,6 +73,9 @@ impl Session {
     /// # Errors
     /// As [`explain`](Session::explain).
     pub fn plan(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<Plan> {
+        if let Some(session) = self.replacing(inputs.iter().map(|(name, _)| *name))? {
+            return session.plan(inputs);
+        }
         let caps = self.caps();
         let known: Vec<_> = inputs.iter().map(|(name, view)| (*name, Known::Tensor(*view))).collect();
         Ok(foresee(&self.graph, &caps, &self.options, self.choices(&caps), &self.given(&known)?)?.0)
