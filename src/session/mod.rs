@@ -26,6 +26,7 @@ pub use validate::{Tolerance, Validation, ValueReport};
 use crate::error::{Error, Result};
 use crate::gpu::{CacheFolder, Counters, Gpu, Tally};
 use crate::graph::{Graph, Model, evaluate};
+use crate::passes::Selection;
 use crate::tensor::{DType, Tensor, TensorView};
 use clock::Clock;
 use profile::Recorder;
@@ -52,6 +53,8 @@ pub struct Options {
     pub tuning: Tuning,
     /// Where measurements and compiled kernels are kept from one program to the next.
     pub cache: CacheFolder,
+    /// Which passes over the graph run, and which of the caller's own.
+    pub passes: Selection,
 }
 
 /// A model ready to run. It can be used from several threads at once.
