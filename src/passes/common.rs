@@ -41,7 +41,10 @@ pub(crate) fn seen(edit: &Edit, node: &Node, program: &Program, k: usize, shape:
 pub(crate) fn plain(edit: &Edit, node: &Node, program: &Program, k: usize, shape: &Shape) -> bool {
     let fact = input(node, k).and_then(|id| edit.fact(id).ok());
     fact.is_some_and(|fact| fact.shape() == shape)
-        && program.operands.get(k).is_some_and(|operand| operand.view.as_ref().is_none_or(|v| v.is_contiguous() && &v.shape == shape))
+        && program
+            .operands
+            .get(k)
+            .is_some_and(|operand| operand.view.as_ref().is_none_or(|v| v.is_contiguous() && &v.shape == shape))
 }
 
 /// Drops nodes that do what an earlier one does with the same inputs.

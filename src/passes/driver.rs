@@ -97,7 +97,8 @@ fn attempt(pass: &dyn Pass, graph: &Graph, options: &Options) -> Result<Graph> {
         Some(node) => error.at(&node.path),
         None => error,
     };
-    let graph = result.unwrap_or_else(|cause| Err(Error::internal(format!("it panicked: {}", panic_text(&*cause))))).map_err(place)?;
+    let graph =
+        result.unwrap_or_else(|cause| Err(Error::internal(format!("it panicked: {}", panic_text(&*cause))))).map_err(place)?;
     if let Some(trace) = &options.selection.trace {
         written.into_iter().for_each(|rewrite| trace.push(rewrite));
     }

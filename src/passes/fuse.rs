@@ -123,7 +123,8 @@ fn literals(edit: &mut Edit, id: NodeId) -> Result<()> {
             Term::Result(_) | Term::Carried => true,
             Term::Literal(_) => false,
         };
-        let alike = data.iter().all(|t| if let Term::Operand(k) = t { Some(dtypes[*k]) == data_dtype(data, &dtypes) } else { true });
+        let alike =
+            data.iter().all(|t| if let Term::Operand(k) = t { Some(dtypes[*k]) == data_dtype(data, &dtypes) } else { true });
         let float = data.iter().all(|t| if let Term::Operand(k) = t { dtypes[*k] == DType::F32 } else { false });
         if !(data.iter().any(stays) && alike || float) {
             continue;
@@ -205,7 +206,8 @@ fn epilogue(edit: &mut Edit, id: NodeId, options: &Options) -> Result<()> {
     let Elementwise { program: outer, reads, output } = &own;
     let makers = reads.iter().filter_map(|read| sole_producer(edit, read.0, id).map(|(producer, source)| (producer, source, read)));
     // The latest maker: what the others make is there by then.
-    let latest = makers.filter(|(producer, source, read)| carries(edit, *producer, *source, read)).max_by_key(|(producer, ..)| *producer);
+    let latest =
+        makers.filter(|(producer, source, read)| carries(edit, *producer, *source, read)).max_by_key(|(producer, ..)| *producer);
     let Some((producer, source, (value, view))) = latest else { return Ok(()) };
     let (Some(base), Some(node)) = (edit.node(producer).cloned(), edit.node(id).cloned()) else { return Ok(()) };
     let fact = edit.fact(source)?.clone();

@@ -16,6 +16,7 @@ mod specialize;
 mod views;
 
 pub use driver::{Rewrite, Selection, Trace, optimize, passes};
+pub use norms::NORMS;
 pub use specialize::{Specialized, specialize};
 
 use crate::error::Result;

@@ -11,13 +11,16 @@ use crate::ops::norm::{layer_normalization, rms_normalization};
 use crate::ops::reduce::{Reduce, Reduction};
 use crate::tensor::{DType, Shape, Tensor, TensorType};
 
+/// The name of the pass that makes one node of a normalization that is written out.
+pub const NORMS: &str = "norms";
+
 /// Makes one node of a normalization that is written out.
 #[derive(Debug)]
 pub(crate) struct Norms;
 
 impl Pass for Norms {
     fn name(&self) -> &str {
-        "norms"
+        NORMS
     }
 
     fn visit(&self, edit: &mut Edit, id: NodeId, _: &Options) -> Result<()> {
@@ -99,7 +102,8 @@ impl Found {
         };
         let fact = edit.fact(data).ok()?;
         // What is divided by must be the deviation of each row: the data's own shape, with rows of one element.
-        let statistic: Shape = fact.shape().iter().enumerate().map(|(k, d)| if k < axis { *d } else { 1 }).collect::<Vec<_>>().into();
+        let statistic: Shape =
+            fact.shape().iter().enumerate().map(|(k, d)| if k < axis { *d } else { 1 }).collect::<Vec<_>>().into();
         let float = matches!(fact.dtype(), DType::F32 | DType::F16 | DType::BF16);
         if squared != data || !float || edit.fact(deviation).ok()?.shape() != &statistic {
             return None;

@@ -58,7 +58,8 @@ impl Mask {
                     return Ok(Emitted::default());
                 }
                 // Only minus infinity hides a key from whatever scores beside it.
-                let causal = constant.is_some_and(|numbers| is_causal(|k| numbers.get(k).copied().and_then(number), &view, queries, keys));
+                let causal =
+                    constant.is_some_and(|numbers| is_causal(|k| numbers.get(k).copied().and_then(number), &view, queries, keys));
                 Ok(if causal {
                     Emitted { causal, ..Emitted::default() }
                 } else {
@@ -112,8 +113,7 @@ pub(super) fn masking(edit: &Edit, node: &Node, program: &Program, shape: &Shape
     let [instruction] = program.instructions.as_slice() else { return None };
     let value = |k: usize| input(node, k);
     let view = |k: usize| seen(edit, node, program, k, shape);
-    let from_product =
-        |k: usize| plain(edit, node, program, k, shape) && value(k).is_some_and(|id| edit.contents(id).is_none());
+    let from_product = |k: usize| plain(edit, node, program, k, shape) && value(k).is_some_and(|id| edit.contents(id).is_none());
     match (instruction.function.name, instruction.arguments.as_slice()) {
         ("Add", [Term::Operand(a), Term::Operand(b)]) if a != b => {
             // Scores are the operand that is no larger thing broadcast: a product's, of the full shape.

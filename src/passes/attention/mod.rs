@@ -77,7 +77,12 @@ impl Found {
         // The weights must be the left factor alone, and whole: a row of weights for each query, as the softmax made them.
         let factor = summed.a.clone().unwrap_or_else(|| View::contiguous(edit.fact(left).map_or(&batch, Fact::shape)));
         let whole = factor.is_contiguous() && factor.shape.elements() == batch.elements();
-        if left == right || right == weights || !whole || !factor.shape.ends_with(&[queries, keys]) || rows.shape()[rank - 1] != keys {
+        if left == right
+            || right == weights
+            || !whole
+            || !factor.shape.ends_with(&[queries, keys])
+            || rows.shape()[rank - 1] != keys
+        {
             return Ok(None);
         }
         let read = |node: &Node, index: usize, own: &Option<View>| -> Result<Option<Seen>> {
@@ -149,8 +154,7 @@ impl Found {
         inputs.extend(mask.input.map(|(value, _)| Some(value)));
         let view = strided_view(View::contiguous(edit.fact(output)?.shape()));
         edit.push(Node { path: format!("Attention:{}", self.name), op: Arc::new(op), inputs, outputs: vec![Some(result)] });
-        let view =
-            Node { path: format!("View:{}", self.name), op: view, inputs: vec![Some(result)], outputs: vec![Some(output)] };
+        let view = Node { path: format!("View:{}", self.name), op: view, inputs: vec![Some(result)], outputs: vec![Some(output)] };
         match merged {
             Some((transpose, _)) => edit.replace(transpose, view),
             None => edit.replace(self.product, view),
