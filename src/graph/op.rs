@@ -3,7 +3,7 @@
 use super::{Edit, Fact, Node};
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Caps, Kernel, Lowering, Operand, Program, preludes};
-use crate::tensor::{DType, Tensor, View};
+use crate::tensor::{Tensor, View};
 use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -145,26 +145,20 @@ impl Io<'_> {
                 self.input(first + k)?.scalar().ok_or_else(|| Error::unsupported("an epilogue operand that lives on the host"))
             })
             .collect::<Result<Vec<_>>>()?;
-        let text = program.epilogue_wgsl(&operands, &scalars, &output.ty, bindings.len() as u32 + 1, width)?;
+        let function = program.epilogue_wgsl(&operands, &scalars, &output.ty, bindings.len() as u32 + 1, width)?;
         let mut kernel = kernel.width(width, caps).prelude(&preludes::MATH);
-        kernel.generated = Some(text.into());
         for k in 0..program.operands.len() {
             bindings.push(Operand::Input(first + k));
             kernel.storage.push(Access::Read);
         }
         let buffers = bindings.len();
-        let dtypes: Vec<DType> = operands.iter().map(|ty| ty.dtype).collect();
-        if !program.numbers(&dtypes, Some(output.dtype()))?.is_empty() {
-            bindings.push(Operand::Numbers);
-            kernel.storage.push(Access::Numbers);
-        }
         if buffers > caps.max_storage_buffers as usize {
             return Err(Error::unsupported(format!(
                 "{buffers} storage bindings exceed the adapter's limit of {}",
                 caps.max_storage_buffers
             )));
         }
-        Ok(kernel)
+        Ok(kernel.generate(function, bindings))
     }
 }
 

@@ -38,7 +38,7 @@ pub struct Dispatch {
     pub kernel: Kernel,
     /// The bytes of its parameter struct.
     pub params: Vec<u8>,
-    /// The numbers of its generated function, see [`Program::numbers`](super::Program::numbers).
+    /// The numbers of its generated function, see [`Printed`](super::Printed).
     pub numbers: Vec<u32>,
     /// What stands at binding 1 and on.
     pub bindings: Vec<Operand>,
@@ -50,14 +50,9 @@ pub struct Dispatch {
 
 impl Dispatch {
     /// A dispatch of a kernel with its parameters.
-    pub fn new<P: Parameters>(kernel: Kernel, params: P, bindings: Vec<Operand>, grid: Grid) -> Self {
-        Dispatch { kernel, params: bytemuck::bytes_of(&params).to_vec(), numbers: vec![], bindings, grid, work: Work::default() }
-    }
-
-    /// The same with the numbers that its generated function reads.
-    pub fn numbers(mut self, numbers: Vec<u32>) -> Self {
-        self.numbers = numbers;
-        self
+    pub fn new<P: Parameters>(mut kernel: Kernel, params: P, bindings: Vec<Operand>, grid: Grid) -> Self {
+        let numbers = std::mem::take(&mut kernel.numbers);
+        Dispatch { kernel, params: bytemuck::bytes_of(&params).to_vec(), numbers, bindings, grid, work: Work::default() }
     }
 
     /// The same with the amount of work it does.

@@ -15,7 +15,7 @@ mod workgroup;
 pub use caps::{AdapterClass, Caps};
 pub use dispatch::{Dispatch, Grid, Lowering, Operand, Packing, Work};
 pub use params::{Cell, Field, Parameters};
-pub use program::{Arguments, Bounds, BoundsRule, Instruction, Program, ProgramOperand, ScalarFunction, Signature, Term};
+pub use program::{Arguments, Bounds, BoundsRule, Instruction, Printed, Program, ProgramOperand, ScalarFunction, Signature, Term};
 pub use shader::{Access, Kernel, Prelude, Shader, TEXTURE_WIDTH, preludes};
 
 pub(crate) use fingerprint::Fingerprint;

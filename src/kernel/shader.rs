@@ -1,7 +1,9 @@
 //! Which text a pipeline is compiled from, as data.
 
 use super::Caps;
+use super::dispatch::Operand;
 use super::params::Field;
+use super::program::Printed;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -144,6 +146,8 @@ pub mod preludes {
         MATMUL_B_PANELS = "matmul_b_panels";
         /// Eight rows of sums in the registers of a subgroup, one operand by broadcast.
         ROW_SUMS = "row_sums";
+        /// Storing those rows through the epilogue. Goes with `ROW_SUMS` and a prelude that stores four neighbours.
+        ROW_STORES = "row_stores";
         /// Winograd's tiles go to a texture. Wants `const ROWS`.
         WINOGRAD_INPUT_TEXELS = "winograd_input_texels";
         /// Winograd's tiles go to a buffer.
@@ -179,7 +183,8 @@ pub mod preludes {
         CONV_GATHER = "conv_gather";
         /// The same from rows that are unfolded along the kernel's width.
         CONV_UNFOLDED = "conv_unfolded";
-        /// What kernels share that read image rows under the windows of four outputs. Wants `const SEGMENTS` and a row prelude.
+        /// What kernels share that read image rows under the windows of four outputs. Wants `DIVIDE`, `fn segments`
+        /// and a row prelude.
         CONV_ROW = "conv_row";
         /// Image rows under the windows of four outputs, shared within a subgroup. Wants `const LANES` and a plane prelude.
         CONV_ROW_LANES = "conv_row_lanes";
@@ -193,6 +198,10 @@ pub mod preludes {
         PLANE_FOURS = "plane_fours";
         /// Rows of planes element by element.
         PLANE_ELEMENTS = "plane_elements";
+        /// Unfolded lines go to a buffer.
+        UNFOLDED_FLOATS = "unfolded_floats";
+        /// Unfolded lines go to a texture. Wants `Kernel::texels`.
+        UNFOLDED_TEXELS = "unfolded_texels";
         /// Columns that are padded to groups of four within a row of pixels.
         PLACE_PIXEL = "place_pixel";
         /// Storing four neighbours that may end at an edge, element by element.
@@ -273,6 +282,9 @@ pub struct Kernel {
     pub overrides: Vec<(&'static str, u32)>,
     /// A generated function that the body calls (see [`Program`](super::Program)), with the bindings it reads.
     pub generated: Option<Arc<str>>,
+    /// The contents of the uniform `numbers` of `generated`: a [`Dispatch`](super::Dispatch) takes them over, so that kernels that
+    /// differ in them alone are equal.
+    pub numbers: Vec<u32>,
     /// Its storage bindings from binding 1 on: inputs, outputs, then what `generated` reads.
     pub storage: Vec<Access>,
     /// Its workgroup size, as the contract test finds it in the compiled module.
@@ -288,6 +300,7 @@ impl Kernel {
             constants: vec![],
             overrides: vec![],
             generated: None,
+            numbers: vec![],
             storage: storage.to_vec(),
             workgroup,
         }
@@ -308,6 +321,18 @@ impl Kernel {
         } else {
             self.prelude(&preludes::WIDTH1).prelude(&preludes::STORED_WIDTH1)
         }
+    }
+
+    /// The same with a generated function, for which all that it reads is bound but its numbers.
+    pub fn generate(mut self, function: Printed, bindings: &mut Vec<Operand>) -> Self {
+        if !function.numbers.is_empty() {
+            self = self.prelude(&preludes::DIVIDE);
+            self.storage.push(Access::Numbers);
+            bindings.push(Operand::Numbers);
+        }
+        self.numbers = function.numbers;
+        self.generated = Some(function.text.into());
+        self
     }
 
     /// The same with one more `const` line.

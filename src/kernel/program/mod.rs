@@ -5,11 +5,14 @@
 
 mod bounds;
 mod numbers;
+mod places;
 mod print;
 
 use crate::error::{Error, Result};
 use crate::tensor::{DType, View};
 use std::fmt;
+
+pub use print::Printed;
 
 /// Smallest and largest value that an integer can have.
 pub type Bounds = (i128, i128);

@@ -13,12 +13,12 @@ use std::fmt::Write;
 const ZERO: usize = 0;
 
 impl Program {
-    /// The contents of the uniform `numbers`, padded to groups of four: a zero, then the literals in the order of the instructions.
+    /// What the uniform `numbers` starts with, padded to groups of four: a zero, then the literals in the order of the instructions.
     /// Empty where the program needs none of them.
     ///
     /// # Errors
     /// What [`dtypes`](Program::dtypes) reports.
-    pub fn numbers(&self, operands: &[DType], carried: Option<DType>) -> Result<Vec<u32>> {
+    pub(super) fn numbers(&self, operands: &[DType], carried: Option<DType>) -> Result<Vec<u32>> {
         let results = self.dtypes(operands, carried)?;
         let roots = self.roots();
         let mut numbers = vec![0];
@@ -79,8 +79,11 @@ fn bits(value: f64, dtype: DType) -> u32 {
     }
 }
 
-/// The text of the uniform.
+/// The declaration of the uniform; nothing without numbers.
 pub(super) fn declaration(numbers: &[u32], binding: usize) -> String {
+    if numbers.is_empty() {
+        return String::new();
+    }
     format!("@group(0) @binding({binding}) var<uniform> numbers: array<vec4<u32>, {}>;\n", numbers.len() / 4)
 }
 

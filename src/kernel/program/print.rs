@@ -1,15 +1,26 @@
 //! Printing a program as a WGSL function: one statement per operand and instruction.
 
 use super::numbers::{declaration, hidden, statements};
+use super::places::{Places, fours, runs};
 use super::{Arguments, Instruction, Program, Signature, Term};
 use crate::error::{Error, Result};
 use crate::kernel::Access;
 use crate::tensor::{DType, Scalar, TensorType, View};
 use std::fmt::Write;
 
+/// A printed function.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Printed {
+    /// Its bindings, helpers and text. The text stands for every shape of the same structure.
+    pub text: String,
+    /// The contents of its uniform `numbers`, bound after its operands, in fours: the literals of the program, then extents and
+    /// strides. With any, it wants the prelude `divide`.
+    pub numbers: Vec<u32>,
+}
+
 impl Program {
     /// The WGSL function `epilogue(value: Float, index: u32) -> Float` and the bindings it reads, from `first_binding` on: the
-    /// operands, then [`numbers`](Program::numbers) where there are any.
+    /// operands, then the uniform `numbers` where there are any.
     ///
     /// `index` counts groups of `width` neighbouring elements of `output`, whose dtype the carried value shares.
     ///
@@ -22,9 +33,10 @@ impl Program {
         output: &TensorType,
         first_binding: u32,
         width: u32,
-    ) -> Result<String> {
+    ) -> Result<Printed> {
         if self.instructions.is_empty() || output.elements() == 0 {
-            return Ok("fn epilogue(value: Float, index: u32) -> Float {\n    return value;\n}\n".into());
+            let text = "fn epilogue(value: Float, index: u32) -> Float {\n    return value;\n}\n".into();
+            return Ok(Printed { text, numbers: vec![] });
         }
         let access = vec![Access::Read; operands.len()];
         let types = Types { operands, scalars, output, access: &access };
@@ -32,12 +44,13 @@ impl Program {
         if function.result != "Float" {
             return Err(Error::unsupported(format!("an epilogue that makes {output}: expected a float of at most 32 bits")));
         }
-        let Function { declarations, body, .. } = function;
-        Ok(format!("{declarations}fn epilogue(value: Float, index: u32) -> Float {{\n{body}}}\n"))
+        let Function { declarations, body, numbers, .. } = function;
+        let text = format!("{declarations}fn epilogue(value: Float, index: u32) -> Float {{\n{body}}}\n");
+        Ok(Printed { text, numbers })
     }
 
     /// The WGSL function `element(index: u32) -> Out`, the alias `Out` and the bindings it reads, from `first_binding` on: the
-    /// operands, then [`numbers`](Program::numbers) where there are any.
+    /// operands, then the uniform `numbers` where there are any.
     ///
     /// `index` counts groups of `width` neighbouring elements of `output`. Operands that `access` says to be textures are read
     /// from those; each of them must be read [in fours](Program::reads_fours), and the kernel wants the prelude `texels`.
@@ -52,10 +65,11 @@ impl Program {
         access: &[Access],
         first_binding: u32,
         width: u32,
-    ) -> Result<String> {
+    ) -> Result<Printed> {
         let types = Types { operands, scalars, output, access };
-        let Function { declarations, body, result } = self.function(&types, None, first_binding, width)?;
-        Ok(format!("{declarations}alias Out = {result};\nfn element(index: u32) -> Out {{\n{body}}}\n"))
+        let Function { declarations, body, result, numbers } = self.function(&types, None, first_binding, width)?;
+        let text = format!("{declarations}alias Out = {result};\nfn element(index: u32) -> Out {{\n{body}}}\n");
+        Ok(Printed { text, numbers })
     }
 
     /// Whether a kernel of width 4 reads operand `k`, a tensor of this type, as whole groups of four neighbours.
@@ -82,9 +96,10 @@ impl Program {
         if results[last] != output.dtype {
             return Err(Error::internal(format!("a program that makes {} for {output}", results[last])));
         }
-        let (mut declarations, mut body) = (String::new(), String::new());
+        let literals = self.numbers(&dtypes, carried)?;
+        let (mut declarations, mut body, mut places) = (String::new(), String::new(), Places::after(literals.len()));
         for (k, ((operand, scalar), access)) in operands.iter().zip(scalars).zip(access).enumerate() {
-            let load = Load::new(k, &self.view(k, operand, output)?, *scalar, width, *access)?;
+            let load = Load::new(k, &self.view(k, operand, output)?, *scalar, width, *access, &mut places)?;
             let binding = first_binding as usize + k;
             let _ = writeln!(declarations, "@group(0) @binding({binding}) {};", load.variable);
             declarations.push_str(&load.helper);
@@ -98,11 +113,11 @@ impl Program {
             };
             let _ = writeln!(body, "    let carried = {value};");
         }
-        let numbers = self.numbers(&dtypes, carried)?;
-        if !numbers.is_empty() {
-            declarations.push_str(&declaration(&numbers, first_binding as usize + operands.len()));
+        if !literals.is_empty() {
             body.push_str(&statements(self, &dtypes, carried)?);
         }
+        let numbers = [literals, places.into_words()].concat();
+        declarations.insert_str(0, &declaration(&numbers, first_binding as usize + operands.len()));
         let mut literals = 0;
         for (k, ((instruction, result), roots)) in self.instructions.iter().zip(&results).zip(self.roots()).enumerate() {
             let arguments = self.argument_dtypes(instruction, &dtypes, carried, &results)?;
@@ -123,7 +138,7 @@ impl Program {
             let _ = writeln!(body, "    let r{k} = {};", expression(instruction, &terms, &arguments, *result)?);
         }
         let _ = writeln!(body, "    return r{last};");
-        Ok(Function { declarations, body, result: alias(output.dtype)? })
+        Ok(Function { declarations, body, result: alias(output.dtype)?, numbers })
     }
 }
 
@@ -135,6 +150,8 @@ struct Function {
     body: String,
     /// The type it returns.
     result: &'static str,
+    /// What stands in its uniform.
+    numbers: Vec<u32>,
 }
 
 /// The WGSL type that holds values of a dtype: an alias of the width prelude.
@@ -189,7 +206,7 @@ struct Load {
 }
 
 impl Load {
-    fn new(k: usize, view: &View, scalar: Scalar, width: u32, access: Access) -> Result<Self> {
+    fn new(k: usize, view: &View, scalar: Scalar, width: u32, access: Access, places: &mut Places) -> Result<Self> {
         let mut runs = runs(view);
         let name = format!("operand{k}");
         let ty = scalar.wgsl();
@@ -205,13 +222,20 @@ impl Load {
         if access.is_texture() && (width != 4 || scalar != Scalar::F32 || !fours(&runs, view.offset)) {
             return Err(Error::internal(format!("{name} is no array of groups of four floats, and bound as a texture")));
         }
+        // A function of the position, and how it is called.
+        let position = format!("position{k}");
+        let mut helper = |runs: &[(i64, i64)], offset: i64| {
+            let function = places.function(&position, runs, offset);
+            let call = function.as_ref().map_or("", |_| position.as_str());
+            (function.unwrap_or_default(), call.to_string())
+        };
         if width == 1 {
-            return Ok(plain(format!("{name}[{}]", position(&runs, view.offset, "index"))));
+            let (helper, call) = helper(&runs, view.offset);
+            return Ok(Load { helper, ..plain(format!("{name}[{call}(index)]")) });
         }
         if extent % w != 0 {
-            let each: Vec<String> = (0..width).map(|j| format!("{name}[position{k}(index * {width}u + {j}u)]")).collect();
-            let helper =
-                format!("fn position{k}(index: u32) -> u32 {{\n    return {};\n}}\n", position(&runs, view.offset, "index"));
+            let (helper, call) = helper(&runs, view.offset);
+            let each: Vec<String> = (0..width).map(|j| format!("{name}[{call}(index * {width}u + {j}u)]")).collect();
             return Ok(Load { helper, ..plain(format!("{alias}({})", each.join(", "))) });
         }
         // Four neighbours never leave the innermost run, so `index` walks it in steps of four elements.
@@ -220,91 +244,29 @@ impl Load {
             *last = (extent / w, stride * w);
         }
         if stride == 0 {
-            return Ok(plain(format!("{alias}({name}[{}])", position(&runs, view.offset, "index"))));
+            let (helper, call) = helper(&runs, view.offset);
+            return Ok(Load { helper, ..plain(format!("{alias}({name}[{call}(index)])")) });
         }
         if !in_fours {
-            let helper =
-                format!("fn position{k}(index: u32) -> u32 {{\n    return {};\n}}\n", position(&runs, view.offset, "index"));
-            let each: Vec<String> = (0..w).map(|j| format!("{name}[position{k}(index){}]", plus(stride * j))).collect();
+            let (helper, call) = helper(&runs, view.offset);
+            let first = format!("{call}(index)");
+            let step = places.word(stride);
+            let each: Vec<String> = (0..w).map(|j| format!("{name}[{first} + {j}u * {step}]")).collect();
             return Ok(Load { helper, ..plain(format!("{alias}({})", each.join(", "))) });
         }
         runs.iter_mut().for_each(|(_, s)| *s /= w);
-        let at = position(&runs, view.offset / w, "index");
+        let (helper, call) = helper(&runs, view.offset / w);
+        let at = format!("{call}(index)");
         Ok(match scalar {
             Scalar::F32 if access.is_texture() => Load {
                 variable: format!("var {name}: texture_storage_2d<rgba32float, read>"),
-                ..plain(format!("textureLoad({name}, texel({at}))"))
+                helper,
+                expression: format!("textureLoad({name}, texel({at}))"),
             },
-            Scalar::F32 => Load { variable: array("Stored"), ..plain(format!("floats({name}[{at}])")) },
-            Scalar::I32 | Scalar::U32 => Load { variable: array(&format!("vec{width}<{ty}>")), ..plain(format!("{name}[{at}]")) },
+            Scalar::F32 => Load { variable: array("Stored"), helper, expression: format!("floats({name}[{at}])") },
+            Scalar::I32 | Scalar::U32 => {
+                Load { variable: array(&format!("vec{width}<{ty}>")), helper, expression: format!("{name}[{at}]") }
+            }
         })
-    }
-}
-
-/// Whether four neighbours of the output are four neighbours of an operand that is walked so, and start at a multiple of four.
-fn fours(runs: &[(i64, i64)], offset: i64) -> bool {
-    let Some((&(extent, stride), outer)) = runs.split_last() else { return false };
-    extent % 4 == 0 && stride == 1 && offset % 4 == 0 && outer.iter().all(|(_, s)| s % 4 == 0)
-}
-
-/// The axes of a view from the outermost in, as (extent, stride), joined where they are walked without a gap.
-fn runs(view: &View) -> Vec<(i64, i64)> {
-    let mut runs: Vec<(i64, i64)> = Vec::new();
-    for (&d, &s) in view.shape.iter().zip(&view.strides).filter(|(d, _)| **d != 1) {
-        let d = d as i64;
-        match runs.last_mut() {
-            Some((extent, stride)) if *stride == s * d => {
-                *extent *= d;
-                *stride = s;
-            }
-            _ => runs.push((d, s)),
-        }
-    }
-    runs
-}
-
-/// The expression of an element's position: each run's digit of `index` times its stride. Indices are u32 and wrap, so
-/// that a negative stride or an offset past the start is a subtraction.
-fn position(runs: &[(i64, i64)], offset: i64, index: &str) -> String {
-    let mut text = String::new();
-    let mut inner = runs.iter().map(|(d, _)| d).product::<i64>();
-    for (k, &(extent, stride)) in runs.iter().enumerate() {
-        inner /= extent;
-        if stride == 0 {
-            continue;
-        }
-        let mut digit = index.to_string();
-        if inner > 1 {
-            let _ = write!(digit, " / {inner}u");
-        }
-        // The outermost digit is what is left, without a remainder.
-        if k > 0 {
-            let _ = write!(digit, " % {extent}u");
-        }
-        if stride.abs() > 1 {
-            let _ = write!(digit, " * {}u", stride.abs());
-        }
-        match (text.is_empty(), stride < 0) {
-            (true, false) => text = digit,
-            (true, true) => {
-                let _ = write!(text, "0u - {digit}");
-            }
-            (false, negative) => {
-                let _ = write!(text, " {} {digit}", if negative { '-' } else { '+' });
-            }
-        }
-    }
-    if text.is_empty() {
-        return format!("{offset}u");
-    }
-    text + &plus(offset)
-}
-
-/// The text that adds a constant.
-fn plus(n: i64) -> String {
-    match n {
-        0 => String::new(),
-        1.. => format!(" + {n}u"),
-        _ => format!(" - {}u", -n),
     }
 }

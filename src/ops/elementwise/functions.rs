@@ -128,12 +128,11 @@ mod tests {
                         let scalars: Vec<Scalar> = dtypes.iter().map(|d| super::scalar(*d)).collect();
                         let output = TensorType::new(result, shape.clone());
                         let access = vec![Access::Read; types.len()];
-                        let Ok(text) = program.element_wgsl(&types, &scalars, &output, &access, 2, width) else {
+                        let Ok(printed) = program.element_wgsl(&types, &scalars, &output, &access, 2, width) else {
                             continue;
                         };
-                        let mut kernel =
-                            Kernel::new(&SHADER, &[], [64, 1, 1]).width(width, &Caps::portable()).prelude(&preludes::MATH);
-                        kernel.generated = Some(text.into());
+                        let kernel = Kernel::new(&SHADER, &[], [64, 1, 1]).width(width, &Caps::portable());
+                        let kernel = kernel.prelude(&preludes::MATH).generate(printed, &mut vec![]);
                         let source = kernel.source();
                         let label = format!("{} of {dtype} at width {width}", function.name);
                         let module = naga::front::wgsl::parse_str(&source);

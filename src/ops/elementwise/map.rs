@@ -133,24 +133,21 @@ impl Printing<'_> {
 
     /// A kernel that makes `width` elements per invocation.
     fn candidate(&self, variant: &'static str, width: u32, access: &[Access]) -> Result<Lowering> {
-        let dtypes: Vec<DType> = self.facts.iter().map(|f| f.dtype()).collect();
-        let numbers = self.program.numbers(&dtypes, None)?;
-        let has_numbers = (!numbers.is_empty()).then_some(Access::Numbers);
-        let storage: Vec<Access> = [&[Access::Write], access].concat().into_iter().chain(has_numbers).collect();
+        let storage: Vec<Access> = [&[Access::Write], access].concat();
         let mut kernel = Kernel::new(&SHADER, &storage, [WORKGROUP, 1, 1]).width(width, self.caps).prelude(&preludes::MATH);
         if access.iter().any(|access| access.is_texture()) {
             kernel = kernel.texels();
         }
-        let text = self.program.element_wgsl(&self.types(), &self.scalars, &self.output.ty, access, 2, width)?;
-        kernel.generated = Some(text.into());
+        let function = self.program.element_wgsl(&self.types(), &self.scalars, &self.output.ty, access, 2, width)?;
+        let inputs = (0..access.len()).map(Operand::Input);
+        let mut bindings = std::iter::once(Operand::Output(0)).chain(inputs).collect();
+        let kernel = kernel.generate(function, &mut bindings);
         let elements = self.output.ty.elements() as u64;
         let groups = elements / u64::from(width);
         let grid = Dispatch::linear_grid(groups.div_ceil(u64::from(WORKGROUP)), self.caps)?;
-        let inputs = (0..access.len()).map(Operand::Input);
-        let bindings = std::iter::once(Operand::Output(0)).chain(inputs).chain(has_numbers.map(|_| Operand::Numbers)).collect();
         let bytes = self.facts.iter().map(|f| f.gpu_bytes()).sum::<u64>() + self.output.gpu_bytes();
         let work = elements * self.program.instructions.len() as u64;
         let params = ElementwiseParams { count: groups as u32 };
-        Ok(Lowering::dispatches(variant, vec![Dispatch::new(kernel, params, bindings, grid).numbers(numbers).work(work, bytes)]))
+        Ok(Lowering::dispatches(variant, vec![Dispatch::new(kernel, params, bindings, grid).work(work, bytes)]))
     }
 }

@@ -1,0 +1,90 @@
+//! Where a printed function finds the elements of its operands. Extents and strides are no part of the text but numbers in a
+//! uniform, so that one pipeline serves every shape of the same structure.
+
+use crate::tensor::View;
+use std::fmt::Write;
+
+/// The extents and strides that a printed function finds in its uniform `numbers`, in the order in which the text names them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Places {
+    /// How many other numbers stand before them.
+    first: usize,
+    words: Vec<u32>,
+}
+
+impl Places {
+    /// None yet, after so many other numbers.
+    pub(super) fn after(first: usize) -> Self {
+        Places { first, words: vec![] }
+    }
+
+    /// The WGSL expression of a number; it wraps as two's complement.
+    pub(super) fn word(&mut self, value: i64) -> String {
+        let at = self.first + self.words.len();
+        self.words.push(value as u32);
+        format!("numbers[{}].{}", at / 4, ["x", "y", "z", "w"][at % 4])
+    }
+
+    /// The numbers, filled up to whole groups of four.
+    pub(super) fn into_words(mut self) -> Vec<u32> {
+        self.words.resize(self.words.len().next_multiple_of(4), 0);
+        self.words
+    }
+
+    /// A WGSL function `NAME(index: u32) -> u32`, the position of an element that is walked in these runs: each run's digit of
+    /// `index` times its stride. Positions are u32 and wrap, so that a negative stride or an offset past the start is a
+    /// subtraction. Nothing when the position is `index` itself.
+    pub(super) fn function(&mut self, name: &str, runs: &[(i64, i64)], offset: i64) -> Option<String> {
+        // Runs outside the first that moves add nothing.
+        let still = runs.iter().take_while(|(_, stride)| *stride == 0).count();
+        if still == 0 && offset == 0 && matches!(runs, [(_, 1)]) {
+            return None;
+        }
+        let moving = &runs[still..];
+        let (mut body, mut terms) = (String::new(), Vec::new());
+        let mut rest = "index".to_string();
+        for (k, &(extent, stride)) in moving.iter().enumerate().rev() {
+            let digit = if k + still == 0 {
+                // The outermost digit is what is left.
+                rest.clone()
+            } else {
+                let (by, inverse) = (self.word(extent), self.word(i64::from((1.0 / extent as f32).to_bits())));
+                let _ = writeln!(body, "    let rest{k} = quotient({rest}, {by}, bitcast<f32>({inverse}));");
+                let digit = format!("({rest} - rest{k} * {by})");
+                rest = format!("rest{k}");
+                digit
+            };
+            match stride {
+                0 => {}
+                1 => terms.push(digit),
+                _ => terms.push(format!("{digit} * {}", self.word(stride))),
+            }
+        }
+        if offset != 0 || terms.is_empty() {
+            terms.push(self.word(offset));
+        }
+        Some(format!("fn {name}(index: u32) -> u32 {{\n{body}    return {};\n}}\n", terms.join(" + ")))
+    }
+}
+
+/// Whether four neighbours of the output are four neighbours of an operand that is walked so, and start at a multiple of four.
+pub(super) fn fours(runs: &[(i64, i64)], offset: i64) -> bool {
+    let Some((&(extent, stride), outer)) = runs.split_last() else { return false };
+    extent % 4 == 0 && stride == 1 && offset % 4 == 0 && outer.iter().all(|(_, s)| s % 4 == 0)
+}
+
+/// The axes of a view from the outermost in, as (extent, stride), joined where they are walked without a gap.
+pub(super) fn runs(view: &View) -> Vec<(i64, i64)> {
+    let mut runs: Vec<(i64, i64)> = Vec::new();
+    for (&d, &s) in view.shape.iter().zip(&view.strides).filter(|(d, _)| **d != 1) {
+        let d = d as i64;
+        match runs.last_mut() {
+            Some((extent, stride)) if *stride == s * d => {
+                *extent *= d;
+                *stride = s;
+            }
+            _ => runs.push((d, s)),
+        }
+    }
+    runs
+}
