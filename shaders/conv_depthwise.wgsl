@@ -1,24 +1,33 @@
 // Convolution of each channel by itself, over one or two spatial axes.
 //
-// An invocation makes four neighbouring columns of ROWS output rows. It walks down them and keeps the input rows under the
+// An invocation makes four neighbouring columns of `rows` output rows. It walks down them and keeps the input rows under the
 // window in registers, so that of each output row only STRIDE_HEIGHT input rows are new. `place` says which columns and
-// rows are whose, `load_row` how a row is read. Extents and steps of the window are constants.
+// rows are whose, `load_row` how a row is read. Extent and steps of the window are constants.
 
 struct Params {
     planes: u32, // batches * groups * filters of a group
+    input_height: u32,
+    input_width: u32,
+    output_height: u32,
+    output_width: u32,
+    rows: u32,       // output rows of a segment
+    kernels: u32,    // groups * filters of a group
+    multiplier: u32, // filters of a group
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(2) var<storage, read> w: array<f32>; // [PLANE_KERNELS, TAPS]
-@group(0) @binding(3) var<storage, read_write> output: array<Float>; // [planes, OUTPUT_HEIGHT, OUTPUT_WIDTH]
+@group(0) @binding(2) var<storage, read> w: array<f32>; // [kernels, TAPS]
+@group(0) @binding(3) var<storage, read_write> output: array<Float>; // [planes, output_height, output_width]
 
 const TAPS: u32 = KERNEL_HEIGHT * KERNEL_WIDTH;
 // Input rows that one output sees.
 const SPAN: u32 = (KERNEL_HEIGHT - 1u) * DILATION_HEIGHT + 1u;
 // Rows that the next output row sees as well.
 const KEPT: u32 = max(SPAN, STRIDE_HEIGHT) - STRIDE_HEIGHT;
-// Segments of ROWS output rows.
-const SEGMENTS: u32 = (OUTPUT_HEIGHT + ROWS - 1u) / ROWS;
+
+fn segments() -> u32 {
+    return divide(params.output_height + params.rows - 1u, params.rows);
+}
 
 @compute @workgroup_size(LANES)
 fn main(
@@ -30,16 +39,17 @@ fn main(
     if at.plane >= params.planes {
         return;
     }
-    let taps = load_taps(at.plane % PLANE_KERNELS, lane);
-    let input = at.plane / MULTIPLIER;
-    let first = at.segment * ROWS;
+    let taps = load_taps(at.plane - divide(at.plane, params.kernels) * params.kernels, lane);
+    let input = divide(at.plane, params.multiplier);
+    let first = at.segment * params.rows;
     // Input rows before the first wrap round and so fail the test against the height.
     var y = first * STRIDE_HEIGHT - BEGIN_HEIGHT;
     var rows: array<Row, SPAN>;
     for (var i = 0u; i < KEPT; i++) {
         rows[i + STRIDE_HEIGHT] = load_row(input, y + i, at.quad, lane);
     }
-    for (var o = first; o < min(first + ROWS, OUTPUT_HEIGHT); o++) {
+    let end = min(first + params.rows, params.output_height);
+    for (var o = first; o < end; o++) {
         for (var i = 0u; i < KEPT; i++) {
             rows[i] = rows[i + STRIDE_HEIGHT];
         }
@@ -61,7 +71,7 @@ fn main(
             }
         }
         if at.owned {
-            store_four((at.plane * OUTPUT_HEIGHT + o) * OUTPUT_WIDTH + at.quad * 4u, OUTPUT_WIDTH - at.quad * 4u, sum);
+            store_four((at.plane * params.output_height + o) * params.output_width + at.quad * 4u, params.output_width - at.quad * 4u, sum);
         }
         y += STRIDE_HEIGHT;
     }

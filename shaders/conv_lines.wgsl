@@ -5,13 +5,19 @@
 
 struct Params {
     planes: u32, // input channels of the whole batch
+    input_height: u32,
+    input_width: u32,
+    output_width: u32,
+    lines: u32, // of a plane, the first of them BEGIN_HEIGHT above the image
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(2) var unfolded: texture_storage_2d<rgba32float, write>; // [planes, LINES, KERNEL_WIDTH, QUADS]
+@group(0) @binding(2) var unfolded: texture_storage_2d<rgba32float, write>; // [planes, lines, KERNEL_WIDTH, quads()]
 
 // A line at a time.
-const SEGMENTS: u32 = LINES;
+fn segments() -> u32 {
+    return params.lines;
+}
 
 @compute @workgroup_size(LANES)
 fn main(
@@ -26,7 +32,7 @@ fn main(
     // Lines above the image wrap round and so fail the test against the height.
     let row = load_row(at.plane, at.segment - BEGIN_HEIGHT, at.quad, lane);
     if at.owned {
-        let start = (at.plane * LINES + at.segment) * KERNEL_WIDTH * QUADS + at.quad;
+        let start = (at.plane * params.lines + at.segment) * KERNEL_WIDTH * quads() + at.quad;
         for (var tap = 0u; tap < KERNEL_WIDTH; tap++) {
             let column = tap * DILATION_WIDTH;
             let pixels = vec4(
@@ -35,7 +41,7 @@ fn main(
                 row[column + 2u * STRIDE_WIDTH],
                 row[column + 3u * STRIDE_WIDTH],
             );
-            textureStore(unfolded, texel(start + tap * QUADS), pixels);
+            textureStore(unfolded, texel(start + tap * quads()), pixels);
         }
     }
 }

@@ -5,15 +5,23 @@
 // read, `start` and `put` where the values go. Elements beside the image are zeros.
 
 struct Params {
-    planes: u32, // batches * groups * BLOCKS, which are as many channels as `Channels` holds, or zeros
+    planes: u32, // batches * groups * blocks, which are as many channels as `Channels` holds, or zeros
     groups: u32,
-    tiles: u32,  // room for the tiles of a channel: SEGMENTS * QUADS of every image, padded
+    tiles: u32,  // room for the tiles of a channel: segments() * quads() of every image, padded
+    channels: u32, // of a group
+    blocks: u32,   // of channels, of a group
+    input_height: u32,
+    input_width: u32,
+    output_height: u32,
+    output_width: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 
 // Tiles along the height: segments of a plane. Those along the width are quads.
-const SEGMENTS: u32 = (OUTPUT_HEIGHT + 3u) / 4u;
+fn segments() -> u32 {
+    return (params.output_height + 3u) / 4u;
+}
 
 alias Six = array<Channels, 6>;
 
@@ -43,8 +51,8 @@ fn main(
     if at.plane >= params.planes {
         return;
     }
-    let image = at.plane / BLOCKS;
-    let block = at.plane - image * BLOCKS;
+    let image = divide(at.plane, params.blocks);
+    let block = at.plane - image * params.blocks;
     // Rows above the image wrap round and so fail the test against the height.
     let y = at.segment * 4u - BEGIN_HEIGHT;
     var rows: array<Six, 6>;
@@ -54,8 +62,8 @@ fn main(
     if !at.owned {
         return;
     }
-    let batch = image / params.groups;
-    let tile = (batch * SEGMENTS + at.segment) * QUADS + at.quad;
+    let batch = divide(image, params.groups);
+    let tile = (batch * segments() + at.segment) * quads() + at.quad;
     let first = start(image - batch * params.groups, block, tile);
     for (var j = 0u; j < 6u; j++) {
         let column = transform(Six(rows[0][j], rows[1][j], rows[2][j], rows[3][j], rows[4][j], rows[5][j]));

@@ -7,18 +7,16 @@
 struct Params {
     groups: u32,
     filters: u32, // of a group
-    tiles: u32,   // SEGMENTS * QUADS of every image
+    tiles: u32,   // of every image
     rows: u32,    // two extents of the sums
     columns: u32,
     count: u32,   // invocations
+    output_height: u32,
+    output_width: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(2) var<storage, read_write> output: array<Float>; // [batches, groups, filters, OUTPUT_HEIGHT, OUTPUT_WIDTH]
-
-// Tiles along the width and the height.
-const QUADS: u32 = (OUTPUT_WIDTH + 3u) / 4u;
-const SEGMENTS: u32 = (OUTPUT_HEIGHT + 3u) / 4u;
+@group(0) @binding(2) var<storage, read_write> output: array<Float>; // [batches, groups, filters, output_height, output_width]
 
 // A tile of a group, the first of the filters that are meant, and where the first of their sums stands.
 struct Spot {
@@ -42,6 +40,11 @@ fn transform(m0: Filters, m1: Filters, m2: Filters, m3: Filters, m4: Filters, m5
         0.390625 * near + 2.25 * far,
         0.244140625 * near_odd + 3.375 * far_odd + m5,
     );
+}
+
+// One of four, without an index into registers.
+fn pick(column: Pixels, i: u32) -> Filters {
+    return select(select(column[0], column[1], i == 1u), select(column[2], column[3], i == 3u), i > 1u);
 }
 
 fn load_column(first: u32, j: u32) -> Pixels {
@@ -68,18 +71,21 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     let c3 = load_column(at.first, 3u);
     let c4 = load_column(at.first, 4u);
     let c5 = load_column(at.first, 5u);
-    let line = at.tile / QUADS;
-    let batch = line / SEGMENTS;
-    let x = (at.tile - line * QUADS) * 4u;
-    let y = (line - batch * SEGMENTS) * 4u;
+    // Tiles along the width and the height.
+    let across = (params.output_width + 3u) / 4u;
+    let down = (params.output_height + 3u) / 4u;
+    let line = divide(at.tile, across);
+    let batch = divide(line, down);
+    let x = (at.tile - line * across) * 4u;
+    let y = (line - batch * down) * 4u;
     let plane = (batch * params.groups + at.group) * params.filters + at.filter_index;
-    for (var i = 0u; i < 4u; i++) {
-        let row = transform(c0[i], c1[i], c2[i], c3[i], c4[i], c5[i]);
-        for (var f = 0u; f < TOGETHER; f++) {
-            if y + i < OUTPUT_HEIGHT && at.filter_index + f < params.filters {
-                let pixels = vec4(one(row[0], f), one(row[1], f), one(row[2], f), one(row[3], f));
-                store_four(((plane + f) * OUTPUT_HEIGHT + y + i) * OUTPUT_WIDTH + x, OUTPUT_WIDTH - x, pixels);
-            }
+    // As many rows and filters as are inside, by bounds that nothing unrolls: the epilogue is written out once.
+    for (var i = 0u; i < min(4u, params.output_height - y); i++) {
+        let row = transform(pick(c0, i), pick(c1, i), pick(c2, i), pick(c3, i), pick(c4, i), pick(c5, i));
+        for (var f = 0u; f < min(TOGETHER, params.filters - at.filter_index); f++) {
+            let pixels = vec4(one(row[0], f), one(row[1], f), one(row[2], f), one(row[3], f));
+            let line = ((plane + f) * params.output_height + y + i) * params.output_width;
+            store_four(line + x, params.output_width - x, pixels);
         }
     }
 }

@@ -8,11 +8,12 @@
 
 struct Params {
     groups: u32,
+    steps: u32, // four channels each
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var tiles: texture_storage_2d<rgba32float, read>; // [groups, blocks, STEPS, 36, ROWS], four channels each
-@group(0) @binding(2) var w: texture_storage_2d<rgba32float, read>; // [36, groups, panels, STEPS, 4, LANES], four filters each
+@group(0) @binding(1) var tiles: texture_storage_2d<rgba32float, read>; // [groups, blocks, steps, 36, ROWS], four channels each
+@group(0) @binding(2) var w: texture_storage_2d<rgba32float, read>; // [36, groups, panels, steps, 4, LANES], four filters each
 @group(0) @binding(3) var sums: texture_storage_2d<rgba32float, write>; // [groups, blocks, panels, 36, ROWS, LANES], four filters each
 
 fn store_rows(at: u32, rows: Rows) {
@@ -32,16 +33,19 @@ fn main(
     @builtin(num_workgroups) blocks: vec3<u32>,
     @builtin(subgroup_invocation_id) lane: u32,
 ) {
-    let value = block.z / params.groups;
+    let value = divide(block.z, params.groups);
     let tile_block = (block.z - value * params.groups) * blocks.x + block.x;
     // Lanes past the eighth read tiles that nobody asks them for.
-    var from_tile = (tile_block * STEPS * 36u + value) * ROWS + lane % 8u;
-    var from_w = (block.z * blocks.y + block.y) * STEPS * 4u * LANES + lane;
+    var from_tile = (tile_block * params.steps * 36u + value) * ROWS + lane % 8u;
+    var from_w = (block.z * blocks.y + block.y) * params.steps * 4u * LANES + lane;
     var s0: Rows;
     var s1: Rows;
     var s2: Rows;
     var s3: Rows;
-    for (var step = 0u; step < STEPS; step++) {
+    // A broadcast, since some software adapters compile a kernel anew, at each dispatch, for the value of a parameter that alone
+    // bounds a loop.
+    let steps = subgroupBroadcastFirst(params.steps);
+    for (var step = 0u; step < steps; step++) {
         let at_w = texel(from_w);
         let at_tile = texel(from_tile);
         let weights = mat4x4(

@@ -11,17 +11,14 @@ fn add_terms(sums: mat4x4<f32>, a: vec4<f32>, b: mat4x4<f32>) -> mat4x4<f32> {
     return mat4x4(sums[0] + a * b[0], sums[1] + a * b[1], sums[2] + a * b[2], sums[3] + a * b[3]);
 }
 
-// Adds the sums of all invocations and stores them.
-fn finish(batch: u32, row: u32, column: u32, sums: mat4x4<f32>, lane: u32) {
+// The sums of all invocations.
+fn total(sums: mat4x4<f32>, lane: u32) -> vec4<f32> {
     let ones = vec4(1.0);
     let x = reduce_sum(dot(sums[0], ones), lane);
     let y = reduce_sum(dot(sums[1], ones), lane);
     let z = reduce_sum(dot(sums[2], ones), lane);
     let w = reduce_sum(dot(sums[3], ones), lane);
-    let at = place(column);
-    if lane == 0u && at.y > 0u {
-        store_four((batch * params.m + row) * params.n + at.x, at.y, vec4(x, y, z, w));
-    }
+    return vec4(x, y, z, w);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -49,12 +46,26 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_index)
             s3 = add_terms(s3, values, b_columns(b3, k));
         }
     }
-    finish(tile.z, row, column, s0, lane);
+    var t0 = total(s0, lane);
+    var t1: vec4<f32>;
+    var t2: vec4<f32>;
+    var t3: vec4<f32>;
     if GROUPS > 1u {
-        finish(tile.z, row, column + 4u, s1, lane);
+        t1 = total(s1, lane);
     }
     if GROUPS > 2u {
-        finish(tile.z, row, column + 8u, s2, lane);
-        finish(tile.z, row, column + 12u, s3, lane);
+        t2 = total(s2, lane);
+        t3 = total(s3, lane);
+    }
+    if lane > 0u {
+        return;
+    }
+    // The group to be stored is always the first, so that the epilogue is written out once.
+    for (var next = column; next < min(column + 4u * GROUPS, params.n); next += 4u) {
+        let at = place(next);
+        store_four((tile.z * params.m + row) * params.n + at.x, at.y, t0);
+        t0 = t1;
+        t1 = t2;
+        t2 = t3;
     }
 }

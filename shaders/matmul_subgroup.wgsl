@@ -7,24 +7,6 @@
 
 @group(0) @binding(3) var<storage, read_write> output: array<Float>; // [batches, m, n]
 
-fn store_row(batch: u32, row: u32, column: u32, value: vec4<f32>) {
-    let at = place(column);
-    if row < params.m && at.y > 0u {
-        store_four((batch * params.m + row) * params.n + at.x, at.y, value);
-    }
-}
-
-fn store_rows(batch: u32, row: u32, column: u32, sums: Rows) {
-    store_row(batch, row, column, sums.r0);
-    store_row(batch, row + 1u, column, sums.r1);
-    store_row(batch, row + 2u, column, sums.r2);
-    store_row(batch, row + 3u, column, sums.r3);
-    store_row(batch, row + 4u, column, sums.r4);
-    store_row(batch, row + 5u, column, sums.r5);
-    store_row(batch, row + 6u, column, sums.r6);
-    store_row(batch, row + 7u, column, sums.r7);
-}
-
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
     let start = batch_start(tile.z);
@@ -69,18 +51,25 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id)
             s7 = add_product(s7, a_four(a7, k), block);
         }
     }
-    store_rows(tile.z, row, column, s0);
-    if ROWS > 8u {
-        store_rows(tile.z, row + 8u, column, s1);
-    }
-    if ROWS > 16u {
-        store_rows(tile.z, row + 16u, column, s2);
-        store_rows(tile.z, row + 24u, column, s3);
-    }
-    if ROWS > 32u {
-        store_rows(tile.z, row + 32u, column, s4);
-        store_rows(tile.z, row + 40u, column, s5);
-        store_rows(tile.z, row + 48u, column, s6);
-        store_rows(tile.z, row + 56u, column, s7);
+    let to = place(column);
+    let rows = min(ROWS, params.m - row);
+    var at = (tile.z * params.m + row) * params.n + to.x;
+    for (var next = 0u; next < rows; next += 4u) {
+        store_first(at, params.n, to.y, rows - next, s0);
+        at += 4u * params.n;
+        s0 = after_first(s0, s1);
+        if ROWS > 8u {
+            s1 = after_first(s1, s2);
+        }
+        if ROWS > 16u {
+            s2 = after_first(s2, s3);
+            s3 = after_first(s3, s4);
+        }
+        if ROWS > 32u {
+            s4 = after_first(s4, s5);
+            s5 = after_first(s5, s6);
+            s6 = after_first(s6, s7);
+            s7 = after_first(s7, s7);
+        }
     }
 }

@@ -58,13 +58,6 @@ fn add_terms(sum: vec4<f32>, a: vec4<f32>, b0: mat4x4<f32>, b1: mat4x4<f32>, b2:
     return s;
 }
 
-fn store_row(batch: u32, row: u32, column: u32, value: vec4<f32>) {
-    let at = place(column);
-    if row < params.m && at.y > 0u {
-        store_four((batch * params.m + row) * params.n + at.x, at.y, value);
-    }
-}
-
 @compute @workgroup_size(LANES)
 fn main(
     @builtin(workgroup_id) tile: vec3<u32>,
@@ -97,12 +90,12 @@ fn main(
     }
     let row = tile.x * ROWS;
     let column = (tile.y * LANES + lane) * 4u;
-    store_row(tile.z, row, column, s.r0);
-    if ROWS > 1u {
-        store_row(tile.z, row + 1u, column, s.r1);
-    }
-    if ROWS > 2u {
-        store_row(tile.z, row + 2u, column, s.r2);
-        store_row(tile.z, row + 3u, column, s.r3);
+    let at = place(column);
+    var to = (tile.z * params.m + row) * params.n + at.x;
+    // The row to be stored is always the first, so that the epilogue is written out once.
+    for (var left = min(ROWS, params.m - row); left > 0u; left--) {
+        store_four(to, at.y, s.r0);
+        to += params.n;
+        s = Rows(s.r1, s.r2, s.r3, s.r3);
     }
 }

@@ -2,10 +2,12 @@
 
 // Input columns that four neighbouring outputs see.
 const COLUMNS: u32 = 3u * STRIDE_WIDTH + (KERNEL_WIDTH - 1u) * DILATION_WIDTH + 1u;
-// Groups of four columns of an output row.
-const QUADS: u32 = (OUTPUT_WIDTH + 3u) / 4u;
-
 alias Row = array<f32, COLUMNS>;
+
+// Groups of four columns of an output row.
+fn quads() -> u32 {
+    return (params.output_width + 3u) / 4u;
+}
 
 // Four columns of a segment of a plane; `owned` where this invocation is the one that stores them.
 struct Place {

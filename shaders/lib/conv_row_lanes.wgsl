@@ -5,26 +5,33 @@
 // The first and the last lane lack a neighbour, and so store nothing except where a row begins and ends: the subgroups of a
 // row overlap by two lanes.
 
-// Lanes that a row takes: as many as its outputs and its inputs ask for.
-const ACROSS: u32 = max((OUTPUT_WIDTH + 3u) / 4u, (INPUT_WIDTH + OWN - 1u) / OWN);
-const CHUNKS: u32 = select((ACROSS - 2u + LANES - 3u) / (LANES - 2u), 1u, ACROSS <= LANES);
 // Input columns of one lane.
 const OWN: u32 = 4u * STRIDE_WIDTH;
 
+// Lanes that a row takes: as many as its outputs and its inputs ask for.
+fn across() -> u32 {
+    return max(quads(), (params.input_width + OWN - 1u) / OWN);
+}
+
+// Subgroups that a row takes.
+fn chunks() -> u32 {
+    return select((across() - 2u + LANES - 3u) / (LANES - 2u), 1u, across() <= LANES);
+}
+
 fn place(item: u32, lane: u32) -> Place {
-    let segment = item / CHUNKS;
-    let plane = segment / SEGMENTS;
-    let quad = (item - segment * CHUNKS) * (LANES - 2u) + lane;
-    let between = (lane > 0u || quad == 0u) && (lane < LANES - 1u || quad == ACROSS - 1u);
-    return Place(plane, segment - plane * SEGMENTS, quad, between && quad < QUADS);
+    let segment = divide(item, chunks());
+    let plane = divide(segment, segments());
+    let quad = (item - segment * chunks()) * (LANES - 2u) + lane;
+    let between = (lane > 0u || quad == 0u) && (lane < LANES - 1u || quad == across() - 1u);
+    return Place(plane, segment - plane * segments(), quad, between && quad < quads());
 }
 
 fn load_row(plane: u32, y: u32, quad: u32, lane: u32) -> Row {
     var own: array<vec4<f32>, STRIDE_WIDTH>;
     for (var i = 0u; i < STRIDE_WIDTH; i++) {
         own[i] = vec4(0.0);
-        if y < INPUT_HEIGHT {
-            own[i] = load_four(plane * INPUT_HEIGHT + y, (quad * STRIDE_WIDTH + i) * 4u);
+        if y < params.input_height {
+            own[i] = load_four(plane * params.input_height + y, (quad * STRIDE_WIDTH + i) * 4u);
         }
     }
     var row: Row;
@@ -37,7 +44,7 @@ fn load_row(plane: u32, y: u32, quad: u32, lane: u32) -> Row {
         } else if column < 2u * OWN {
             row[i] = value;
         } else {
-            row[i] = select(subgroupShuffle(value, lane + 1u), 0.0, quad >= ACROSS - 1u);
+            row[i] = select(subgroupShuffle(value, lane + 1u), 0.0, quad >= across() - 1u);
         }
     }
     return row;

@@ -1,12 +1,12 @@
 // Winograd's transformed tiles in a texture, four channels a texel, as operands that travel by broadcast: tiles in blocks of
 // `const ROWS`.
-@group(0) @binding(2) var transformed: texture_storage_2d<rgba32float, write>; // [groups, tile blocks, BLOCKS, 36, ROWS]
+@group(0) @binding(2) var transformed: texture_storage_2d<rgba32float, write>; // [groups, tile blocks, blocks, 36, ROWS]
 
 alias Channels = vec4<f32>;
 
 fn load_channel(image: u32, channel: u32, y: u32, quad: u32, lane: u32) -> Row {
     // Channels past the last are zeros, as rows past the last are.
-    return load_row(image * CHANNELS + channel, select(INPUT_HEIGHT, y, channel < CHANNELS), quad, lane);
+    return load_row(image * params.channels + channel, select(params.input_height, y, channel < params.channels), quad, lane);
 }
 
 // Row y of a tile.
@@ -27,7 +27,7 @@ fn load_channels(image: u32, block: u32, y: u32, quad: u32, lane: u32) -> Six {
 
 // Where the first value of a tile stands.
 fn start(group: u32, block: u32, tile: u32) -> u32 {
-    return ((group * (params.tiles / ROWS) + tile / ROWS) * BLOCKS + block) * 36u * ROWS + tile % ROWS;
+    return ((group * (params.tiles / ROWS) + tile / ROWS) * params.blocks + block) * 36u * ROWS + tile % ROWS;
 }
 
 // Stores value k of a tile.

@@ -5,8 +5,8 @@ alias Filters = f32;
 const TOGETHER: u32 = 1u;
 
 fn spot(index: u32) -> Spot {
-    let row = index / params.columns;
-    let group = row / params.rows;
+    let row = divide(index, params.columns);
+    let group = divide(row, params.rows);
     return Spot(group, row - group * params.rows, index - row * params.columns, index);
 }
 

@@ -7,8 +7,8 @@ const TOGETHER: u32 = 4u;
 fn spot(index: u32) -> Spot {
     let row = index / LANES;
     let part = row / ROWS;
-    let block = part / params.columns;
-    let group = block / params.rows;
+    let block = divide(part, params.columns);
+    let group = divide(block, params.rows);
     let tile = (block - group * params.rows) * ROWS + row - part * ROWS;
     let filter_index = ((part - block * params.columns) * LANES + index - row * LANES) * 4u;
     return Spot(group, filter_index, tile, part * 36u * ROWS * LANES + index - part * ROWS * LANES);

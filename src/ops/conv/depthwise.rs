@@ -9,7 +9,16 @@ use crate::kernel::{Access, Caps, Dispatch, Lowering, Operand, Parameters, Shade
 
 params! {
     /// Parameters of the depthwise kernel.
-    pub(super) struct DepthwiseParams { planes: u32 }
+    pub(super) struct DepthwiseParams {
+        planes: u32,
+        input_height: u32,
+        input_width: u32,
+        output_height: u32,
+        output_width: u32,
+        rows: u32,
+        kernels: u32,
+        multiplier: u32,
+    }
 }
 
 pub(super) static SHADER: Shader = Shader {
@@ -63,13 +72,19 @@ fn finish(variant: &'static str, rows: Rows, problem: &Problem, segment: usize, 
     let four = width.output.is_multiple_of(4);
     let kernel = rows
         .kernel
-        .constant("ROWS", segment as u32)
-        .constant("PLANE_KERNELS", (problem.groups * problem.filters) as u32)
-        .constant("MULTIPLIER", problem.filters as u32)
         .prelude(if four { &preludes::STORE_WIDTH4 } else { &preludes::STORE_WIDTH1 });
     let mut bindings = vec![Operand::Input(0), Operand::Input(1), Operand::Output(0)];
     let kernel = io.attach_epilogue(kernel, &mut bindings, if four { 4 } else { 1 }, caps)?;
-    let params = DepthwiseParams { planes: planes(problem) as u32 };
+    let params = DepthwiseParams {
+        planes: planes(problem) as u32,
+        input_height: height.input as u32,
+        input_width: width.input as u32,
+        output_height: height.output as u32,
+        output_width: width.output as u32,
+        rows: segment as u32,
+        kernels: (problem.groups * problem.filters) as u32,
+        multiplier: problem.filters as u32,
+    };
     let (flops, bytes) = problem.work();
     let grid = Dispatch::linear_grid(workgroups as u64, caps)?;
     Ok(Lowering::dispatches(variant, vec![Dispatch::new(kernel, params, bindings, grid).work(flops, bytes)]))

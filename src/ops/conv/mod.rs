@@ -10,6 +10,7 @@ mod rows;
 mod subgroup;
 mod tiled;
 mod transpose;
+mod unfold;
 mod window;
 mod winograd;
 
@@ -32,10 +33,10 @@ pub(super) static REGISTRATION: Registration = Registration {
         &direct::SHADER,
         &direct::TRANSPOSED,
         &fold::SHADER,
-        &product::UNFOLD,
         &subgroup::LINES,
         &subgroup::SHADER,
         &tiled::SHADER,
+        &unfold::SHADER,
         &winograd::INPUT,
         &winograd::OUTPUT,
         &winograd::SUBGROUP,
@@ -121,6 +122,21 @@ fn spatial(problem: &Problem) -> [Axis; 3] {
     let mut axes = [Axis::ABSENT; 3];
     axes[3 - problem.axes.len()..].copy_from_slice(&problem.axes);
     axes
+}
+
+/// The taps and steps of a window as the constants of a kernel; its extents are parameters, so that layers share kernels.
+fn window(axes: &[Axis; 3]) -> Vec<(&'static str, u32)> {
+    let [_, height, width] = axes;
+    vec![
+        ("KERNEL_HEIGHT", height.kernel as u32),
+        ("KERNEL_WIDTH", width.kernel as u32),
+        ("STRIDE_HEIGHT", height.stride as u32),
+        ("STRIDE_WIDTH", width.stride as u32),
+        ("DILATION_HEIGHT", height.dilation as u32),
+        ("DILATION_WIDTH", width.dilation as u32),
+        ("BEGIN_HEIGHT", height.begin as u32),
+        ("BEGIN_WIDTH", width.begin as u32),
+    ]
 }
 
 /// The extents and steps of a window as the constants of a kernel.

@@ -2,26 +2,13 @@
 //! channels and taps by output pixels. "Anatomy of High-Performance Deep Learning Convolutions on SIMD Architectures"
 //! (Georganas et al. 2018) and cuDNN's implicit GEMM (Chetlur et al. 2014) describe the family.
 
+use super::unfold::{self, Lines};
 use super::{Axis, Problem, extents, spatial, subgroup, tiled, winograd};
 use crate::error::{Error, Result};
 use crate::graph::Io;
-use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params, preludes};
+use crate::kernel::{AdapterClass, Caps, Lowering, Operand, preludes};
 use crate::ops::matmul;
 use crate::tensor::View;
-
-params! {
-    /// Parameters of the unfolding.
-    struct UnfoldParams {
-        width: u32,
-        height: u32,
-        begin_x: u32,
-        begin_y: u32,
-        count: u32,
-    }
-}
-
-pub(super) static UNFOLD: Shader =
-    Shader { name: "conv_unfold", source: include_str!("../../../shaders/conv_unfold.wgsl"), params: UnfoldParams::FIELDS };
 
 /// Operations below which a dispatch of its own for the unfolding costs more than gathering without it.
 const UNFOLDED_FLOPS: u64 = 1 << 24;
@@ -123,11 +110,8 @@ fn unfolded(problem: &Problem, io: &Io, caps: &Caps) -> Result<Option<Lowering>>
     if depth != Axis::ABSENT {
         return Ok(None);
     }
-    let quads = width.output.div_ceil(4);
-    let lines = (height.output - 1) * height.stride + (height.kernel - 1) * height.dilation + 1;
-    let plane = lines * width.kernel * quads;
-    let vectors = (problem.batches * problem.groups * problem.channels * plane) as u64;
-    if vectors * 16 > caps.max_storage_binding.min(u64::from(u32::MAX)) {
+    let Lines { lines, quads, plane, groups } = Lines::new(problem);
+    if groups * 16 > caps.max_storage_binding.min(u64::from(u32::MAX)) {
         return Ok(None);
     }
     let mut product = problem.product(plane)?;
@@ -152,25 +136,11 @@ fn unfolded(problem: &Problem, io: &Io, caps: &Caps) -> Result<Option<Lowering>>
     let Some(mut lowering) = product.lower_subgroup(io, caps).transpose()? else {
         return Ok(None);
     };
-    let params = UnfoldParams {
-        width: width.input as u32,
-        height: height.input as u32,
-        begin_x: width.begin as u32,
-        begin_y: height.begin as u32,
-        count: vectors as u32,
-    };
-    let kernel = Kernel::new(&UNFOLD, &[Access::Read, Access::Write], [64, 1, 1])
-        .constant("QUADS", quads as u32)
-        .constant("TAPS", width.kernel as u32)
-        .constant("LINES", lines as u32)
-        .constant("STRIDE", width.stride as u32)
-        .constant("DILATION", width.dilation as u32);
-    let grid = Dispatch::linear_grid(vectors.div_ceil(64), caps)?;
-    let unfold = Dispatch::new(kernel, params, vec![Operand::Input(0), Operand::Temporary(0)], grid).work(0, vectors * 20);
+    let unfold = unfold::lower(problem, &Lines::new(problem), false, caps)?;
     match &mut lowering {
         Lowering::Dispatches { dispatches, temporaries, .. } => {
             dispatches.insert(0, unfold);
-            temporaries.push(vectors * 16);
+            temporaries.push(groups * 16);
         }
         Lowering::Alias { .. } => return Err(Error::internal("a matrix product that is no work")),
     }

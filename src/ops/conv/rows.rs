@@ -1,6 +1,6 @@
 //! How kernels read the image rows under the windows of four neighbouring outputs.
 
-use super::{Problem, extents, spatial};
+use super::{Problem, spatial, window};
 use crate::kernel::{Access, AdapterClass, Caps, Kernel, Shader, preludes};
 
 /// A kernel that reads rows, and how its work is split.
@@ -24,8 +24,8 @@ impl Rows {
         } else {
             kernel.prelude(&preludes::PLANE_ELEMENTS)
         };
-        let mut kernel = kernel.prelude(&preludes::CONV_ROW).prelude(&preludes::CONV_ROW_LANES);
-        kernel.constants.extend(extents(&spatial(problem)));
+        let mut kernel = kernel.prelude(&preludes::DIVIDE).prelude(&preludes::CONV_ROW).prelude(&preludes::CONV_ROW_LANES);
+        kernel.constants.extend(window(&spatial(problem)));
         // As the prelude has it: the first and last lane of a subgroup lack a neighbour.
         let (across, lanes) = (width.output.div_ceil(4).max(width.input.div_ceil(own)), lanes as usize);
         let chunks = if across <= lanes { 1 } else { (across - 2).div_ceil(lanes - 2) };
@@ -36,8 +36,8 @@ impl Rows {
     pub(super) fn direct(shader: &'static Shader, access: &[Access], problem: &Problem) -> Rows {
         const WORKGROUP: usize = 64;
         let kernel = Kernel::new(shader, access, [WORKGROUP as u32, 1, 1]).constant("LANES", WORKGROUP as u32);
-        let mut kernel = kernel.prelude(&preludes::CONV_ROW).prelude(&preludes::CONV_ROW_DIRECT);
-        kernel.constants.extend(extents(&spatial(problem)));
+        let mut kernel = kernel.prelude(&preludes::DIVIDE).prelude(&preludes::CONV_ROW).prelude(&preludes::CONV_ROW_DIRECT);
+        kernel.constants.extend(window(&spatial(problem)));
         let quads = spatial(problem)[2].output.div_ceil(4);
         Rows { kernel, workgroups: Box::new(move |lines| (lines * quads).div_ceil(WORKGROUP)) }
     }

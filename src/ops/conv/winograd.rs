@@ -6,7 +6,7 @@
 //! see it, where a sum over taps would keep to those outputs whose window sees it.
 
 use super::rows::Rows;
-use super::{Axis, Problem, extents, floats, spatial};
+use super::{Axis, Problem, floats, spatial};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io};
 use crate::kernel::{
@@ -17,17 +17,36 @@ use crate::tensor::{DType, Tensor, View};
 
 params! {
     /// Parameters of the first transform.
-    struct InputParams { planes: u32, groups: u32, tiles: u32 }
+    struct InputParams {
+        planes: u32,
+        groups: u32,
+        tiles: u32,
+        channels: u32,
+        blocks: u32,
+        input_height: u32,
+        input_width: u32,
+        output_height: u32,
+        output_width: u32,
+    }
 }
 
 params! {
     /// Parameters of the products over textures.
-    struct SubgroupParams { groups: u32 }
+    struct SubgroupParams { groups: u32, steps: u32 }
 }
 
 params! {
     /// Parameters of the last transform.
-    struct OutputParams { groups: u32, filters: u32, tiles: u32, rows: u32, columns: u32, count: u32 }
+    struct OutputParams {
+        groups: u32,
+        filters: u32,
+        tiles: u32,
+        rows: u32,
+        columns: u32,
+        count: u32,
+        output_height: u32,
+        output_width: u32,
+    }
 }
 
 pub(super) static INPUT: Shader = Shader {
@@ -162,10 +181,10 @@ impl<'a> Winograd<'a> {
         let kernel = Kernel::new(&SUBGROUP, &access, [lanes, 1, 1])
             .constant("LANES", lanes)
             .constant("ROWS", rows as u32)
-            .constant("STEPS", steps as u32)
             .texels()
+            .prelude(&preludes::DIVIDE)
             .prelude(&preludes::ROW_SUMS);
-        let params = SubgroupParams { groups: groups as u32 };
+        let params = SubgroupParams { groups: groups as u32, steps: steps as u32 };
         let second = Dispatch::new(kernel, params, vec![TILES, WEIGHTS, SUMS], grid.map(|n| n as u32));
         let flops = (2 * self.matrices() * channels * filters * self.tiles) as u64;
         let second = second.work(flops, tiles + weights + sums);
@@ -223,21 +242,30 @@ impl<'a> Winograd<'a> {
 
     /// The dispatch that transforms tiles, in so many blocks of channels, with room for so many tiles of each.
     fn input(&self, rows: Rows, blocks: usize, tiles: usize) -> Result<Dispatch> {
-        let [_, height, _] = spatial(self.problem);
+        let [_, height, width] = spatial(self.problem);
         let planes = self.problem.batches * self.problem.groups * blocks;
         let workgroups = rows.workgroups(planes * height.output.div_ceil(SIDE));
-        let kernel = rows.kernel.constant("CHANNELS", self.problem.channels as u32).constant("BLOCKS", blocks as u32);
-        let params = InputParams { planes: planes as u32, groups: self.problem.groups as u32, tiles: tiles as u32 };
+        let params = InputParams {
+            planes: planes as u32,
+            groups: self.problem.groups as u32,
+            tiles: tiles as u32,
+            channels: self.problem.channels as u32,
+            blocks: blocks as u32,
+            input_height: height.input as u32,
+            input_width: width.input as u32,
+            output_height: height.output as u32,
+            output_width: width.output as u32,
+        };
         let grid = Dispatch::linear_grid(workgroups as u64, self.caps)?;
-        Ok(Dispatch::new(kernel, params, vec![Operand::Input(0), TILES], grid))
+        Ok(Dispatch::new(rows.kernel, params, vec![Operand::Input(0), TILES], grid))
     }
 
     /// The dispatch that makes output elements of sums, by so many invocations, with two extents of the sums.
     fn output(&self, kernel: Kernel, [rows, columns, count]: [usize; 3]) -> Result<Dispatch> {
         let problem = self.problem;
-        let four = spatial(problem)[2].output.is_multiple_of(4);
-        let mut kernel = kernel.prelude(if four { &preludes::STORE_WIDTH4 } else { &preludes::STORE_WIDTH1 });
-        kernel.constants.extend(extents(&spatial(problem)));
+        let [_, height, width] = spatial(problem);
+        let four = width.output.is_multiple_of(4);
+        let kernel = kernel.prelude(&preludes::DIVIDE).prelude(if four { &preludes::STORE_WIDTH4 } else { &preludes::STORE_WIDTH1 });
         let mut bindings = vec![SUMS, Operand::Output(0)];
         let kernel = self.io.attach_epilogue(kernel, &mut bindings, if four { 4 } else { 1 }, self.caps)?;
         let params = OutputParams {
@@ -247,6 +275,8 @@ impl<'a> Winograd<'a> {
             rows: rows as u32,
             columns: columns as u32,
             count: count as u32,
+            output_height: height.output as u32,
+            output_width: width.output as u32,
         };
         let grid = Dispatch::linear_grid(count.div_ceil(64) as u64, self.caps)?;
         Ok(Dispatch::new(kernel, params, bindings, grid))

@@ -34,7 +34,8 @@ pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Option<Result<Lo
         return None;
     }
     let kernel = Kernel::new(&SHADER, &[Access::Read, Access::Read, Access::Write], [lanes, 1, 1]);
-    let kernel = kernel.constant("LANES", lanes).constant("ROWS", rows as u32).prelude(&preludes::ROW_SUMS);
+    let kernel = kernel.constant("LANES", lanes).constant("ROWS", rows as u32);
+    let kernel = kernel.prelude(&preludes::ROW_SUMS).prelude(&preludes::ROW_STORES);
     let panel = 4 * lanes;
     let textures = caps.class == AdapterClass::Cpu && problem.quantized.is_none() && hold(problem, rows, panel as usize, caps);
     let want = if textures { Want::Textures { rows: rows as u32, panel } } else { Want::Panels(panel) };

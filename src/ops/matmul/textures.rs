@@ -132,7 +132,7 @@ impl Textures<'_> {
             .set("BATCH_A", a.batched.into())
             .set("BATCH_B", b.batched.into());
         let mut bindings = vec![a.operand, b.operand, Operand::Output(0)];
-        let kernel = if few { kernel } else { kernel.prelude(&preludes::ROW_SUMS) };
+        let kernel = if few { kernel } else { kernel.prelude(&preludes::ROW_SUMS).prelude(&preludes::ROW_STORES) };
         let kernel = self.io.attach_epilogue(kernel, &mut bindings, width, self.caps)?;
         let params = TexturesParams {
             m: problem.m as u32,
