@@ -62,7 +62,7 @@ impl Branch {
         }
         for node in self.graph.nodes() {
             let own: Vec<Option<&Fact>> = node.inputs.iter().map(|i| i.and_then(|id| facts[id.index()].as_ref())).collect();
-            let mut results = node.op.infer(&own).map_err(|e| self.blocked(e, node).at(&node.path))?;
+            let mut results = node.op.infer(&own).map_err(|e| self.blocked(e, node, &facts).at(&node.path))?;
             // Shapes within a branch come from shape arithmetic as well.
             if results.iter().any(|f| f.value.is_none()) && own.iter().flatten().all(|f| f.value.is_some()) {
                 let tensors: Vec<Option<&Tensor>> = own.iter().map(|f| f.and_then(|f| f.value.as_ref())).collect();
@@ -77,14 +77,23 @@ impl Branch {
         Ok(facts)
     }
 
-    /// An error of a node, in terms of the operator's inputs where it asks for one of those.
-    fn blocked(&self, error: Error, node: &Node) -> Error {
+    /// An error of a node, in terms of the operator's inputs: where it asks for a value, the first unknown one that this depends on.
+    fn blocked(&self, error: Error, node: &Node, facts: &[Option<Fact>]) -> Error {
         let ErrorKind::NeedsValue(index) = error.kind() else { return error };
-        let value = node.inputs.get(index).copied().flatten();
-        let input = value.and_then(|id| self.graph.inputs().iter().position(|input| input.value == id));
-        match input.and_then(|input| self.inputs.get(input)) {
-            Some(index) => Error::needs_value(*index),
-            None => Error::unsupported("a shape inside the branch of an If depends on data that the branch computes"),
+        let mut needed = vec![false; facts.len()];
+        if let Some(id) = node.inputs.get(index).copied().flatten() {
+            needed[id.index()] = true;
+        }
+        for node in self.graph.nodes().iter().rev() {
+            if node.outputs.iter().flatten().any(|id| needed[id.index()]) {
+                node.inputs.iter().flatten().for_each(|id| needed[id.index()] = true);
+            }
+        }
+        let unknown = |id: ValueId| facts[id.index()].as_ref().is_none_or(|fact| fact.value.is_none());
+        let mut inputs = self.graph.inputs().iter().zip(&self.inputs);
+        match inputs.find(|(input, _)| needed[input.value.index()] && unknown(input.value)) {
+            Some((_, index)) => Error::needs_value(*index),
+            None => Error::internal("a branch needs a value that depends on no input"),
         }
     }
 }

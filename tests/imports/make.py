@@ -111,6 +111,23 @@ sets = [
 ]
 save("if_nested", nodes, [info("x", x)] + bools, {"k": k}, sets)
 
+# A shape inside a branch that depends on an input's contents, by way of a computation there.
+inner = [node("Mul", ["n", "two"], ["m"]), node("Expand", ["x", "m"], ["ty"])]
+nodes = [
+    node("ReduceSum", ["x"], ["sum"], keepdims=0),
+    node("Greater", ["sum", "zero"], ["c"]),
+    node(
+        "If",
+        ["c"],
+        ["y"],
+        then_branch=branch("t", inner, ["ty"], {"two": np.array(2, np.int64)}),
+        else_branch=branch("e", [node("Neg", ["x"], ["ey"])], ["ey"]),
+    ),
+]
+x, n = np.array([[1.5], [2.0]], np.float32), np.array([1, 3], np.int64)
+sets = [({"x": x, "n": n}, {"y": np.repeat(x, 6, 1)}), ({"x": -x, "n": n}, {"y": x}), ({"x": x, "n": np.array([1, 2], np.int64)}, {"y": np.repeat(x, 4, 1)})]
+save("if_shape_from_data", nodes, [info("x", x), info("n", n)], {"zero": np.array(0.0, np.float32)}, sets)
+
 # --- defaults -------------------------------------------------------------------------------------------------------------
 x, w, other = floats(3), floats(3), floats(3)
 nodes = [node("Mul", ["x", "w"], ["y"])]
