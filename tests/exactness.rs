@@ -131,6 +131,20 @@ fn softmax_over_more_than_the_keys_is_no_attention() {
     assert!(!p.finish(y).contains(&"Attention".into()));
 }
 
+/// A pattern is looked for by loops: a model may be deeper than a thread's stack.
+#[test]
+fn a_long_chain_of_sums_before_a_softmax_is_looked_through() {
+    let mut p = Pattern::new();
+    let (x, mut y) = (p.input(&[2, 3]), p.input(&[2, 3]));
+    for k in 0..8_000 {
+        y = p.builder.node(&format!("sum{k}"), elementwise::binary("Add").expect("a function"), &[Some(y), Some(x)]);
+    }
+    let weights = p.apply(softmax::softmax(-1), &[y]);
+    let v = p.input(&[3, 4]);
+    let y = p.apply(matmul::matmul(), &[weights, v]);
+    p.finish(y);
+}
+
 /// Constants of one element whose rank is that of the data, less, or more: the result has the rank that ONNX's broadcasting
 /// gives it, and the pattern is found only where that changes nothing.
 #[test]
