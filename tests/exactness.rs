@@ -456,7 +456,7 @@ fn drawn(seed: u64) -> (Pattern, ValueId) {
         let pick = |p: &mut Pattern, values: &[(ValueId, Vec<usize>)]| {
             // The latest more often than others, so that chains come of it.
             let last = values.len() - 1;
-            let at = if p.random.next() % 3 > 0 { last } else { p.random.next() as usize % values.len() };
+            let at = if p.random.next() & 3 > 0 { last } else { p.random.next() as usize % values.len() };
             values[at].clone()
         };
         let (x, shape) = pick(&mut p, &values);
@@ -473,7 +473,7 @@ fn drawn(seed: u64) -> (Pattern, ValueId) {
                 // A constant of one element, of a row, or of a column; of any rank.
                 let raised = p.random.next() as usize % 5;
                 let mut own = vec![1; raised];
-                if raised > 0 && rank > 0 && p.random.next() % 2 == 0 {
+                if raised > 0 && rank > 0 && p.random.next() & 1 == 0 {
                     own[raised - 1] = shape[rank - 1];
                 }
                 let tensor = p.random.floats(&own);
@@ -485,7 +485,7 @@ fn drawn(seed: u64) -> (Pattern, ValueId) {
                     let at = wide.len() - 1 - k;
                     wide[at] = wide[at].max(own[raised - 1 - k]);
                 }
-                let arguments = if p.random.next() % 2 == 0 { [x, c] } else { [c, x] };
+                let arguments = if p.random.next() & 1 == 0 { [x, c] } else { [c, x] };
                 (p.map(name, &arguments), wide)
             }
             7..9 => {
@@ -513,11 +513,11 @@ fn drawn(seed: u64) -> (Pattern, ValueId) {
             }
             11 if rank > 0 => (p.apply(softmax::softmax(-1), &[x]), shape),
             12 if rank > 0 => {
-                let keep = p.random.next() % 2 == 0;
+                let keep = p.random.next() & 1 == 0;
                 let m = mean(&mut p, x, -1, keep);
                 let mut own = shape[..rank - 1].to_vec();
                 own.extend(keep.then_some(1));
-                if keep && p.random.next() % 2 == 0 { (p.map("Sub", &[x, m]), shape) } else { (m, own) }
+                if keep && p.random.next() & 1 == 0 { (p.map("Sub", &[x, m]), shape) } else { (m, own) }
             }
             13..15 if rank > 0 => {
                 let inner = shape[rank - 1];
