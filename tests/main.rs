@@ -22,4 +22,5 @@ mod readme;
 mod shader_contract;
 mod snapshots;
 mod support;
+mod suspects;
 mod tuner;
