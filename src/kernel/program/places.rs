@@ -88,3 +88,31 @@ pub(super) fn runs(view: &View) -> Vec<(i64, i64)> {
     }
     runs
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The text of a walk and its numbers.
+    fn walk(view: &View) -> (Option<String>, Vec<u32>) {
+        let mut places = Places::after(4);
+        (places.function("position", &runs(view), view.offset), places.into_words())
+    }
+
+    /// A bias per channel of images of two sizes.
+    fn bias(channels: usize, area: usize) -> View {
+        View { shape: [2, channels, area].into(), strides: vec![0, 1, 0], offset: 0 }
+    }
+
+    #[test]
+    fn shapes_of_one_structure_share_a_text() {
+        let (one, other) = (walk(&bias(64, 3136)), walk(&bias(512, 49)));
+        assert_eq!(one.0, other.0);
+        assert_ne!(one.1, other.1);
+    }
+
+    #[test]
+    fn a_walk_without_gaps_is_the_index_itself() {
+        assert_eq!(walk(&View::contiguous(&[3, 5, 7].into())).0, None);
+    }
+}

@@ -70,9 +70,7 @@ fn finish(variant: &'static str, rows: Rows, problem: &Problem, segment: usize, 
     let [_, height, width] = spatial(problem);
     let workgroups = rows.workgroups(planes(problem) * height.output.div_ceil(segment));
     let four = width.output.is_multiple_of(4);
-    let kernel = rows
-        .kernel
-        .prelude(if four { &preludes::STORE_WIDTH4 } else { &preludes::STORE_WIDTH1 });
+    let kernel = rows.kernel.prelude(if four { &preludes::STORE_WIDTH4 } else { &preludes::STORE_WIDTH1 });
     let mut bindings = vec![Operand::Input(0), Operand::Input(1), Operand::Output(0)];
     let kernel = io.attach_epilogue(kernel, &mut bindings, if four { 4 } else { 1 }, caps)?;
     let params = DepthwiseParams {

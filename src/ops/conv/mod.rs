@@ -96,7 +96,9 @@ impl Problem {
         let depthwise = depthwise::lower(self, io, caps)?;
         match direct {
             // A tile of a few filters would stand empty for the most part.
-            Ok(direct) if self.filters < FEW_FILTERS && depthwise.is_empty() => candidates.insert(0, direct),
+            Ok(direct) if (self.filters < FEW_FILTERS || caps.avoids_barriers()) && depthwise.is_empty() => {
+                candidates.insert(0, direct)
+            }
             Ok(direct) => candidates.push(direct),
             Err(error) if candidates.is_empty() => return Err(error),
             Err(_) => {}

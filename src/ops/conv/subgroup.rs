@@ -111,7 +111,8 @@ pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Result<Option<Lo
     };
     let (flops, bytes) = problem.work();
     let product = Dispatch::new(kernel, params, bindings, grid.map(|n| n as u32)).work(flops, bytes);
-    let arguments = [problem.filters, problem.channels, height.kernel, width.kernel, rows, lines.plane, height.dilation * line, quads];
+    let arguments =
+        [problem.filters, problem.channels, height.kernel, width.kernel, rows, lines.plane, height.dilation * line, quads];
     let arguments = arguments.map(|n| n as u32).to_vec();
     Ok(Some(Lowering::Dispatches {
         variant: "texels",

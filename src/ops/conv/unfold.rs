@@ -52,11 +52,8 @@ pub(super) fn lower(problem: &Problem, lines: &Lines, texture: bool, caps: &Caps
     let [_, height, width] = spatial(problem);
     let to = if texture { Access::WriteTexture } else { Access::Write };
     let kernel = Kernel::new(&SHADER, &[Access::Read, to], [64, 1, 1]).prelude(&preludes::DIVIDE);
-    let kernel = if texture {
-        kernel.texels().prelude(&preludes::UNFOLDED_TEXELS)
-    } else {
-        kernel.prelude(&preludes::UNFOLDED_FLOATS)
-    };
+    let kernel =
+        if texture { kernel.texels().prelude(&preludes::UNFOLDED_TEXELS) } else { kernel.prelude(&preludes::UNFOLDED_FLOATS) };
     let params = UnfoldParams {
         width: width.input as u32,
         height: height.input as u32,

@@ -265,7 +265,8 @@ impl<'a> Winograd<'a> {
         let problem = self.problem;
         let [_, height, width] = spatial(problem);
         let four = width.output.is_multiple_of(4);
-        let kernel = kernel.prelude(&preludes::DIVIDE).prelude(if four { &preludes::STORE_WIDTH4 } else { &preludes::STORE_WIDTH1 });
+        let kernel =
+            kernel.prelude(&preludes::DIVIDE).prelude(if four { &preludes::STORE_WIDTH4 } else { &preludes::STORE_WIDTH1 });
         let mut bindings = vec![SUMS, Operand::Output(0)];
         let kernel = self.io.attach_epilogue(kernel, &mut bindings, if four { 4 } else { 1 }, self.caps)?;
         let params = OutputParams {

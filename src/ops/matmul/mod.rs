@@ -154,6 +154,7 @@ impl Problem {
             return Ok(vec![direct::lower(self, io, caps)?]);
         }
         let (gemv, tiled, slices) = (gemv::lower(self, io, caps), tiled::lower(self, io, caps), slices::lower(self, io, caps));
+        let gemv_first = gemv.is_some();
         let mut candidates: Vec<Result<Lowering>> = vec![];
         if caps.class == AdapterClass::Cpu {
             // Broadcasts win where workgroup memory is no faster than any other, and lose to it on GPUs.
@@ -171,7 +172,9 @@ impl Problem {
             candidates.extend(slices.into_iter().chain(gemv).chain(tiled));
         }
         if self.quantized.is_none() {
-            candidates.push(direct::lower(self, io, caps));
+            let few = candidates.len().min(usize::from(gemv_first));
+            let at = if caps.avoids_barriers() { few } else { candidates.len() };
+            candidates.insert(at, direct::lower(self, io, caps));
         }
         // One that does not fit the adapter leaves the others.
         let (fit, unfit): (Vec<_>, Vec<_>) = candidates.into_iter().partition(Result::is_ok);
