@@ -8,6 +8,7 @@ struct Params {
     planes: u32, // batches * groups * blocks, which are as many channels as `Channels` holds, or zeros
     groups: u32,
     tiles: u32,  // room for the tiles of a channel: segments() * quads() of every image, padded
+    block: u32,    // tiles that lie together
     channels: u32, // of a group
     blocks: u32,   // of channels, of a group
     input_height: u32,

@@ -11,6 +11,7 @@ struct Params {
     rows: u32,    // two extents of the sums
     columns: u32,
     count: u32,   // invocations
+    block: u32,   // tiles that lie together
     output_height: u32,
     output_width: u32,
 }

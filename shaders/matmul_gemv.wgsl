@@ -46,26 +46,19 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_index)
             s3 = add_terms(s3, values, b_columns(b3, k));
         }
     }
-    var t0 = total(s0, lane);
-    var t1: vec4<f32>;
-    var t2: vec4<f32>;
-    var t3: vec4<f32>;
-    if GROUPS > 1u {
-        t1 = total(s1, lane);
-    }
-    if GROUPS > 2u {
-        t2 = total(s2, lane);
-        t3 = total(s3, lane);
-    }
-    if lane > 0u {
-        return;
-    }
-    // The group to be stored is always the first, so that the epilogue is written out once.
+    // The group to be added up and stored is always the first, so that this is written out once. All invocations take part.
     for (var next = column; next < min(column + 4u * GROUPS, params.n); next += 4u) {
+        let sum = total(s0, lane);
         let at = place(next);
-        store_four((tile.z * params.m + row) * params.n + at.x, at.y, t0);
-        t0 = t1;
-        t1 = t2;
-        t2 = t3;
+        if lane == 0u {
+            store_four((tile.z * params.m + row) * params.n + at.x, at.y, sum);
+        }
+        if GROUPS > 1u {
+            s0 = s1;
+        }
+        if GROUPS > 2u {
+            s1 = s2;
+            s2 = s3;
+        }
     }
 }

@@ -1,6 +1,6 @@
 // Winograd's transformed tiles in a texture, four channels a texel, as operands that travel by broadcast: tiles in blocks of
-// `const ROWS`.
-@group(0) @binding(2) var transformed: texture_storage_2d<rgba32float, write>; // [groups, tile blocks, blocks, 36, ROWS]
+// `block`.
+@group(0) @binding(2) var transformed: texture_storage_2d<rgba32float, write>; // [groups, tile blocks, blocks, 36, block]
 
 alias Channels = vec4<f32>;
 
@@ -27,10 +27,11 @@ fn load_channels(image: u32, block: u32, y: u32, quad: u32, lane: u32) -> Six {
 
 // Where the first value of a tile stands.
 fn start(group: u32, block: u32, tile: u32) -> u32 {
-    return ((group * (params.tiles / ROWS) + tile / ROWS) * params.blocks + block) * 36u * ROWS + tile % ROWS;
+    let number = divide(tile, params.block);
+    return ((group * divide(params.tiles, params.block) + number) * params.blocks + block) * 36u * params.block + tile - number * params.block;
 }
 
 // Stores value k of a tile.
 fn put(first: u32, k: u32, value: Channels) {
-    textureStore(transformed, texel(first + k * ROWS), value);
+    textureStore(transformed, texel(first + k * params.block), value);
 }

@@ -148,11 +148,11 @@ pub mod preludes {
         ROW_SUMS = "row_sums";
         /// Storing those rows through the epilogue. Goes with `ROW_SUMS` and a prelude that stores four neighbours.
         ROW_STORES = "row_stores";
-        /// Winograd's tiles go to a texture. Wants `const ROWS`.
+        /// Winograd's tiles go to a texture.
         WINOGRAD_INPUT_TEXELS = "winograd_input_texels";
         /// Winograd's tiles go to a buffer.
         WINOGRAD_INPUT_FLOATS = "winograd_input_floats";
-        /// Winograd's sums come from a texture. Wants `const ROWS` and `const LANES`.
+        /// Winograd's sums come from a texture. Wants `const LANES`.
         WINOGRAD_SUMS_TEXELS = "winograd_sums_texels";
         /// Winograd's sums come from a buffer.
         WINOGRAD_SUMS_FLOATS = "winograd_sums_floats";

@@ -1,6 +1,9 @@
 // Times whole models on ONNX Runtime's WebGPU provider and prints one JSON line a model.
 //
 //   node run.mjs FOLDER...
+//   node run.mjs --cold FOLDER
+//
+// With --cold it is the time from opening a model to its first result, outputs unchecked.
 //
 // A folder is in the ONNX test layout: model.onnx, test_data_set_0/input_I.pb and output_I.pb. The outputs are compared with the expected
 // ones first. A run is upload, all kernels and readback: inputs and outputs are ordinary arrays.
@@ -87,9 +90,18 @@ async function measure(folder) {
   return { model: basename(folder), p50_us: at(0.5), p95_us: at(0.95), min_us: at(0), runs: times.length };
 }
 
-for (const folder of process.argv.slice(2)) {
+async function firstResult(folder) {
+  const inputs = tensors(folder, 'input_');
+  const before = performance.now();
+  const session = await InferenceSession.create(join(folder, 'model.onnx'), { executionProviders: ['webgpu'], logSeverityLevel: 3 });
+  await session.run(Object.fromEntries(inputs.map((data, i) => [session.inputNames[i], data])));
+  return { model: basename(folder), first_us: Math.round((performance.now() - before) * 1000) };
+}
+
+const cold = process.argv[2] === '--cold';
+for (const folder of process.argv.slice(cold ? 3 : 2)) {
   try {
-    console.log(JSON.stringify(await measure(folder)));
+    console.log(JSON.stringify(await (cold ? firstResult : measure)(folder)));
   } catch (error) {
     console.error(`${basename(folder)}: ${error.message}`);
     process.exitCode = 1;

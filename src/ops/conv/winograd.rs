@@ -21,6 +21,7 @@ params! {
         planes: u32,
         groups: u32,
         tiles: u32,
+        block: u32,
         channels: u32,
         blocks: u32,
         input_height: u32,
@@ -44,6 +45,7 @@ params! {
         rows: u32,
         columns: u32,
         count: u32,
+        block: u32,
         output_height: u32,
         output_width: u32,
     }
@@ -174,8 +176,8 @@ impl<'a> Winograd<'a> {
         let access = [Access::Read, Access::WriteTexture];
         let lines = Rows::exchanged(&INPUT, &access, self.problem, self.caps);
         let mut lines = lines.unwrap_or_else(|| Rows::direct(&INPUT, &access, self.problem));
-        lines.kernel = lines.kernel.constant("ROWS", rows as u32).texels().prelude(&preludes::WINOGRAD_INPUT_TEXELS);
-        let first = self.input(lines, steps, blocks * rows)?.work(0, self.input_bytes() + tiles);
+        lines.kernel = lines.kernel.texels().prelude(&preludes::WINOGRAD_INPUT_TEXELS);
+        let first = self.input(lines, steps, blocks * rows, rows)?.work(0, self.input_bytes() + tiles);
 
         let access = [Access::ReadTexture, Access::ReadTexture, Access::WriteTexture];
         let kernel = Kernel::new(&SUBGROUP, &access, [lanes, 1, 1])
@@ -191,11 +193,10 @@ impl<'a> Winograd<'a> {
 
         let kernel = Kernel::new(&OUTPUT, &[Access::ReadTexture, Access::Write], [64, 1, 1])
             .constant("LANES", lanes)
-            .constant("ROWS", rows as u32)
             .texels()
             .prelude(&preludes::WINOGRAD_SUMS_TEXELS);
         let count = groups * blocks * panels * rows * lanes as usize;
-        let last = self.output(kernel, [blocks, panels, count])?.work(0, sums + self.output_bytes());
+        let last = self.output(kernel, [blocks, panels, count], rows)?.work(0, sums + self.output_bytes());
         Ok(Some(Lowering::Dispatches {
             variant: "winograd_texels",
             dispatches: vec![first, second, last],
@@ -227,10 +228,10 @@ impl<'a> Winograd<'a> {
         }
         let mut rows = Rows::direct(&INPUT, &[Access::Read, Access::Write], self.problem);
         rows.kernel = rows.kernel.prelude(&preludes::WINOGRAD_INPUT_FLOATS);
-        let first = self.input(rows, channels, columns)?.work(0, self.input_bytes() + bytes(tiles));
+        let first = self.input(rows, channels, columns, 1)?.work(0, self.input_bytes() + bytes(tiles));
         let kernel = Kernel::new(&OUTPUT, &[Access::Read, Access::Write], [64, 1, 1]).prelude(&preludes::WINOGRAD_SUMS_FLOATS);
         let count = self.problem.groups * filters * columns;
-        let last = self.output(kernel, [filters, columns, count])?.work(0, bytes(sums) + self.output_bytes());
+        let last = self.output(kernel, [filters, columns, count], 1)?.work(0, bytes(sums) + self.output_bytes());
         let products = dispatches.into_iter().map(in_place);
         Ok(Some(Lowering::Dispatches {
             variant: "winograd",
@@ -240,8 +241,9 @@ impl<'a> Winograd<'a> {
         }))
     }
 
-    /// The dispatch that transforms tiles, in so many blocks of channels, with room for so many tiles of each.
-    fn input(&self, rows: Rows, blocks: usize, tiles: usize) -> Result<Dispatch> {
+    /// The dispatch that transforms tiles, in so many blocks of channels, with room for so many tiles of
+    /// each, of which so many lie together.
+    fn input(&self, rows: Rows, blocks: usize, tiles: usize, block: usize) -> Result<Dispatch> {
         let [_, height, width] = spatial(self.problem);
         let planes = self.problem.batches * self.problem.groups * blocks;
         let workgroups = rows.workgroups(planes * height.output.div_ceil(SIDE));
@@ -249,6 +251,7 @@ impl<'a> Winograd<'a> {
             planes: planes as u32,
             groups: self.problem.groups as u32,
             tiles: tiles as u32,
+            block: block as u32,
             channels: self.problem.channels as u32,
             blocks: blocks as u32,
             input_height: height.input as u32,
@@ -260,8 +263,9 @@ impl<'a> Winograd<'a> {
         Ok(Dispatch::new(rows.kernel, params, vec![Operand::Input(0), TILES], grid))
     }
 
-    /// The dispatch that makes output elements of sums, by so many invocations, with two extents of the sums.
-    fn output(&self, kernel: Kernel, [rows, columns, count]: [usize; 3]) -> Result<Dispatch> {
+    /// The dispatch that makes output elements of sums, by so many invocations, with two extents of the sums and tiles
+    /// that lie together.
+    fn output(&self, kernel: Kernel, [rows, columns, count]: [usize; 3], block: usize) -> Result<Dispatch> {
         let problem = self.problem;
         let [_, height, width] = spatial(problem);
         let four = width.output.is_multiple_of(4);
@@ -276,6 +280,7 @@ impl<'a> Winograd<'a> {
             rows: rows as u32,
             columns: columns as u32,
             count: count as u32,
+            block: block as u32,
             output_height: height.output as u32,
             output_width: width.output as u32,
         };

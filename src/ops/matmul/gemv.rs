@@ -12,6 +12,9 @@ pub(super) static SHADER: Shader =
 /// Rows from which on reading B once for all of them wins.
 const FEW_ROWS: usize = 4;
 
+/// Elements of B up to which the short form of the kernel, which takes less time to compile, runs no longer.
+const SMALL: usize = 1 << 16;
+
 /// The candidate, where there are few rows and B can be read by columns.
 pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Option<Result<Lowering>> {
     if problem.m > FEW_ROWS || !problem.b_by_columns() && !problem.b_is_constant(io) {
@@ -20,7 +23,7 @@ pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Option<Result<Lo
     let cpu = caps.class == AdapterClass::Cpu;
     let subgroup = caps.subgroup.filter(|lanes| lanes.is_power_of_two() && *lanes <= 64);
     let (workgroup, groups) = match subgroup {
-        Some(lanes) if cpu => (lanes, 4),
+        Some(lanes) if cpu => (lanes, if problem.k * problem.n > SMALL { 4 } else { 1 }),
         _ => (64, 1),
     };
     let grid = [problem.n.div_ceil(4 * groups), problem.m, problem.batches()];
