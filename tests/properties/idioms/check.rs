@@ -69,8 +69,14 @@ fn stage<T>(stage: Stage, work: impl FnOnce() -> Result<T, String>) -> Result<T,
 /// The model and what its outputs should be.
 pub fn reference(network: &Network) -> Result<(Model, Vec<Expected>), Failure> {
     let model = stage(Stage::Import, || Model::from_bytes(&network.encode(), None).map_err(|e| e.to_string()))?;
-    let inputs = inputs(network);
     let graph = model.graph();
+    let inputs = stage(Stage::Import, || {
+        let declared = |name: &str| graph.inputs().iter().any(|i| graph.value(i.value).name == name);
+        match network.inputs.iter().find(|(name, _)| !declared(name)) {
+            Some((name, _)) => Err(format!("the model has no input `{name}`")),
+            None => given(network, graph),
+        }
+    })?;
     let right = stage(Stage::Reference, || {
         let right = values(graph, &inputs, None).map_err(|e| e.to_string())?;
         let found: HashMap<&str, &Tensor> =
@@ -88,19 +94,19 @@ pub fn reference(network: &Network) -> Result<(Model, Vec<Expected>), Failure> {
     Ok((model, right))
 }
 
-pub fn inputs(network: &Network) -> Vec<Tensor> {
-    network.inputs.iter().map(|(_, tensor)| tensor.clone()).collect()
+/// The inputs of a run, in the order in which a graph declares them.
+pub fn given(network: &Network, graph: &Graph) -> Result<Vec<Tensor>, String> {
+    let given = graph.inputs().iter().map(|input| {
+        let name = &graph.value(input.value).name;
+        let found = network.inputs.iter().find(|(own, _)| own == name);
+        found.map(|(_, tensor)| tensor.clone()).ok_or_else(|| format!("the graph has an input `{name}`"))
+    });
+    given.collect()
 }
 
 /// The outputs of an optimised graph, whose inputs are some of the model's.
 fn by_references(network: &Network, graph: &Graph) -> Result<Vec<Tensor>, String> {
-    let given = graph.inputs().iter().map(|input| {
-        let name = &graph.value(input.value).name;
-        let found = network.inputs.iter().find(|(own, _)| own == name);
-        found.map(|(_, tensor)| tensor.clone()).ok_or_else(|| format!("the optimised graph has an input `{name}`"))
-    });
-    let given = given.collect::<Result<Vec<_>, _>>()?;
-    let values = values(graph, &given, None).map_err(|e| e.to_string())?;
+    let values = values(graph, &given(network, graph)?, None).map_err(|e| e.to_string())?;
     graph.outputs().iter().map(|id| values[id.index()].clone().ok_or_else(|| "an output was not computed".into())).collect()
 }
 
@@ -112,10 +118,9 @@ fn compare(right: &[Expected], found: &[Tensor]) -> Result<(), String> {
     wrong.map_or(Ok(()), |(k, message)| Err(format!("output {k}: {message}")))
 }
 
-fn by_device(model: &Model, inputs: &[Tensor], options: Options) -> Result<Vec<Tensor>, String> {
+fn by_device(model: &Model, network: &Network, options: Options) -> Result<Vec<Tensor>, String> {
     let session = Session::new_blocking(gpu(), model, options).map_err(|e| e.to_string())?;
-    let names: Vec<String> = session.inputs().iter().map(|i| i.name.clone()).collect();
-    let given: Vec<(&str, TensorView)> = names.iter().map(String::as_str).zip(inputs.iter().map(Tensor::view)).collect();
+    let given: Vec<(&str, TensorView)> = network.inputs.iter().map(|(name, tensor)| (name.as_str(), tensor.view())).collect();
     let outputs = session.run_blocking(&given).map_err(|e| e.to_string())?;
     Ok(outputs.iter().map(|(_, tensor)| tensor.clone()).collect())
 }
@@ -123,8 +128,9 @@ fn by_device(model: &Model, inputs: &[Tensor], options: Options) -> Result<Vec<T
 /// Puts a network through a trial.
 pub fn check(network: &Network, trial: &Trial) -> Result<Passed, Failure> {
     let (model, right) = reference(network)?;
-    let (inputs, software) = (inputs(network), Caps::software());
+    let software = Caps::software();
     let fewer = stage(Stage::Passes, || {
+        let inputs = given(network, model.graph())?;
         let fewer = optimized(model.graph(), &inputs, &software).map_err(|e| e.to_string())?;
         if let Some(graph) = &fewer {
             let found = by_references(network, graph)?;
@@ -148,7 +154,7 @@ pub fn check(network: &Network, trial: &Trial) -> Result<Passed, Failure> {
     }
     if trial.device {
         let options = Options { checked: trial.checked, variant: variant.clone(), ..Options::default() };
-        let result = stage(Stage::Device, || compare(&right, &by_device(&model, &inputs, options)?));
+        let result = stage(Stage::Device, || compare(&right, &by_device(&model, network, options)?));
         result.map_err(|failure| Failure { variant, ..failure })?;
     }
     Ok(Passed { loose: right.first().is_some_and(Expected::is_loose), kernels })

@@ -17,6 +17,7 @@ mod rows;
 mod search;
 mod shrink;
 mod sketch;
+mod special;
 mod whole;
 
 use super::Draw;
@@ -75,9 +76,9 @@ fn drawn(seed: u64, sizes: Option<Sizes>) -> (Network, Trial) {
 /// Draws the blocks of a network, and which values are outputs.
 fn grow(s: &mut Sketch, dtype: DType) {
     s.network.symbolic = s.draw.rarely(3);
-    let start = s.draw.within(0, 10);
-    if start == 10 {
-        let y = s.whole_numbers();
+    let start = s.draw.within(0, 12);
+    if start >= 11 {
+        let y = if start == 11 { s.whole_numbers() } else { s.specials() };
         return s.network.outputs.push(y.name);
     }
     let mut image = start > 5;

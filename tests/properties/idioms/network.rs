@@ -14,6 +14,15 @@ pub enum Attribute {
     Text(String),
     Ints(Vec<i64>),
     Tensor(Tensor),
+    Body(Body),
+}
+
+/// A branch of an If: nodes that may read values of the network around it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Body {
+    pub nodes: Vec<Node>,
+    pub output: String,
+    pub ty: TensorType,
 }
 
 /// An application of an operator. An empty name stands for an argument left out.
@@ -86,6 +95,11 @@ fn attribute(name: &str, value: &Attribute) -> Vec<Field> {
         Attribute::Int(n) => vec![number(3, *n), number(20, 2)],
         Attribute::Text(t) => vec![text(4, t), number(20, 3)],
         Attribute::Tensor(t) => vec![message(5, tensor("", t)), number(20, 4)],
+        Attribute::Body(body) => {
+            let mut graph: Vec<Field> = body.nodes.iter().enumerate().map(|(k, n)| message(1, node(n, k))).collect();
+            graph.extend([text(2, "branch"), message(12, value_info(&body.output, &body.ty, false))]);
+            vec![message(6, graph), number(20, 5)]
+        }
         Attribute::Ints(list) => list.iter().map(|n| number(8, *n)).chain([number(20, 7)]).collect(),
     });
     fields
@@ -99,17 +113,34 @@ fn value_info(name: &str, ty: &TensorType, symbolic: bool) -> Vec<Field> {
     vec![text(1, name), message(2, vec![message(1, vec![number(1, data_type(ty.dtype)), shape])])]
 }
 
+/// The fields of a `NodeProto`.
+fn node(node: &Node, index: usize) -> Vec<Field> {
+    let mut fields: Vec<Field> = node.inputs.iter().map(|name| text(1, name)).collect();
+    fields.extend(node.outputs.iter().map(|name| text(2, name)));
+    fields.extend([text(3, &format!("{}_{index}", node.operator)), text(4, &node.operator), text(7, &node.domain)]);
+    fields.extend(node.attributes.iter().map(|(name, value)| message(5, attribute(name, value))));
+    fields
+}
+
+impl Node {
+    /// The values it reads, those that its branches capture included.
+    pub fn reads(&self) -> Vec<String> {
+        let mut names = self.inputs.clone();
+        for (_, value) in &self.attributes {
+            if let Attribute::Body(body) = value {
+                names.push(body.output.clone());
+                names.extend(body.nodes.iter().flat_map(Node::reads));
+            }
+        }
+        names
+    }
+}
+
 impl Network {
     /// The bytes of the `ModelProto`.
     pub fn encode(&self) -> Vec<u8> {
         let mut graph: Vec<Field> = Vec::new();
-        for (index, node) in self.nodes.iter().enumerate() {
-            let mut fields: Vec<Field> = node.inputs.iter().map(|name| text(1, name)).collect();
-            fields.extend(node.outputs.iter().map(|name| text(2, name)));
-            fields.extend([text(3, &format!("{}_{index}", node.operator)), text(4, &node.operator), text(7, &node.domain)]);
-            fields.extend(node.attributes.iter().map(|(name, value)| message(5, attribute(name, value))));
-            graph.push(message(1, fields));
-        }
+        graph.extend(self.nodes.iter().enumerate().map(|(k, n)| message(1, node(n, k))));
         graph.push(text(2, "drawn"));
         graph.extend(self.initializers.iter().map(|(name, t)| message(5, tensor(name, t))));
         graph.extend(self.inputs.iter().map(|(name, t)| message(11, value_info(name, t.ty(), self.symbolic))));
@@ -128,7 +159,7 @@ impl Network {
         let mut kept = Vec::new();
         for node in std::mem::take(&mut self.nodes).into_iter().rev() {
             if node.outputs.iter().any(|name| wanted.contains(name)) {
-                wanted.extend(node.inputs.iter().cloned());
+                wanted.extend(node.reads());
                 kept.push(node);
             }
         }

@@ -162,6 +162,28 @@ impl Sketch<'_> {
         }
     }
 
+    /// An If that asks about an extent, as traced branches and squeezes leave it.
+    pub fn branched(&mut self, x: &Value) -> Value {
+        let shape = self.node("Shape", &[x], vec![], DType::I64, &[x.rank()]);
+        let axis = self.draw.within(0, x.rank() - 1);
+        let index = self.number(DType::I64, axis as f64);
+        let extent = self.gather(&shape, &index, 0);
+        let one = self.number(DType::I64, 1.0);
+        let operator = self.draw.pick(&["Equal", "Greater"]);
+        let condition = self.binary(operator, &extent, &one);
+        self.conditional(
+            &condition,
+            |s| {
+                let y = s.activation(x);
+                s.settled(&y, &x.shape)
+            },
+            |s| {
+                let y = s.gate(x);
+                s.settled(&y, &x.shape)
+            },
+        )
+    }
+
     /// The end of a classifier: a softmax along any axis, a reduction, the place of the greatest.
     pub fn head(&mut self, x: &Value) -> Value {
         let axis = self.draw.within(0, x.rank() - 1);
@@ -197,7 +219,8 @@ impl Sketch<'_> {
 
     /// Any block on rows.
     pub fn rows_block(&mut self, x: &Value) -> Value {
-        match self.draw.within(0, 17) {
+        match self.draw.within(0, 18) {
+            17 => self.branched(x),
             0..=3 => self.layer(x),
             13 => self.placed(x),
             14 => self.unit_rows(x),

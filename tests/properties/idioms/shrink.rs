@@ -1,6 +1,6 @@
 //! Makes a failing network smaller: smaller extents, fewer outputs, values that are given in place of computed, nodes left out.
 
-use super::check::{Failure, Stage, Trial, check, inputs};
+use super::check::{Failure, Stage, Trial, check, given};
 use super::error::values;
 use super::network::Network;
 use super::{SMALL, drawn};
@@ -49,7 +49,8 @@ impl Shrinking {
 /// What the network computes, by name.
 fn recorded(network: &Network) -> HashMap<String, Tensor> {
     let Ok(model) = Model::from_bytes(&network.encode(), None) else { return HashMap::new() };
-    let Ok(values) = values(model.graph(), &inputs(network), None) else { return HashMap::new() };
+    let Ok(inputs) = given(network, model.graph()) else { return HashMap::new() };
+    let Ok(values) = values(model.graph(), &inputs, None) else { return HashMap::new() };
     let named = model.graph().values().iter().zip(values);
     named.filter_map(|(value, tensor)| Some((value.name.clone(), tensor?))).collect()
 }
@@ -57,10 +58,11 @@ fn recorded(network: &Network) -> HashMap<String, Tensor> {
 /// A value is given, as an input or as a constant, in place of being computed.
 fn give(network: &mut Network, node: usize, values: &HashMap<String, Tensor>) {
     let removed = network.nodes.remove(node);
+    let constant = removed.reads().is_empty();
     for name in removed.outputs {
         let Some(tensor) = values.get(&name).cloned() else { continue };
         let shape = tensor.dtype() == DType::I64 && tensor.shape().rank() <= 1;
-        if shape || removed.inputs.is_empty() {
+        if shape || constant {
             network.initializers.push((name, tensor));
         } else {
             network.inputs.push((name, tensor));

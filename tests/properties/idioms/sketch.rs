@@ -1,7 +1,7 @@
 //! Networks under construction, node by node as exporters write them: every helper knows the shape its node gives, the forms
 //! that operators had over the versions, and the ways in which one thing is spelled.
 
-use super::network::{Attribute, Network, Node, dtype_number};
+use super::network::{Attribute, Body, Network, Node, dtype_number};
 use crate::cases::Random;
 use crate::properties::Draw;
 use gristmill::{DType, Tensor, TensorType};
@@ -189,12 +189,45 @@ impl<'a> Sketch<'a> {
         self.input(tensor)
     }
 
+    /// An input of the run that has a default, which the run replaces.
+    fn overridden(&mut self, tensor: Tensor) -> Value {
+        let default = Tensor::from_f64(tensor.ty().clone(), &vec![0.5; tensor.elements()]).expect("as many elements");
+        let value = self.input(tensor);
+        self.network.initializers.push((value.name.clone(), default));
+        value
+    }
+
+    /// What `build` writes, as a branch; the value it ends with has this type.
+    fn branch(&mut self, build: impl FnOnce(&mut Self) -> Value) -> (Body, Value) {
+        let around = std::mem::take(&mut self.network.nodes);
+        let last = build(self);
+        let nodes = std::mem::replace(&mut self.network.nodes, around);
+        let ty = TensorType::new(last.dtype, last.shape.clone());
+        (Body { nodes, output: last.name.clone(), ty }, last)
+    }
+
+    /// An If with branches of one type.
+    pub fn conditional(
+        &mut self,
+        condition: &Value,
+        yes: impl FnOnce(&mut Self) -> Value,
+        no: impl FnOnce(&mut Self) -> Value,
+    ) -> Value {
+        let ((yes, made), (no, _)) = (self.branch(yes), self.branch(no));
+        let branches = vec![set("then_branch", Attribute::Body(yes)), set("else_branch", Attribute::Body(no))];
+        self.node("If", &[condition], branches, made.dtype, &made.shape)
+    }
+
     /// Trained numbers: constants, seldom inputs. `reach` is how many of them one sum meets.
     pub fn weights(&mut self, dtype: DType, shape: &[usize], reach: usize) -> Value {
         let factor = 1.5 / (reach.max(1) as f64).sqrt();
         let numbers: Vec<f64> = self.random.floats(shape).to_f64().iter().map(|x| x * factor).collect();
         let tensor = Tensor::from_f64(TensorType::new(dtype, shape), &numbers).expect("as many elements");
-        if self.draw.rarely(8) { self.input(tensor) } else { self.constant(tensor) }
+        match self.draw.within(0, 23) {
+            0 | 1 => self.input(tensor),
+            2 => self.overridden(tensor),
+            _ => self.constant(tensor),
+        }
     }
 
     /// Positive numbers, as variances are.
