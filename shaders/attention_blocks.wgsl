@@ -52,10 +52,13 @@ fn main(
 
     let blocks = (head.keys + 7u) / 8u;
     let first_block = row / params.shared_by * blocks;
-    // Keys that the last query of the workgroup does not see need not be looked at.
+    // Keys that the last query of the workgroup does not see need not be looked at, unless what replaces their scores counts.
     var end = blocks;
     if CAUSAL {
         end = (keys_seen(head, min(first_query + QUERIES, head.queries) - 1u) + 7u) / 8u;
+        if REPLACING {
+            end = max(end, 1u);
+        }
     }
     for (var block = 0u; block < end; block++) {
         let keys_at = (first_block + block) * GROUPS * 8u + lane;
@@ -82,12 +85,12 @@ fn main(
             }
         }
         let first_key = block * 8u;
-        var low_mask: vec4<f32>;
-        var high_mask: vec4<f32>;
+        var low_mask: vec4<u32>;
+        var high_mask: vec4<u32>;
         if SHARED_MASK {
-            let added = mask_of(head, 0u, first_key + lane);
-            low_mask = vec4<f32>(subgroupBroadcast(added, 0u), subgroupBroadcast(added, 1u), subgroupBroadcast(added, 2u), subgroupBroadcast(added, 3u));
-            high_mask = vec4<f32>(subgroupBroadcast(added, 4u), subgroupBroadcast(added, 5u), subgroupBroadcast(added, 6u), subgroupBroadcast(added, 7u));
+            let word = mask_of(head, 0u, first_key + lane);
+            low_mask = vec4<u32>(subgroupBroadcast(word, 0u), subgroupBroadcast(word, 1u), subgroupBroadcast(word, 2u), subgroupBroadcast(word, 3u));
+            high_mask = vec4<u32>(subgroupBroadcast(word, 4u), subgroupBroadcast(word, 5u), subgroupBroadcast(word, 6u), subgroupBroadcast(word, 7u));
         }
         var shrink: array<f32, OWN>;
         for (var own = 0u; own < OWN; own++) {
@@ -97,18 +100,21 @@ fn main(
                 high[own][k] = capped(high[own][k], head);
             }
             if MASK != 0u {
-                if SHARED_MASK {
-                    low[own] += low_mask;
-                    high[own] += high_mask;
-                } else {
+                if !SHARED_MASK {
                     for (var k = 0u; k < 4u; k++) {
-                        low[own][k] += mask_of(head, query, first_key + k);
-                        high[own][k] += mask_of(head, query, first_key + 4u + k);
+                        low_mask[k] = mask_of(head, query, first_key + k);
+                        high_mask[k] = mask_of(head, query, first_key + 4u + k);
                     }
                 }
+                for (var k = 0u; k < 4u; k++) {
+                    low[own][k] = masked(low[own][k], low_mask[k], head);
+                    high[own][k] = masked(high[own][k], high_mask[k], head);
+                }
             }
-            low[own] = select(vec4<f32>(minus_infinity()), low[own], first_key + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(seen[own]));
-            high[own] = select(vec4<f32>(minus_infinity()), high[own], first_key + vec4<u32>(4u, 5u, 6u, 7u) < vec4<u32>(seen[own]));
+            for (var k = 0u; k < 4u; k++) {
+                low[own][k] = reached(low[own][k], first_key + k, seen[own], head);
+                high[own][k] = reached(high[own][k], first_key + 4u + k, seen[own], head);
+            }
             let higher = max(peak[own], max(greatest(low[own]), greatest(high[own])));
             shrink[own] = exp(peak[own] - higher);
             peak[own] = higher;
@@ -133,6 +139,15 @@ fn main(
                 sums[own][group] = sums[own][group] * shrink[own]
                     + first.x * a + first.y * b + first.z * c + first.w * d
                     + last.x * e + last.y * f + last.z * g + last.w * h;
+            }
+        }
+        if CAUSAL && REPLACING && block + 1u == end && end < blocks {
+            var least = peak[0];
+            for (var own = 1u; own < OWN; own++) {
+                least = min(least, peak[own]);
+            }
+            if fill_counts(subgroupMin(least), head) {
+                end = blocks;
             }
         }
     }

@@ -54,11 +54,14 @@ fn main(
         }
     }
 
-    // Keys that the last query of the tile does not see need not be looked at.
+    // Keys that the last query of the tile does not see need not be looked at, unless what replaces their scores counts.
     var end = head.keys;
     if CAUSAL {
         let seen = i32(min(first_query + QUERIES, head.queries)) + head.causal_offset;
         end = min(end, u32(max(seen, 0)));
+        if REPLACING {
+            end = max(end, 1u);
+        }
     }
     for (var first_key = 0u; first_key < end; first_key += KEYS) {
         workgroupBarrier();
@@ -125,6 +128,20 @@ fn main(
                         sums[q * SUMS + k] = sums[q * SUMS + k] + weight.x * a + weight.y * b + weight.z * c + weight.w * d;
                     }
                 }
+            }
+        }
+        if CAUSAL && REPLACING && first_key + KEYS >= end && end < head.keys {
+            for (var q = 0u; q < OWN; q++) {
+                partial[own + q][part] = peak[q];
+            }
+            workgroupBarrier();
+            if local == 0u {
+                for (var k = 1u; k < QUERIES; k++) {
+                    partial[0] = min(partial[0], partial[k]);
+                }
+            }
+            if fill_counts(workgroupUniformLoad(&partial[0]).x, head) {
+                end = head.keys;
             }
         }
     }

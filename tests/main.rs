@@ -5,6 +5,7 @@ mod cases;
 #[cfg(feature = "cli")]
 mod cli;
 mod engine;
+mod exactness;
 mod hostile;
 #[cfg(all(target_os = "linux", feature = "isa"))]
 mod isa;

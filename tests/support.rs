@@ -56,7 +56,8 @@ pub fn optimized(graph: &Graph, inputs: &[Tensor], caps: &Caps) -> gristmill::Re
     loop {
         match passes::specialize(graph, &facts)? {
             Specialized::Graph(graph) => {
-                let options = passes::Options { max_storage_buffers: caps.max_storage_buffers as usize, ..Default::default() };
+                let options =
+                    passes::Options { max_storage_buffers: caps.max_storage_buffers as usize, strict: true, ..Default::default() };
                 return passes::optimize(&graph, &options).map(Some);
             }
             Specialized::Blocked { value, .. } => {

@@ -2,6 +2,7 @@
 override CAUSAL: bool;
 override SOFTCAP: bool;
 override MASK: u32; // 0 none, 1 floats that are added, 2 bool
+override REPLACING: bool; // scores of keys that are not seen are a number, in place of minus infinity
 override ZERO_UNSEEN: bool;
 
 struct Params {
@@ -25,6 +26,7 @@ struct Params {
     causal_offset: i32,
     scale: f32,
     softcap: f32,
+    fill: f32, // that number
     splits: u32, // workgroups that share the keys of a query (attention_split only)
 }
 
@@ -55,6 +57,7 @@ struct Head {
     causal_offset: i32,
     scale: f32,
     softcap: f32,
+    fill: f32,
 }
 
 fn head_at(row: u32) -> Head {
@@ -82,6 +85,7 @@ fn head_at(row: u32) -> Head {
     head.causal_offset = params.causal_offset;
     head.scale = params.scale;
     head.softcap = params.softcap;
+    head.fill = params.fill;
     return head;
 }
 
@@ -99,14 +103,39 @@ fn keys_seen(head: Head, query: u32) -> u32 {
     return head.keys;
 }
 
-// What the mask adds to the score of a key; queries and keys past the end read the last one's. Only where MASK is not 0.
-fn mask_of(head: Head, query: u32, key: u32) -> f32 {
+// The mask's word for a key; queries and keys past the end read the last one's. Only where MASK is not 0.
+fn mask_of(head: Head, query: u32, key: u32) -> u32 {
     let at = head.mask + i32(min(query, head.queries - 1u)) * head.mask_strides.x + i32(min(key, head.keys - 1u)) * head.mask_strides.y;
-    let bits = mask[u32(at)];
-    if MASK == 1u {
-        return bitcast<f32>(bits);
+    return mask[u32(at)];
+}
+
+// The score of a key that is not seen.
+fn unseen(head: Head) -> f32 {
+    if REPLACING {
+        return head.fill;
     }
-    return select(0.0, minus_infinity(), bits == 0u);
+    return minus_infinity();
+}
+
+// A score under the mask's word for its key. Only where MASK is not 0.
+fn masked(value: f32, word: u32, head: Head) -> f32 {
+    if MASK == 1u {
+        return value + bitcast<f32>(word);
+    }
+    return select(unseen(head), value, word != 0u);
+}
+
+// A score as causality has it, where keys before `seen` are seen; one past the end counts for nothing.
+fn reached(value: f32, key: u32, seen: u32, head: Head) -> f32 {
+    if CAUSAL && REPLACING {
+        return select(minus_infinity(), select(head.fill, value, key < seen), key < head.keys);
+    }
+    return select(minus_infinity(), value, key < seen);
+}
+
+// Whether keys that are not seen count beside a key of such a score: `exp` of what is farther apart is 0.
+fn fill_counts(peak: f32, head: Head) -> bool {
+    return peak - head.fill <= 104.0;
 }
 
 fn capped(value: f32, head: Head) -> f32 {
@@ -116,13 +145,13 @@ fn capped(value: f32, head: Head) -> f32 {
     return value;
 }
 
-// The score of a key, given its product with the query; minus infinity when the query does not see it.
+// The score of a key, given its product with the query.
 fn score(product: f32, head: Head, query: u32, key: u32) -> f32 {
     var value = capped(product * head.scale, head);
     if MASK != 0u {
-        value += mask_of(head, query, key);
+        value = masked(value, mask_of(head, query, key), head);
     }
-    return select(minus_infinity(), value, key < keys_seen(head, query));
+    return reached(value, key, keys_seen(head, query), head);
 }
 
 // What the weighted sum of values is multiplied with, given the sum of weights.

@@ -12,7 +12,7 @@ mod verify;
 
 pub use crate::kernel::Bounds;
 pub use builder::Builder;
-pub use edit::Edit;
+pub use edit::{Changes, Edit, NodeId};
 pub use evaluate::evaluate;
 pub use fact::Fact;
 pub use model::Model;

@@ -1,6 +1,6 @@
 //! The checks that every graph passes, after it is built and after every pass.
 
-use super::{Graph, ValueId};
+use super::{Graph, Node, ValueId};
 use crate::error::{Error, Result};
 use std::collections::HashSet;
 
@@ -89,5 +89,30 @@ impl Graph {
             ))),
             None => Ok(()),
         }
+    }
+
+    /// Checks that each node of a specialised graph makes values of the types that are recorded of them: what a rewrite
+    /// assumes of ranks and extents, its nodes must bear out.
+    ///
+    /// # Errors
+    /// [`Internal`](crate::ErrorKind::Internal) naming the node and the value; what the operators' `infer` reports.
+    pub fn verify_types(&self) -> Result<()> {
+        let check = |node: &Node| -> Result<()> {
+            let inferred = node.op.infer(&self.input_facts(node)?)?;
+            for (k, id) in node.outputs.iter().enumerate() {
+                let Some(id) = id else { continue };
+                let recorded = &self.fact(*id)?.ty;
+                match inferred.get(k) {
+                    Some(fact) if &fact.ty == recorded => {}
+                    found => {
+                        let found = found.map_or("nothing".into(), |fact| fact.ty.to_string());
+                        let name = &self.value(*id).name;
+                        return Err(Error::internal(format!("expected {recorded} for `{name}`, found {found}")));
+                    }
+                }
+            }
+            Ok(())
+        };
+        self.nodes.iter().try_for_each(|node| check(node).map_err(|e| e.at(&node.path)))
     }
 }

@@ -1,28 +1,44 @@
 //! Per-channel scales and shifts after a convolution (batch norms above all) move into its weights and bias.
 
-use super::common::Surroundings;
+use super::common::{input, name_of, only_output, plain};
+use super::{Options, Pass};
 use crate::error::Result;
-use crate::graph::{Edit, Graph, Node, OpExt, ValueId};
+use crate::graph::{Edit, Node, NodeId, OpExt};
 use crate::kernel::Term;
 use crate::ops::conv::Conv;
 use crate::ops::elementwise::Map;
 use crate::tensor::{DType, Shape, Tensor, TensorType, View};
 
 /// Folds every chain of scales and shifts that follows a convolution with constant weights.
-pub(crate) fn fold(graph: &Graph) -> Result<Graph> {
-    let around = Surroundings::new(graph);
-    let mut edit = Edit::without_nodes(graph);
-    let mut gone = vec![false; graph.nodes().len()];
-    for (index, node) in graph.nodes().iter().enumerate() {
-        if gone[index] {
-            continue;
-        }
-        match Folded::chain(&around, node, &mut gone)? {
-            Some(folded) => folded.emit(node, &mut edit)?,
-            None => edit.push(node.clone()),
-        }
+#[derive(Debug)]
+pub(crate) struct Affine;
+
+impl Pass for Affine {
+    fn name(&self) -> &str {
+        "affine"
     }
-    edit.finish()
+
+    fn visit(&self, edit: &mut Edit, id: NodeId, _: &Options) -> Result<()> {
+        let Some(node) = edit.node(id).cloned() else { return Ok(()) };
+        let Some(mut folded) = Folded::of(edit, &node) else { return Ok(()) };
+        let mut chain = Vec::new();
+        let mut last = node.clone();
+        while let Some((next, node)) = folded.next(edit, &last) {
+            chain.push(next);
+            last = node;
+        }
+        if chain.is_empty() {
+            return Ok(());
+        }
+        let name = name_of(&node);
+        let (weights, bias) = folded.constants()?;
+        let weights = edit.constant(&format!("{name}.weight"), weights);
+        let bias = edit.constant(&format!("{name}.bias"), bias);
+        let inputs = vec![node.inputs[0], Some(weights), Some(bias)];
+        edit.replace(id, Node { inputs, outputs: last.outputs.clone(), ..node });
+        chain.into_iter().for_each(|id| edit.remove(id));
+        Ok(())
+    }
 }
 
 /// One factor and one addend for each output channel.
@@ -30,57 +46,74 @@ struct Folded {
     weights: Tensor,
     bias: Vec<f64>,
     scale: Vec<f64>,
-    output: ValueId,
+    /// Least and greatest magnitude of each channel's weights, those near zero that have lost digits already left out.
+    extremes: Vec<(f64, f64)>,
 }
 
 impl Folded {
-    fn chain(around: &Surroundings, node: &Node, gone: &mut [bool]) -> Result<Option<Self>> {
-        let (Some(_), Some(Some(mut output))) = (node.op.downcast::<Conv>(), node.outputs.first().copied()) else {
-            return Ok(None);
+    /// A convolution with constant weights, and bias if it has one.
+    fn of(edit: &Edit, node: &Node) -> Option<Self> {
+        node.op.downcast::<Conv>()?;
+        let weights = edit.contents(input(node, 1)?)?;
+        let channels = *weights.shape().first()?;
+        let bias = match input(node, 2) {
+            Some(bias) => edit.contents(bias)?.to_f64(),
+            None => vec![0.0; channels],
         };
-        let constant = |index: usize| node.inputs.get(index).copied().flatten().map(|id| around.graph.constant(id));
-        let (Some(Some(weights)), false) = (constant(1), constant(2) == Some(None)) else { return Ok(None) };
-        if weights.dtype() != DType::F32 || weights.shape().rank() < 3 {
-            return Ok(None);
+        let numbers = weights.as_slice::<f32>().ok()?;
+        if weights.shape().rank() < 3 || bias.len() != channels || numbers.is_empty() {
+            return None;
         }
-        let channels = weights.shape()[0];
-        let bias = constant(2).flatten().map_or(vec![0.0; channels], Tensor::to_f64);
-        let mut folded = Folded { weights: weights.clone(), bias, scale: vec![1.0; channels], output };
-        while let Some((index, next)) = around.only_consumer(output) {
-            let (Some(map), Some(Some(result))) = (next.op.downcast::<Map>(), next.outputs.first().copied()) else { break };
-            let [instruction] = map.program.instructions.as_slice() else { break };
-            let (value, other, first) = match instruction.arguments.as_slice() {
-                [Term::Operand(a), b] if next.inputs.get(*a) == Some(&Some(output)) => (*a, b, true),
-                [a, Term::Operand(b)] if next.inputs.get(*b) == Some(&Some(output)) => (*b, a, false),
-                _ => break,
-            };
-            let shape = around.fact(output)?.shape();
-            if map.program.operands[value].view.is_some() || around.fact(result)?.shape() != shape {
-                break;
-            }
-            let numbers = match other {
-                Term::Literal(x) => Some(vec![*x; channels]),
-                Term::Operand(k) if map.program.operands[*k].view.is_none() => next
-                    .inputs
-                    .get(*k)
-                    .copied()
-                    .flatten()
-                    .and_then(|id| around.graph.constant(id))
-                    .and_then(|t| per_channel(t, shape)),
-                _ => None,
-            };
-            let Some(numbers) = numbers else { break };
-            match (instruction.function.name, first) {
-                ("Mul", _) => folded.each(|scale, bias, x| (scale * x, bias * x), &numbers),
-                ("Add", _) => folded.each(|scale, bias, x| (scale, bias + x), &numbers),
-                ("Sub", true) => folded.each(|scale, bias, x| (scale, bias - x), &numbers),
-                ("Div", true) if numbers.iter().all(|x| *x != 0.0) => folded.each(|scale, bias, x| (scale / x, bias / x), &numbers),
-                _ => break,
-            }
-            gone[index] = true;
-            (output, folded.output) = (result, result);
+        let magnitudes = |channel: &[f32]| {
+            let normal = channel.iter().map(|w| w.abs()).filter(|w| !(*w == 0.0 || w.is_subnormal()));
+            let (least, most) = normal.fold((f32::INFINITY, 0.0f32), |(least, most), w| (least.min(w), most.max(w)));
+            (f64::from(if most == 0.0 { 0.0 } else { least }), f64::from(most))
+        };
+        let extremes = numbers.chunks(numbers.len() / channels).map(magnitudes).collect();
+        Some(Folded { weights: weights.clone(), bias, scale: vec![1.0; channels], extremes })
+    }
+
+    /// Takes in the scale or shift that alone reads the output of `last`.
+    fn next(&mut self, edit: &Edit, last: &Node) -> Option<(NodeId, Node)> {
+        let output = only_output(last)?;
+        let id = edit.only_consumer(output)?;
+        let next = edit.node(id)?;
+        let (map, result) = (next.op.downcast::<Map>()?, only_output(next)?);
+        let [instruction] = map.program.instructions.as_slice() else { return None };
+        let (value, other, first) = match instruction.arguments.as_slice() {
+            [Term::Operand(a), b] if input(next, *a) == Some(output) => (*a, b, true),
+            [a, Term::Operand(b)] if input(next, *b) == Some(output) => (*b, a, false),
+            _ => return None,
+        };
+        let shape = edit.fact(output).ok()?.shape();
+        if edit.fact(result).ok()?.shape() != shape || !plain(edit, next, &map.program, value, shape) {
+            return None;
         }
-        Ok(Some(folded).filter(|f| node.outputs.first() != Some(&Some(f.output))))
+        let numbers = match other {
+            Term::Literal(x) => vec![*x; self.scale.len()],
+            Term::Operand(k) if map.program.operands[*k].view.is_none() => per_channel(edit.contents(input(next, *k)?)?, shape)?,
+            _ => return None,
+        };
+        let (scale, bias) = (self.scale.clone(), self.bias.clone());
+        match (instruction.function.name, first) {
+            ("Mul", _) => self.each(|scale, bias, x| (scale * x, bias * x), &numbers),
+            ("Add", _) => self.each(|scale, bias, x| (scale, bias + x), &numbers),
+            ("Sub", true) => self.each(|scale, bias, x| (scale, bias - x), &numbers),
+            ("Div", true) => self.each(|scale, bias, x| (scale / x, bias / x), &numbers),
+            _ => return None,
+        }
+        if !self.holds() {
+            (self.scale, self.bias) = (scale, bias);
+            return None;
+        }
+        Some((id, next.clone()))
+    }
+
+    /// Whether 32-bit floats hold the new constants: none is infinite, and none loses its digits near zero.
+    fn holds(&self) -> bool {
+        let held = |x: f64| x == 0.0 || (x as f32).is_normal();
+        let scaled = self.extremes.iter().zip(&self.scale).all(|((least, most), scale)| held(least * scale) && held(most * scale));
+        scaled && self.bias.iter().all(|b| held(*b))
     }
 
     fn each(&mut self, f: impl Fn(f64, f64, f64) -> (f64, f64), numbers: &[f64]) {
@@ -89,22 +122,15 @@ impl Folded {
         }
     }
 
-    fn emit(self, node: &Node, edit: &mut Edit) -> Result<()> {
+    /// The weights and the bias.
+    fn constants(&self) -> Result<(Tensor, Tensor)> {
         let mut weights = self.weights.to_f64();
         let each = (weights.len() / self.scale.len().max(1)).max(1);
         for (channel, scale) in weights.chunks_mut(each).zip(&self.scale) {
             channel.iter_mut().for_each(|w| *w *= scale);
         }
-        let name = node.path.split_once(':').map_or(node.path.as_str(), |(_, name)| name);
-        let weights = edit.constant(&format!("{name}.weight"), Tensor::from_f64(self.weights.ty().clone(), &weights)?);
-        let bias =
-            edit.constant(&format!("{name}.bias"), Tensor::from_f64(TensorType::new(DType::F32, [self.bias.len()]), &self.bias)?);
-        edit.push(Node {
-            inputs: vec![node.inputs[0], Some(weights), Some(bias)],
-            outputs: vec![Some(self.output)],
-            ..node.clone()
-        });
-        Ok(())
+        let bias = TensorType::new(DType::F32, [self.bias.len()]);
+        Ok((Tensor::from_f64(self.weights.ty().clone(), &weights)?, Tensor::from_f64(bias, &self.bias)?))
     }
 }
 

@@ -1,104 +1,82 @@
-//! What several passes need: looking around in a graph, and dropping nodes that repeat others.
+//! What several passes need, and dropping nodes that repeat others.
 
+use super::{Options, Pass};
 use crate::error::{Error, Result};
-use crate::graph::{Edit, Fact, Graph, Node, ValueId};
-use crate::kernel::ScalarFunction;
+use crate::graph::{Edit, Node, NodeId, ValueId};
+use crate::kernel::{Program, ScalarFunction};
 use crate::ops::elementwise::function;
-use crate::tensor::View;
-use std::collections::HashMap;
-
-/// A graph with its edges indexed both ways.
-#[allow(dead_code, reason = "the passes that look around land next")]
-pub(crate) struct Surroundings<'a> {
-    pub(crate) graph: &'a Graph,
-    producers: Vec<Option<usize>>,
-    consumers: Vec<Vec<usize>>,
-    output: Vec<bool>,
-}
-
-#[allow(dead_code, reason = "the passes that look around land next")]
-impl<'a> Surroundings<'a> {
-    pub(crate) fn new(graph: &'a Graph) -> Self {
-        let mut output = vec![false; graph.values().len()];
-        for id in graph.outputs() {
-            output[id.index()] = true;
-        }
-        Surroundings { graph, producers: graph.producers(), consumers: graph.consumers(), output }
-    }
-
-    /// The node that makes a value, and its index.
-    pub(crate) fn producer(&self, id: ValueId) -> Option<(usize, &'a Node)> {
-        self.producers[id.index()].map(|index| (index, &self.graph.nodes()[index]))
-    }
-
-    /// The one node that uses a value (however often), unless the value is an output of the graph as well.
-    pub(crate) fn only_consumer(&self, id: ValueId) -> Option<(usize, &'a Node)> {
-        let (first, rest) = self.consumers[id.index()].split_first()?;
-        (!self.output[id.index()] && rest.iter().all(|c| c == first)).then(|| (*first, &self.graph.nodes()[*first]))
-    }
-
-    /// Output `output` of a node as a view of the node's input 0.
-    pub(crate) fn view(&self, node: &Node, output: usize) -> Option<(ValueId, View)> {
-        let facts = self.graph.input_facts(node).ok()?;
-        Some((node.inputs.first().copied().flatten()?, node.op.view(&facts, output)?))
-    }
-
-    /// The value as a view of the input of the node that makes it, where that node only moves data.
-    pub(crate) fn moved(&self, id: ValueId) -> Option<(ValueId, View)> {
-        let (_, node) = self.producer(id)?;
-        self.view(node, node.outputs.iter().position(|o| *o == Some(id))?)
-    }
-
-    /// The number that a constant of one element holds.
-    pub(crate) fn scalar(&self, id: ValueId) -> Option<f64> {
-        let tensor = self.graph.constant(id)?;
-        if tensor.elements() == 1 { tensor.to_f64().first().copied() } else { None }
-    }
-
-    /// What is known of a value.
-    pub(crate) fn fact(&self, id: ValueId) -> Result<&'a Fact> {
-        self.graph.fact(id)
-    }
-}
+use crate::tensor::{Shape, View};
 
 /// A scalar function that the passes themselves need.
 pub(crate) fn elementwise(name: &'static str) -> Result<&'static ScalarFunction> {
     function(name).ok_or_else(|| Error::internal(format!("no scalar function is named {name}")))
 }
 
-/// Drops nodes that do what an earlier one does with the same inputs.
-pub(crate) fn deduplicate(graph: &Graph) -> Result<Graph> {
-    let mut edit = Edit::without_nodes(graph);
-    type Ids = Vec<Option<ValueId>>;
-    let mut seen: HashMap<(String, Ids), Ids> = HashMap::new();
-    let mut renamed: HashMap<ValueId, ValueId> = HashMap::new();
-    for node in graph.nodes() {
-        let mut node = node.clone();
-        for id in node.inputs.iter_mut().flatten() {
-            *id = renamed.get(id).copied().unwrap_or(*id);
-        }
-        let key = (format!("{:?}", node.op), node.inputs.clone());
-        let same = seen.get(&key).filter(|first| {
-            let replaceable = |(mine, theirs): (&Option<ValueId>, &Option<ValueId>)| match (mine, theirs) {
-                (None, _) => true,
-                (Some(mine), Some(_)) => !graph.outputs().contains(mine),
-                (Some(_), None) => false,
-            };
-            node.outputs.len() <= first.len() && node.outputs.iter().zip(first.iter()).all(replaceable)
-        });
-        match same {
-            Some(first) => {
-                for (mine, theirs) in node.outputs.iter().zip(first) {
-                    if let (Some(mine), Some(theirs)) = (mine, theirs) {
-                        renamed.insert(*mine, *theirs);
-                    }
-                }
-            }
-            None => {
-                seen.insert(key, node.outputs.clone());
-                edit.push(node);
-            }
-        }
+/// The name in a node's path, without the operator.
+pub(crate) fn name_of(node: &Node) -> &str {
+    node.path.split_once(':').map_or(node.path.as_str(), |(_, name)| name)
+}
+
+/// Input `index` of a node.
+pub(crate) fn input(node: &Node, index: usize) -> Option<ValueId> {
+    node.inputs.get(index).copied().flatten()
+}
+
+/// The one output of a node that has no other.
+pub(crate) fn only_output(node: &Node) -> Option<ValueId> {
+    match node.outputs.as_slice() {
+        [output] => *output,
+        _ => None,
     }
-    edit.finish()
+}
+
+/// Operand `k` of an elementwise node as it is seen by an output of this shape; `None` when it raises the rank of the result
+/// or widens it, or cannot be seen so.
+pub(crate) fn seen(edit: &Edit, node: &Node, program: &Program, k: usize, shape: &Shape) -> Option<View> {
+    let whole = || Some(View::contiguous(edit.fact(input(node, k)?).ok()?.shape()));
+    program.operands.get(k)?.view.clone().or_else(whole)?.broadcast(shape)
+}
+
+/// True when operand `k` of an elementwise node has the result's shape and is read element by element in its order.
+pub(crate) fn plain(edit: &Edit, node: &Node, program: &Program, k: usize, shape: &Shape) -> bool {
+    let fact = input(node, k).and_then(|id| edit.fact(id).ok());
+    fact.is_some_and(|fact| fact.shape() == shape)
+        && program
+            .operands
+            .get(k)
+            .is_some_and(|operand| operand.view.as_ref().is_none_or(|v| v.is_contiguous() && &v.shape == shape))
+}
+
+/// Drops nodes that do what an earlier one does with the same inputs.
+#[derive(Debug)]
+pub(crate) struct Deduplicate;
+
+impl Pass for Deduplicate {
+    fn name(&self) -> &str {
+        "deduplicate"
+    }
+
+    fn visit(&self, edit: &mut Edit, id: NodeId, _: &Options) -> Result<()> {
+        let Some(node) = edit.node(id) else { return Ok(()) };
+        let Some(read) = node.inputs.iter().flatten().next() else { return Ok(()) };
+        let replaceable = |(mine, theirs): (&Option<ValueId>, &Option<ValueId>)| match (mine, theirs) {
+            (None, _) => true,
+            (Some(mine), Some(_)) => !edit.is_output(*mine),
+            (Some(_), None) => false,
+        };
+        let same = |other: &Node| {
+            other.inputs == node.inputs
+                && other.op.name() == node.op.name()
+                && node.outputs.len() <= other.outputs.len()
+                && node.outputs.iter().zip(&other.outputs).all(replaceable)
+                && format!("{:?}", other.op) == format!("{:?}", node.op)
+        };
+        let earlier = edit.consumers(*read).iter().filter(|other| **other < id);
+        let Some(first) = earlier.filter_map(|other| edit.node(*other)).find(|other| same(other)) else { return Ok(()) };
+        let pairs = node.outputs.iter().zip(&first.outputs);
+        let pairs: Vec<(ValueId, ValueId)> = pairs.filter_map(|(mine, theirs)| Some(((*mine)?, (*theirs)?))).collect();
+        pairs.into_iter().for_each(|(mine, theirs)| edit.redirect(mine, theirs));
+        edit.remove(id);
+        Ok(())
+    }
 }

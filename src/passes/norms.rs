@@ -1,26 +1,35 @@
 //! Layer and RMS normalization found where exporters wrote them out as ReduceMean, Sub, Pow, ReduceMean, Add, Sqrt, Div,
 //! and made one node. The scale and bias that follow become its epilogue.
 
-use super::common::Surroundings;
+use super::common::{input, name_of, only_output, plain, seen};
+use super::{Options, Pass};
 use crate::error::Result;
-use crate::graph::{Edit, Graph, Node, OpExt, ValueId};
+use crate::graph::{Edit, Node, NodeId, OpExt, ValueId};
 use crate::kernel::Term;
 use crate::ops::elementwise::Map;
 use crate::ops::norm::{layer_normalization, rms_normalization};
 use crate::ops::reduce::{Reduce, Reduction};
-use crate::tensor::{DType, Tensor, TensorType};
+use crate::tensor::{DType, Shape, Tensor, TensorType};
 
-/// Replaces every normalization that is found.
-pub(crate) fn fuse(graph: &Graph) -> Result<Graph> {
-    let around = Surroundings::new(graph);
-    let mut edit = Edit::without_nodes(graph);
-    for node in graph.nodes() {
-        match Found::at(&around, node) {
-            Some(found) => found.emit(&around, node, &mut edit)?,
-            None => edit.push(node.clone()),
+/// The name of the pass that makes one node of a normalization that is written out.
+pub const NORMS: &str = "norms";
+
+/// Makes one node of a normalization that is written out.
+#[derive(Debug)]
+pub(crate) struct Norms;
+
+impl Pass for Norms {
+    fn name(&self) -> &str {
+        NORMS
+    }
+
+    fn visit(&self, edit: &mut Edit, id: NodeId, _: &Options) -> Result<()> {
+        let Some(node) = edit.node(id).cloned() else { return Ok(()) };
+        match Found::at(edit, &node) {
+            Some(found) => found.emit(edit, id, &node),
+            None => Ok(()),
         }
     }
-    edit.finish()
 }
 
 /// A normalization without scale and bias.
@@ -32,7 +41,7 @@ struct Found {
     epsilon: f64,
 }
 
-/// An elementwise node of one instruction: its name and the values it reads plainly, or numbers.
+/// An elementwise node of one instruction: its name and the values it reads in the result's order, or numbers.
 struct Simple {
     name: &'static str,
     terms: Vec<Argument>,
@@ -40,55 +49,70 @@ struct Simple {
 
 #[derive(Clone, Copy, PartialEq)]
 enum Argument {
+    /// A tensor of the result's shape.
     Value(ValueId),
+    /// A tensor that is broadcast to the result's shape.
+    Broadcast(ValueId),
     Number(f64),
 }
 
 impl Found {
     /// The normalization whose last node, the division by the deviation, is `node`.
-    fn at(around: &Surroundings, node: &Node) -> Option<Self> {
-        let (data, deviation) = match simple(around, node)? {
+    fn at(edit: &Edit, node: &Node) -> Option<Self> {
+        let (data, deviation) = match simple(edit, node)? {
             Simple { name: "Div", terms } => match terms.as_slice() {
-                [Argument::Value(data), Argument::Value(deviation)] => (*data, *deviation),
+                [Argument::Value(data), Argument::Value(deviation) | Argument::Broadcast(deviation)] => (*data, *deviation),
                 _ => return None,
             },
             Simple { name: "Mul", terms } => {
-                let [Argument::Value(a), Argument::Value(b)] = terms.as_slice() else { return None };
-                let inverse = |id| match made(around, id)? {
-                    Simple { name: "Reciprocal", terms } => value(&terms, 0),
-                    Simple { name: "Div", terms } if terms.first() == Some(&Argument::Number(1.0)) => value(&terms, 1),
-                    _ => None,
+                let inverse = |term: &Argument| {
+                    let (Argument::Value(id) | Argument::Broadcast(id)) = term else { return None };
+                    match made(edit, *id)? {
+                        Simple { name: "Reciprocal", terms } => value(&terms, 0),
+                        Simple { name: "Div", terms } if terms.first() == Some(&Argument::Number(1.0)) => value(&terms, 1),
+                        _ => None,
+                    }
                 };
-                inverse(*b).map(|deviation| (*a, deviation)).or_else(|| inverse(*a).map(|deviation| (*b, deviation)))?
+                let pair = |data: &Argument, other: &Argument| {
+                    let Argument::Value(data) = data else { return None };
+                    Some((*data, inverse(other)?))
+                };
+                let [a, b] = terms.as_slice() else { return None };
+                pair(a, b).or_else(|| pair(b, a))?
             }
             _ => return None,
         };
-        let variance = match made(around, deviation)? {
+        let variance = match made(edit, deviation)? {
             Simple { name: "Sqrt", terms } => value(&terms, 0)?,
             Simple { name: "Pow", terms } if terms.get(1) == Some(&Argument::Number(0.5)) => value(&terms, 0)?,
             _ => return None,
         };
-        let (mean_square, epsilon) = match made(around, variance)? {
+        let (mean_square, epsilon) = match made(edit, variance)? {
             Simple { name: "Add", terms } => match terms.as_slice() {
                 [Argument::Value(v), Argument::Number(x)] | [Argument::Number(x), Argument::Value(v)] => (*v, *x),
                 _ => return None,
             },
             _ => return None,
         };
-        let (square, axis) = mean(around, mean_square)?;
-        let squared = match made(around, square)? {
+        let (square, axis) = mean(edit, mean_square)?;
+        let squared = match made(edit, square)? {
             Simple { name: "Pow", terms } if terms.get(1) == Some(&Argument::Number(2.0)) => value(&terms, 0)?,
             Simple { name: "Mul", terms } if terms.first() == terms.get(1) => value(&terms, 0)?,
             _ => return None,
         };
-        let fact = around.fact(data).ok()?;
-        if squared != data || fact.dtype() != DType::F32 {
+        let fact = edit.fact(data).ok()?;
+        // What is divided by must be the deviation of each row: the data's own shape, with rows of one element.
+        let statistic: Shape =
+            fact.shape().iter().enumerate().map(|(k, d)| if k < axis { *d } else { 1 }).collect::<Vec<_>>().into();
+        let float = matches!(fact.dtype(), DType::F32 | DType::F16 | DType::BF16);
+        if squared != data || !float || edit.fact(deviation).ok()?.shape() != &statistic {
             return None;
         }
-        let centre = || match made(around, data)? {
+        let centre = || match made(edit, data)? {
             Simple { name: "Sub", terms } => {
-                let (input, subtracted) = (value(&terms, 0)?, value(&terms, 1)?);
-                (mean(around, subtracted)? == (input, axis)).then_some(input)
+                let (Argument::Value(subtracted) | Argument::Broadcast(subtracted)) = *terms.get(1)? else { return None };
+                let input = value(&terms, 0)?;
+                (mean(edit, subtracted)? == (input, axis)).then_some(input)
             }
             _ => None,
         };
@@ -98,60 +122,72 @@ impl Found {
         })
     }
 
-    fn emit(self, around: &Surroundings, node: &Node, edit: &mut Edit) -> Result<()> {
-        let name = node.path.split_once(':').map_or(node.path.as_str(), |(_, name)| name);
-        let dims = around.fact(self.input)?.shape()[self.axis..].to_vec();
-        let ones = TensorType::new(DType::F32, dims);
+    fn emit(self, edit: &mut Edit, id: NodeId, node: &Node) -> Result<()> {
+        let name = name_of(node);
+        let fact = edit.fact(self.input)?;
+        let ones = TensorType::new(fact.dtype(), fact.shape()[self.axis..].to_vec());
         let ones = Tensor::from_f64(ones.clone(), &vec![1.0; ones.elements()])?;
         let ones = edit.constant(&format!("{name}.ones"), ones);
         let (axis, epsilon) = (self.axis as i64, self.epsilon as f32);
         let op = if self.centered { layer_normalization(axis, epsilon) } else { rms_normalization(axis, epsilon) };
         let path = format!("{}:{name}", op.name());
-        edit.push(Node { path, op, inputs: vec![Some(self.input), Some(ones)], outputs: node.outputs.clone() });
+        edit.replace(id, Node { path, op, inputs: vec![Some(self.input), Some(ones)], outputs: node.outputs.clone() });
         Ok(())
     }
 }
 
-/// The value that an argument names.
+/// The value that an argument names, which has the result's shape.
 fn value(terms: &[Argument], index: usize) -> Option<ValueId> {
     match terms.get(index)? {
         Argument::Value(id) => Some(*id),
-        Argument::Number(_) => None,
+        Argument::Broadcast(_) | Argument::Number(_) => None,
     }
 }
 
 /// The elementwise node that makes a value.
-fn made(around: &Surroundings, id: ValueId) -> Option<Simple> {
-    simple(around, around.producer(id)?.1)
+fn made(edit: &Edit, id: ValueId) -> Option<Simple> {
+    simple(edit, edit.maker(id)?)
 }
 
 /// A node as one plain instruction.
-fn simple(around: &Surroundings, node: &Node) -> Option<Simple> {
+fn simple(edit: &Edit, node: &Node) -> Option<Simple> {
     let program = &node.op.downcast::<Map>()?.program;
+    let shape = edit.fact(only_output(node)?).ok()?.shape();
     let [instruction] = program.instructions.as_slice() else { return None };
     let term = |term: &Term| match *term {
         Term::Literal(x) => Some(Argument::Number(x)),
-        Term::Operand(k) if program.operands[k].view.is_none() => {
-            let id = node.inputs.get(k).copied().flatten()?;
-            Some(around.scalar(id).map_or(Argument::Value(id), Argument::Number))
+        Term::Operand(k) => {
+            let id = input(node, k)?;
+            match edit.scalar(id) {
+                Some(number) => seen(edit, node, program, k, shape).map(|_| Argument::Number(number)),
+                None if plain(edit, node, program, k, shape) => Some(Argument::Value(id)),
+                None => program.operands[k].view.is_none().then_some(Argument::Broadcast(id)),
+            }
         }
-        _ => None,
+        Term::Carried | Term::Result(_) => None,
     };
-    Some(Simple { name: instruction.function.name, terms: instruction.arguments.iter().map(term).collect::<Option<_>>()? })
+    let terms = instruction.arguments.iter().map(term).collect::<Option<Vec<_>>>()?;
+    // Without a tensor of its shape the result has another than all it is made of: numbers of a higher rank raise it.
+    let shaped = terms.iter().any(|term| matches!(term, Argument::Value(_)));
+    shaped.then_some(Simple { name: instruction.function.name, terms })
 }
 
 /// What a value is the mean of, kept broadcastable, and the first of the trailing axes that the mean runs over.
-fn mean(around: &Surroundings, id: ValueId) -> Option<(ValueId, usize)> {
-    let (_, node) = around.producer(id)?;
+fn mean(edit: &Edit, id: ValueId) -> Option<(ValueId, usize)> {
+    let node = edit.maker(id)?;
     let reduce = node.op.downcast::<Reduce>().filter(|r| r.reduction == Reduction::Mean && r.keepdims)?;
-    let input = node.inputs.first().copied().flatten()?;
-    let shape = around.fact(input).ok()?.shape();
-    let given = match node.inputs.get(1).copied().flatten() {
-        Some(axes) => around.graph.constant(axes)?.to_i64(),
-        None => reduce.axes.clone()?,
+    let data = input(node, 0)?;
+    let shape = edit.fact(data).ok()?.shape();
+    let given = match (&reduce.axes, input(node, 1)) {
+        (Some(axes), _) => axes.clone(),
+        (None, Some(axes)) => edit.contents(axes)?.to_i64(),
+        (None, None) => vec![],
     };
     let mut axes = given.iter().map(|a| shape.axis(*a).ok()).collect::<Option<Vec<_>>>()?;
+    if axes.is_empty() && !reduce.noop_with_empty_axes {
+        axes.extend(0..shape.rank());
+    }
     axes.sort_unstable();
     let first = *axes.first()?;
-    axes.iter().copied().eq(first..shape.rank()).then_some((input, first))
+    axes.iter().copied().eq(first..shape.rank()).then_some((data, first))
 }

@@ -1,9 +1,10 @@
 //! Products with constant integer weights that the model dequantizes first: the weights stay integers, and the kernels dequantize
 //! them in registers. What else is dequantized from constants is folded.
 
-use super::common::Surroundings;
+use super::common::{input, name_of};
+use super::{Options, Pass};
 use crate::error::Result;
-use crate::graph::{Edit, Graph, Node, OpExt, ValueId};
+use crate::graph::{Edit, Node, NodeId, OpExt, ValueId};
 use crate::ops::dequantize::DequantizeLinear;
 use crate::ops::matmul::{MatMul, MatMulNBits};
 use crate::tensor::{DType, Tensor, TensorType, View};
@@ -12,36 +13,43 @@ use std::sync::Arc;
 /// What an 8-bit weight's zero point is where none is given.
 const MIDDLE: i128 = 128;
 
-/// Replaces the products, where the scales belong to columns, and folds the rest.
-pub(crate) fn fuse(graph: &Graph) -> Result<Graph> {
-    if !graph.nodes().iter().any(|node| node.op.downcast::<DequantizeLinear>().is_some()) {
-        return Ok(graph.clone());
-    }
-    let around = Surroundings::new(graph);
-    let mut edit = Edit::without_nodes(graph);
-    for node in graph.nodes() {
-        match Weights::of(&around, node)? {
-            Some((product, weights)) => weights.emit(product, node, &mut edit)?,
-            None => edit.push(node.clone()),
-        }
-    }
-    fold(&edit.finish()?)
-}
+/// Replaces the products, where the scales belong to columns.
+#[derive(Debug)]
+pub(crate) struct QuantizedProducts;
 
 /// Replaces dequantizations of constants by their values.
-pub(crate) fn fold(graph: &Graph) -> Result<Graph> {
-    let mut edit = Edit::without_nodes(graph);
-    for node in graph.nodes() {
-        let constants: Option<Vec<Option<&Tensor>>> =
-            node.inputs.iter().map(|id| id.map(|id| graph.constant(id)).map_or(Some(None), |c| c.map(Some))).collect();
-        match (constants, node.outputs.first().copied().flatten()) {
-            (Some(constants), Some(output)) if node.op.downcast::<DequantizeLinear>().is_some() => {
-                edit.fold(output, node.op.reference(&constants)?.swap_remove(0));
-            }
-            _ => edit.push(node.clone()),
+#[derive(Debug)]
+pub(crate) struct Dequantize;
+
+impl Pass for QuantizedProducts {
+    fn name(&self) -> &str {
+        "quantized products"
+    }
+
+    fn visit(&self, edit: &mut Edit, id: NodeId, _: &Options) -> Result<()> {
+        let Some(node) = edit.node(id).cloned() else { return Ok(()) };
+        match Weights::of(edit, &node)? {
+            Some((product, weights)) => weights.emit(product, edit, id, &node),
+            None => Ok(()),
         }
     }
-    edit.finish()
+}
+
+impl Pass for Dequantize {
+    fn name(&self) -> &str {
+        "dequantize"
+    }
+
+    fn visit(&self, edit: &mut Edit, id: NodeId, _: &Options) -> Result<()> {
+        let Some(node) = edit.node(id).filter(|node| node.op.downcast::<DequantizeLinear>().is_some()) else { return Ok(()) };
+        let constants: Option<Vec<Option<&Tensor>>> =
+            node.inputs.iter().map(|id| id.map(|id| edit.contents(id)).map_or(Some(None), |c| c.map(Some))).collect();
+        if let (Some(constants), Some(output)) = (constants, node.outputs.first().copied().flatten()) {
+            let value = node.op.reference(&constants)?.swap_remove(0);
+            edit.fold(output, value);
+        }
+        Ok(())
+    }
 }
 
 /// 8-bit weights as the inputs of a product with quantized weights, one block for each column.
@@ -55,28 +63,28 @@ struct Weights {
 
 impl Weights {
     /// The weights of a product whose right operand is dequantized from 8-bit constants, perhaps transposed.
-    fn of<'a>(around: &Surroundings<'a>, node: &'a Node) -> Result<Option<(&'a MatMul, Self)>> {
-        let (Some(product), Some(Some(right))) = (node.op.downcast::<MatMul>(), node.inputs.get(1).copied()) else {
+    fn of<'a>(edit: &Edit, node: &'a Node) -> Result<Option<(&'a MatMul, Self)>> {
+        let (Some(product), Some(right)) = (node.op.downcast::<MatMul>(), input(node, 1)) else {
             return Ok(None);
         };
-        let (source, view) = match around.moved(right) {
+        let (source, view) = match edit.moved(right) {
             Some((source, view)) => (source, view),
-            None => (right, View::contiguous(around.fact(right)?.shape())),
+            None => (right, View::contiguous(edit.fact(right)?.shape())),
         };
         let view = match &product.b {
             Some(own) => own.of(&view),
             None => Some(view),
         };
-        let (Some(view), Some((_, maker))) = (view, around.producer(source)) else { return Ok(None) };
+        let (Some(view), Some(maker)) = (view, edit.maker(source)) else { return Ok(None) };
         let Some(op) = maker.op.downcast::<DequantizeLinear>() else { return Ok(None) };
-        let constant = |index: usize| maker.inputs.get(index).copied().flatten().map(|id| around.graph.constant(id));
+        let constant = |index: usize| input(maker, index).map(|id| edit.contents(id));
         let (Some(Some(data)), Some(Some(scale))) = (constant(0), constant(1)) else { return Ok(None) };
         let zero_point = match constant(2) {
             Some(Some(zero_point)) if zero_point.dtype() == data.dtype() => Some(zero_point),
             Some(_) => return Ok(None),
             None => None,
         };
-        let floats = around.fact(right)?.dtype() == DType::F32;
+        let floats = edit.fact(right)?.dtype() == DType::F32;
         if !floats || view.shape.rank() != 2 || view.shape.elements() == 0 || !matches!(data.dtype(), DType::I8 | DType::U8) {
             return Ok(None);
         }
@@ -119,8 +127,8 @@ impl Weights {
         }))
     }
 
-    fn emit(self, product: &MatMul, node: &Node, edit: &mut Edit) -> Result<()> {
-        let name = node.path.split_once(':').map_or(node.path.as_str(), |(_, name)| name);
+    fn emit(self, product: &MatMul, edit: &mut Edit, id: NodeId, node: &Node) -> Result<()> {
+        let name = name_of(node);
         let op = MatMulNBits { k: self.k, n: self.n, bits: 8, block: self.k.next_multiple_of(4), a: product.a.clone() };
         let uniform = self.zero_points.to_i128().iter().all(|z| *z == MIDDLE);
         let mut inputs: Vec<Option<ValueId>> = vec![node.inputs[0]];
@@ -129,7 +137,7 @@ impl Weights {
         if !uniform {
             inputs.push(Some(edit.constant(&format!("{name}.zero_point"), self.zero_points)));
         }
-        edit.push(Node { path: format!("MatMulNBits:{name}"), op: Arc::new(op), inputs, outputs: node.outputs.clone() });
+        edit.replace(id, Node { path: format!("MatMulNBits:{name}"), op: Arc::new(op), inputs, outputs: node.outputs.clone() });
         Ok(())
     }
 }

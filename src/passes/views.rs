@@ -1,71 +1,98 @@
 //! Data movement: chains of movement become one view, and operators read through views instead of copies.
 
-use super::common::Surroundings;
+use super::{Options, Pass};
 use crate::error::Result;
-use crate::graph::{Edit, Graph, ValueId};
-use crate::ops::view::strided_view;
+use crate::graph::{Edit, Node, NodeId, OpExt, ValueId};
+use crate::ops::view::{StridedView, strided_view};
 use crate::tensor::View;
-use std::collections::HashMap;
-
-/// Values that are views of other values, followed back as far as strides can express.
-struct Resolved(HashMap<ValueId, (ValueId, View)>);
-
-impl Resolved {
-    fn of(around: &Surroundings) -> Self {
-        let mut resolved = Resolved(HashMap::new());
-        for node in around.graph.nodes() {
-            for (index, output) in node.outputs.iter().enumerate() {
-                let (Some(output), Some((input, view))) = (output, around.view(node, index)) else { continue };
-                let through = resolved.0.get(&input).and_then(|(base, earlier)| Some((*base, view.of(earlier)?)));
-                resolved.0.insert(*output, through.unwrap_or((input, view)));
-            }
-        }
-        resolved
-    }
-}
 
 /// Every operator that can reads its inputs through views; the movement nodes left over are collapsed.
-pub(crate) fn absorb(graph: &Graph) -> Result<Graph> {
-    let around = Surroundings::new(graph);
-    let resolved = Resolved::of(&around);
-    let mut edit = Edit::without_nodes(graph);
-    for node in graph.nodes() {
-        let mut node = node.clone();
-        let moves = node.outputs.iter().flatten().any(|o| resolved.0.contains_key(o));
-        for index in 0..if moves { 0 } else { node.inputs.len() } {
-            let Some((base, view)) = node.inputs[index].and_then(|id| resolved.0.get(&id)) else { continue };
-            // A view that is the buffer itself costs nothing as it is, unless it ends a chain that would be copied.
-            if view.is_contiguous() {
-                continue;
-            }
-            if let Some(op) = node.op.absorb(index, view, around.fact(*base)?) {
-                node.op = op;
-                node.inputs[index] = Some(*base);
-            }
-        }
-        edit.push(node);
+#[derive(Debug)]
+pub(crate) struct Views;
+
+/// Movement nodes that other passes left read the farthest value that they are a view of.
+#[derive(Debug)]
+pub(crate) struct LastViews;
+
+impl Pass for Views {
+    fn name(&self) -> &str {
+        "views"
     }
-    collapse(&edit.finish()?)
+
+    fn visit(&self, edit: &mut Edit, id: NodeId, _: &Options) -> Result<()> {
+        if !collapse(edit, id) {
+            absorb(edit, id)?;
+        }
+        Ok(())
+    }
 }
 
-/// Movement nodes read the farthest value that they are a view of, so that what lies between can go.
-pub(crate) fn collapse(graph: &Graph) -> Result<Graph> {
-    let around = Surroundings::new(graph);
-    let resolved = Resolved::of(&around);
-    let mut edit = Edit::without_nodes(graph);
-    for node in graph.nodes() {
-        let moved: Vec<_> = node.outputs.iter().flatten().filter_map(|o| Some((*o, resolved.0.get(o)?))).collect();
-        if moved.is_empty() {
-            edit.push(node.clone());
-            continue;
-        }
-        for (output, (base, view)) in moved {
-            let mut moving = node.clone();
-            moving.op = strided_view(view.clone());
-            moving.inputs = vec![Some(*base)];
-            moving.outputs = vec![Some(output)];
-            edit.push(moving);
+impl Pass for LastViews {
+    fn name(&self) -> &str {
+        "last views"
+    }
+
+    fn visit(&self, edit: &mut Edit, id: NodeId, _: &Options) -> Result<()> {
+        collapse(edit, id);
+        Ok(())
+    }
+}
+
+/// A movement node reads the farthest value that it is a view of, so that what lies between can go; the movements before it
+/// do so already. False for a node that does not move data.
+fn collapse(edit: &mut Edit, id: NodeId) -> bool {
+    let Some(node) = edit.node(id).cloned() else { return false };
+    let mut moved: Vec<(ValueId, ValueId, View)> = Vec::new();
+    for (index, output) in node.outputs.iter().enumerate() {
+        let Some(output) = *output else { continue };
+        let Some((input, view)) = edit.view(&node, index) else { return false };
+        let through = edit.moved(input).and_then(|(base, earlier)| Some((base, view.of(&earlier)?)));
+        let (base, view) = through.unwrap_or((input, view));
+        moved.push((output, base, view));
+    }
+    let own = node.op.downcast::<StridedView>().map(|op| &op.view);
+    if let ([(_, base, view)], Some(own)) = (moved.as_slice(), own)
+        && own == view
+        && node.inputs == [Some(*base)]
+    {
+        return true;
+    }
+    let nodes: Vec<Node> = moved
+        .into_iter()
+        .map(|(output, base, view)| Node {
+            path: node.path.clone(),
+            op: strided_view(view),
+            inputs: vec![Some(base)],
+            outputs: vec![Some(output)],
+        })
+        .collect();
+    let mut nodes = nodes.into_iter();
+    match nodes.next() {
+        Some(first) => edit.replace(id, first),
+        None => return false,
+    }
+    nodes.for_each(|node| {
+        edit.push(node);
+    });
+    true
+}
+
+/// An operator reads through views what movements before it would copy.
+fn absorb(edit: &mut Edit, id: NodeId) -> Result<()> {
+    let Some(mut node) = edit.node(id).cloned() else { return Ok(()) };
+    let mut changed = false;
+    for index in 0..node.inputs.len() {
+        // A view that is the buffer itself costs nothing as it is, unless it ends a chain that would be copied.
+        let moved = node.inputs[index].and_then(|id| edit.moved(id)).filter(|(_, view)| !view.is_contiguous());
+        let Some((base, view)) = moved else { continue };
+        if let Some(op) = node.op.absorb(index, &view, edit.fact(base)?) {
+            node.op = op;
+            node.inputs[index] = Some(base);
+            changed = true;
         }
     }
-    edit.finish()
+    if changed {
+        edit.replace(id, node);
+    }
+    Ok(())
 }

@@ -4,12 +4,14 @@ mod clock;
 mod convert;
 mod explain;
 mod foresee;
+mod host;
 mod inputs;
 mod outputs;
 mod prepared;
 mod profile;
 mod resident;
 mod split;
+mod suspect;
 mod tuner;
 mod unit;
 mod validate;
@@ -21,16 +23,17 @@ pub use outputs::Outputs;
 pub use profile::{Profile, Timing};
 pub use resident::GpuOutputs;
 pub use tuner::Tuning;
-pub use validate::{Tolerance, Validation, ValueReport};
+pub use validate::{Suspect, Tolerance, Validation, ValueReport};
 
 use crate::error::{Error, Result};
 use crate::gpu::{CacheFolder, Counters, Gpu, Tally};
 use crate::graph::{Graph, Model, evaluate};
+use crate::passes::Selection;
 use crate::tensor::{DType, Tensor, TensorView};
 use clock::Clock;
 use profile::Recorder;
-use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use suspect::Trial;
 use tuner::Tuner;
 use unit::{Context, Entry, Unit};
 use weights::Weights;
@@ -52,6 +55,8 @@ pub struct Options {
     pub tuning: Tuning,
     /// Where measurements and compiled kernels are kept from one program to the next.
     pub cache: CacheFolder,
+    /// Which passes over the graph run, and which of the caller's own.
+    pub passes: Selection,
 }
 
 /// A model ready to run. It can be used from several threads at once.
@@ -195,14 +200,7 @@ impl Session {
     }
 
     fn run_on_host(&self, inputs: &[TensorView<'_>]) -> Result<Vec<Tensor>> {
-        let inputs: Vec<Tensor> = inputs.iter().map(TensorView::to_tensor).collect();
-        let mut values = evaluate(&self.graph, &inputs)?;
-        let mut output = |id: usize| {
-            let again = self.graph.outputs().iter().filter(|o| o.index() == id).count() > 1;
-            if again { values[id].clone() } else { values[id].take() }
-        };
-        let outputs = self.graph.outputs().iter().map(|id| output(id.index()));
-        outputs.map(|value| value.ok_or_else(|| Error::internal("an output was not computed"))).collect()
+        host::run(&self.graph, &inputs.iter().map(TensorView::to_tensor).collect::<Vec<_>>())
     }
 
     /// Holds a run against the references: every intermediate value of a run that fuses nothing, and the outputs of the
@@ -218,14 +216,15 @@ impl Session {
         let options = Options { keep_all: true, taps: vec![], ..self.options.clone() };
         let gpu = self.device().map(|d| d.gpu.clone());
         let kept = Session::build(gpu.as_ref(), &self.model, options)?.run(inputs).await?;
-        let by_name = |outputs: &'_ Outputs| -> HashMap<String, Tensor> {
-            outputs.iter().map(|(name, tensor)| (name.to_string(), tensor.clone())).collect()
-        };
-        let values = validate::report(graph, &by_name(&kept), &expected, tolerance);
-        let whole = by_name(&self.run(inputs).await?);
-        let is_output = |r: &ValueReport| graph.find(&r.value).is_some_and(|id| graph.outputs().contains(&id));
-        let outputs = validate::report(graph, &whole, &expected, tolerance).into_iter().filter(is_output).collect();
-        Ok(Validation { values, outputs })
+        let kept = kept.iter().map(|(name, tensor)| (name.to_string(), tensor.clone())).collect();
+        let values = validate::report(graph, &kept, &expected, tolerance);
+        let trial = Trial { session: self, inputs, expected: host::run(graph, &tensors)?, tolerance };
+        let outputs = trial.outputs(self).await?;
+        let mut validation = Validation { values, outputs, suspect: None };
+        if validation.first_divergent().is_none() && !validation.passed() {
+            validation.suspect = trial.suspect(&tensors).await?;
+        }
+        Ok(validation)
     }
 
     /// [`validate`](Session::validate), blocking.

@@ -250,7 +250,12 @@ fn plan_options(options: &Options, choices: Arc<Choices>) -> plan::Options {
 }
 
 fn optimized(graph: &Graph, caps: &Caps, options: &Options) -> Result<Graph> {
-    let passes = passes::Options { fuse: !options.keep_all, max_storage_buffers: caps.max_storage_buffers as usize };
+    let passes = passes::Options {
+        fuse: !options.keep_all,
+        max_storage_buffers: caps.max_storage_buffers as usize,
+        selection: options.passes.clone(),
+        ..passes::Options::default()
+    };
     passes::optimize(graph, &passes)
 }
 

@@ -49,6 +49,8 @@ pub struct Validation {
     pub values: Vec<ValueReport>,
     /// The model's outputs, from a run with all fusions.
     pub outputs: Vec<ValueReport>,
+    /// What makes the outputs wrong, where the run that fuses nothing is right.
+    pub suspect: Option<Suspect>,
 }
 
 impl Validation {
@@ -66,6 +68,25 @@ impl Validation {
     pub fn first_non_finite(&self) -> Option<&ValueReport> {
         self.values.iter().find(|v| v.non_finite + v.non_finite_reference > 0)
     }
+}
+
+/// A rewrite that makes a run wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suspect {
+    /// The pass that makes it: without it the outputs are right, or, where that is so of several or of none, with the passes before
+    /// it alone.
+    pub pass: String,
+    /// Path of the node at which it was made.
+    pub node: String,
+    /// Paths of the nodes that it replaced.
+    pub replaced: Vec<String>,
+    /// Paths of those that stand in their place.
+    pub made: Vec<String>,
+    /// Whether the references, too, find the rewritten graph wrong: then the rewrite is at fault, else a kernel. `None` where
+    /// shapes depend on data, so that there is no such graph.
+    pub by_references: Option<bool>,
+    /// Other passes without which the outputs are right.
+    pub others: Vec<String>,
 }
 
 /// Compares one tensor with its reference.

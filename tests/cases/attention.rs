@@ -49,6 +49,7 @@ pub fn cases() -> Vec<Case> {
     let op = Attention { causal: true, causal_offset: 590, ..Attention::new(0.2) };
     cases.push(case(&mut random, "decode_weights", op, [1, 4, 2, 2, 600, 24, 32]).weights(&[1, 2]));
     cases.extend(masks(&mut random));
+    cases.push(replaced_by_hand());
     cases.extend(views(&mut random));
     cases.extend(rotary(&mut random));
     cases
@@ -87,6 +88,19 @@ fn case(
     Case::new(format!("attention/{name}"), attention(op), inputs)
 }
 
+/// Three queries of size 1 over two keys with scores of 1 and 2; the first query sees both keys, the second the last, the third
+/// none. Where -1 replaces what is not seen, the weights of the first key are e / (e + e^2), 1/e / (1/e + e^2) and a half.
+fn replaced_by_hand() -> Case {
+    let tensor = |shape: &[usize], data: &[f32]| Tensor::new(shape, data).expect("as many elements");
+    let (query, key) = (tensor(&[1, 1, 3, 1], &[1.0, 1.0, 1.0]), tensor(&[1, 1, 2, 1], &[1.0, 2.0]));
+    let (value, seen) = (tensor(&[1, 1, 2, 1], &[1.0, 0.0]), Tensor::new([3, 2], &[true, true, false, true, false, false]));
+    let op = attention(Attention { fill: Some(-1.0), ..Attention::new(1.0) });
+    let golden = tensor(&[1, 1, 3, 1], &[0.268_941_42, 0.047_425_87, 0.5]);
+    let mut case = Case::new("attention/replaced_by_hand", op, vec![query, key, value]).golden(vec![golden]);
+    case.inputs.push(Some(seen.expect("as many elements")));
+    case
+}
+
 /// Masks of every broadcast, softcap, and rows that see nothing: for a few queries, for blocks of them, and for one.
 fn masks(random: &mut Random) -> Vec<Case> {
     let extents = [("", [2, 3, 3, 6, 10, 16, 16]), ("blocks_", [2, 3, 1, 26, 21, 16, 16]), ("one_", [2, 4, 2, 1, 40, 16, 16])];
@@ -122,11 +136,49 @@ fn masks_of(random: &mut Random, kind: &str, extents: Extents) -> Vec<Case> {
         infinite.inputs.push(masked(f32::NEG_INFINITY, 2 * keys));
         cases.push(infinite);
     }
+    cases.extend(replacing(random, kind, extents));
     // The mask that exporters write: the lowest float instead of minus infinity.
     let mut lowest = case(random, &format!("{kind}lowest_mask"), Attention::new(0.25), extents);
     lowest.inputs.push(masked(f32::MIN, keys));
     cases.push(lowest);
     cases
+}
+
+/// Masks and causality that replace scores by a number: rows that see nothing, and numbers above and below the scores seen.
+fn replacing(random: &mut Random, kind: &str, extents: Extents) -> Vec<Case> {
+    let [batch, heads, _, queries, keys, ..] = extents;
+    let mut cases = vec![];
+    // A row in four sees nothing, the others most keys.
+    let seen = |rows: usize| -> Vec<bool> { (0..rows * keys).map(|k| k / keys % 4 != 1 && k % 3 != 0).collect() };
+    for fill in [f32::MIN, -1e8, -1e4, -3.0, 0.5] {
+        // Scores are multiples of 1000 that floats hold exactly, below the number and above it.
+        let op = Attention { fill: Some(fill), ..Attention::new(1e3) };
+        for (shape, rows) in [(vec![batch, 1, queries, keys], batch * queries), (vec![heads, 1, keys], heads)] {
+            let plain = case(random, &format!("{kind}replacing_{fill:e}_{shape:?}"), op.clone(), extents);
+            let mut case = whole_numbers(random, plain);
+            case.inputs.push(Some(Tensor::new(shape, &seen(rows)).expect("as many elements")));
+            cases.push(case);
+        }
+        for offset in [keys as i64 - queries as i64, 3, -2] {
+            let op = Attention { causal: true, causal_offset: offset, ..op.clone() };
+            let plain = case(random, &format!("{kind}replacing_{fill:e}_causal_{offset}"), op, extents);
+            cases.push(whole_numbers(random, plain));
+        }
+        let op = Attention { causal: true, causal_offset: 1, scale: 0.25, ..op };
+        let mut added = case(random, &format!("{kind}replacing_{fill:e}_added"), op, extents);
+        added.inputs.push(Some(random.floats(&[queries, keys])));
+        cases.push(added);
+    }
+    cases
+}
+
+/// The same with whole numbers as queries and keys.
+fn whole_numbers(random: &mut Random, mut case: Case) -> Case {
+    for input in case.inputs[..2].iter_mut().flatten() {
+        let numbers: Vec<f32> = (0..input.elements()).map(|_| (random.next() % 7) as f32 - 3.0).collect();
+        *input = Tensor::new(input.shape().clone(), &numbers).expect("as many elements");
+    }
+    case
 }
 
 /// Heads split off a joint projection, in place; transposed keys; reversed and shared ones.

@@ -65,6 +65,26 @@ fn layer(random: &mut Random) -> Vec<Case> {
         let inputs = vec![random.floats(&[3, 5, 12]), random.floats(shape), random.floats(shape)];
         cases.push(Case::new(format!("layer_norm/{name}"), layer_normalization(-1, EPSILON), inputs));
     }
+    // Scale and bias of different shapes, as they broadcast to the input.
+    let shapes: [(&str, &[usize], &[usize]); 4] = [
+        ("scale_by_row", &[1, 5, 12], &[12]),
+        ("bias_by_row", &[1, 1, 12], &[5, 12]),
+        ("scale_by_batch", &[3, 1, 1], &[1]),
+        ("both_whole", &[3, 5, 12], &[3, 5, 12]),
+    ];
+    for (name, scale, bias) in shapes {
+        let inputs = vec![random.floats(&[3, 5, 12]), random.floats(scale), random.floats(bias)];
+        let op = layer_normalization(-1, EPSILON);
+        cases.push(Case::new(format!("layer_norm/{name}_moments"), op, inputs.clone()).outputs(3));
+        cases.push(Case::new(format!("rms_norm/{name}"), rms_normalization(1, EPSILON), inputs[..2].to_vec()));
+    }
+    // Each row of two is normalized to -1 and 1.
+    let rows = [[[1f32, 3.0], [2.0, 6.0]], [[0.0, 2.0], [-4.0, 4.0]]].concat().concat();
+    let (rows, scale) = (Tensor::new([2, 2, 2], &rows), Tensor::new([2, 1], &[2f32, 3.0]));
+    let inputs = [rows, scale, Ok(Tensor::vector(&[10f32, 20.0]))].map(|t| t.expect("as many elements")).to_vec();
+    let golden = Tensor::new([2, 2, 2], &[8f32, 22.0, 7.0, 23.0, 8.0, 22.0, 7.0, 23.0]).expect("as many elements");
+    let case = Case::new("layer_norm/scale_of_rows_and_bias_of_columns", layer_normalization(2, EPSILON), inputs);
+    cases.push(case.golden(vec![golden]));
     // A mean far above the spread: a variance taken as the mean of squares less the square of the mean has no digit left.
     let shifted: Vec<f32> = random.floats(&[4, 96]).to_f64().iter().map(|x| 1000.0 + *x as f32).collect();
     let shifted = Tensor::new([4, 96], &shifted).expect("as many elements");

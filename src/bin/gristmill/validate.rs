@@ -8,7 +8,7 @@ use crate::inputs::{InputArguments, views};
 use crate::report::write_json;
 use crate::table::Table;
 use clap::Args;
-use gristmill::session::{self, Validation, ValueReport};
+use gristmill::session::{self, Suspect, Validation, ValueReport};
 use gristmill::{Model, Options};
 use serde::Serialize;
 use std::io::Write;
@@ -41,6 +41,31 @@ struct Report<'a> {
     first_non_finite: Option<&'a str>,
     values: Vec<Row<'a>>,
     outputs: Vec<Row<'a>>,
+    suspect: Option<Fusion<'a>>,
+}
+
+/// The rewrite that makes the fused run wrong.
+#[derive(Serialize)]
+struct Fusion<'a> {
+    pass: &'a str,
+    node: &'a str,
+    replaced: &'a [String],
+    made: &'a [String],
+    wrong_by_references: Option<bool>,
+    other_passes: &'a [String],
+}
+
+impl<'a> From<&'a Suspect> for Fusion<'a> {
+    fn from(suspect: &'a Suspect) -> Self {
+        Fusion {
+            pass: &suspect.pass,
+            node: &suspect.node,
+            replaced: &suspect.replaced,
+            made: &suspect.made,
+            wrong_by_references: suspect.by_references,
+            other_passes: &suspect.others,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -91,6 +116,7 @@ impl Validate {
                 first_non_finite: validation.first_non_finite().map(|v| v.value.as_str()),
                 values: validation.values.iter().map(Row::from).collect(),
                 outputs: validation.outputs.iter().map(Row::from).collect(),
+                suspect: validation.suspect.as_ref().map(Fusion::from),
             };
             write_json(path, &report)?;
         }
@@ -110,7 +136,31 @@ fn print(out: &mut dyn Write, validation: &Validation) -> Result<()> {
     let name = |value: Option<&ValueReport>| value.map_or("none".into(), |v| format!("{} (value `{}`)", v.node, v.value));
     writeln!(out, "first node that diverges: {}", name(validation.first_divergent()))?;
     writeln!(out, "first node with a NaN or infinity: {}", name(validation.first_non_finite()))?;
+    if validation.first_divergent().is_none() && !validation.passed() {
+        writeln!(out, "node by node the run is right; only the fused run is wrong")?;
+        match &validation.suspect {
+            Some(suspect) => explain(out, suspect)?,
+            None => writeln!(out, "it is not wrong with any pass alone: leaving out each in turn tells nothing")?,
+        }
+    }
     writeln!(out, "{}", if validation.passed() { "valid" } else { "NOT valid" })?;
+    Ok(())
+}
+
+/// Which rewrite makes the fused run wrong.
+fn explain(out: &mut dyn Write, suspect: &Suspect) -> Result<()> {
+    let list = |paths: &[String]| if paths.is_empty() { "nothing".into() } else { paths.join(", ") };
+    writeln!(out, "pass `{}` makes it wrong, at {}", suspect.pass, suspect.node)?;
+    writeln!(out, "  it replaces {}", list(&suspect.replaced))?;
+    writeln!(out, "  by {}", list(&suspect.made))?;
+    match suspect.by_references {
+        Some(true) => writeln!(out, "  the references find the rewritten graph wrong too: the pass is at fault")?,
+        Some(false) => writeln!(out, "  the references find the rewritten graph right: a kernel is at fault")?,
+        None => {}
+    }
+    if !suspect.others.is_empty() {
+        writeln!(out, "  it is right without these passes as well: {}", suspect.others.join(", "))?;
+    }
     Ok(())
 }
 

@@ -31,6 +31,7 @@ params! {
         causal_offset: i32,
         scale: f32,
         softcap: f32,
+        fill: f32,
         splits: u32,
     }
 }
@@ -154,6 +155,7 @@ impl<'a> Builder<'a> {
             causal_offset: op.causal_offset.clamp(-(1 << 30), 1 << 30) as i32,
             scale: op.scale,
             softcap: op.softcap.unwrap_or(1.0),
+            fill: op.fill.unwrap_or(0.0),
             splits: 1,
         };
         Ok(Builder { op, io, caps, g, vectors, params })
@@ -179,6 +181,7 @@ impl<'a> Builder<'a> {
             .set("CAUSAL", u32::from(self.op.causal))
             .set("SOFTCAP", u32::from(self.op.softcap.is_some()))
             .set("MASK", mask)
+            .set("REPLACING", u32::from(self.op.fill.is_some()))
             .set("ZERO_UNSEEN", u32::from(self.op.zero_unseen))
     }
 

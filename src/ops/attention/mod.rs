@@ -43,6 +43,9 @@ pub struct Attention {
     /// Input 3, whose shape broadcasts to `[batch, heads, queries, keys]`: floats are added to the scores, bool says
     /// which keys are seen.
     pub mask: Option<View>,
+    /// What the score of a key that is not seen is replaced with, by a bool mask or by causality; minus infinity when it is
+    /// `None`, so that the key counts for nothing. With a number, a query that sees no key weighs all of them alike.
+    pub fill: Option<f32>,
     /// A query that sees no key yields zeros, as ONNX's Attention has it, instead of the NaN that Softmax makes.
     pub zero_unseen: bool,
     /// The output is `[batch, queries, heads, value size]` instead of `[batch, heads, queries, value size]`.
@@ -61,6 +64,7 @@ impl Attention {
             key: None,
             value: None,
             mask: None,
+            fill: None,
             zero_unseen: false,
             interleaved: false,
         }

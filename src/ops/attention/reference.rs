@@ -13,14 +13,8 @@ pub(super) fn attention(op: &Attention, inputs: &[Option<&Tensor>]) -> Result<Ve
     let q = query.gather(&g.query).to_f64();
     let k = key.gather(&g.key).to_f64();
     let v = value.gather(&g.value).to_f64();
-    let bias = mask.zip(g.mask.as_ref()).map(|(tensor, view)| {
-        let values = tensor.gather(view).to_f64();
-        if tensor.dtype() == DType::Bool {
-            values.into_iter().map(|x| if x == 0.0 { f64::NEG_INFINITY } else { 0.0 }).collect()
-        } else {
-            values
-        }
-    });
+    let mask = mask.zip(g.mask.as_ref()).map(|(tensor, view)| (tensor.dtype() == DType::Bool, tensor.gather(view).to_f64()));
+    let unseen = f64::from(op.fill.unwrap_or(f32::NEG_INFINITY));
     let mut out = vec![0f64; batch * heads * queries * value_size];
     let mut scores = vec![0f64; keys];
     for b in 0..batch {
@@ -34,11 +28,13 @@ pub(super) fn attention(op: &Attention, inputs: &[Option<&Tensor>]) -> Result<Ve
                     if let Some(cap) = op.softcap {
                         *score = f64::from(cap) * (*score / f64::from(cap)).tanh();
                     }
-                    if let Some(bias) = &bias {
-                        *score += bias[row * keys + j];
+                    match &mask {
+                        Some((true, seen)) if seen[row * keys + j] == 0.0 => *score = unseen,
+                        Some((false, added)) => *score += added[row * keys + j],
+                        _ => {}
                     }
                     if op.causal && j as i64 > i as i64 + op.causal_offset {
-                        *score = f64::NEG_INFINITY;
+                        *score = unseen;
                     }
                 }
                 let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);

@@ -74,7 +74,7 @@ const MOST_HELD: usize = 32;
 const ENOUGH_WORKGROUPS: usize = 64;
 
 /// Where a row finds its scale and bias.
-struct Affine {
+pub(super) struct Affine {
     prelude: &'static Prelude,
     /// Row `r` begins at channel `r % period * step`, and `spatial` columns share one.
     period: usize,
@@ -84,7 +84,7 @@ struct Affine {
 }
 
 impl Normalization {
-    fn affine(&self, g: &Geometry) -> Result<Affine> {
+    pub(super) fn affine(&self, g: &Geometry) -> Result<Affine> {
         let channels = |period: usize, step: usize, spatial: usize| {
             let width = if spatial.is_multiple_of(4) { 4 } else { 1 };
             Ok(Affine { prelude: &preludes::AFFINE_CHANNELS, period, step, spatial: spatial / width, width })

@@ -9,8 +9,9 @@ pub use batch::{BatchNormalization, batch_normalization};
 pub use composed::{LpNormalization, MeanVarianceNormalization, lp_normalization, mean_variance_normalization};
 
 use super::Registration;
+use super::compose::Composer;
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Op, required};
+use crate::graph::{Edit, Fact, Io, Node, Op, required};
 use crate::kernel::{Caps, Lowering};
 use crate::tensor::{DType, Shape, Tensor, TensorType, View};
 use std::sync::Arc;
@@ -158,8 +159,10 @@ impl Op for Normalization {
             return Err(Error::invalid_model(format!("{} takes floats, found {}", self.name(), x.dtype())));
         }
         let g = self.geometry(x.shape(), Some(scale.shape()))?;
+        let by_row = matches!(self.rows, Rows::Layer { .. } | Rows::Rms { .. });
         if let Some(bias) = inputs.get(2).copied().flatten()
             && self.geometry(x.shape(), Some(bias.shape()))?.parameter != g.parameter
+            && !by_row
         {
             let found = (scale.shape(), bias.shape());
             return Err(Error::invalid_model(format!(
@@ -181,6 +184,7 @@ impl Op for Normalization {
         let scale = required(self.name(), inputs, 1)?;
         let g = self.geometry(x.shape(), Some(scale.shape()))?;
         let spread = |t: &Tensor| -> Result<Vec<f64>> {
+            let g = self.geometry(x.shape(), Some(t.shape()))?;
             let view = View::contiguous(&g.parameter).broadcast(&g.seen);
             Ok(t.gather(&view.ok_or_else(|| Error::internal("a parameter that does not broadcast"))?).to_f64())
         };
@@ -212,6 +216,32 @@ impl Op for Normalization {
 
     fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         lower::lower(self, io, caps)
+    }
+
+    /// Kernels take a scale and a bias for each column of a row, or one for all; any other broadcast is a product and a sum
+    /// after them.
+    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], edit: &mut Edit) -> Result<Option<Vec<Node>>> {
+        let (Rows::Layer { axis } | Rows::Rms { axis }) = self.rows else { return Ok(None) };
+        let (x, scale) = (required(self.name(), inputs, 0)?, required(self.name(), inputs, 1)?);
+        let bias = inputs.get(2).copied().flatten();
+        let served = |fact: &Fact| Ok::<_, Error>(self.affine(&self.geometry(x.shape(), Some(fact.shape()))?).is_ok());
+        let alike = bias.is_none_or(|bias| bias.shape() == scale.shape());
+        let one_dtype = scale.dtype() == x.dtype() && bias.is_none_or(|bias| bias.dtype() == x.dtype());
+        if !one_dtype || alike && served(scale)? {
+            return Ok(None);
+        }
+        let [Some(data), Some(factor), ..] = node.inputs[..] else { return Ok(None) };
+        let ones = TensorType::new(x.dtype(), x.shape()[x.shape().axis(axis)?..].to_vec());
+        let mut c = Composer::new(node, edit);
+        let ones = c.constant(Tensor::from_f64(ones.clone(), &vec![1.0; ones.elements()])?);
+        let normal = c.apply(Arc::new(self.clone()), &[data, ones]);
+        let scaled = c.function("Mul", &[normal, factor])?;
+        if let Some(addend) = node.inputs.get(2).copied().flatten() {
+            c.function("Add", &[scaled, addend])?;
+        }
+        let mut nodes = c.finish();
+        nodes[0].outputs.extend(node.outputs.iter().skip(1));
+        Ok(Some(nodes))
     }
 
     fn takes_epilogue(&self) -> bool {

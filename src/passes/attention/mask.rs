@@ -1,0 +1,146 @@
+//! What hides keys from queries between their product and the softmax: numbers that are added to scores, or one that
+//! replaces them.
+
+use super::super::common::{elementwise, input, plain, seen};
+use super::{Seen, leads_to_product};
+use crate::error::Result;
+use crate::graph::{Edit, Fact, Node, ValueId};
+use crate::kernel::{Program, Term};
+use crate::ops::elementwise::Map;
+use crate::tensor::{DType, Shape, Tensor, View};
+use std::sync::Arc;
+
+/// What becomes of the scores before the softmax.
+pub(super) enum Mask {
+    None,
+    Added {
+        value: ValueId,
+        view: View,
+    },
+    /// Scores are replaced by a number where the condition is not `keep`.
+    Replaced {
+        condition: ValueId,
+        view: View,
+        keep: bool,
+        fill: f32,
+    },
+}
+
+/// A mask as the operator takes it.
+#[derive(Default)]
+pub(super) struct Emitted {
+    /// Input 3.
+    pub(super) input: Option<Seen>,
+    /// Keys past a query's own position, counted from the end of the keys, are not seen.
+    pub(super) causal: bool,
+    /// What replaces the scores of keys that are not seen; minus infinity when it is `None`.
+    pub(super) fill: Option<f32>,
+}
+
+impl Mask {
+    /// The mask seen as `[batch, heads, queries, keys]`.
+    pub(super) fn over(self, shape: &Shape) -> Option<Self> {
+        Some(match self {
+            Mask::None => Mask::None,
+            Mask::Added { value, view } => Mask::Added { value, view: view.reshape(shape)? },
+            Mask::Replaced { condition, view, keep, fill } => Mask::Replaced { condition, view: view.reshape(shape)?, keep, fill },
+        })
+    }
+
+    /// The mask for so many queries and keys; where it takes a node of its own, that is added to the graph.
+    pub(super) fn emit(self, edit: &mut Edit, name: &str, queries: usize, keys: usize) -> Result<Emitted> {
+        match self {
+            Mask::None => Ok(Emitted::default()),
+            Mask::Added { value, view } => {
+                let number = |x: f32| if x == 0.0 { Some(true) } else { (x == f32::NEG_INFINITY).then_some(false) };
+                let constant = edit.contents(value).and_then(|tensor| tensor.as_slice::<f32>().ok());
+                if constant.is_some_and(|numbers| numbers.iter().all(|x| *x == 0.0)) {
+                    return Ok(Emitted::default());
+                }
+                // Only minus infinity hides a key from whatever scores beside it.
+                let causal =
+                    constant.is_some_and(|numbers| is_causal(|k| numbers.get(k).copied().and_then(number), &view, queries, keys));
+                Ok(if causal {
+                    Emitted { causal, ..Emitted::default() }
+                } else {
+                    Emitted { input: Some((value, view)), ..Emitted::default() }
+                })
+            }
+            Mask::Replaced { condition, view, keep, fill } => {
+                let fill = Some(fill).filter(|fill| *fill != f32::NEG_INFINITY);
+                let Some(constant) = edit.contents(condition) else {
+                    let value = if keep { condition } else { negated(edit, name, condition)? };
+                    return Ok(Emitted { input: Some((value, view)), causal: false, fill });
+                };
+                let ty = constant.ty().clone();
+                let seen: Vec<bool> = constant.to_f64().iter().map(|c| (*c != 0.0) == keep).collect();
+                if seen.iter().all(|seen| *seen) {
+                    return Ok(Emitted::default());
+                }
+                if is_causal(|k| seen.get(k).copied(), &view, queries, keys) {
+                    return Ok(Emitted { input: None, causal: true, fill });
+                }
+                let value = edit.constant(&format!("{name}.seen"), Tensor::new(ty.shape, &seen)?);
+                Ok(Emitted { input: Some((value, view)), causal: false, fill })
+            }
+        }
+    }
+}
+
+/// The opposite of a condition, as a node of its own.
+fn negated(edit: &mut Edit, name: &str, condition: ValueId) -> Result<ValueId> {
+    let shape = edit.fact(condition)?.shape().clone();
+    let value = edit.value(&format!("{name}.seen"), Some(Fact::new(DType::Bool, shape)));
+    let op = Arc::new(Map { program: Program::single(elementwise("Not")?, 1) });
+    edit.push(Node { path: format!("Not:{name}.seen"), op, inputs: vec![Some(condition)], outputs: vec![Some(value)] });
+    Ok(value)
+}
+
+/// True when a constant mask lets each query see the keys up to its own position, counted from the end of the keys, and no
+/// other; `seen` says of an element of the mask whether it lets a key be seen, if it says anything.
+fn is_causal(seen: impl Fn(usize) -> Option<bool>, view: &View, queries: usize, keys: usize) -> bool {
+    if queries > keys || view.strides.len() != 4 || queries * keys == 0 {
+        return false;
+    }
+    let alike = |axis: usize| view.shape[axis] == 1 || view.strides[axis] == 0;
+    let at = |i: usize, j: usize| seen((view.offset + i as i64 * view.strides[2] + j as i64 * view.strides[3]) as usize);
+    let expected = |i: usize, j: usize| at(i, j) == Some(j <= i + (keys - queries));
+    alike(0) && alike(1) && (0..queries).all(|i| (0..keys).all(|j| expected(i, j)))
+}
+
+/// The scores and the mask of an elementwise node that masks.
+pub(super) fn masking(edit: &Edit, node: &Node, program: &Program, shape: &Shape) -> Option<(ValueId, Mask)> {
+    let [instruction] = program.instructions.as_slice() else { return None };
+    let value = |k: usize| input(node, k);
+    let view = |k: usize| seen(edit, node, program, k, shape);
+    let from_product = |k: usize| plain(edit, node, program, k, shape) && value(k).is_some_and(|id| edit.contents(id).is_none());
+    match (instruction.function.name, instruction.arguments.as_slice()) {
+        ("Add", [Term::Operand(a), Term::Operand(b)]) if a != b => {
+            // Scores are the operand that is no larger thing broadcast: a product's, of the full shape.
+            let pick = [(*a, *b), (*b, *a)].into_iter().find(|(s, _)| from_product(*s) && leads_to_product(edit, value(*s)));
+            let (scores, mask) = pick?;
+            Some((value(scores)?, Mask::Added { value: value(mask)?, view: view(mask)? }))
+        }
+        ("Where", [Term::Operand(c), yes, no]) => {
+            let (scores, fill, keep) = match (yes, no) {
+                (Term::Operand(s), fill) if from_product(*s) => (*s, fill, true),
+                (fill, Term::Operand(s)) if from_product(*s) => (*s, fill, false),
+                _ => return None,
+            };
+            let fill = match fill {
+                Term::Literal(x) => *x as f32,
+                Term::Operand(k) => uniform(edit.contents(value(*k)?)?)?,
+                Term::Carried | Term::Result(_) => return None,
+            };
+            let sound = fill.is_finite() || fill == f32::NEG_INFINITY;
+            sound.then_some((value(scores)?, Mask::Replaced { condition: value(*c)?, view: view(*c)?, keep, fill }))
+        }
+        _ => None,
+    }
+}
+
+/// The number that all elements of a tensor are.
+fn uniform(tensor: &Tensor) -> Option<f32> {
+    let numbers = tensor.as_slice::<f32>().ok()?;
+    numbers.first().copied().filter(|first| numbers.iter().all(|x| x == first))
+}

@@ -1,0 +1,288 @@
+//! Attention found as MatMul, scale, mask, Softmax, MatMul and made one node, so that the matrix of scores is never in
+//! memory ("FlashAttention", Dao et al. 2022).
+//!
+//! Around the four operators stand what exporters leave there: scales on queries or keys instead of scores, masks that are
+//! added or that replace scores, keys repeated for grouped queries, heads split and merged by reshapes and transposes.
+
+mod mask;
+
+use self::mask::{Mask, masking};
+use super::common::{input, name_of, only_output, plain};
+use super::{Options, Pass};
+use crate::error::Result;
+use crate::graph::{Edit, Fact, Node, NodeId, OpExt, ValueId};
+use crate::kernel::{Program, Term};
+use crate::ops::attention::Attention;
+use crate::ops::elementwise::Map;
+use crate::ops::matmul::MatMul;
+use crate::ops::softmax::{Normalization, Softmax};
+use crate::ops::view::strided_view;
+use crate::tensor::{DType, Shape, View};
+use std::sync::Arc;
+
+/// Makes one node of attention that is written out.
+#[derive(Debug)]
+pub(crate) struct AttentionPattern;
+
+impl Pass for AttentionPattern {
+    fn name(&self) -> &str {
+        "attention"
+    }
+
+    fn visit(&self, edit: &mut Edit, id: NodeId, _: &Options) -> Result<()> {
+        let Some(node) = edit.node(id) else { return Ok(()) };
+        match Found::at(edit, node)? {
+            Some(found) => found.emit(edit),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A value read through a view.
+type Seen = (ValueId, View);
+
+/// An attention in a graph.
+struct Found {
+    name: String,
+    query: Seen,
+    key: Seen,
+    value: Seen,
+    mask: Mask,
+    scale: f32,
+    /// The second product, which the new node replaces, and what it makes.
+    product: NodeId,
+    output: ValueId,
+}
+
+impl Found {
+    /// The attention whose softmax is `node`.
+    fn at(edit: &Edit, node: &Node) -> Result<Option<Self>> {
+        let Some(softmax) = node.op.downcast::<Softmax>() else { return Ok(None) };
+        let (Some(scores), Some(weights)) = (input(node, 0), only_output(node)) else { return Ok(None) };
+        let rows = edit.fact(scores)?;
+        let rank = rows.shape().rank();
+        let exponential = softmax.normalization == Normalization::Softmax;
+        if !exponential || rows.dtype() != DType::F32 || rank < 2 || rows.shape().axis(softmax.axis)? != rank - 1 {
+            return Ok(None);
+        }
+        let Some(product) = through_aliases(edit, weights) else { return Ok(None) };
+        let Some((first, mask, scale)) = scored(edit, scores)? else { return Ok(None) };
+        let Some(second) = edit.node(product) else { return Ok(None) };
+        let (Some(scored), Some(summed)) = (first.op.downcast::<MatMul>(), second.op.downcast::<MatMul>()) else { return Ok(None) };
+        let (Some(made), Some(output)) = (only_output(first), only_output(second)) else { return Ok(None) };
+        let (Some(left), Some(right)) = (input(second, 0), input(second, 1)) else { return Ok(None) };
+        let batch = edit.fact(made)?.shape().clone();
+        let Some(layout) = heads(&batch) else { return Ok(None) };
+        let (queries, keys) = (batch[batch.rank() - 2], batch[batch.rank() - 1]);
+        // The weights must be the left factor alone, and whole: a row of weights for each query, as the softmax made them.
+        let factor = summed.a.clone().unwrap_or_else(|| View::contiguous(edit.fact(left).map_or(&batch, Fact::shape)));
+        let whole = factor.is_contiguous() && factor.shape.elements() == batch.elements();
+        if left == right
+            || right == weights
+            || !whole
+            || !factor.shape.ends_with(&[queries, keys])
+            || rows.shape()[rank - 1] != keys
+        {
+            return Ok(None);
+        }
+        let read = |node: &Node, index: usize, own: &Option<View>| -> Result<Option<Seen>> {
+            let Some(id) = input(node, index) else { return Ok(None) };
+            let whole = View::contiguous(edit.fact(id)?.shape());
+            let view = own.clone().unwrap_or(whole);
+            Ok(Some((id, view)).filter(|(_, view)| view.shape.rank() >= 2))
+        };
+        let (Some(a), Some(b), Some(v)) = (read(first, 0, &scored.a)?, read(first, 1, &scored.b)?, read(second, 1, &summed.b)?)
+        else {
+            return Ok(None);
+        };
+        let (a, scale) = unscaled(edit, a, scale)?;
+        let (b, scale) = unscaled(edit, b, scale)?;
+        let scale = scale as f32;
+        // Products that vanish or leave the range of 32-bit floats one way need not do so the other way.
+        if !scale.is_normal() {
+            return Ok(None);
+        }
+        let b = (b.0, swap(&b.1));
+        let four = |(id, view): Seen, length: usize| -> Option<Seen> {
+            let size = *view.shape.last()?;
+            let mut wide = batch.to_vec();
+            let rank = wide.len();
+            (wide[rank - 2], wide[rank - 1]) = (length, size);
+            let shape = [layout.0, layout.1, length, size].into();
+            // A matrix has as many rows as it is read to have: only batches are broadcast.
+            let rows = view.shape[view.shape.rank() - 2] == length;
+            Some((id, view.broadcast(&wide.into())?.reshape(&shape)?)).filter(|_| rows)
+        };
+        let (Some(query), Some(key), Some(value)) = (four(a, queries), four(b, keys), four(v, keys)) else { return Ok(None) };
+        let size = value.1.shape[3];
+        if edit.fact(output)?.ty.elements() != layout.0 * layout.1 * queries * size {
+            return Ok(None);
+        }
+        let (key, value) = ungroup(edit, key, value);
+        let Some(mask) = mask.over(&[layout.0, layout.1, queries, keys].into()) else { return Ok(None) };
+        Ok(Some(Found { name: name_of(node).into(), query, key, value, mask, scale, product, output }))
+    }
+
+    fn emit(self, edit: &mut Edit) -> Result<()> {
+        let dims = |view: &View| (view.shape[0], view.shape[1], view.shape[2], view.shape[3]);
+        let (batch, heads, queries, _) = dims(&self.query.1);
+        let (_, _, keys, size) = dims(&self.value.1);
+        let mask = self.mask.emit(edit, &self.name, queries, keys)?;
+        // Heads merged by a transpose right after: the kernel writes that order itself.
+        let merged = edit.only_consumer(self.output).and_then(|id| {
+            let consumer = edit.node(id)?;
+            let (_, view) = edit.view(consumer, 0)?;
+            let transposed = View::contiguous(&[batch, heads, queries, size].into()).transpose(&[0, 2, 1, 3]);
+            Some((id, only_output(consumer)?)).filter(|_| view.same_elements(&transposed))
+        });
+        let shape: Shape =
+            if merged.is_some() { [batch, queries, heads, size].into() } else { [batch, heads, queries, size].into() };
+        let result = edit.value(&format!("{}.attention", self.name), Some(Fact::new(DType::F32, shape)));
+        let output = merged.map_or(self.output, |(_, value)| value);
+        let op = Attention {
+            causal: mask.causal,
+            causal_offset: keys as i64 - queries as i64,
+            query: Some(self.query.1),
+            key: Some(self.key.1),
+            value: Some(self.value.1),
+            mask: mask.input.as_ref().map(|(_, view)| view.clone()),
+            fill: mask.fill,
+            interleaved: merged.is_some(),
+            ..Attention::new(self.scale)
+        };
+        let mut inputs = vec![Some(self.query.0), Some(self.key.0), Some(self.value.0)];
+        inputs.extend(mask.input.map(|(value, _)| Some(value)));
+        let view = strided_view(View::contiguous(edit.fact(output)?.shape()));
+        edit.push(Node { path: format!("Attention:{}", self.name), op: Arc::new(op), inputs, outputs: vec![Some(result)] });
+        let view = Node { path: format!("View:{}", self.name), op: view, inputs: vec![Some(result)], outputs: vec![Some(output)] };
+        match merged {
+            Some((transpose, _)) => edit.replace(transpose, view),
+            None => edit.replace(self.product, view),
+        }
+        Ok(())
+    }
+}
+
+/// The node that alone consumes a value, past reshapes that copy nothing.
+fn through_aliases(edit: &Edit, mut id: ValueId) -> Option<NodeId> {
+    loop {
+        let consumer = edit.only_consumer(id)?;
+        let node = edit.node(consumer)?;
+        match node.outputs.as_slice() {
+            [Some(output)] if edit.alias(*output) == Some(id) => id = *output,
+            _ => return Some(consumer),
+        }
+    }
+}
+
+/// The product that scores come from, with the mask and scale met on the way back from the softmax.
+fn scored(edit: &Edit, mut id: ValueId) -> Result<Option<(&Node, Mask, f64)>> {
+    let (mut mask, mut scale) = (Mask::None, 1.0);
+    loop {
+        let (Some(node), Some(_)) = (edit.maker(id), edit.only_consumer(id)) else { return Ok(None) };
+        if node.op.downcast::<MatMul>().is_some() {
+            return Ok(Some((node, mask, scale)));
+        }
+        if let Some(input) = edit.alias(id) {
+            id = input;
+            continue;
+        }
+        let Some(map) = node.op.downcast::<Map>() else { return Ok(None) };
+        let shape = edit.fact(id)?.shape();
+        let scaling = scaling(edit, node, &map.program).filter(|(k, _)| plain(edit, node, &map.program, *k, shape));
+        if let Some((factor, Some(value))) = scaling.map(|(k, factor)| (factor, input(node, k))) {
+            scale *= factor;
+            id = value;
+            continue;
+        }
+        // A scale met before the mask, so applied after it, would scale the mask as well.
+        if !matches!(mask, Mask::None) || scale != 1.0 {
+            return Ok(None);
+        }
+        let Some((operand, found)) = masking(edit, node, &map.program, shape) else { return Ok(None) };
+        mask = found;
+        id = operand;
+    }
+}
+
+/// The operand that a program multiplies by a number, and the number.
+fn scaling(edit: &Edit, node: &Node, program: &Program) -> Option<(usize, f64)> {
+    let [instruction] = program.instructions.as_slice() else { return None };
+    let number = |term: &Term| match term {
+        Term::Literal(x) => Some(*x),
+        Term::Operand(k) => edit.scalar(input(node, *k)?),
+        _ => None,
+    };
+    match (instruction.function.name, instruction.arguments.as_slice()) {
+        ("Mul", [Term::Operand(k), other]) if number(other).is_some() => Some((*k, number(other)?)),
+        ("Mul", [other, Term::Operand(k)]) if number(other).is_some() => Some((*k, number(other)?)),
+        ("Div", [Term::Operand(k), other]) if number(other).is_some_and(|x| x != 0.0) => Some((*k, 1.0 / number(other)?)),
+        _ => None,
+    }
+}
+
+/// True when a value comes from a matrix product through nothing but scales and reshapes.
+fn leads_to_product(edit: &Edit, id: Option<ValueId>) -> bool {
+    id.and_then(|id| scored(edit, id).ok().flatten()).is_some_and(|(_, mask, _)| matches!(mask, Mask::None))
+}
+
+/// A factor of a product without the number it was multiplied by, which joins the scale.
+fn unscaled(edit: &Edit, (mut id, mut view): Seen, mut scale: f64) -> Result<(Seen, f64)> {
+    while let Some(node) = edit.maker(id) {
+        let Some(map) = node.op.downcast::<Map>() else { break };
+        let Some((operand, factor)) = scaling(edit, node, &map.program) else { break };
+        let Some(input) = input(node, operand) else { break };
+        let own = match &map.program.operands[operand].view {
+            Some(own) => own.clone(),
+            None => View::contiguous(edit.fact(input)?.shape()),
+        };
+        if &own.shape != edit.fact(id)?.shape() {
+            break;
+        }
+        let Some(composed) = view.of(&own) else { break };
+        (id, view, scale) = (input, composed, scale * factor);
+    }
+    Ok(((id, view), scale))
+}
+
+/// The last two axes swapped.
+fn swap(view: &View) -> View {
+    let rank = view.shape.rank();
+    let mut permutation: Vec<usize> = (0..rank).collect();
+    permutation.swap(rank - 2, rank - 1);
+    view.transpose(&permutation)
+}
+
+/// Batch and heads of scores `[..., queries, keys]`.
+fn heads(scores: &Shape) -> Option<(usize, usize)> {
+    match scores.dims() {
+        [_, _] => Some((1, 1)),
+        [heads, _, _] => Some((1, *heads)),
+        [batch @ .., heads, _, _] => Some((batch.iter().product(), *heads)),
+        _ => None,
+    }
+}
+
+/// Keys and values without the copies that grouped queries make of them (heads repeated by Expand and Reshape).
+fn ungroup(edit: &Edit, key: Seen, value: Seen) -> (Seen, Seen) {
+    let single = |(id, view): &Seen| -> Option<Seen> {
+        let (base, repeated) = edit.moved(edit.alias(*id).unwrap_or(*id))?;
+        // [batch, key heads, repeats, length, size], repeats standing still.
+        let [batch, heads, repeats, length, size] = *repeated.shape.dims() else { return None };
+        let matches = view.is_contiguous()
+            && view.shape.dims() == [batch, heads * repeats, length, size]
+            && repeated.shape.elements() == edit.fact(*id).ok()?.ty.elements()
+            && repeats > 1
+            && repeated.strides[2] == 0;
+        matches.then(|| {
+            let keep = |i: &usize| *i != 2;
+            let shape: Vec<usize> = (0..5).filter(keep).map(|i| repeated.shape[i]).collect();
+            let strides = (0..5).filter(keep).map(|i| repeated.strides[i]).collect();
+            (base, View { shape: shape.into(), strides, offset: repeated.offset })
+        })
+    };
+    match (single(&key), single(&value)) {
+        (Some(k), Some(v)) if k.1.shape[1] == v.1.shape[1] => (k, v),
+        _ => (key, value),
+    }
+}

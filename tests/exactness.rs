@@ -1,0 +1,428 @@
+//! Rewrites are exact for all finite inputs, or are not made; a pass that fails costs speed and nothing else.
+
+use crate::cases::Random;
+use crate::patterns::Pattern;
+use crate::support::gpu;
+use gristmill::graph::{Builder, Dim, Edit, Graph, Node, NodeId, OpExt, ValueId};
+use gristmill::ops::{conv, dequantize, elementwise, expand, matmul, norm, reduce, softmax};
+use gristmill::passes::{Options, Pass, Selection, Specialized, optimize, specialize};
+use gristmill::{DType, Error, Model, Result, Session, Tensor, Tolerance};
+use std::sync::{Arc, Mutex, Once};
+
+fn mean(p: &mut Pattern, x: ValueId, axis: i64, keepdims: bool) -> ValueId {
+    p.apply(reduce::reduce(reduce::Reduction::Mean, Some(vec![axis]), keepdims, false), &[x])
+}
+
+/// Fault: a look-up of a value that the rewrite itself had made.
+#[test]
+fn gates_on_kernels_become_epilogues_of_another_shape() {
+    for steps in 1..4 {
+        let mut p = Pattern::new();
+        let x = p.input(&[2, 3, 4, 5]);
+        let pooled = p.apply(reduce::reduce(reduce::Reduction::Mean, Some(vec![2, 3]), false, false), &[x]);
+        let (w, b) = (p.weights(&[3, 3]), p.weights(&[3]));
+        let gate = p.apply(matmul::matmul(), &[pooled, w]);
+        let mut gate = p.map("Add", &[gate, b]);
+        gate = p.reshape(gate, &[2, 3, 1, 1]);
+        for name in ["Sigmoid", "Tanh", "Exp"].into_iter().take(steps) {
+            gate = p.map(name, &[gate]);
+        }
+        let y = p.map("Mul", &[x, gate]);
+        assert_eq!(p.finish(y).iter().filter(|name| name.starts_with("MatMul")).count(), 1);
+
+        let mut p = Pattern::new();
+        let (x, wide) = (p.input(&[3]), p.input(&[4, 3]));
+        let mut gate = p.apply(softmax::softmax(0), &[x]);
+        gate = p.reshape(gate, &[1, 3]);
+        for name in ["Sigmoid", "Neg", "Tanh"].into_iter().take(steps) {
+            gate = p.map(name, &[gate]);
+        }
+        let y = p.map("Mul", &[wide, gate]);
+        p.finish(y);
+    }
+    let mut p = Pattern::new();
+    let x = p.input(&[7]);
+    let total = mean(&mut p, x, 0, false);
+    let one = p.ranked(1.5, 1);
+    let shifted = p.map("Add", &[total, one]);
+    let y = p.map("Mul", &[x, shifted]);
+    p.finish(y);
+}
+
+#[test]
+fn an_epilogue_does_not_wait_for_another_output_of_its_kernel() {
+    let mut p = Pattern::new();
+    let (x, w) = (p.input(&[4, 6]), p.weights(&[6]));
+    let outputs: Vec<ValueId> = ["normal", "mean"].iter().map(|name| p.builder.value(name, None)).collect();
+    let op = norm::layer_normalization(-1, 1e-5);
+    p.builder.push("norm", op, vec![Some(x), Some(w)], outputs.iter().copied().map(Some).collect());
+    let by_row = p.map("Exp", &[outputs[1]]);
+    let y = p.map("Mul", &[outputs[0], by_row]);
+    p.finish(y);
+}
+
+/// A mask before a softmax.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    /// The condition keeps scores.
+    Kept,
+    /// The condition replaces scores.
+    Hidden,
+    Added,
+}
+
+/// Attention of whole numbers, so that scores are exact and lie on either side of the fill.
+fn masked(kind: Kind, fill: f32, seen: &dyn Fn(usize, usize) -> bool, constant: bool, fill_rank: usize) -> Vec<String> {
+    let (queries, keys, size) = (5, 6, 4);
+    let mut p = Pattern::new();
+    let whole = |p: &mut Pattern, shape: &[usize], step: f32| {
+        let numbers: Vec<f32> = (0..shape.iter().product()).map(|_| ((p.random.next() % 9) as f32 - 4.0) * step).collect();
+        p.input_of(Tensor::new(shape, &numbers).expect("as many elements"))
+    };
+    let (q, k) = (whole(&mut p, &[2, 3, queries, size], 1e3), whole(&mut p, &[2, 3, size, keys], 1.0));
+    let v = p.input(&[2, 3, keys, size]);
+    let scores = p.apply(matmul::matmul(), &[q, k]);
+    let place = |i: usize| seen(i / keys, i % keys);
+    let condition: Vec<bool> = (0..queries * keys).map(|i| place(i) != matches!(kind, Kind::Hidden)).collect();
+    let numbers: Vec<f32> = (0..queries * keys).map(|i| if place(i) { 0.0 } else { fill }).collect();
+    let mask = match kind {
+        Kind::Added => Tensor::new([queries, keys], &numbers),
+        _ => Tensor::new([queries, keys], &condition),
+    };
+    let mask = mask.expect("as many elements");
+    let mask = if constant { p.constant(mask) } else { p.input_of(mask) };
+    let fill = p.ranked(fill, fill_rank);
+    let scores = match kind {
+        Kind::Kept => p.map("Where", &[mask, scores, fill]),
+        Kind::Hidden => p.map("Where", &[mask, fill, scores]),
+        Kind::Added => p.map("Add", &[scores, mask]),
+    };
+    let weights = p.apply(softmax::softmax(-1), &[scores]);
+    let y = p.apply(matmul::matmul(), &[weights, v]);
+    p.finish(y)
+}
+
+#[test]
+fn masks_hide_by_the_number_that_the_model_has() {
+    let shapes: [&dyn Fn(usize, usize) -> bool; 4] =
+        [&|i, j| j <= i + 1, &|i, j| i != 2 && j != i, &|_, _| true, &|i, j| i == 0 && j < 2];
+    for fill in [-3.0, -1e4, -1e5, -1e8, f32::MIN, f32::NEG_INFINITY, 7.0] {
+        for seen in shapes {
+            for constant in [true, false] {
+                for kind in [Kind::Kept, Kind::Hidden, Kind::Added] {
+                    let found = masked(kind, fill, seen, constant, 0);
+                    assert_eq!(found.iter().filter(|name| *name != "Not").collect::<Vec<_>>(), ["Attention"], "{kind:?} {fill}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn softmax_over_more_than_the_keys_is_no_attention() {
+    let mut p = Pattern::new();
+    let (q, k, v) = (p.input(&[2, 3, 4]), p.input(&[2, 4, 5]), p.input(&[2, 1, 6]));
+    let scores = p.apply(matmul::matmul(), &[q, k]);
+    let flat = p.reshape(scores, &[2, 15]);
+    let weights = p.apply(softmax::softmax(-1), &[flat]);
+    let weights = p.reshape(weights, &[2, 15, 1]);
+    let y = p.apply(matmul::matmul(), &[weights, v]);
+    assert!(!p.finish(y).contains(&"Attention".into()));
+}
+
+/// Constants of one element whose rank is that of the data, less, or more: the result has the rank that ONNX's broadcasting
+/// gives it, and the pattern is found only where that changes nothing.
+#[test]
+fn norms_are_found_where_constants_do_not_raise_the_rank() {
+    for rank in [1, 2, 3] {
+        for (two, epsilon, half, one) in (0..4usize.pow(4)).map(|n| (n % 4, n / 4 % 4, n / 16 % 4, n / 64)) {
+            let mut p = Pattern::new();
+            let shape = &[2, 3, 6][3 - rank..];
+            let x = p.input(shape);
+            let m = mean(&mut p, x, -1, true);
+            let d = p.map("Sub", &[x, m]);
+            let two_ = p.ranked(2.0, two);
+            let square = p.map("Pow", &[d, two_]);
+            let variance = mean(&mut p, square, -1, true);
+            let epsilon_ = p.ranked(1e-5, epsilon);
+            let variance = p.map("Add", &[variance, epsilon_]);
+            let half_ = p.ranked(0.5, half);
+            let deviation = p.map("Pow", &[variance, half_]);
+            let one_ = p.ranked(1.0, one);
+            let inverse = p.map("Div", &[one_, deviation]);
+            let y = p.map("Mul", &[d, inverse]);
+            let plain = [two, epsilon, half, one].iter().all(|r| *r <= rank);
+            assert_eq!(p.finish(y) == ["LayerNormalization"], plain, "rank {rank}: {two} {epsilon} {half} {one}");
+        }
+    }
+}
+
+#[test]
+fn scales_and_fills_that_raise_the_rank_stay_as_they_are() {
+    for rank in 0..7 {
+        let mut p = Pattern::new();
+        let (x, w) = (p.input(&[1, 2, 4, 4]), p.weights(&[3, 2, 3, 3]));
+        let y = p.apply(conv::conv(conv::Window::default(), 1), &[x, w]);
+        let (scale, shift) = (p.ranked(1.5, rank), p.ranked(0.5, rank));
+        let y = p.map("Mul", &[y, scale]);
+        let y = p.map("Sub", &[y, shift]);
+        p.finish(y);
+
+        let mut p = Pattern::new();
+        let (q, k, v) = (p.input(&[2, 3, 5, 4]), p.input(&[2, 3, 4, 6]), p.input(&[2, 3, 6, 4]));
+        let scale = p.ranked(0.5, rank);
+        let q = p.map("Mul", &[q, scale]);
+        let scores = p.apply(matmul::matmul(), &[q, k]);
+        let scores = p.map("Div", &[scores, scale]);
+        let weights = p.apply(softmax::softmax(-1), &[scores]);
+        let y = p.apply(matmul::matmul(), &[weights, v]);
+        p.finish(y);
+
+        for kind in [Kind::Kept, Kind::Hidden] {
+            masked(kind, -1e4, &|i, j| j < i, false, rank);
+        }
+    }
+}
+
+/// A vector times dequantized weights is a vector.
+#[test]
+fn products_with_quantized_weights_keep_the_rank() {
+    for shape in [&[6][..], &[2, 6], &[2, 3, 6]] {
+        let mut p = Pattern::new();
+        let x = p.input(shape);
+        let bits = p.random.integers(DType::I8, &[6, 4], -128, 128);
+        let (bits, scale) = (p.constant(bits), p.ranked(0.1, 0));
+        let w = p.apply(dequantize::dequantize_linear(1, None), &[bits, scale]);
+        let y = p.apply(matmul::matmul(), &[x, w]);
+        assert_eq!(p.finish(y), ["MatMulNBits"]);
+    }
+}
+
+#[test]
+fn scales_that_floats_cannot_hold_do_not_move_into_weights() {
+    let mut p = Pattern::new();
+    let (x, w) = (p.input(&[1, 2, 4, 4]), p.weights(&[3, 2, 3, 3]));
+    let (large, small) = (p.ranked(1e30, 0), p.ranked(1e-30, 0));
+    let x = p.map("Mul", &[x, small]);
+    let x = p.map("Mul", &[x, small]);
+    let y = p.apply(conv::conv(conv::Window::default(), 1), &[x, w]);
+    let y = p.map("Mul", &[y, large]);
+    let y = p.map("Mul", &[y, large]);
+    p.finish(y);
+}
+
+/// Squares of 16-bit floats pass what such floats hold; the norm itself does not.
+#[test]
+fn norms_of_half_floats_are_computed_in_whole_ones() {
+    for (dtype, centered) in [(DType::F16, true), (DType::F16, false), (DType::BF16, true)] {
+        let mut b = Builder::new("half");
+        let x = b.input("x", dtype, &[Dim::Known(2), Dim::Known(4)]);
+        let number = |value: f64| Tensor::from_f64(gristmill::TensorType::new(dtype, []), &[value]).expect("one element");
+        let (two, epsilon) = (b.constant("two", number(2.0)), b.constant("epsilon", number(1e-3)));
+        let mean = || reduce::reduce(reduce::Reduction::Mean, Some(vec![-1]), true, false);
+        let map = |name: &str| elementwise::binary(name).expect("a scalar function");
+        let mut data = x;
+        if centered {
+            let m = b.node("mean", mean(), &[Some(x)]);
+            data = b.node("centre", map("Sub"), &[Some(x), Some(m)]);
+        }
+        let square = b.node("square", map("Pow"), &[Some(data), Some(two)]);
+        let variance = b.node("variance", mean(), &[Some(square)]);
+        let sum = b.node("sum", map("Add"), &[Some(variance), Some(epsilon)]);
+        let deviation = b.node("deviation", elementwise::unary("Sqrt").expect("a scalar function"), &[Some(sum)]);
+        let y = b.node("y", map("Div"), &[Some(data), Some(deviation)]);
+        b.output("y", y).expect("a fresh name");
+        let model = Model::from_graph(b.finish().expect("a sound graph"));
+        let numbers = [1000.0, -1000.0, 1000.0, -1000.0, 3000.0, 3000.0, -3000.0, -3000.0];
+        let input = Tensor::from_f64(gristmill::TensorType::new(dtype, [2, 4]), &numbers).expect("8 numbers");
+        let expected: Vec<f64> = numbers.iter().map(|x: &f64| x.signum()).collect();
+        let options = gristmill::Options::default;
+        for session in [Session::new_blocking(gpu(), &model, options()), Session::cpu(&model, options())] {
+            let out = session.and_then(|s| s.run_blocking(&[("x", input.view())])).expect("it runs");
+            let found = out["y"].to_f64();
+            assert!(found.iter().zip(&expected).all(|(f, e)| (f - e).abs() < 0.01), "{dtype}: {found:?}");
+        }
+    }
+}
+
+/// A pass that goes wrong at every node of a name.
+#[derive(Debug)]
+struct Broken {
+    name: &'static str,
+    kind: Fault,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fault {
+    Error,
+    Panic,
+    /// The node reads a value that nothing makes.
+    Graph,
+    /// The node makes a value of another shape than is recorded.
+    Type,
+    /// Another function.
+    Meaning,
+}
+
+impl Pass for Broken {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn visit(&self, edit: &mut Edit, id: NodeId, _: &Options) -> Result<()> {
+        let Some(node) = edit.node(id).cloned().filter(|node| node.path.ends_with(":here")) else { return Ok(()) };
+        let with = |op, inputs: Vec<Option<ValueId>>| Node { op, inputs, ..node.clone() };
+        match self.kind {
+            Fault::Error => return Err(Error::internal("a look-up failed")),
+            Fault::Panic => panic!("index out of bounds"),
+            Fault::Graph => {
+                let nothing = edit.value("nothing", None);
+                edit.replace(id, with(node.op.clone(), vec![Some(nothing), Some(nothing)]));
+            }
+            Fault::Type => {
+                let shape = edit.constant("shape", Tensor::vector(&[9i64, 1, 1]));
+                edit.replace(id, with(expand::expand(), vec![node.inputs[0], Some(shape)]));
+            }
+            Fault::Meaning => edit.replace(id, with(elementwise::binary("Sub")?, node.inputs.clone())),
+        }
+        Ok(())
+    }
+}
+
+/// y = tanh(x W + b), then twice that, where the sum is at the node `here`.
+fn network() -> (Model, Tensor) {
+    let mut random = Random::new(3);
+    let mut b = Builder::new("network");
+    let x = b.input("x", DType::F32, &[Dim::Known(2), Dim::Known(3)]);
+    let (w, bias) = (b.constant("w", random.floats(&[3, 4])), b.constant("b", random.floats(&[4])));
+    let product = b.node("product", matmul::matmul(), &[Some(x), Some(w)]);
+    let sum = b.node("here", elementwise::binary("Add").expect("a function"), &[Some(product), Some(bias)]);
+    let y = b.node("tanh", elementwise::unary("Tanh").expect("a function"), &[Some(sum)]);
+    let y = b.node("twice", elementwise::binary("Add").expect("a function"), &[Some(y), Some(y)]);
+    b.output("y", y).expect("a fresh name");
+    (Model::from_graph(b.finish().expect("a sound graph")), random.floats(&[2, 3]))
+}
+
+/// Keeps every warning.
+struct Log(Mutex<Vec<String>>);
+
+static LOG: Log = Log(Mutex::new(Vec::new()));
+
+impl log::Log for Log {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.level() <= log::Level::Warn
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            self.0.lock().expect("no test panics while it logs").push(record.args().to_string());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+fn warnings(about: &str) -> Vec<String> {
+    LOG.0.lock().expect("no test panics while it logs").iter().filter(|line| line.contains(about)).cloned().collect()
+}
+
+fn listen() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        log::set_logger(&LOG).expect("no test sets another");
+        log::set_max_level(log::LevelFilter::Warn);
+    });
+}
+
+fn added(name: &'static str, kind: Fault) -> Selection {
+    Selection { added: vec![Arc::new(Broken { name, kind })], ..Selection::default() }
+}
+
+fn specialized(model: &Model, x: &Tensor) -> Graph {
+    let facts = [gristmill::graph::Fact::new(x.dtype(), x.shape().clone())];
+    match specialize(model.graph(), &facts).expect("consistent shapes") {
+        Specialized::Graph(graph) => graph,
+        Specialized::Blocked { .. } => panic!("no shape depends on data"),
+    }
+}
+
+#[test]
+fn a_pass_that_fails_is_left_out_with_one_warning() {
+    listen();
+    let (model, x) = network();
+    let graph = specialized(&model, &x);
+    let plain = optimize(&graph, &Options { strict: true, ..Options::default() }).expect("the passes are sound");
+    for (name, kind) in
+        [("an error", Fault::Error), ("a panic", Fault::Panic), ("no such value", Fault::Graph), ("a type", Fault::Type)]
+    {
+        let options = Options { selection: added(name, kind), ..Options::default() };
+        let found = optimize(&graph, &options).expect("a pass that fails is no error");
+        assert_eq!(found.to_string(), plain.to_string(), "{name}");
+        let warned = warnings(&format!("pass `{name}`"));
+        assert!(matches!(warned.as_slice(), [line] if line.contains(":here")), "{name}: {warned:?}");
+        let error = optimize(&graph, &Options { strict: true, ..options }).expect_err("strict passes are errors");
+        assert!(error.node().is_some_and(|node| node.ends_with(":here")), "{error}");
+    }
+    let options = gristmill::Options { passes: added("a panic in a session", Fault::Panic), ..Default::default() };
+    let run = |options| {
+        let session = Session::new_blocking(gpu(), &model, options).expect("a sound model");
+        session.run_blocking(&[("x", x.view())]).expect("it runs")["y"].clone()
+    };
+    assert_eq!(run(options), run(Default::default()));
+    assert_eq!(warnings("a panic in a session").len(), 1);
+}
+
+#[test]
+fn validation_names_the_pass_and_the_nodes_that_make_a_fused_run_wrong() {
+    let (model, x) = network();
+    let options = gristmill::Options { passes: added("broken", Fault::Meaning), ..Default::default() };
+    let session = Session::new_blocking(gpu(), &model, options).expect("a sound model");
+    let validation = session.validate_blocking(&[("x", x.view())], Tolerance::default()).expect("it runs");
+    assert!(!validation.passed() && validation.first_divergent().is_none(), "{validation:?}");
+    let suspect = validation.suspect.expect("one is found");
+    assert_eq!((suspect.pass.as_str(), suspect.node.as_str()), ("broken", "Add:here"));
+    assert_eq!((suspect.replaced, suspect.by_references), (vec!["Add:here".to_string()], Some(true)));
+
+    let sound = Session::new_blocking(gpu(), &model, gristmill::Options::default()).expect("a sound model");
+    let validation = sound.validate_blocking(&[("x", x.view())], Tolerance::default()).expect("it runs");
+    assert!(validation.passed() && validation.suspect.is_none());
+}
+
+/// Of many rewrites of one pass, the first that is wrong is named.
+#[test]
+fn validation_names_one_rewrite_of_many() {
+    let mut b = Builder::new("many");
+    let x = b.input("x", DType::F32, &[Dim::Known(3)]);
+    let one = b.constant("one", Tensor::scalar(1f32));
+    let mut y = x;
+    for k in 0..9 {
+        let name = if k == 6 { "wrong".to_string() } else { format!("step{k}") };
+        y = b.node(&name, elementwise::binary("Add").expect("a function"), &[Some(y), Some(one)]);
+        y = b.node(&format!("root{k}"), elementwise::unary("Abs").expect("a function"), &[Some(y)]);
+    }
+    b.output("y", y).expect("a fresh name");
+    let model = Model::from_graph(b.finish().expect("a sound graph"));
+
+    /// Turns sums around, and one of them wrongly.
+    #[derive(Debug)]
+    struct Turn;
+    impl Pass for Turn {
+        fn name(&self) -> &str {
+            "turn"
+        }
+        fn visit(&self, edit: &mut Edit, id: NodeId, _: &Options) -> Result<()> {
+            let Some(node) = edit.node(id).cloned() else { return Ok(()) };
+            if node.op.downcast::<elementwise::Map>().is_some() && node.inputs.len() == 2 {
+                let op = elementwise::binary(if node.path.ends_with("wrong") { "Sub" } else { "Add" })?;
+                edit.replace(id, Node { inputs: vec![node.inputs[1], node.inputs[0]], op, ..node });
+            }
+            Ok(())
+        }
+    }
+    let passes = Selection { added: vec![Arc::new(Turn)], ..Selection::default() };
+    let session = Session::new_blocking(gpu(), &model, gristmill::Options { passes, ..Default::default() }).expect("sound");
+    let x = Tensor::vector(&[0.5f32, -2.0, 3.0]);
+    let validation = session.validate_blocking(&[("x", x.view())], Tolerance::default()).expect("it runs");
+    let suspect = validation.suspect.expect("one is found");
+    assert_eq!((suspect.pass.as_str(), suspect.node.as_str()), ("turn", "Add:wrong"));
+}
