@@ -39,6 +39,8 @@ pub struct Trial {
     pub other: Option<usize>,
     /// A variant by name.
     pub variant: Option<String>,
+    /// Runs every node by itself, too.
+    pub apart: bool,
 }
 
 /// What a network that is right says of the test.
@@ -118,11 +120,15 @@ fn compare(right: &[Expected], found: &[Tensor]) -> Result<(), String> {
     wrong.map_or(Ok(()), |(k, message)| Err(format!("output {k}: {message}")))
 }
 
-fn by_device(model: &Model, network: &Network, options: Options) -> Result<Vec<Tensor>, String> {
+/// The outputs of two runs of one plan, which must find nothing that the other left behind.
+fn by_device(model: &Model, network: &Network, options: Options) -> Result<[Vec<Tensor>; 2], String> {
     let session = Session::new_blocking(gpu(), model, options).map_err(|e| e.to_string())?;
     let given: Vec<(&str, TensorView)> = network.inputs.iter().map(|(name, tensor)| (name.as_str(), tensor.view())).collect();
-    let outputs = session.run_blocking(&given).map_err(|e| e.to_string())?;
-    Ok(outputs.iter().map(|(_, tensor)| tensor.clone()).collect())
+    let run = || -> Result<Vec<Tensor>, String> {
+        let outputs = session.run_blocking(&given).map_err(|e| e.to_string())?;
+        Ok(network.outputs.iter().filter_map(|name| outputs.get(name).cloned()).collect())
+    };
+    Ok([run()?, run()?])
 }
 
 /// Puts a network through a trial.
@@ -154,7 +160,16 @@ pub fn check(network: &Network, trial: &Trial) -> Result<Passed, Failure> {
     }
     if trial.device {
         let options = Options { checked: trial.checked, variant: variant.clone(), ..Options::default() };
-        let result = stage(Stage::Device, || compare(&right, &by_device(&model, network, options)?));
+        let result = stage(Stage::Device, || {
+            for (run, found) in by_device(&model, network, options.clone())?.iter().enumerate() {
+                compare(&right, found).map_err(|message| format!("run {run}: {message}"))?;
+            }
+            if trial.apart {
+                let [found, _] = by_device(&model, network, Options { keep_all: true, ..options })?;
+                compare(&right, &found).map_err(|message| format!("node by node: {message}"))?;
+            }
+            Ok(())
+        });
         result.map_err(|failure| Failure { variant, ..failure })?;
     }
     Ok(Passed { loose: right.first().is_some_and(Expected::is_loose), kernels })

@@ -133,7 +133,7 @@ pub fn expected(graph: &Graph, inputs: &[Tensor], right: Vec<Option<Tensor>>) ->
         sorted.sort_by(f64::total_cmp);
         let median = sorted.get(sorted.len() / 2).copied().unwrap_or(0.0);
         let kind = match tensor.dtype() {
-            DType::F16 => 2f64.powi(-10),
+            DType::F16 => 2f64.powi(-9),
             _ => F32.relative,
         };
         let allowed = right.iter().zip(&spread).map(|(e, s)| {

@@ -133,10 +133,41 @@ impl Sketch<'_> {
         self.binary("Div", x, &wide)
     }
 
+    /// A product with weights of 4 bits in blocks, as quantizers of language models write it.
+    fn product_of_nibbles(&mut self, x: &Value) -> Value {
+        let (k, n) = (x.last(), 8);
+        let blocks = k.div_ceil(16);
+        let bits = self.random.integers(DType::U8, &[n, blocks, 8], 0, 256);
+        let scales: Vec<f32> = (0..n * blocks).map(|i| 0.05 + 0.01 * (i % 4) as f32).collect();
+        let (bits, scales) = (self.constant(bits), self.constant(Tensor::vector(&scales)));
+        let counts = [("K", k), ("N", n), ("bits", 4), ("block_size", 16)];
+        let attributes = counts.map(|(name, count)| set(name, Attribute::Int(count as i64))).to_vec();
+        let shape = [&x.shape[..x.rank() - 1], &[n]].concat();
+        let y = self.node("MatMulNBits", &[x, &bits, &scales], attributes, x.dtype, &shape);
+        self.network.nodes.iter_mut().rev().take(1).for_each(|node| node.domain = "com.microsoft".into());
+        self.linear(&y, k)
+    }
+
+    /// A product between whole numbers that are quantized before and dequantized after.
+    fn quantized_throughout(&mut self, x: &Value) -> Value {
+        let (scale, zero) = (self.number(DType::F32, 0.03), self.constant(Tensor::scalar(128u8)));
+        let q = self.node("QuantizeLinear", &[x, &scale, &zero], vec![], DType::U8, &x.shape);
+        let w = self.random.integers(DType::U8, &[x.last(), x.last()], 0, 256);
+        let (w, fine) = (self.constant(w), self.number(DType::F32, 0.01));
+        let inputs = [&q, &scale, &zero, &w, &fine, &zero, &scale, &zero];
+        let product = self.node("QLinearMatMul", &inputs, vec![], DType::U8, &x.shape);
+        self.node("DequantizeLinear", &[&product, &scale, &zero], vec![], DType::F32, &x.shape)
+    }
+
     /// Dynamic quantization as ONNX Runtime's tools write it: DynamicQuantizeLinear, MatMulInteger, and the scales.
     pub fn quantized_product(&mut self, x: &Value) -> Value {
         if x.dtype != DType::F32 || self.version() < 11 {
             return self.linear(x, x.last());
+        }
+        match self.draw.within(0, 3) {
+            0 => return self.product_of_nibbles(x),
+            1 => return self.quantized_throughout(x),
+            _ => {}
         }
         let outputs = [(DType::U8, x.shape.clone()), (DType::F32, vec![]), (DType::U8, vec![])];
         let made = self.nodes("DynamicQuantizeLinear", &[Some(x)], vec![], &outputs);

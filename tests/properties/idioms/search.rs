@@ -57,10 +57,14 @@ fn search() {
     let mut kinds: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     let (mut failed, mut loose) = (0, 0);
     let (mut kernels, mut shaders): (HashSet<Kernel>, BTreeMap<&str, u64>) = Default::default();
+    let mut operators: BTreeMap<String, u64> = BTreeMap::new();
     std::panic::set_hook(Box::new(|info| PANIC.set(info.to_string())));
     for count in 0..graphs {
         let seed = first + count * step;
         let (network, mut trial) = drawn(seed, None);
+        for node in &network.nodes {
+            *operators.entry(node.operator.clone()).or_default() += 1;
+        }
         trial.device &= device;
         match check(&network, &trial) {
             Ok(passed) => {
@@ -101,6 +105,7 @@ fn search() {
         }
     }
     println!("kernels: {shaders:?}");
+    println!("operators: {operators:?}");
     for (kind, seeds) in &kinds {
         println!("{:5} x {kind}: seeds {:?}", seeds.len(), &seeds[..seeds.len().min(8)]);
     }
