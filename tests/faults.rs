@@ -46,7 +46,9 @@ fn check(folder: &Path) -> gristmill::Result<Vec<String>> {
     let differ = |(way, outputs): (&str, Vec<Tensor>)| {
         assert_eq!(outputs.len(), expected.len());
         let pairs = outputs.iter().zip(&expected);
-        pairs.filter_map(|(found, (name, right))| Some(format!("{way}, {name}: {}", difference(found, right, TOLERANCE)?))).collect()
+        pairs
+            .filter_map(|(found, (name, right))| Some(format!("{way}, {name}: {}", difference(found, right, TOLERANCE)?)))
+            .collect()
     };
     Ok(ways.into_iter().flat_map(|way| -> Vec<String> { differ(way) }).collect())
 }

@@ -145,7 +145,8 @@ impl Sketch<'_> {
             scores = self.settled(&scores, &shape);
         }
         let axis = if self.draw.rarely(12) { 2 } else { 3 };
-        let mut weights = if self.draw.rarely(10) { self.written_softmax(&scores, axis) } else { self.softmax("Softmax", &scores, axis) };
+        let mut weights =
+            if self.draw.rarely(10) { self.written_softmax(&scores, axis) } else { self.softmax("Softmax", &scores, axis) };
         if self.draw.rarely(12) {
             self.network.outputs.push(weights.name.clone());
         }

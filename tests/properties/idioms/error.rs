@@ -33,12 +33,32 @@ enum Rounding {
 fn rounding(operator: &str) -> Rounding {
     match operator {
         "Add" | "Sub" | "Mul" | "Sum" | "Mean" => Rounding::Once,
-        "MatMul" | "MatMulNBits" | "Conv" | "ConvTranspose" | "ReduceSum" | "ReduceMean" | "ReduceL1" | "ReduceL2" | "ReduceSumSquare"
-        | "AveragePool" | "LpPool" | "GlobalAveragePool" | "LayerNormalization" | "RMSNormalization" | "InstanceNormalization"
-        | "GroupNormalization" | "BatchNormalization" | "CumSum" | "GRU" | "LSTM" | "RNN" => Rounding::Terms,
-        "Div" | "Pow" | "Sqrt" | "Reciprocal" | "Exp" | "Log" | "Tanh" | "Sigmoid" | "Erf" | "Softplus" | "Softsign" | "Elu" | "Selu"
-        | "LeakyRelu" | "PRelu" | "HardSigmoid" | "HardSwish" | "Gelu" | "GeluTanh" | "Swish" | "Mish" | "Celu" | "Softmax" | "LogSoftmax"
-        | "ReduceLogSumExp" | "ReduceProd" | "Resize" | "DequantizeLinear" | "Fmod" | "Mod" => Rounding::Function,
+        "MatMul"
+        | "MatMulNBits"
+        | "Conv"
+        | "ConvTranspose"
+        | "ReduceSum"
+        | "ReduceMean"
+        | "ReduceL1"
+        | "ReduceL2"
+        | "ReduceSumSquare"
+        | "AveragePool"
+        | "LpPool"
+        | "GlobalAveragePool"
+        | "LayerNormalization"
+        | "RMSNormalization"
+        | "InstanceNormalization"
+        | "GroupNormalization"
+        | "BatchNormalization"
+        | "CumSum"
+        | "GRU"
+        | "LSTM"
+        | "RNN" => Rounding::Terms,
+        "Div" | "Pow" | "Sqrt" | "Reciprocal" | "Exp" | "Log" | "Tanh" | "Sigmoid" | "Erf" | "Softplus" | "Softsign" | "Elu"
+        | "Selu" | "LeakyRelu" | "PRelu" | "HardSigmoid" | "HardSwish" | "Gelu" | "GeluTanh" | "Swish" | "Mish" | "Celu"
+        | "Softmax" | "LogSoftmax" | "ReduceLogSumExp" | "ReduceProd" | "Resize" | "DequantizeLinear" | "Fmod" | "Mod" => {
+            Rounding::Function
+        }
         _ => Rounding::None,
     }
 }
@@ -126,7 +146,13 @@ pub fn expected(graph: &Graph, inputs: &[Tensor], right: Vec<Option<Tensor>>) ->
                 let same = *e == s || (e.is_nan() && s.is_nan());
                 let distance = if same { 0.0 } else { (e - s).abs() };
                 let turned = !tensor.dtype().is_float() || !distance.is_finite();
-                *most = most.max(if distance == 0.0 { 0.0 } else if turned { f64::INFINITY } else { distance });
+                *most = most.max(if distance == 0.0 {
+                    0.0
+                } else if turned {
+                    f64::INFINITY
+                } else {
+                    distance
+                });
             }
         }
         let mut sorted: Vec<f64> = spread.iter().copied().filter(|s| s.is_finite()).collect();

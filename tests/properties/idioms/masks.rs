@@ -61,7 +61,8 @@ impl Sketch<'_> {
             return self.integers(&numbers);
         }
         let shape = self.node("Shape", &[like], vec![], DType::I64, &[like.rank()]);
-        let (index, start, step) = (self.number(DType::I64, axis as f64), self.number(DType::I64, 0.0), self.number(DType::I64, 1.0));
+        let (index, start, step) =
+            (self.number(DType::I64, axis as f64), self.number(DType::I64, 0.0), self.number(DType::I64, 1.0));
         let extent = self.gather(&shape, &index, 0);
         self.node("Range", &[&start, &extent, &step], vec![], DType::I64, &[n])
     }
@@ -89,7 +90,9 @@ impl Sketch<'_> {
                 self.unsqueeze(&wide, 1)
             }
             _ if self.version() >= 14 => {
-                let ones = self.constant(Tensor::from_f64(TensorType::new(DType::F32, [queries, keys]), &vec![1.0; queries * keys]).expect("ones"));
+                let ones = self.constant(
+                    Tensor::from_f64(TensorType::new(DType::F32, [queries, keys]), &vec![1.0; queries * keys]).expect("ones"),
+                );
                 let shift = self.number(DType::I64, keys.saturating_sub(queries) as f64);
                 let lower = vec![set("upper", Attribute::Int(0))];
                 let triangle = self.node("Trilu", &[&ones, &shift], lower, DType::F32, &[queries, keys]);
@@ -99,7 +102,8 @@ impl Sketch<'_> {
                 // A buffer for the longest sequence, cut to this one.
                 let most = queries.max(keys) + 2;
                 let triangle: Vec<f64> = (0..most * most).map(|k| f64::from(u8::from(k % most <= k / most))).collect();
-                let buffer = self.constant(Tensor::from_f64(TensorType::new(DType::Bool, [1, 1, most, most]), &triangle).expect("a square"));
+                let buffer =
+                    self.constant(Tensor::from_f64(TensorType::new(DType::Bool, [1, 1, most, most]), &triangle).expect("a square"));
                 let first = keys.saturating_sub(queries) as i64;
                 let rows = self.slice(&buffer, 2, first, first + queries as i64, 1);
                 self.slice(&rows, 3, 0, keys as i64, 1)
@@ -171,7 +175,8 @@ impl Sketch<'_> {
             }
             _ => {
                 let numbers: Vec<f64> = seen.flags.iter().map(|f| if *f { 0.0 } else { fill }).collect();
-                let added = Tensor::from_f64(TensorType::new(scores.dtype, seen.shape.clone()), &numbers).expect("as many elements");
+                let added =
+                    Tensor::from_f64(TensorType::new(scores.dtype, seen.shape.clone()), &numbers).expect("as many elements");
                 let added = if self.draw.flag() { self.constant(added) } else { self.input(added) };
                 self.either("Add", scores, &added)
             }

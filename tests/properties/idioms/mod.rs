@@ -118,7 +118,8 @@ fn grow(s: &mut Sketch, dtype: DType) {
     }
     // Values in the middle are outputs too.
     if s.draw.rarely(4) {
-        let made: Vec<String> = s.network.nodes.iter().filter(|n| n.operator != "Constant").flat_map(|n| n.outputs.clone()).collect();
+        let made: Vec<String> =
+            s.network.nodes.iter().filter(|n| n.operator != "Constant").flat_map(|n| n.outputs.clone()).collect();
         let name = s.draw.pick(&made);
         if !s.network.outputs.contains(&name) {
             s.network.outputs.push(name);

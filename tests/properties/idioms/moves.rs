@@ -81,8 +81,13 @@ impl Sketch<'_> {
         // The text of ONNX: negative bounds count from the end, then all are clamped.
         let (low, high) = if step > 0 { (0, n) } else { (0, n - 1) };
         let from = (if start < 0 { start + n } else { start }).clamp(low, high);
-        let to = if step > 0 { (if end < 0 { end + n } else { end }).clamp(0, n) } else { (if end < 0 { end + n } else { end }).clamp(-1, n - 1) };
-        shape[axis] = if step > 0 { (to - from).max(0) as usize } else { (from - to).max(0) as usize }.div_ceil(step.unsigned_abs() as usize);
+        let to = if step > 0 {
+            (if end < 0 { end + n } else { end }).clamp(0, n)
+        } else {
+            (if end < 0 { end + n } else { end }).clamp(-1, n - 1)
+        };
+        shape[axis] =
+            if step > 0 { (to - from).max(0) as usize } else { (from - to).max(0) as usize }.div_ceil(step.unsigned_abs() as usize);
         let listed = self.axis(axis, x.rank());
         if self.version() < 10 && step == 1 {
             let lists = [("starts", start), ("ends", end), ("axes", axis as i64)];

@@ -95,7 +95,11 @@ impl Sketch<'_> {
             self.mean_square(&again, axes)
         };
         let epsilon = self.draw.pick(&EPSILONS);
-        let shifted = if self.draw.rarely(10) { self.either_number("Max", &variance, epsilon) } else { self.either_number("Add", &variance, epsilon) };
+        let shifted = if self.draw.rarely(10) {
+            self.either_number("Max", &variance, epsilon)
+        } else {
+            self.either_number("Add", &variance, epsilon)
+        };
         self.over_root(&data, &shifted)
     }
 
@@ -156,7 +160,11 @@ impl Sketch<'_> {
         let epsilon = set("epsilon", Attribute::Float(1e-3));
         match self.draw.within(0, 6) {
             0 | 1 => {
-                let (scale, bias, mean) = (self.weights(x.dtype, &[channels], 1), self.weights(x.dtype, &[channels], 1), self.weights(x.dtype, &[channels], 1));
+                let (scale, bias, mean) = (
+                    self.weights(x.dtype, &[channels], 1),
+                    self.weights(x.dtype, &[channels], 1),
+                    self.weights(x.dtype, &[channels], 1),
+                );
                 let variance = self.positive(x.dtype, &[channels]);
                 self.node("BatchNormalization", &[x, &scale, &bias, &mean, &variance], vec![epsilon], x.dtype, &x.shape)
             }

@@ -63,8 +63,7 @@ impl Sketch<'_> {
                 }
                 let index = self.constant(index);
                 let updates = self.data(x.dtype, &[&[2], &x.shape[1..]].concat());
-                let attributes =
-                    if self.version() >= 16 { vec![set("reduction", Attribute::Text("add".into()))] } else { vec![] };
+                let attributes = if self.version() >= 16 { vec![set("reduction", Attribute::Text("add".into()))] } else { vec![] };
                 self.node("ScatterND", &[x, &index, &updates], attributes, x.dtype, &x.shape)
             }
             4 if self.version() >= 16 => {
@@ -72,7 +71,8 @@ impl Sketch<'_> {
                 let updates = self.activation(x);
                 let updates = self.settled(&updates, &x.shape);
                 let reduction = self.draw.pick(&["add", "add", "mul"]);
-                let attributes = vec![set("axis", Attribute::Int(axis as i64)), set("reduction", Attribute::Text(reduction.into()))];
+                let attributes =
+                    vec![set("axis", Attribute::Int(axis as i64)), set("reduction", Attribute::Text(reduction.into()))];
                 self.node("ScatterElements", &[x, &places, &updates], attributes, x.dtype, &x.shape)
             }
             5 => {

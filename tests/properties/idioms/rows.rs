@@ -196,7 +196,8 @@ impl Sketch<'_> {
                 self.node(operator, &[x], attributes, DType::I64, &shape)
             }
             2 => {
-                let operator = self.draw.pick(&["ReduceMean", "ReduceMax", "ReduceLogSumExp", "ReduceL1", "ReduceL2", "ReduceSumSquare"]);
+                let operator =
+                    self.draw.pick(&["ReduceMean", "ReduceMax", "ReduceLogSumExp", "ReduceL1", "ReduceL2", "ReduceSumSquare"]);
                 let keep = self.draw.flag();
                 self.reduce(operator, x, &[axis], keep)
             }

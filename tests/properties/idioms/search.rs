@@ -78,7 +78,8 @@ fn search() {
             }
             Err(failure) => {
                 failed += 1;
-                if let Some(seeds) = panicked(&failure).and_then(|place| kinds.get_mut(&place)).filter(|seeds| seeds.len() >= KEPT) {
+                if let Some(seeds) = panicked(&failure).and_then(|place| kinds.get_mut(&place)).filter(|seeds| seeds.len() >= KEPT)
+                {
                     seeds.push(seed);
                     continue;
                 }

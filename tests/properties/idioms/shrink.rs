@@ -123,7 +123,12 @@ pub fn shrink(seed: u64, network: Network, trial: Trial, failure: Failure) -> (N
                 continue;
             };
             let alike = |name: &&String| {
-                let ty = |name: &str| values.get(name).or_else(|| network.inputs.iter().find(|(n, _)| n == name).map(|(_, t)| t)).map(|t| t.ty().clone());
+                let ty = |name: &str| {
+                    values
+                        .get(name)
+                        .or_else(|| network.inputs.iter().find(|(n, _)| n == name).map(|(_, t)| t))
+                        .map(|t| t.ty().clone())
+                };
                 !name.is_empty() && ty(name) == ty(output)
             };
             let through = network.nodes[node].inputs.iter().find(alike).cloned();

@@ -4,24 +4,8 @@ use super::sketch::{Sketch, Value};
 use gristmill::{DType, Tensor};
 
 /// What goes in. No number is so near the largest or the smallest that a unit in the last place decides about an infinity.
-const NUMBERS: [f32; 16] = [
-    0.0,
-    -0.0,
-    1.0,
-    -1.0,
-    0.5,
-    -2.5,
-    3.0,
-    -7.0,
-    f32::INFINITY,
-    f32::NEG_INFINITY,
-    f32::NAN,
-    1e10,
-    -1e10,
-    1e-10,
-    -1e-10,
-    100.0,
-];
+const NUMBERS: [f32; 16] =
+    [0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 3.0, -7.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 1e10, -1e10, 1e-10, -1e-10, 100.0];
 
 impl Sketch<'_> {
     /// A chain over all special values and over their pairs.
@@ -63,7 +47,8 @@ impl Sketch<'_> {
                     if operator == "Sign" && self.version() < 9 { self.unary("Abs", &y) } else { self.unary(operator, &y) }
                 }
                 6 => {
-                    let operator = self.draw.pick(&["Relu", "Sigmoid", "Tanh", "Softplus", "Erf", "Elu", "Selu", "LeakyRelu", "Softsign"]);
+                    let operator =
+                        self.draw.pick(&["Relu", "Sigmoid", "Tanh", "Softplus", "Erf", "Elu", "Selu", "LeakyRelu", "Softsign"]);
                     self.unary(operator, &y)
                 }
                 7 => self.clip(&y, -1.5, 6.0),
