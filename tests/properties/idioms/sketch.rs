@@ -223,9 +223,9 @@ impl<'a> Sketch<'a> {
         let factor = 1.5 / (reach.max(1) as f64).sqrt();
         let numbers: Vec<f64> = self.random.floats(shape).to_f64().iter().map(|x| x * factor).collect();
         let tensor = Tensor::from_f64(TensorType::new(dtype, shape), &numbers).expect("as many elements");
-        match self.draw.within(0, 23) {
-            0 | 1 => self.input(tensor),
-            2 => self.overridden(tensor),
+        match self.draw.within(0, 79) {
+            0..=7 => self.input(tensor),
+            8 => self.overridden(tensor),
             _ => self.constant(tensor),
         }
     }

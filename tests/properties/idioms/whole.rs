@@ -23,7 +23,8 @@ impl Sketch<'_> {
                     let divisor = self.draw.pick(&[2.0, 3.0, -4.0, 7.0]);
                     if dtype == DType::F32 {
                         let quotient = self.with_number("Div", &x, divisor);
-                        let operator = self.draw.pick(&["Floor", "Ceil", "Round"]);
+                        let rounding: &[&str] = if self.version() < 11 { &["Floor", "Ceil"] } else { &["Floor", "Ceil", "Round"] };
+                        let operator = self.draw.pick(rounding);
                         self.unary(operator, &quotient)
                     } else {
                         self.with_number("Div", &x, divisor)
