@@ -52,11 +52,11 @@ fn main(
 
     let blocks = (head.keys + 7u) / 8u;
     let first_block = row / params.shared_by * blocks;
-    // Keys that the last query of the workgroup does not see need not be looked at, unless what replaces their scores counts.
+    // Keys that the last query of the workgroup does not see need not be looked at, unless they count nevertheless.
     var end = blocks;
     if CAUSAL {
         end = (keys_seen(head, min(first_query + QUERIES, head.queries) - 1u) + 7u) / 8u;
-        if REPLACING {
+        if UNSEEN != 0u {
             end = max(end, 1u);
         }
     }
@@ -141,12 +141,12 @@ fn main(
                     + last.x * e + last.y * f + last.z * g + last.w * h;
             }
         }
-        if CAUSAL && REPLACING && block + 1u == end && end < blocks {
+        if CAUSAL && UNSEEN != 0u && block + 1u == end && end < blocks {
             var least = peak[0];
             for (var own = 1u; own < OWN; own++) {
                 least = min(least, peak[own]);
             }
-            if fill_counts(subgroupMin(least), head) {
+            if unseen_count(subgroupMin(least), head) {
                 end = blocks;
             }
         }

@@ -54,12 +54,12 @@ fn main(
         }
     }
 
-    // Keys that the last query of the tile does not see need not be looked at, unless what replaces their scores counts.
+    // Keys that the last query of the tile does not see need not be looked at, unless they count nevertheless.
     var end = head.keys;
     if CAUSAL {
         let seen = i32(min(first_query + QUERIES, head.queries)) + head.causal_offset;
         end = min(end, u32(max(seen, 0)));
-        if REPLACING {
+        if UNSEEN != 0u {
             end = max(end, 1u);
         }
     }
@@ -130,7 +130,7 @@ fn main(
                 }
             }
         }
-        if CAUSAL && REPLACING && first_key + KEYS >= end && end < head.keys {
+        if CAUSAL && UNSEEN != 0u && first_key + KEYS >= end && end < head.keys {
             for (var q = 0u; q < OWN; q++) {
                 partial[own + q][part] = peak[q];
             }
@@ -140,7 +140,7 @@ fn main(
                     partial[0] = min(partial[0], partial[k]);
                 }
             }
-            if fill_counts(workgroupUniformLoad(&partial[0]).x, head) {
+            if unseen_count(workgroupUniformLoad(&partial[0]).x, head) {
                 end = head.keys;
             }
         }

@@ -2,7 +2,7 @@
 override CAUSAL: bool;
 override SOFTCAP: bool;
 override MASK: u32; // 0 none, 1 floats that are added, 2 bool
-override REPLACING: bool; // scores of keys that are not seen are a number, in place of minus infinity
+override UNSEEN: u32; // scores of keys that are not seen: 0 are minus infinity, 1 are the fill, 2 have the fill added
 override ZERO_UNSEEN: bool;
 
 struct Params {
@@ -26,7 +26,7 @@ struct Params {
     causal_offset: i32,
     scale: f32,
     softcap: f32,
-    fill: f32, // that number
+    fill: f32,
     splits: u32, // workgroups that share the keys of a query (attention_split only)
 }
 
@@ -109,10 +109,13 @@ fn mask_of(head: Head, query: u32, key: u32) -> u32 {
     return mask[u32(at)];
 }
 
-// The score of a key that is not seen.
-fn unseen(head: Head) -> f32 {
-    if REPLACING {
+// The score of a key that is not seen, given what it would be.
+fn unseen(value: f32, head: Head) -> f32 {
+    if UNSEEN == 1u {
         return head.fill;
+    }
+    if UNSEEN == 2u {
+        return value + head.fill;
     }
     return minus_infinity();
 }
@@ -122,20 +125,21 @@ fn masked(value: f32, word: u32, head: Head) -> f32 {
     if MASK == 1u {
         return value + bitcast<f32>(word);
     }
-    return select(unseen(head), value, word != 0u);
+    return select(unseen(value, head), value, word != 0u);
 }
 
 // A score as causality has it, where keys before `seen` are seen; one past the end counts for nothing.
 fn reached(value: f32, key: u32, seen: u32, head: Head) -> f32 {
-    if CAUSAL && REPLACING {
-        return select(minus_infinity(), select(head.fill, value, key < seen), key < head.keys);
+    if CAUSAL && UNSEEN != 0u {
+        return select(minus_infinity(), select(unseen(value, head), value, key < seen), key < head.keys);
     }
     return select(minus_infinity(), value, key < seen);
 }
 
-// Whether keys that are not seen count beside a key of such a score: `exp` of what is farther apart is 0.
-fn fill_counts(peak: f32, head: Head) -> bool {
-    return peak - head.fill <= 104.0;
+// Whether keys that are not seen may count beside one of such a score. They do not where they lie 104 below it, since `exp` is 0
+// there; and where the fill is added, whatever it is added to is below the greatest float.
+fn unseen_count(peak: f32, head: Head) -> bool {
+    return peak - head.fill <= select(104.0, 3.4028232e38, UNSEEN == 2u);
 }
 
 fn capped(value: f32, head: Head) -> f32 {

@@ -1,7 +1,7 @@
 //! Attention.
 
 use super::{Case, Random};
-use gristmill::ops::attention::{Attention, RotaryEmbedding, attention, rotary_embedding};
+use gristmill::ops::attention::{Attention, RotaryEmbedding, Unseen, attention, rotary_embedding};
 use gristmill::tensor::View;
 use gristmill::{DType, Shape, Tensor};
 
@@ -94,7 +94,7 @@ fn replaced_by_hand() -> Case {
     let tensor = |shape: &[usize], data: &[f32]| Tensor::new(shape, data).expect("as many elements");
     let (query, key) = (tensor(&[1, 1, 3, 1], &[1.0, 1.0, 1.0]), tensor(&[1, 1, 2, 1], &[1.0, 2.0]));
     let (value, seen) = (tensor(&[1, 1, 2, 1], &[1.0, 0.0]), Tensor::new([3, 2], &[true, true, false, true, false, false]));
-    let op = attention(Attention { fill: Some(-1.0), ..Attention::new(1.0) });
+    let op = attention(Attention { unseen: Unseen::Replaced(-1.0), ..Attention::new(1.0) });
     let golden = tensor(&[1, 1, 3, 1], &[0.268_941_42, 0.047_425_87, 0.5]);
     let mut case = Case::new("attention/replaced_by_hand", op, vec![query, key, value]).golden(vec![golden]);
     case.inputs.push(Some(seen.expect("as many elements")));
@@ -144,7 +144,7 @@ fn masks_of(random: &mut Random, kind: &str, extents: Extents) -> Vec<Case> {
     cases
 }
 
-/// Masks and causality that replace scores by a number: rows that see nothing, and numbers above and below the scores seen.
+/// Masks and causality that replace scores by a number or add one to them: rows that see nothing, and numbers above and below the scores seen.
 fn replacing(random: &mut Random, kind: &str, extents: Extents) -> Vec<Case> {
     let [batch, heads, _, queries, keys, ..] = extents;
     let mut cases = vec![];
@@ -152,7 +152,7 @@ fn replacing(random: &mut Random, kind: &str, extents: Extents) -> Vec<Case> {
     let seen = |rows: usize| -> Vec<bool> { (0..rows * keys).map(|k| k / keys % 4 != 1 && k % 3 != 0).collect() };
     for fill in [f32::MIN, -1e8, -1e4, -3.0, 0.5] {
         // Scores are multiples of 1000 that floats hold exactly, below the number and above it.
-        let op = Attention { fill: Some(fill), ..Attention::new(1e3) };
+        let op = Attention { unseen: Unseen::Replaced(fill), ..Attention::new(1e3) };
         for (shape, rows) in [(vec![batch, 1, queries, keys], batch * queries), (vec![heads, 1, keys], heads)] {
             let plain = case(random, &format!("{kind}replacing_{fill:e}_{shape:?}"), op.clone(), extents);
             let mut case = whole_numbers(random, plain);
@@ -165,9 +165,17 @@ fn replacing(random: &mut Random, kind: &str, extents: Extents) -> Vec<Case> {
             cases.push(whole_numbers(random, plain));
         }
         let op = Attention { causal: true, causal_offset: 1, scale: 0.25, ..op };
-        let mut added = case(random, &format!("{kind}replacing_{fill:e}_added"), op, extents);
-        added.inputs.push(Some(random.floats(&[queries, keys])));
-        cases.push(added);
+        let mut both = case(random, &format!("{kind}replacing_{fill:e}_beside_a_mask"), op.clone(), extents);
+        both.inputs.push(Some(random.floats(&[queries, keys])));
+        cases.push(both);
+        // Below -1e7 floats of this size have no digit left for the score.
+        if fill > -1e7 || fill == f32::MIN {
+            for scale in [0.25, 1e3] {
+                let op = Attention { unseen: Unseen::Added(fill), scale, ..op.clone() };
+                let plain = case(random, &format!("{kind}adding_{fill:e}_to_{scale}"), op, extents);
+                cases.push(whole_numbers(random, plain));
+            }
+        }
     }
     cases
 }

@@ -155,7 +155,7 @@ impl<'a> Builder<'a> {
             causal_offset: op.causal_offset.clamp(-(1 << 30), 1 << 30) as i32,
             scale: op.scale,
             softcap: op.softcap.unwrap_or(1.0),
-            fill: op.fill.unwrap_or(0.0),
+            fill: op.unseen.code().1,
             splits: 1,
         };
         Ok(Builder { op, io, caps, g, vectors, params })
@@ -181,7 +181,7 @@ impl<'a> Builder<'a> {
             .set("CAUSAL", u32::from(self.op.causal))
             .set("SOFTCAP", u32::from(self.op.softcap.is_some()))
             .set("MASK", mask)
-            .set("REPLACING", u32::from(self.op.fill.is_some()))
+            .set("UNSEEN", self.op.unseen.code().0)
             .set("ZERO_UNSEEN", u32::from(self.op.zero_unseen))
     }
 

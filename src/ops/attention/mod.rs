@@ -43,13 +43,35 @@ pub struct Attention {
     /// Input 3, whose shape broadcasts to `[batch, heads, queries, keys]`: floats are added to the scores, bool says
     /// which keys are seen.
     pub mask: Option<View>,
-    /// What the score of a key that is not seen is replaced with, by a bool mask or by causality; minus infinity when it is
-    /// `None`, so that the key counts for nothing. With a number, a query that sees no key weighs all of them alike.
-    pub fill: Option<f32>,
+    /// What becomes of the score of a key that is not seen, by a bool mask or by causality.
+    pub unseen: Unseen,
     /// A query that sees no key yields zeros, as ONNX's Attention has it, instead of the NaN that Softmax makes.
     pub zero_unseen: bool,
     /// The output is `[batch, queries, heads, value size]` instead of `[batch, heads, queries, value size]`.
     pub interleaved: bool,
+}
+
+/// What becomes of the score of a key that is not seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Unseen {
+    /// It is minus infinity: the key counts for nothing.
+    #[default]
+    Hidden,
+    /// It is a number. A query that sees no key weighs all of them alike.
+    Replaced(f32),
+    /// A number is added to it.
+    Added(f32),
+}
+
+impl Unseen {
+    /// How kernels are told, and the number.
+    fn code(self) -> (u32, f32) {
+        match self {
+            Unseen::Hidden => (0, 0.0),
+            Unseen::Replaced(fill) => (1, fill),
+            Unseen::Added(fill) => (2, fill),
+        }
+    }
 }
 
 impl Attention {
@@ -64,7 +86,7 @@ impl Attention {
             key: None,
             value: None,
             mask: None,
-            fill: None,
+            unseen: Unseen::Hidden,
             zero_unseen: false,
             interleaved: false,
         }

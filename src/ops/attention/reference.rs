@@ -1,6 +1,6 @@
 //! The meaning of attention: every score in f64.
 
-use super::{Attention, Geometry, NAME};
+use super::{Attention, Geometry, NAME, Unseen};
 use crate::error::Result;
 use crate::graph::required;
 use crate::tensor::{DType, Tensor, TensorType};
@@ -14,7 +14,11 @@ pub(super) fn attention(op: &Attention, inputs: &[Option<&Tensor>]) -> Result<Ve
     let k = key.gather(&g.key).to_f64();
     let v = value.gather(&g.value).to_f64();
     let mask = mask.zip(g.mask.as_ref()).map(|(tensor, view)| (tensor.dtype() == DType::Bool, tensor.gather(view).to_f64()));
-    let unseen = f64::from(op.fill.unwrap_or(f32::NEG_INFINITY));
+    let unseen = |score: f64| match op.unseen {
+        Unseen::Hidden => f64::NEG_INFINITY,
+        Unseen::Replaced(fill) => fill.into(),
+        Unseen::Added(fill) => score + f64::from(fill),
+    };
     let mut out = vec![0f64; batch * heads * queries * value_size];
     let mut scores = vec![0f64; keys];
     for b in 0..batch {
@@ -29,12 +33,12 @@ pub(super) fn attention(op: &Attention, inputs: &[Option<&Tensor>]) -> Result<Ve
                         *score = f64::from(cap) * (*score / f64::from(cap)).tanh();
                     }
                     match &mask {
-                        Some((true, seen)) if seen[row * keys + j] == 0.0 => *score = unseen,
+                        Some((true, seen)) if seen[row * keys + j] == 0.0 => *score = unseen(*score),
                         Some((false, added)) => *score += added[row * keys + j],
                         _ => {}
                     }
                     if op.causal && j as i64 > i as i64 + op.causal_offset {
-                        *score = unseen;
+                        *score = unseen(*score);
                     }
                 }
                 let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);

@@ -6,6 +6,7 @@ use super::{Seen, leads_to_product};
 use crate::error::Result;
 use crate::graph::{Edit, Fact, Node, ValueId};
 use crate::kernel::{Program, Term};
+use crate::ops::attention::Unseen;
 use crate::ops::elementwise::Map;
 use crate::tensor::{DType, Shape, Tensor, View};
 use std::sync::Arc;
@@ -33,8 +34,8 @@ pub(super) struct Emitted {
     pub(super) input: Option<Seen>,
     /// Keys past a query's own position, counted from the end of the keys, are not seen.
     pub(super) causal: bool,
-    /// What replaces the scores of keys that are not seen; minus infinity when it is `None`.
-    pub(super) fill: Option<f32>,
+    /// What becomes of the scores of keys that are not seen.
+    pub(super) unseen: Unseen,
 }
 
 impl Mask {
@@ -49,28 +50,28 @@ impl Mask {
 
     /// The mask for so many queries and keys; where it takes a node of its own, that is added to the graph.
     pub(super) fn emit(self, edit: &mut Edit, name: &str, queries: usize, keys: usize) -> Result<Emitted> {
+        let hidden = f32::NEG_INFINITY;
         match self {
             Mask::None => Ok(Emitted::default()),
             Mask::Added { value, view } => {
-                let number = |x: f32| if x == 0.0 { Some(true) } else { (x == f32::NEG_INFINITY).then_some(false) };
-                let constant = edit.contents(value).and_then(|tensor| tensor.as_slice::<f32>().ok());
-                if constant.is_some_and(|numbers| numbers.iter().all(|x| *x == 0.0)) {
-                    return Ok(Emitted::default());
+                let constant = edit.contents(value).and_then(|tensor| tensor.as_slice::<f32>().ok()).unwrap_or_default();
+                let Some(fill) = constant.iter().copied().find(|x| *x != 0.0) else {
+                    let input = Some((value, view)).filter(|_| edit.contents(value).is_none());
+                    return Ok(Emitted { input, ..Emitted::default() });
+                };
+                let seen = |x: f32| if x == 0.0 { Some(true) } else { (x == fill).then_some(false) };
+                let causal = is_causal(|k| constant.get(k).copied().and_then(seen), &view, queries, keys);
+                if !causal || !(fill.is_finite() || fill == hidden) {
+                    return Ok(Emitted { input: Some((value, view)), ..Emitted::default() });
                 }
-                // Only minus infinity hides a key from whatever scores beside it.
-                let causal =
-                    constant.is_some_and(|numbers| is_causal(|k| numbers.get(k).copied().and_then(number), &view, queries, keys));
-                Ok(if causal {
-                    Emitted { causal, ..Emitted::default() }
-                } else {
-                    Emitted { input: Some((value, view)), ..Emitted::default() }
-                })
+                let unseen = if fill == hidden { Unseen::Hidden } else { Unseen::Added(fill) };
+                Ok(Emitted { input: None, causal, unseen })
             }
             Mask::Replaced { condition, view, keep, fill } => {
-                let fill = Some(fill).filter(|fill| *fill != f32::NEG_INFINITY);
+                let unseen = if fill == hidden { Unseen::Hidden } else { Unseen::Replaced(fill) };
                 let Some(constant) = edit.contents(condition) else {
                     let value = if keep { condition } else { negated(edit, name, condition)? };
-                    return Ok(Emitted { input: Some((value, view)), causal: false, fill });
+                    return Ok(Emitted { input: Some((value, view)), causal: false, unseen });
                 };
                 let ty = constant.ty().clone();
                 let seen: Vec<bool> = constant.to_f64().iter().map(|c| (*c != 0.0) == keep).collect();
@@ -78,10 +79,10 @@ impl Mask {
                     return Ok(Emitted::default());
                 }
                 if is_causal(|k| seen.get(k).copied(), &view, queries, keys) {
-                    return Ok(Emitted { input: None, causal: true, fill });
+                    return Ok(Emitted { input: None, causal: true, unseen });
                 }
                 let value = edit.constant(&format!("{name}.seen"), Tensor::new(ty.shape, &seen)?);
-                Ok(Emitted { input: Some((value, view)), causal: false, fill })
+                Ok(Emitted { input: Some((value, view)), causal: false, unseen })
             }
         }
     }

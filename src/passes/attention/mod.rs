@@ -146,7 +146,7 @@ impl Found {
             key: Some(self.key.1),
             value: Some(self.value.1),
             mask: mask.input.as_ref().map(|(_, view)| view.clone()),
-            fill: mask.fill,
+            unseen: mask.unseen,
             interleaved: merged.is_some(),
             ..Attention::new(self.scale)
         };
