@@ -7,6 +7,7 @@ use gristmill::graph::{Builder, Dim, Edit, Graph, Node, NodeId, OpExt, ValueId};
 use gristmill::ops::{conv, dequantize, elementwise, expand, matmul, norm, reduce, softmax};
 use gristmill::passes::{Options, Pass, Selection, Specialized, optimize, specialize};
 use gristmill::{DType, Error, Model, Result, Session, Tensor, Tolerance};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, Once};
 
 fn mean(p: &mut Pattern, x: ValueId, axis: i64, keepdims: bool) -> ValueId {
@@ -425,4 +426,127 @@ fn validation_names_one_rewrite_of_many() {
     let validation = session.validate_blocking(&[("x", x.view())], Tolerance::default()).expect("it runs");
     let suspect = validation.suspect.expect("one is found");
     assert_eq!((suspect.pass.as_str(), suspect.node.as_str()), ("turn", "Add:wrong"));
+}
+
+/// A random graph of the nodes that passes look for, over tensors of a few small shapes with constants of any rank.
+fn drawn(seed: u64) -> (Pattern, ValueId) {
+    let mut p = Pattern::new();
+    p.random = Random::new(seed);
+    let (mut values, mut used) = (Vec::<(ValueId, Vec<usize>)>::new(), HashSet::new());
+    for _ in 0..2 {
+        let shape = [2, 3, 4, 4][p.random.next() as usize % 3..].to_vec();
+        values.push((p.input(&shape), shape));
+    }
+    let steps = 6 + p.random.next() % 14;
+    for _ in 0..steps {
+        let pick = |p: &mut Pattern, values: &[(ValueId, Vec<usize>)]| {
+            // The latest more often than others, so that chains come of it.
+            let last = values.len() - 1;
+            let at = if p.random.next() % 3 > 0 { last } else { p.random.next() as usize % values.len() };
+            values[at].clone()
+        };
+        let (x, shape) = pick(&mut p, &values);
+        let rank = shape.len();
+        if rank > 6 {
+            continue;
+        }
+        let made = match p.random.next() % 16 {
+            0..4 => {
+                let name = ["Tanh", "Sigmoid", "Neg", "Abs"][p.random.next() as usize % 4];
+                (p.map(name, &[x]), shape)
+            }
+            4..7 => {
+                // A constant of one element, of a row, or of a column; of any rank.
+                let raised = p.random.next() as usize % 5;
+                let mut own = vec![1; raised];
+                if raised > 0 && rank > 0 && p.random.next() % 2 == 0 {
+                    own[raised - 1] = shape[rank - 1];
+                }
+                let tensor = p.random.floats(&own);
+                let c = p.constant(tensor);
+                let name = ["Mul", "Add", "Sub", "Min"][p.random.next() as usize % 4];
+                let mut wide = vec![1; raised.saturating_sub(rank)];
+                wide.extend(&shape);
+                for k in 0..raised.min(rank) {
+                    let at = wide.len() - 1 - k;
+                    wide[at] = wide[at].max(own[raised - 1 - k]);
+                }
+                let arguments = if p.random.next() % 2 == 0 { [x, c] } else { [c, x] };
+                (p.map(name, &arguments), wide)
+            }
+            7..9 => {
+                let (y, other) = pick(&mut p, &values);
+                if other != shape {
+                    continue;
+                }
+                let name = ["Add", "Mul", "Max"][p.random.next() as usize % 3];
+                used.insert(y);
+                (p.map(name, &[x, y]), shape)
+            }
+            9 if rank > 1 => {
+                let mut order: Vec<i64> = (0..rank as i64).collect();
+                order.swap(p.random.next() as usize % rank, p.random.next() as usize % rank);
+                let shape = order.iter().map(|k| shape[*k as usize]).collect();
+                (p.transpose(x, &order), shape)
+            }
+            10 => {
+                let elements: usize = shape.iter().product();
+                let last = shape.last().copied().unwrap_or(1);
+                let shapes = [vec![elements / last, last], vec![1, elements], vec![elements], [&[1], shape.as_slice()].concat()];
+                let to = shapes[p.random.next() as usize % 4].clone();
+                let extents: Vec<i64> = to.iter().map(|d| *d as i64).collect();
+                (p.reshape(x, &extents), to)
+            }
+            11 if rank > 0 => (p.apply(softmax::softmax(-1), &[x]), shape),
+            12 if rank > 0 => {
+                let keep = p.random.next() % 2 == 0;
+                let m = mean(&mut p, x, -1, keep);
+                let mut own = shape[..rank - 1].to_vec();
+                own.extend(keep.then_some(1));
+                if keep && p.random.next() % 2 == 0 { (p.map("Sub", &[x, m]), shape) } else { (m, own) }
+            }
+            13..15 if rank > 0 => {
+                let inner = shape[rank - 1];
+                let w = p.weights(&[inner, 4]);
+                let mut own = shape[..rank - 1].to_vec();
+                own.push(4);
+                (p.apply(matmul::matmul(), &[x, w]), own)
+            }
+            _ if rank > 0 && shape[0] > 1 => {
+                let split = p.integers(&[1, shape[0] as i64 - 1]);
+                let parts: Vec<ValueId> = (0..2).map(|_| p.builder.value("part", None)).collect();
+                let outputs = parts.iter().copied().map(Some).collect();
+                p.builder.push("split", gristmill::ops::slice::split(0, 2), vec![Some(x), Some(split)], outputs);
+                let mut own = shape.clone();
+                own[0] = 1;
+                values.push((parts[0], own.clone()));
+                own[0] = shape[0] - 1;
+                (parts[1], own)
+            }
+            _ => continue,
+        };
+        used.insert(x);
+        values.push(made);
+    }
+    // Everything that was made counts, each element differently, and has no other reader for that.
+    let mut total = p.number(0.0);
+    for (id, shape) in values.into_iter().filter(|(id, _)| !used.contains(id)) {
+        let weights = p.weights(&shape);
+        let weighted = p.map("Mul", &[id, weights]);
+        let sum = reduce::reduce(reduce::Reduction::Sum, None, false, false);
+        let sum = if shape.is_empty() { weighted } else { p.apply(sum, &[weighted]) };
+        total = p.map("Add", &[total, sum]);
+    }
+    (p, total)
+}
+
+#[test]
+fn random_graphs_keep_their_meaning_and_fail_no_pass() {
+    let count = std::env::var("GRAPHS").ok().and_then(|n| n.parse().ok()).unwrap_or(400);
+    for seed in 0..count {
+        let (p, y) = drawn(seed);
+        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| p.optimized(y))).is_err() {
+            panic!("graph {seed}: see above");
+        }
+    }
 }

@@ -155,8 +155,10 @@ fn sole_producer(edit: &Edit, mut value: ValueId, consumer: NodeId) -> Option<(N
             return None;
         }
         let producer = edit.producer(value)?;
+        // Its other outputs would lose what they are made of.
+        let alone = edit.node(producer)?.outputs.iter().flatten().count() == 1;
         match edit.moved(value) {
-            Some((input, view)) if view.is_contiguous() => (value, user) = (input, producer),
+            Some((input, view)) if view.is_contiguous() && alone => (value, user) = (input, producer),
             Some(_) => return None,
             None => return Some((producer, value)),
         }

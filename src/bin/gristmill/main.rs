@@ -20,6 +20,7 @@ mod table;
 mod test;
 mod tune;
 mod validate;
+mod warnings;
 
 use clap::{Parser, Subcommand};
 use failure::Result;
@@ -83,6 +84,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // A defect (ours or a dependency's) ends in one line like any other error.
     panic::set_hook(Box::new(|_| ()));
+    warnings::show();
     let result = panic::catch_unwind(|| {
         let mut out = BufWriter::new(io::stdout().lock());
         let verdict = arguments.command.run(&mut out)?;

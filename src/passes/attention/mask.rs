@@ -2,7 +2,7 @@
 //! replaces them.
 
 use super::super::common::{elementwise, input, plain, seen};
-use super::{Seen, leads_to_product};
+use super::{Seen, unmasked};
 use crate::error::Result;
 use crate::graph::{Edit, Fact, Node, ValueId};
 use crate::kernel::{Program, Term};
@@ -115,10 +115,11 @@ pub(super) fn masking(edit: &Edit, node: &Node, program: &Program, shape: &Shape
     let value = |k: usize| input(node, k);
     let view = |k: usize| seen(edit, node, program, k, shape);
     let from_product = |k: usize| plain(edit, node, program, k, shape) && value(k).is_some_and(|id| edit.contents(id).is_none());
+    let is_product = |k: usize| value(k).is_some_and(|id| matches!(unmasked(edit, id), Ok(Some(_))));
     match (instruction.function.name, instruction.arguments.as_slice()) {
         ("Add", [Term::Operand(a), Term::Operand(b)]) if a != b => {
             // Scores are the operand that is no larger thing broadcast: a product's, of the full shape.
-            let pick = [(*a, *b), (*b, *a)].into_iter().find(|(s, _)| from_product(*s) && leads_to_product(edit, value(*s)));
+            let pick = [(*a, *b), (*b, *a)].into_iter().find(|(s, _)| from_product(*s) && is_product(*s));
             let (scores, mask) = pick?;
             Some((value(scores)?, Mask::Added { value: value(mask)?, view: view(mask)? }))
         }

@@ -175,33 +175,42 @@ fn through_aliases(edit: &Edit, mut id: ValueId) -> Option<NodeId> {
     }
 }
 
-/// The product that scores come from, with the mask and scale met on the way back from the softmax.
-fn scored(edit: &Edit, mut id: ValueId) -> Result<Option<(&Node, Mask, f64)>> {
-    let (mut mask, mut scale) = (Mask::None, 1.0);
+/// The product that scores come from, with the mask and scale met on the way back from the softmax. A mask is applied last: a
+/// scale after it would scale it as well.
+fn scored(edit: &Edit, scores: ValueId) -> Result<Option<(&Node, Mask, f64)>> {
+    if let Some((product, scale)) = unmasked(edit, scores)? {
+        return Ok(Some((product, Mask::None, scale)));
+    }
+    let mut id = scores;
+    while let Some(input) = edit.alias(id).filter(|_| edit.only_consumer(id).is_some()) {
+        id = input;
+    }
+    let (Some(node), Some(_)) = (edit.maker(id), edit.only_consumer(id)) else { return Ok(None) };
+    let Some(map) = node.op.downcast::<Map>() else { return Ok(None) };
+    let Some((operand, mask)) = masking(edit, node, &map.program, edit.fact(id)?.shape()) else { return Ok(None) };
+    Ok(unmasked(edit, operand)?.map(|(product, scale)| (product, mask, scale)))
+}
+
+/// The product that a value comes from through nothing but scales and reshapes, none of which anything else reads, and the scale.
+fn unmasked(edit: &Edit, mut id: ValueId) -> Result<Option<(&Node, f64)>> {
+    let mut scale = 1.0;
     loop {
         let (Some(node), Some(_)) = (edit.maker(id), edit.only_consumer(id)) else { return Ok(None) };
         if node.op.downcast::<MatMul>().is_some() {
-            return Ok(Some((node, mask, scale)));
+            return Ok(Some((node, scale)));
         }
         if let Some(input) = edit.alias(id) {
             id = input;
             continue;
         }
         let Some(map) = node.op.downcast::<Map>() else { return Ok(None) };
-        let shape = edit.fact(id)?.shape();
-        let scaling = scaling(edit, node, &map.program).filter(|(k, _)| plain(edit, node, &map.program, *k, shape));
-        if let Some((factor, Some(value))) = scaling.map(|(k, factor)| (factor, input(node, k))) {
-            scale *= factor;
-            id = value;
-            continue;
+        let Some((operand, factor)) = scaling(edit, node, &map.program) else { return Ok(None) };
+        match input(node, operand) {
+            Some(value) if plain(edit, node, &map.program, operand, edit.fact(id)?.shape()) => {
+                (id, scale) = (value, scale * factor)
+            }
+            _ => return Ok(None),
         }
-        // A scale met before the mask, so applied after it, would scale the mask as well.
-        if !matches!(mask, Mask::None) || scale != 1.0 {
-            return Ok(None);
-        }
-        let Some((operand, found)) = masking(edit, node, &map.program, shape) else { return Ok(None) };
-        mask = found;
-        id = operand;
     }
 }
 
@@ -219,11 +228,6 @@ fn scaling(edit: &Edit, node: &Node, program: &Program) -> Option<(usize, f64)> 
         ("Div", [Term::Operand(k), other]) if number(other).is_some_and(|x| x != 0.0) => Some((*k, 1.0 / number(other)?)),
         _ => None,
     }
-}
-
-/// True when a value comes from a matrix product through nothing but scales and reshapes.
-fn leads_to_product(edit: &Edit, id: Option<ValueId>) -> bool {
-    id.and_then(|id| scored(edit, id).ok().flatten()).is_some_and(|(_, mask, _)| matches!(mask, Mask::None))
 }
 
 /// A factor of a product without the number it was multiplied by, which joins the scale.
