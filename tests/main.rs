@@ -8,6 +8,7 @@ mod engine;
 mod exactness;
 mod faults;
 mod hostile;
+mod imports;
 #[cfg(all(target_os = "linux", feature = "isa"))]
 mod isa;
 mod kernels;
@@ -22,5 +23,6 @@ mod quantized;
 mod readme;
 mod shader_contract;
 mod snapshots;
+mod specials;
 mod support;
 mod tuner;

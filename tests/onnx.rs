@@ -43,11 +43,13 @@ const OPERATORS: &[&str] = &[
     "Loop",
     "MaxUnpool",
     "Momentum",
+    "Optional",
     "OptionalHasElement",
     "QLinearConv",
     "RandomUniformLike",
     "STFT",
     "Scan",
+    "SequenceConstruct",
     "SplitToSequence",
     "TensorScatter",
     "TfIdfVectorizer",
@@ -73,7 +75,6 @@ const TYPES: &[&str] = &[
 
 /// Forms of implemented operators that are not implemented, as the messages name them.
 const FORMS: &[&str] = &[
-    "operator If is implemented only where its condition is a constant",
     "operator Dropout: training_mode is implemented only where it is a constant false",
     "operator QuantizeLinear: quantization in blocks is not implemented",
 ];

@@ -165,6 +165,16 @@ fn check_bindings(kernel: &Kernel, module: &naga::Module, found: &mut Vec<String
         let name = variable.name.as_deref().unwrap_or("");
         match (&variable.binding, variable.space) {
             (Some(b), _) if b.group != 0 => found.push(format!("`{name}` is bound to group {}", b.group)),
+            (Some(b), naga::AddressSpace::Uniform) if name == "numbers" => {
+                let four = naga::TypeInner::Vector { size: naga::VectorSize::Quad, scalar: naga::Scalar::U32 };
+                let is_four = |base| module.types[base].inner == four;
+                if !matches!(module.types[variable.ty].inner, naga::TypeInner::Array { base, .. } if is_four(base)) {
+                    found.push("`numbers` is no array of groups of four".into());
+                }
+                if storage.insert(b.binding, Access::Numbers).is_some() {
+                    found.push(format!("two variables stand at binding {}", b.binding));
+                }
+            }
             (Some(b), naga::AddressSpace::Uniform) => {
                 if b.binding != 0 || name != "params" {
                     found.push(format!("the uniform `{name}` stands at binding {}, expected `params` at 0", b.binding));
@@ -265,10 +275,16 @@ fn check_dispatch(dispatch: &Dispatch, parameter_bytes: usize, caps: &Caps) -> V
         found.push(format!("{} bindings for {} storage variables", bindings.len(), kernel.storage.len()));
     }
     let textures = kernel.storage.iter().filter(|access| access.is_texture()).count();
+    let buffers = kernel.storage.iter().filter(|access| access.is_storage()).count();
     // WebGPU's default maxStorageTexturesPerShaderStage is 4.
-    if bindings.len() - textures > caps.max_storage_buffers as usize || textures > 4 {
+    if buffers > caps.max_storage_buffers as usize || textures > 4 {
         let limit = caps.max_storage_buffers;
         found.push(format!("{} bindings, {textures} of them textures, exceed {limit} buffers and 4 textures", bindings.len()));
+    }
+    let declared = format!("var<uniform> numbers: array<vec4<u32>, {}>;", dispatch.numbers.len() / 4);
+    let stands = kernel.generated.as_ref().is_some_and(|text| text.contains(&declared));
+    if bindings.contains(&Operand::Numbers) != stands || bindings.iter().rev().skip(1).any(|b| *b == Operand::Numbers) {
+        found.push(format!("{} numbers for another array of them, or not bound last", dispatch.numbers.len()));
     }
     let written = bindings.iter().zip(&kernel.storage).filter(|(_, a)| a.writes()).map(|(b, _)| b);
     for operand in written {

@@ -313,7 +313,7 @@ impl Op for Doubled {
             let kernel = Kernel::new(shader, &[Access::Read, Access::Write], *workgroup);
             let bindings = vec![Operand::Input(0), Operand::Output(0)];
             let (params, grid) = (count.to_ne_bytes().to_vec(), [count.div_ceil(64), 1, 1]);
-            Lowering::dispatches(variant, vec![Dispatch { kernel, params, bindings, grid, work: Work::default() }])
+            Lowering::dispatches(variant, vec![Dispatch { kernel, params, numbers: vec![], bindings, grid, work: Work::default() }])
         };
         Ok(self.0.iter().map(candidate).collect())
     }

@@ -17,6 +17,11 @@ fn not_a_number() -> f32 {
     return bitcast<f32>(bits);
 }
 
+// x, without a compiler knowing so: `zero` comes from a uniform.
+fn hidden(x: Float, zero: Uint) -> Float {
+    return bitcast<Float>(bitcast<Uint>(x) ^ zero);
+}
+
 fn magnitude_bits(x: Float) -> Uint {
     return bitcast<Uint>(x) & Uint(0x7fffffffu);
 }
@@ -39,24 +44,41 @@ fn keep_nan(x: Float, y: Float) -> Float {
     return select(y, x, is_nan(x));
 }
 
+// y, but x where that is zero: a sum of products loses the sign of -0.
+fn keep_zero(x: Float, y: Float) -> Float {
+    return select(y, x, x == Float(0.0));
+}
+
 fn truth(condition: Bool) -> Uint {
     return select(Uint(0u), Uint(1u), condition);
 }
 
+// The smaller of two numbers, and of two zeros the negative one. The built-in function may take either zero.
+fn smaller(a: Float, b: Float) -> Float {
+    return select(min(a, b), bitcast<Float>(bitcast<Uint>(a) | bitcast<Uint>(b)), a == b);
+}
+
+fn larger(a: Float, b: Float) -> Float {
+    return select(max(a, b), bitcast<Float>(bitcast<Uint>(a) & bitcast<Uint>(b)), a == b);
+}
+
+// The same, NaN where either is.
 fn minimum(a: Float, b: Float) -> Float {
-    return select(min(a, b), a + b, is_nan(a) | is_nan(b));
+    return keep_nan(a, keep_nan(b, smaller(a, b)));
 }
 
 fn maximum(a: Float, b: Float) -> Float {
-    return select(max(a, b), a + b, is_nan(a) | is_nan(b));
+    return keep_nan(a, keep_nan(b, larger(a, b)));
 }
 
+// Limits that are no NaN.
 fn clip(x: Float, low: Float, high: Float) -> Float {
-    return keep_nan(x, min(max(x, low), high));
+    return keep_nan(x, smaller(larger(x, low), high));
 }
 
 fn sign_of(x: Float) -> Float {
-    return keep_nan(x, sign(x));
+    // By way of integers, which have one zero.
+    return keep_nan(x, Float(select(select(Int(0), Int(-1), x < Float(0.0)), Int(1), x > Float(0.0))));
 }
 
 // The nearest value that a 16-bit IEEE float has, ties to even.
@@ -196,44 +218,93 @@ fn log1p_tail(r: Float) -> Float {
     return p * r * r * r - 0.5 * r * r;
 }
 
-// C's pow: any base with an integral exponent, NaN for a negative one with another.
+// x^(1/2), which differs from a root at two places: that of -0 is -0, and that of -infinity NaN.
+fn square_root(x: Float) -> Float {
+    let bits = bitcast<Uint>(x);
+    return sqrt(select(x, abs(x), (bits == Uint(0x80000000u)) | (bits == Uint(0xff800000u))));
+}
+
+// x^(-1/2)
+fn inverse_square_root(x: Float) -> Float {
+    return 1.0 / square_root(x);
+}
+
+// C's pow: any base with an integral exponent, NaN for a negative one with another; what holds at zeros and infinities is told by
+// their bits.
 fn power(base: Float, exponent: Float) -> Float {
+    let size = abs(base);
     let n = abs(exponent);
     let integral = floor(n) == n;
-    let odd = integral & ((n - 2.0 * floor(n * 0.5)) == Float(1.0));
+    let odd = integral & ((n - 2.0 * floor(n * 0.5)) == Float(1.0)) & !is_infinite(exponent);
+    let inverse = is_negative(exponent);
     // Integral exponents to 63 by squaring: x^2 is x * x to the last bit.
     var product = Float(1.0);
-    var square = base;
+    var square = size;
     var left = Uint(min(n, Float(64.0)));
     for (var bit = 0u; bit < 6u; bit++) {
         product = select(product, product * square, (left & Uint(1u)) == Uint(1u));
         square = square * square;
         left = left >> Uint(1u);
     }
-    product = select(product, 1.0 / product, exponent < Float(0.0));
-    var general = exp2(exponent * log2(abs(base)));
-    general = select(general, -general, odd & is_negative(base));
-    general = select(general, Float(not_a_number()), (base < Float(0.0)) & !integral & !is_infinite(base));
-    general = select(general, base + exponent, is_nan(base) | is_nan(exponent));
-    var result = select(general, product, integral & (n < Float(64.0)));
-    return select(result, Float(1.0), (base == Float(1.0)) | (exponent == Float(0.0)));
+    product = select(product, 1.0 / product, inverse);
+    var result = select(exp2(exponent * log2(size)), product, integral & (n < Float(64.0)));
+    // What grows without bound and what vanishes.
+    let large = size > Float(1.0);
+    let extreme = is_infinite(base) | is_infinite(exponent) | (magnitude_bits(base) == Uint(0u));
+    result = select(result, select(Float(0.0), Float(infinity()), large != inverse), extreme);
+    result = select(result, -result, odd & is_negative(base));
+    let nowhere = is_negative(base) & !integral & !extreme;
+    result = select(result, Float(not_a_number()), nowhere | is_nan(base) | is_nan(exponent));
+    let one = (base == Float(1.0)) | ((size == Float(1.0)) & is_infinite(exponent)) | (magnitude_bits(exponent) == Uint(0u));
+    return select(result, Float(1.0), one);
 }
 
-// The remainder of a division truncated toward zero, with the sign of the dividend.
+// A float without its sign is an integer times a power of two: significand * 2^(exponent_of - 150).
+fn significand(size: Uint) -> Uint {
+    return (size & Uint(0x007fffffu)) | select(Uint(0u), Uint(0x00800000u), size >= Uint(0x00800000u));
+}
+
+fn exponent_of(size: Uint) -> Uint {
+    return max(size >> Uint(23u), Uint(1u));
+}
+
+// The remainder of a division truncated toward zero, with the sign of the dividend: exact, by long division of the significands as
+// integers, eight bits at a time. The quotient of the floats would say nothing where it has more than 24 bits, and drivers divide
+// floats by a rounded reciprocal.
 fn remainder(a: Float, b: Float) -> Float {
-    let size = abs(b);
-    var r = abs(a) - size * trunc(abs(a) / size);
-    // The quotient may have been rounded across an integer.
-    r = select(r, r + size, r < Float(0.0));
-    r = select(r, r - size, r >= size);
-    r = select(r, -r, is_negative(a));
-    return select(r, a, is_infinite(b) & !is_infinite(a));
+    let dividend = magnitude_bits(a);
+    let divisor = magnitude_bits(b);
+    let unit = exponent_of(divisor);
+    let by = max(significand(divisor), Uint(1u));
+    // A dividend of a smaller exponent is the remainder. The longest division takes 32 steps.
+    let below = exponent_of(dividend) < unit;
+    var left = select(exponent_of(dividend) - unit, Uint(0u), below);
+    var rest = significand(dividend) % by;
+    for (var step = 0u; step < 32u; step++) {
+        if !any(left > Uint(0u)) {
+            break;
+        }
+        let bits = min(left, Uint(8u));
+        rest = (rest << bits) % by;
+        left -= bits;
+    }
+    // Back to a float, whose significand has 24 bits unless its exponent is the least.
+    let shift = min(countLeadingZeros(rest | Uint(1u)) - Uint(8u), unit - Uint(1u));
+    let scaled = rest << shift;
+    let normal = scaled + ((unit - shift - Uint(1u)) << Uint(23u));
+    var size = select(normal, dividend, below);
+    size = select(size, Uint(0u), (rest == Uint(0u)) & !below);
+    let undefined = (dividend >= Uint(0x7f800000u)) | (divisor > Uint(0x7f800000u)) | (divisor == Uint(0u));
+    size = select(size, Uint(0x7fc00000u), undefined);
+    return bitcast<Float>(size | (bitcast<Uint>(a) & Uint(0x80000000u)));
 }
 
 // The remainder with the sign of the divisor.
 fn modulo(a: Float, b: Float) -> Float {
     let r = remainder(a, b);
-    return select(r, r + b, (r != Float(0.0)) & (is_negative(r) != is_negative(b)));
+    let zero = magnitude_bits(r) == Uint(0u);
+    let negative = bitcast<Uint>(b) & Uint(0x80000000u);
+    return select(select(r, r + b, is_negative(r) != is_negative(b)), bitcast<Float>(negative), zero);
 }
 
 // e^x - 1
@@ -290,7 +361,7 @@ fn hyperbolic_tangent(x: Float) -> Float {
     let small = ((((-5.70498872745e-3 * z + 2.06390887954e-2) * z - 5.37397155531e-2) * z + 1.33314422036e-1) * z - 3.33332819422e-1) * z * x + x;
     // Past 10 the result is 1, and e^2x would overflow at 44.
     let big = 1.0 - 2.0 / (exponential(2.0 * min(abs(x), Float(10.0))) + 1.0);
-    return select(small, select(big, -big, is_negative(x)), abs(x) > Float(0.625));
+    return select(keep_zero(x, small), select(big, -big, is_negative(x)), abs(x) > Float(0.625));
 }
 
 fn inverse_hyperbolic_sine(x: Float) -> Float {
@@ -298,7 +369,7 @@ fn inverse_hyperbolic_sine(x: Float) -> Float {
     let z = x * x;
     let small = (((2.0122003309e-2 * z - 4.2699340972e-2) * z + 7.4847586088e-2) * z - 1.6666288134e-1) * z * x + x;
     let big = select(logarithm(t + sqrt(z + 1.0)), logarithm(t) + 0.6931471805599453, t > Float(1500.0));
-    return select(small, select(big, -big, is_negative(x)), t > Float(0.5));
+    return select(keep_zero(x, small), select(big, -big, is_negative(x)), t > Float(0.5));
 }
 
 fn inverse_hyperbolic_cosine(x: Float) -> Float {
@@ -319,9 +390,10 @@ fn inverse_hyperbolic_tangent(x: Float) -> Float {
 // Sine of x + quarter * pi / 2: reduced by multiples of pi / 2 in three parts (exact for arguments to 8192).
 fn sine_from(x: Float, quarter: u32) -> Float {
     let n = round(x * 0.6366197723675814);
-    let r = ((x - n * 1.5703125) - n * 4.837512969970703125e-4) - n * 7.54978995489188216e-8;
+    let reduced = ((x - n * 1.5703125) - n * 4.837512969970703125e-4) - n * 7.54978995489188216e-8;
+    let r = select(reduced, x, n == Float(0.0));
     let z = r * r;
-    let sine = ((-1.9515295891e-4 * z + 8.3321608736e-3) * z - 1.6666654611e-1) * z * r + r;
+    let sine = keep_zero(r, ((-1.9515295891e-4 * z + 8.3321608736e-3) * z - 1.6666654611e-1) * z * r + r);
     let cosine = ((2.443315711809948e-5 * z - 1.388731625493765e-3) * z + 4.166664568298827e-2) * z * z - 0.5 * z + 1.0;
     let turn = bitcast<Uint>(float_to_int(n, -2147483648.0, 2147483520.0)) + quarter;
     let value = select(sine, cosine, (turn & Uint(1u)) == Uint(1u));

@@ -35,7 +35,10 @@ fn root(value: Number) -> Number {
 }
 
 fn number_logarithm(value: Number) -> Number {
-    return log(value);
+    // The built-in function need not know zero, nor what is less.
+    var nowhere = 0x7fc00000u;
+    let known = select(log(value), least_number(), value == 0.0);
+    return select(known, bitcast<f32>(nowhere), value < 0.0);
 }
 
 // Where the sum of exponentials starts: finite, so that differences from it are no NaN.

@@ -152,6 +152,7 @@ impl Gpu {
             Access::Write => buffer(wgpu::BufferBindingType::Storage { read_only: false }),
             Access::ReadTexture => texture(wgpu::StorageTextureAccess::ReadOnly),
             Access::WriteTexture => texture(wgpu::StorageTextureAccess::WriteOnly),
+            Access::Numbers => buffer(wgpu::BufferBindingType::Uniform),
         });
         let types = std::iter::once(buffer(wgpu::BufferBindingType::Uniform)).chain(types);
         let entries: Vec<wgpu::BindGroupLayoutEntry> = types

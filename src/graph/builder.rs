@@ -1,6 +1,6 @@
 //! Graphs written in Rust.
 
-use super::{Dim, Graph, Input, Node, Op, Value, ValueId};
+use super::{DefaultInput, Dim, Graph, Input, Node, Op, Value, ValueId};
 use crate::error::{Error, Result};
 use crate::tensor::{DType, Tensor};
 use std::collections::HashSet;
@@ -53,6 +53,17 @@ impl Builder {
         let value = self.value(name, None);
         self.graph.inputs.push(Input { value, dtype, dims });
         value
+    }
+
+    /// Declares a constant to be an input as well, at a place among all inputs: a run may give another value for it.
+    ///
+    /// # Errors
+    /// [`InvalidModel`](crate::ErrorKind::InvalidModel) when the value is no constant.
+    pub fn default_input(&mut self, value: ValueId, dims: Option<Vec<Dim>>, place: usize) -> Result<()> {
+        let constant = self.graph.values.get(value.0).and_then(|v| v.constant.as_ref());
+        let dtype = constant.ok_or_else(|| Error::invalid_model("only a constant can be the default of an input"))?.dtype();
+        self.graph.defaults.push(DefaultInput { input: Input { value, dtype, dims }, place });
+        Ok(())
     }
 
     /// A constant.

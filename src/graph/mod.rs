@@ -79,6 +79,15 @@ pub struct Input {
     pub dims: Option<Vec<Dim>>,
 }
 
+/// An input that a run may leave out.
+#[derive(Clone, Debug)]
+pub struct DefaultInput {
+    /// The input. Its value is a constant of the graph.
+    pub input: Input,
+    /// Its place among all declared inputs, those without a default among them.
+    pub place: usize,
+}
+
 /// A network: nodes in an order in which every value is made before it is used.
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
@@ -86,6 +95,7 @@ pub struct Graph {
     pub(crate) values: Vec<Value>,
     pub(crate) nodes: Vec<Node>,
     pub(crate) inputs: Vec<Input>,
+    pub(crate) defaults: Vec<DefaultInput>,
     pub(crate) outputs: Vec<ValueId>,
 }
 
@@ -105,9 +115,35 @@ impl Graph {
         &self.nodes
     }
 
-    /// The declared inputs.
+    /// The declared inputs that a run must give.
     pub fn inputs(&self) -> &[Input] {
         &self.inputs
+    }
+
+    /// The declared inputs that a run may give: constants otherwise.
+    pub fn defaults(&self) -> &[DefaultInput] {
+        &self.defaults
+    }
+
+    /// All declared inputs, in their order.
+    pub fn declared(&self) -> Vec<&Input> {
+        let mut all: Vec<&Input> = self.inputs.iter().collect();
+        for default in &self.defaults {
+            all.insert(default.place.min(all.len()), &default.input);
+        }
+        all
+    }
+
+    /// The same graph with some of the inputs that have a default as inputs that a run must give.
+    pub(crate) fn requiring(&self, values: &[ValueId]) -> Graph {
+        let mut graph = self.clone();
+        let (given, left): (Vec<_>, Vec<_>) = self.defaults.iter().cloned().partition(|d| values.contains(&d.input.value));
+        graph.defaults = left;
+        for default in given {
+            graph.values[default.input.value.0].constant = None;
+            graph.inputs.push(default.input);
+        }
+        graph
     }
 
     /// The outputs.

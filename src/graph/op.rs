@@ -3,7 +3,7 @@
 use super::{Edit, Fact, Node};
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Caps, Kernel, Lowering, Operand, Program, preludes};
-use crate::tensor::{Tensor, View};
+use crate::tensor::{DType, Tensor, View};
 use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -152,10 +152,15 @@ impl Io<'_> {
             bindings.push(Operand::Input(first + k));
             kernel.storage.push(Access::Read);
         }
-        if bindings.len() > caps.max_storage_buffers as usize {
+        let buffers = bindings.len();
+        let dtypes: Vec<DType> = operands.iter().map(|ty| ty.dtype).collect();
+        if !program.numbers(&dtypes, Some(output.dtype()))?.is_empty() {
+            bindings.push(Operand::Numbers);
+            kernel.storage.push(Access::Numbers);
+        }
+        if buffers > caps.max_storage_buffers as usize {
             return Err(Error::unsupported(format!(
-                "{} storage bindings exceed the adapter's limit of {}",
-                bindings.len(),
+                "{buffers} storage bindings exceed the adapter's limit of {}",
                 caps.max_storage_buffers
             )));
         }

@@ -18,6 +18,8 @@ pub enum Operand {
     Temporary(usize),
     /// A constant input, repacked when the model is loaded, as a buffer or a texture likewise.
     Packed(usize),
+    /// The numbers of the dispatch, a uniform like its parameters. They stand last.
+    Numbers,
 }
 
 /// How much a dispatch does, for profiles and benches.
@@ -36,6 +38,8 @@ pub struct Dispatch {
     pub kernel: Kernel,
     /// The bytes of its parameter struct.
     pub params: Vec<u8>,
+    /// The numbers of its generated function, see [`Program::numbers`](super::Program::numbers).
+    pub numbers: Vec<u32>,
     /// What stands at binding 1 and on.
     pub bindings: Vec<Operand>,
     /// How many workgroups.
@@ -47,7 +51,13 @@ pub struct Dispatch {
 impl Dispatch {
     /// A dispatch of a kernel with its parameters.
     pub fn new<P: Parameters>(kernel: Kernel, params: P, bindings: Vec<Operand>, grid: Grid) -> Self {
-        Dispatch { kernel, params: bytemuck::bytes_of(&params).to_vec(), bindings, grid, work: Work::default() }
+        Dispatch { kernel, params: bytemuck::bytes_of(&params).to_vec(), numbers: vec![], bindings, grid, work: Work::default() }
+    }
+
+    /// The same with the numbers that its generated function reads.
+    pub fn numbers(mut self, numbers: Vec<u32>) -> Self {
+        self.numbers = numbers;
+        self
     }
 
     /// The same with the amount of work it does.

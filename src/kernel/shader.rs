@@ -236,6 +236,8 @@ pub enum Access {
     ReadTexture,
     /// `texture_storage_2d<rgba32float, write>`.
     WriteTexture,
+    /// `var<uniform>`: the numbers of a generated function. It stands last.
+    Numbers,
 }
 
 impl Access {
@@ -247,6 +249,11 @@ impl Access {
     /// Whether it is a texture, not a buffer.
     pub fn is_texture(self) -> bool {
         matches!(self, Access::ReadTexture | Access::WriteTexture)
+    }
+
+    /// Whether it is a storage buffer.
+    pub fn is_storage(self) -> bool {
+        matches!(self, Access::Read | Access::Write)
     }
 }
 

@@ -46,7 +46,7 @@ impl DequantizeLinear {
     }
 
     /// A scale or zero point standing where it broadcasts to the data.
-    fn broadcast(&self, composer: &mut Composer, data: &Shape, value: ValueId, ty: &TensorType) -> Result<ValueId> {
+    pub(super) fn broadcast(&self, composer: &mut Composer, data: &Shape, value: ValueId, ty: &TensorType) -> Result<ValueId> {
         let wide = composer.apply(cast(DType::F32)?, &[value]);
         if ty.elements() == 1 {
             return Ok(composer.reshape(wide, &[]));

@@ -71,6 +71,8 @@ impl Op for Fused {
 
     fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let (own, operands) = self.split(&io.inputs)?;
+        let dtypes: Vec<DType> = operands.iter().map(|f| f.dtype()).collect();
+        let numbers = self.program.numbers(&dtypes, io.outputs.first().map(|f| f.dtype()))?;
         // The base finds no input of the program where it looks for an optional one of its own.
         let first = self.arity.max(PADDED);
         let mut padded = own.to_vec();
@@ -82,6 +84,9 @@ impl Op for Fused {
             let Lowering::Dispatches { dispatches, .. } = lowering else {
                 return Err(Error::internal(format!("{} has no kernel to fuse into", self.name())));
             };
+            for dispatch in dispatches.iter_mut().filter(|d| d.bindings.contains(&Operand::Numbers)) {
+                dispatch.numbers.clone_from(&numbers);
+            }
             for binding in dispatches.iter_mut().flat_map(|d| &mut d.bindings) {
                 if let Operand::Input(k) = binding
                     && *k >= first

@@ -5,6 +5,7 @@
 
 pub mod argreduce;
 pub mod attention;
+pub mod branch;
 pub mod ceiling;
 pub mod center_crop_pad;
 mod compose;
@@ -27,6 +28,7 @@ pub mod norm;
 pub mod one_hot;
 pub mod pad;
 pub mod pool;
+pub mod quantize;
 pub mod reduce;
 pub mod resample;
 pub mod reshape;
@@ -60,6 +62,7 @@ pub struct Registration {
 pub static REGISTRY: &[&Registration] = &[
     &argreduce::REGISTRATION,
     &attention::REGISTRATION,
+    &branch::REGISTRATION,
     &ceiling::REGISTRATION,
     &center_crop_pad::REGISTRATION,
     &concat::REGISTRATION,
@@ -79,6 +82,7 @@ pub static REGISTRY: &[&Registration] = &[
     &one_hot::REGISTRATION,
     &pad::REGISTRATION,
     &pool::REGISTRATION,
+    &quantize::REGISTRATION,
     &reduce::REGISTRATION,
     &reshape::REGISTRATION,
     &resize::REGISTRATION,

@@ -92,6 +92,65 @@ pub enum Interpolation {
     Cubic(f64),
 }
 
+/// How much larger than the input an output is, as a fraction: dividing by its float would miss pixels where it is exact.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Ratio {
+    numerator: f64,
+    denominator: f64,
+}
+
+impl Ratio {
+    /// An output of so many elements for an input of so many.
+    pub(super) fn new(output: f64, input: f64) -> Self {
+        Ratio { numerator: output, denominator: input }
+    }
+
+    /// What a positive scale of 32 bits was written for: the fraction of the smallest numbers among those that round to it. A third,
+    /// or 64 / 26, is no float.
+    pub(super) fn of_scale(scale: f32) -> Self {
+        let given = Ratio { numerator: scale.into(), denominator: 1.0 };
+        // Beyond, integers of 128 bits do not hold the bounds.
+        if !(1e-9..1e9).contains(&scale) {
+            return given;
+        }
+        let bits = scale.to_bits();
+        let (mantissa, exponent) = (u128::from(bits & 0x007f_ffff | 0x0080_0000), (bits >> 23) as i32 - 150);
+        let unit = 1u128 << (1 - exponent).max(0);
+        let factor = 1u128 << (exponent - 1).max(0);
+        let (numerator, denominator) = simplest(((2 * mantissa - 1) * factor, unit), ((2 * mantissa + 1) * factor, unit));
+        let found = Ratio { numerator: numerator as f64, denominator: denominator as f64 };
+        if found.scale() as f32 == scale { found } else { given }
+    }
+
+    /// Its value, rounded.
+    pub(super) fn scale(self) -> f64 {
+        self.numerator / self.denominator
+    }
+
+    /// The place in the output of one in the input; exact wherever a float holds it.
+    pub(super) fn enlarge(self, place: f64) -> f64 {
+        place * self.numerator / self.denominator
+    }
+
+    /// The place in the input of one in the output; exact wherever a float holds it.
+    pub(super) fn reduce(self, place: f64) -> f64 {
+        place * self.denominator / self.numerator
+    }
+}
+
+/// The fraction of the smallest numbers from `low` to `high`, both positive (by continued fractions).
+fn simplest(low: (u128, u128), high: (u128, u128)) -> (u128, u128) {
+    let whole = low.0 / low.1;
+    if whole * low.1 == low.0 {
+        return (whole, 1);
+    }
+    if (whole + 1) * high.1 <= high.0 {
+        return (whole + 1, 1);
+    }
+    let (numerator, denominator) = simplest((high.1, high.0 - whole * high.1), (low.1, low.0 - whole * low.1));
+    (whole * numerator + denominator, numerator)
+}
+
 /// One axis to resample.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Axis {
@@ -100,7 +159,7 @@ pub(super) struct Axis {
     /// Elements of the output.
     pub(super) output: usize,
     /// Their ratio before the output was rounded.
-    pub(super) scale: f64,
+    pub(super) ratio: Ratio,
     /// Start and end of the region, from 0 to 1, for `CropAndResize`.
     pub(super) region: (f64, f64),
 }
@@ -129,13 +188,13 @@ impl Axis {
     /// True when the output is the input.
     pub(super) fn is_identity(&self, rules: &Rules) -> bool {
         let whole = rules.coordinates != Coordinates::CropAndResize || self.region == (0.0, 1.0);
-        self.input == self.output && (self.scale - 1.0).abs() < 1e-9 && whole
+        self.input == self.output && (self.ratio.scale() - 1.0).abs() < 1e-9 && whole
     }
 
     fn coordinate(&self, index: usize, coordinates: Coordinates) -> f64 {
         let (x, input) = (index as f64, self.input as f64);
-        let output = self.scale * input;
-        let centred = (x + 0.5) / self.scale - 0.5;
+        let output = self.ratio.enlarge(input);
+        let centred = self.ratio.reduce(x + 0.5) - 0.5;
         match coordinates {
             Coordinates::HalfPixel => centred,
             Coordinates::HalfPixelSymmetric => input / 2.0 * (1.0 - self.output as f64 / output) + centred,
@@ -153,8 +212,8 @@ impl Axis {
                     x * (input - 1.0) / (output - 1.0)
                 }
             }
-            Coordinates::TfHalfPixel => (x + 0.5) / self.scale,
-            Coordinates::Asymmetric => x / self.scale,
+            Coordinates::TfHalfPixel => self.ratio.reduce(x + 0.5),
+            Coordinates::Asymmetric => self.ratio.reduce(x),
             Coordinates::CropAndResize => {
                 let (start, end) = self.region;
                 let step = if output == 1.0 { 0.5 } else { x / (output - 1.0) };
@@ -166,7 +225,7 @@ impl Axis {
     /// The table of this axis, whose input has elements.
     pub(super) fn taps(&self, rules: &Rules) -> Taps {
         // An antialiasing filter is as much wider as the output is smaller.
-        let squeeze = if rules.antialias { self.scale.min(1.0) } else { 1.0 };
+        let squeeze = if rules.antialias { self.ratio.scale().min(1.0) } else { 1.0 };
         let radius = match rules.interpolation {
             Interpolation::Nearest(_) => 0.0,
             Interpolation::Linear => 1.0,
@@ -209,5 +268,53 @@ pub(super) fn cubic(x: f64, a: f64) -> f64 {
         ((a * x - 5.0 * a) * x + 8.0 * a) * x - 4.0 * a
     } else {
         0.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Axis, Coordinates, Interpolation, Ratio, Rounding, Rules};
+
+    /// The elements that a nearest mode takes.
+    fn taken(axis: Axis, coordinates: Coordinates, rounding: Rounding) -> Vec<i64> {
+        let interpolation = Interpolation::Nearest(rounding);
+        let taps = axis.taps(&Rules { interpolation, coordinates, antialias: false, exclude_outside: false });
+        taps.neighbours.into_iter().map(|n| n.expect("it lies inside")[0].0 as i64).collect()
+    }
+
+    #[test]
+    fn whole_and_half_pixels_are_met_at_every_ratio_of_sizes() {
+        for (input, output) in (1..=90i64).flat_map(|n| (1..=90).map(move |m| (n, m))) {
+            let by_sizes = Ratio::new(output as f64, input as f64);
+            let by_scale = Ratio::of_scale((output as f64 / input as f64) as f32);
+            for ratio in [by_sizes, by_scale] {
+                let axis = Axis { input: input as usize, output: output as usize, ratio, region: (0.0, 1.0) };
+                let floor: Vec<i64> = (0..output).map(|k| k * input / output).collect();
+                assert_eq!(taken(axis, Coordinates::Asymmetric, Rounding::Floor), floor, "{input} to {output}");
+                // floor((k + 1/2) n / m), whose ties of half pixels go up.
+                let up: Vec<i64> = (0..output).map(|k| (2 * k + 1) * input / (2 * output)).collect();
+                assert_eq!(taken(axis, Coordinates::HalfPixel, Rounding::PreferCeil), up, "{input} to {output}");
+            }
+        }
+    }
+
+    #[test]
+    fn scales_are_the_fractions_they_were_written_for() {
+        let fractions = [(1, 300), (1, 3), (7, 10), (64, 26), (7, 3), (1, 1), (300, 1), (1999, 2000), (21600, 72), (997, 1024)];
+        for (p, q) in fractions {
+            let ratio = Ratio::of_scale((f64::from(p) / f64::from(q)) as f32);
+            for k in 0..100 {
+                let place = f64::from(k * p);
+                assert_eq!(ratio.reduce(place), f64::from(k * q), "{place} reduced by {p} / {q} is a whole number");
+            }
+        }
+    }
+
+    #[test]
+    fn scales_keep_their_value() {
+        for bits in (0x0080_0000..0x7f80_0000u32).step_by(65521) {
+            let scale = f32::from_bits(bits);
+            assert_eq!(Ratio::of_scale(scale).scale() as f32, scale);
+        }
     }
 }

@@ -4,7 +4,7 @@ use super::Registration;
 use super::copy::RUN;
 use super::movement::no_scalar;
 use super::pad::bits;
-use super::resample::{Axis, Coordinates, Interpolation, Rounding, Rules, Taps};
+use super::resample::{Axis, Coordinates, Interpolation, Ratio, Rounding, Rules, Taps};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
 use crate::kernel::{
@@ -122,7 +122,7 @@ impl Resize {
             None => (0..data.rank()).collect(),
             Some(axes) => axes.iter().map(|a| data.axis(*a)).collect::<Result<_>>()?,
         };
-        let identity = |d: &usize| Axis { input: *d, output: *d, scale: 1.0, region: (0.0, 1.0) };
+        let identity = |d: &usize| Axis { input: *d, output: *d, ratio: Ratio::new(1.0, 1.0), region: (0.0, 1.0) };
         let mut plan: Vec<Axis> = data.iter().map(identity).collect();
         let fits = |name: &str, found: usize, expected: usize| match found == expected {
             true => Ok(()),
@@ -135,21 +135,24 @@ impl Resize {
                     if !(scale > 0.0 && scale.is_finite()) {
                         return Err(Error::invalid_model(format!("Resize expects positive scales, found {scales:?}")));
                     }
-                    plan[axis].scale = scale;
-                    plan[axis].output = (scale * data[axis] as f64).floor() as usize;
+                    let scale = scale as f32;
+                    plan[axis].ratio = Ratio::of_scale(scale);
+                    // As exporters and shape inference compute it, in 32 bits: 10 * 0.7 is 7.
+                    plan[axis].output = (scale * data[axis] as f32).floor() as usize;
                 }
             }
             (None, Some(sizes)) => {
                 fits("sizes", sizes.len(), axes.len())?;
-                let ratios = || axes.iter().zip(&sizes).map(|(axis, size)| size / data[*axis] as f64);
+                let ratios = || axes.iter().zip(&sizes).map(|(axis, size)| Ratio::new(*size, data[*axis] as f64));
+                let by_scale = |a: &Ratio, b: &Ratio| a.scale().total_cmp(&b.scale());
                 let common = match self.aspect_ratio {
                     AspectRatio::Stretch => None,
-                    AspectRatio::NotLarger => ratios().reduce(f64::min),
-                    AspectRatio::NotSmaller => ratios().reduce(f64::max),
+                    AspectRatio::NotLarger => ratios().min_by(by_scale),
+                    AspectRatio::NotSmaller => ratios().max_by(by_scale),
                 };
                 for ((&axis, &size), ratio) in axes.iter().zip(&sizes).zip(ratios()) {
-                    plan[axis].scale = common.unwrap_or(ratio);
-                    plan[axis].output = common.map_or(size, |c| (c * data[axis] as f64 + 0.5).floor()) as usize;
+                    plan[axis].ratio = common.unwrap_or(ratio);
+                    plan[axis].output = common.map_or(size, |c| (c.enlarge(data[axis] as f64) + 0.5).floor()) as usize;
                 }
             }
             _ => return Err(Error::invalid_model("Resize expects either scales or sizes")),

@@ -19,7 +19,8 @@ pub fn slice() -> Arc<dyn Op> {
     Arc::new(Slice)
 }
 
-/// First index and number of the elements from `start` to `end` in steps of `step`, clamped as numpy does.
+/// First index and number of the elements from `start` to `end` in steps of `step`, clamped as ONNX says (Slice-13): a start to
+/// an element that exists, where numpy leaves one that lies before all elements there and finds none.
 fn range(start: i64, end: i64, step: i64, extent: usize) -> Result<(usize, usize)> {
     let extent = extent as i128;
     let from_end = |n: i64| if n < 0 { i128::from(n) + extent } else { n.into() };
@@ -31,8 +32,8 @@ fn range(start: i64, end: i64, step: i64, extent: usize) -> Result<(usize, usize
             (start, end.clamp(0, extent) - start)
         }
         _ => {
-            let start = start.clamp(-1, extent - 1);
-            (start, start - end.clamp(-1, extent - 1))
+            let start = start.min(extent - 1).max(0);
+            (start, if extent == 0 { 0 } else { start - end.clamp(-1, extent - 1) })
         }
     };
     let count = if span <= 0 { 0 } else { (span + step.abs() - 1) / step.abs() };
@@ -122,7 +123,7 @@ mod tests {
     use super::range;
 
     #[test]
-    fn ranges_follow_numpy() {
+    fn ranges_are_clamped_as_onnx_says() {
         let cases = [
             ((0, 5, 1, 10), (0, 5)),
             ((-3, i64::MAX, 1, 10), (7, 3)),
@@ -134,10 +135,44 @@ mod tests {
             ((9, i64::MIN, i64::MIN, 10), (9, 1)),
             ((0, 1, 1, 0), (0, 0)),
             ((-1, i64::MIN, -1, 0), (0, 0)),
+            // Backwards from before the first element: numpy takes none.
+            ((-3, i64::MIN, -1, 2), (0, 1)),
+            ((-3, -3, -2, 2), (0, 1)),
+            ((-3, 0, -1, 2), (0, 0)),
+            ((i64::MIN, i64::MIN, i64::MIN, 7), (0, 1)),
         ];
         for ((start, end, step, extent), expected) in cases {
             assert_eq!(range(start, end, step, extent).expect("the step is not 0"), expected, "{start}:{end}:{step} of {extent}");
         }
         assert!(range(0, 1, 0, 10).is_err());
+    }
+
+    /// The indices that the text of Slice-13 walks through, word by word.
+    fn walked(start: i64, end: i64, step: i64, extent: i64) -> Vec<i64> {
+        let adjusted = |n: i64| if n < 0 { n + extent } else { n };
+        let clamp = |n: i64, low: i64, high: i64| n.min(high).max(low);
+        let (mut at, end) = match step > 0 {
+            true => (clamp(adjusted(start), 0, extent), clamp(adjusted(end), 0, extent)),
+            false => (clamp(adjusted(start), 0, extent - 1), clamp(adjusted(end), -1, extent - 1)),
+        };
+        let mut walked = Vec::new();
+        while if step > 0 { at < end } else { at > end } && at < extent {
+            walked.push(at);
+            at += step;
+        }
+        walked
+    }
+
+    #[test]
+    fn every_small_range_walks_as_onnx_says() {
+        for extent in 0..5 {
+            for (start, end) in (-7..=7).flat_map(|start| (-7..=7).map(move |end| (start, end))) {
+                for step in [-8, -3, -2, -1, 1, 2, 3, 8] {
+                    let (first, count) = range(start, end, step, extent as usize).expect("the step is not 0");
+                    let found: Vec<i64> = (0..count as i64).map(|k| first as i64 + k * step).collect();
+                    assert_eq!(found, walked(start, end, step, extent), "{start}:{end}:{step} of {extent}");
+                }
+            }
+        }
     }
 }

@@ -7,8 +7,8 @@ use crate::tensor::Tensor;
 /// The most elements of a value that is folded; larger ones are cheaper to make on the GPU than to upload.
 const MAX_FOLDED_ELEMENTS: usize = 1 << 24;
 
-/// How deep operators may expand into operators that expand.
-const MAX_EXPANSION: usize = 8;
+/// How deep operators may expand into operators that expand; branches nest as deep as an importer lets them.
+const MAX_EXPANSION: usize = 72;
 
 /// What became of a specialisation.
 #[derive(Debug)]

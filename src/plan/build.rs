@@ -259,6 +259,7 @@ impl<'a> Builder<'a> {
                             to
                         }
                     }
+                    Operand::Numbers => continue,
                     Operand::Packed(k) => {
                         let packing = &work.packed[k];
                         let value = inputs.get(packing.input).copied().flatten().ok_or_else(left_out)?;
@@ -339,21 +340,30 @@ impl<'a> Builder<'a> {
         if kernel == next {
             self.plan.kernels.push(dispatch.kernel.clone());
         }
-        let offset = self.plan.params.len();
-        let bytes = dispatch.params.len().max(1).next_multiple_of(GRANULE as usize);
-        self.plan.params.extend(&dispatch.params);
-        self.plan.params.resize((offset + bytes).next_multiple_of(self.caps.uniform_alignment as usize), 0);
+        let (params_offset, params_bytes) = self.uniform(&dispatch.params);
+        let numbers = dispatch.bindings.contains(&Operand::Numbers);
+        let numbers = numbers.then(|| self.uniform(bytemuck::cast_slice(&dispatch.numbers)));
         Step {
             node,
             variant,
             kernel,
-            params_offset: offset as u32,
-            params_bytes: bytes as u32,
+            params_offset,
+            params_bytes,
+            numbers,
             copies: vec![],
             bindings,
             grid: dispatch.grid,
             work: dispatch.work,
         }
+    }
+
+    /// Places what a step binds as a uniform; returns its offset and size.
+    fn uniform(&mut self, contents: &[u8]) -> (u32, u32) {
+        let offset = self.plan.params.len();
+        let bytes = contents.len().max(1).next_multiple_of(GRANULE as usize);
+        self.plan.params.extend(contents);
+        self.plan.params.resize((offset + bytes).next_multiple_of(self.caps.uniform_alignment as usize), 0);
+        (offset as u32, bytes as u32)
     }
 
     /// Ends a segment: downloads what these host nodes read.

@@ -98,9 +98,11 @@ pub struct Step {
     pub params_offset: u32,
     /// How many bytes of parameters it has, rounded up to a uniform binding's granularity.
     pub params_bytes: u32,
+    /// Where the numbers of its generated function stand there, and how many bytes they take; `None` where it reads none.
+    pub numbers: Option<(u32, u32)>,
     /// What is copied before it runs.
     pub copies: Vec<TextureCopy>,
-    /// What stands at binding 1 and on: indices into [`Plan::tensors`].
+    /// What stands at binding 1 and on: indices into [`Plan::tensors`]. The numbers, where there are any, stand behind.
     pub bindings: Vec<usize>,
     /// How many workgroups.
     pub grid: Grid,
@@ -181,7 +183,7 @@ pub struct Plan {
     pub graph: Arc<Graph>,
     /// What must be compiled.
     pub kernels: Vec<Kernel>,
-    /// Parameters of all steps, each at an offset that the adapter allows.
+    /// Parameters and numbers of all steps, each at an offset that the adapter allows.
     pub params: Vec<u8>,
     /// Everything that lies on the GPU at some time.
     pub tensors: Vec<PlannedTensor>,

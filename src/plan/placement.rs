@@ -158,7 +158,7 @@ fn check(lowering: &Lowering, io: &Io, node: &Node, graph: &Graph, caps: &Caps) 
                 kernel.shader.name
             )));
         }
-        let buffers = kernel.storage.iter().filter(|access| !access.is_texture()).count();
+        let buffers = kernel.storage.iter().filter(|access| access.is_storage()).count();
         if buffers > caps.max_storage_buffers as usize {
             let (found, limit) = (buffers, caps.max_storage_buffers);
             return Err(Error::unsupported(format!("{found} storage buffers exceed the adapter's limit of {limit}")));
@@ -187,6 +187,7 @@ fn check(lowering: &Lowering, io: &Io, node: &Node, graph: &Graph, caps: &Caps) 
                 }
                 Operand::Temporary(k) if k < temporaries.len() => {}
                 Operand::Packed(k) if k < packed.len() => {}
+                Operand::Numbers if !dispatch.numbers.is_empty() => {}
                 _ => return Err(Error::internal(format!("binding {operand:?} does not exist"))),
             }
         }

@@ -32,6 +32,9 @@ impl Session {
     /// # Errors
     /// As [`run`](Session::run); [`Unsupported`](crate::ErrorKind::Unsupported) when a shape depends on computed data.
     pub fn explain(&self, inputs: &[(&str, TensorType)]) -> Result<Explanation> {
+        if let Some(session) = self.replacing(inputs.iter().map(|(name, _)| *name))? {
+            return session.explain(inputs);
+        }
         let given: Vec<(&str, DType, &[usize])> = inputs.iter().map(|(name, ty)| (*name, ty.dtype, ty.shape.dims())).collect();
         let order = inputs::matched(&self.inputs, &given)?;
         let given = order.into_iter().map(|k| Given { ty: inputs[k].1.clone(), value: None, bounded: true }).collect();
@@ -43,6 +46,9 @@ impl Session {
     /// # Errors
     /// As `explain`.
     pub fn explain_run(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<Explanation> {
+        if let Some(session) = self.replacing(inputs.iter().map(|(name, _)| *name))? {
+            return session.explain_run(inputs);
+        }
         self.explained(self.given(inputs)?)
     }
 
@@ -51,6 +57,9 @@ impl Session {
     /// # Errors
     /// As [`explain`](Session::explain).
     pub fn plan(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<Plan> {
+        if let Some(session) = self.replacing(inputs.iter().map(|(name, _)| *name))? {
+            return session.plan(inputs);
+        }
         let caps = self.caps();
         Ok(foresee(&self.graph, &caps, &self.options, self.choices(&caps), &self.given(inputs)?)?.0)
     }

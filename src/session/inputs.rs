@@ -1,7 +1,7 @@
 //! Checking what the caller gives against what the model declares.
 
 use crate::error::{Error, Result};
-use crate::graph::{Dim, Graph};
+use crate::graph::{Dim, Graph, Input};
 use crate::tensor::{DType, Shape};
 use std::collections::HashMap;
 
@@ -16,11 +16,18 @@ pub struct InputInfo {
     pub dims: Option<Vec<Dim>>,
 }
 
-/// All declared inputs of a graph.
+/// The inputs of a graph that a run must give.
 pub(super) fn declared(graph: &Graph) -> Vec<InputInfo> {
-    let info =
-        |i: &crate::graph::Input| InputInfo { name: graph.value(i.value).name.clone(), dtype: i.dtype, dims: i.dims.clone() };
-    graph.inputs().iter().map(info).collect()
+    graph.inputs().iter().map(|input| info(graph, input)).collect()
+}
+
+/// The inputs of a graph that have a default.
+pub(super) fn with_defaults(graph: &Graph) -> Vec<InputInfo> {
+    graph.defaults().iter().map(|default| info(graph, &default.input)).collect()
+}
+
+fn info(graph: &Graph, input: &Input) -> InputInfo {
+    InputInfo { name: graph.value(input.value).name.clone(), dtype: input.dtype, dims: input.dims.clone() }
 }
 
 /// For each declared input its place among the given ones, after a check of names, dtypes and extents.

@@ -27,12 +27,13 @@ pub use validate::{Suspect, Tolerance, Validation, ValueReport};
 
 use crate::error::{Error, Result};
 use crate::gpu::{CacheFolder, Counters, Gpu, Tally};
-use crate::graph::{Graph, Model, evaluate};
+use crate::graph::{Graph, Model, ValueId, evaluate};
 use crate::passes::Selection;
 use crate::tensor::{DType, Tensor, TensorView};
 use clock::Clock;
 use profile::Recorder;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use suspect::Trial;
 use tuner::Tuner;
 use unit::{Context, Entry, Unit};
@@ -65,6 +66,9 @@ pub struct Session {
     /// The model's graph with taps as outputs.
     graph: Arc<Graph>,
     inputs: Vec<InputInfo>,
+    defaults: Vec<InputInfo>,
+    /// Sessions for runs that give inputs that have defaults, by which of them.
+    replaced: Mutex<HashMap<Vec<ValueId>, Arc<Session>>>,
     options: Options,
     tally: Arc<Tally>,
     tuner: Tuner,
@@ -115,12 +119,42 @@ impl Session {
         let graph = Arc::new(tapped(model.graph(), &options)?);
         let device = gpu.map(|gpu| RwLock::new(Device::new(gpu.clone(), &graph)));
         let (inputs, tuner) = (inputs::declared(&graph), Tuner::new(&options));
-        Ok(Session { model: model.clone(), inputs, graph, options, tally: Arc::default(), tuner, device })
+        let (model, defaults, replaced) = (model.clone(), inputs::with_defaults(&graph), Mutex::default());
+        Ok(Session { model, inputs, defaults, replaced, graph, options, tally: Arc::default(), tuner, device })
     }
 
-    /// The model's inputs, in order.
+    /// The model's inputs that a run must give, in order.
     pub fn inputs(&self) -> &[InputInfo] {
         &self.inputs
+    }
+
+    /// The model's inputs that a run may leave out, since they have a default. Runs that give other sets of them have plans of their
+    /// own.
+    pub fn defaults(&self) -> &[InputInfo] {
+        &self.defaults
+    }
+
+    /// The session for a run that gives these inputs, where there are some among them that have a default.
+    fn replacing<'a>(&self, names: impl Iterator<Item = &'a str>) -> Result<Option<Arc<Session>>> {
+        if self.defaults.is_empty() {
+            return Ok(None);
+        }
+        let graph = self.model.graph();
+        let default = |name: &str| graph.defaults().iter().map(|d| d.input.value).find(|id| graph.value(*id).name == name);
+        let mut given: Vec<ValueId> = names.filter_map(default).collect();
+        given.sort_unstable();
+        given.dedup();
+        if given.is_empty() {
+            return Ok(None);
+        }
+        let mut sessions = self.replaced.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = sessions.get(&given) {
+            return Ok(Some(found.clone()));
+        }
+        let model = Model::from_graph(graph.requiring(&given));
+        let gpu = self.device().map(|device| device.gpu.clone());
+        let session = Session { tally: self.tally.clone(), ..Session::build(gpu.as_ref(), &model, self.options.clone())? };
+        Ok(Some(sessions.entry(given).or_insert(Arc::new(session)).clone()))
     }
 
     /// Names of what a run returns: the model's outputs, then the taps.
@@ -154,6 +188,9 @@ impl Session {
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) naming the input, what was expected and what was found; what
     /// operators and the device report.
     pub async fn run(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<Outputs> {
+        if let Some(session) = self.replacing(inputs.iter().map(|(name, _)| *name))? {
+            return Box::pin(session.run(inputs)).await;
+        }
         let views = self.ordered(inputs)?;
         let tensors = match self.device() {
             Some(device) => self.run_on(device, &views, None).await?,
@@ -209,6 +246,9 @@ impl Session {
     /// # Errors
     /// As [`run`](Session::run).
     pub async fn validate(&self, inputs: &[(&str, TensorView<'_>)], tolerance: Tolerance) -> Result<Validation> {
+        if let Some(session) = self.replacing(inputs.iter().map(|(name, _)| *name))? {
+            return Box::pin(session.validate(inputs, tolerance)).await;
+        }
         let views = self.ordered(inputs)?;
         let tensors: Vec<Tensor> = views.iter().map(TensorView::to_tensor).collect();
         let graph = self.model.graph();
@@ -242,6 +282,9 @@ impl Session {
     /// As [`run`](Session::run); [`Unsupported`](crate::ErrorKind::Unsupported) on the CPU, and where the adapter cannot
     /// write timestamps inside a pass.
     pub async fn profile(&self, inputs: &[(&str, TensorView<'_>)], repeat: usize) -> Result<Profile> {
+        if let Some(session) = self.replacing(inputs.iter().map(|(name, _)| *name))? {
+            return Box::pin(session.profile(inputs, repeat)).await;
+        }
         let views = self.ordered(inputs)?;
         let device = self.device().ok_or_else(|| Error::unsupported("profiling needs a GPU, and this session runs on the CPU"))?;
         let caps = device.gpu.caps();
@@ -276,6 +319,9 @@ impl Session {
     /// As [`run`](Session::run); [`Unsupported`](crate::ErrorKind::Unsupported) on the CPU, and for models that run in
     /// stages.
     pub async fn rehearse(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<usize> {
+        if let Some(session) = self.replacing(inputs.iter().map(|(name, _)| *name))? {
+            return Box::pin(session.rehearse(inputs)).await;
+        }
         let views = self.ordered(inputs)?;
         let device = self.device().ok_or_else(|| Error::unsupported("recording needs a GPU, and this session runs on the CPU"))?;
         match device.unit.entry(&self.context(&device, None), &views).await? {
@@ -291,6 +337,9 @@ impl Session {
     /// # Errors
     /// As [`rehearse`](Session::rehearse), and in a browser, which lends no clock.
     pub async fn pace(&self, inputs: &[(&str, TensorView<'_>)], count: usize) -> Result<f64> {
+        if let Some(session) = self.replacing(inputs.iter().map(|(name, _)| *name))? {
+            return Box::pin(session.pace(inputs, count)).await;
+        }
         let views = self.ordered(inputs)?;
         let device =
             self.device().ok_or_else(|| Error::unsupported("timing kernels needs a GPU, and this session runs on the CPU"))?;

@@ -150,9 +150,10 @@ impl Prepared {
 
     fn commands(&self, instance: &Instance, segment: &Segment) -> Result<Vec<Command>> {
         let command = |step: &Step| {
-            let bound: Vec<Bound> = step.bindings.iter().map(|&tensor| self.bound(instance, tensor)).collect();
-            let (offset, bytes) = (u64::from(step.params_offset), u64::from(step.params_bytes));
-            let params = Range { buffer: &self.params, offset, bytes };
+            let mut bound: Vec<Bound> = step.bindings.iter().map(|&tensor| self.bound(instance, tensor)).collect();
+            let uniform = |(offset, bytes)| Range { buffer: &self.params, offset: u64::from(offset), bytes: u64::from(bytes) };
+            bound.extend(step.numbers.map(|numbers| Bound::Buffer(uniform(numbers))));
+            let params = uniform((step.params_offset, step.params_bytes));
             let command = self.gpu.command(&self.pipelines[step.kernel], params, &bound, step.grid, &self.tally);
             step.copies.iter().try_fold(command, |command, copy| match self.bound(instance, copy.to) {
                 Bound::Texture(to) => Ok(command.after(self.range(instance, copy.from)?, to)),

@@ -48,6 +48,9 @@ impl Session {
     /// # Errors
     /// As [`run`](Session::run); [`InvalidInput`](crate::ErrorKind::InvalidInput) for a buffer that is too small.
     pub async fn run_on_gpu(&self, inputs: &[(&str, GpuInput<'_>)]) -> Result<GpuOutputs> {
+        if let Some(session) = self.replacing(inputs.iter().map(|(name, _)| *name))? {
+            return Box::pin(session.run_on_gpu(inputs)).await;
+        }
         let device = self.device().ok_or_else(|| Error::unsupported("this session runs on the CPU, and has no GPU buffers"))?;
         let dtype = |name: &str| self.inputs.iter().find(|i| i.name == name).map_or(DType::F32, |i| i.dtype);
         let given: Vec<(&str, DType, &[usize])> = inputs.iter().map(|(name, input)| (*name, dtype(name), input.shape)).collect();

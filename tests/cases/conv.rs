@@ -2,9 +2,9 @@
 
 use super::matmul::sums;
 use super::{Case, Random};
-use gristmill::Tensor;
 use gristmill::graph::Op;
 use gristmill::ops::conv::{AutoPad, Window, conv, conv_transpose};
+use gristmill::{DType, Tensor, TensorType};
 use std::sync::Arc;
 
 fn window(strides: &[i64], dilations: &[i64], pads: &[i64]) -> Window {
@@ -122,6 +122,13 @@ fn golden() -> Case {
     Case::new("conv/golden", op, vec![x, tensor(&[1, 1, 3, 3], &[1.0; 9])]).golden(vec![y])
 }
 
+/// Three times 683, less 1: 2049 is no half float, and the bias meets 2048.
+fn half_bias() -> Case {
+    let half = |shape: &[usize], value: f64| Tensor::from_f64(TensorType::new(DType::F16, shape), &[value]).expect("one element");
+    let inputs = vec![half(&[1, 1, 1, 1], 3.0), half(&[1, 1, 1, 1], 683.0), half(&[1], -1.0)];
+    Case::new("conv/half_bias", conv(Window::default(), 1), inputs).golden(vec![half(&[1, 1, 1, 1], 2047.0)])
+}
+
 pub fn cases() -> Vec<Case> {
-    [planes(), windows(), transposed(), vec![golden()]].into_iter().flatten().collect()
+    [planes(), windows(), transposed(), vec![golden(), half_bias()]].into_iter().flatten().collect()
 }

@@ -366,6 +366,21 @@ fn specials() -> Vec<Case> {
     cases.push(
         two("Fmod", "Fmod", &a, &b, &[-0.1, 0.4, 5.0, 0.1, -0.4, 3.0]).tolerance(Tolerance { relative: 1e-5, absolute: 2e-6 }),
     );
+    // Quotients of more than 24 bits, divisors that no float is, and what is no normal number: by Python's math.fmod.
+    let a = [5e9, 1e30, 3.4e38, -7.0, 1e20, 12_345_678.0, -1e10, 6e-39];
+    let b = [3.0, 7.0, 1.5e-38, 0.1, std::f32::consts::TAU, 0.1, 3e-5, 1e-40];
+    let bits: [u32; 8] = [0x4000_0000, 0x3f80_0000, 0x0098_fa10, 0xbdcc_ccbf, 0x4089_7be0, 0x3c83_5bf8, 0xb7cf_960e, 0x0000_0017];
+    cases.push(two("Fmod_large", "Fmod", &a, &b, &bits.map(f32::from_bits)).tolerance(EXACT));
+    for (name, seed) in [("Fmod", 0xF30D), ("Mod", 0x30D)] {
+        let mut random = Random::new(seed);
+        let mut any = |count: usize| {
+            let bits: Vec<f32> = (0..count).map(|_| f32::from_bits(random.next() as u32)).filter(|x| !x.is_nan()).collect();
+            Tensor::vector(&bits[..count - 96])
+        };
+        let case = Case::new(format!("elementwise/{name}_of_any_floats"), op(binary(name)), vec![any(4096), any(4096)]);
+        // The sum that gives Mod its sign is rounded, and may be flushed.
+        cases.push(case.tolerance(if name == "Fmod" { EXACT } else { CLOSE }));
+    }
     let (a, b) = (Tensor::vector(&[-4i32, 7, 5, 4, -7, 8, 3]), Tensor::vector(&[2i32, -3, 8, -2, 3, 5, 0]));
     let pairs = [("Mod", [0i32, -2, 5, 0, 2, 3, 0]), ("Fmod", [0, 1, 5, 0, -1, 3, 0]), ("Div", [-2, -2, 0, -2, -2, 1, 0])];
     for (name, expected) in pairs {

@@ -2,7 +2,7 @@
 
 use super::{Case, Random, Tolerance};
 use gristmill::graph::Op;
-use gristmill::ops::matmul::{MatMul, matmul, matmul_nbits};
+use gristmill::ops::matmul::{MatMul, matmul, matmul_integer, matmul_nbits};
 use gristmill::tensor::View;
 use gristmill::{DType, Shape, Tensor};
 use std::sync::Arc;
@@ -115,6 +115,27 @@ fn scalars() -> Vec<Case> {
 }
 
 /// Values that half floats hold, some of them subnormal.
+/// Zero points of every form.
+fn zero_points() -> Vec<Case> {
+    let mut random = Random::new(0x1A7);
+    let rows: &[(&str, &[usize], &[usize], &[usize], &[usize])] = &[
+        ("scalars", &[3, 20], &[20, 5], &[], &[]),
+        ("single", &[3, 20], &[20, 5], &[1], &[1]),
+        ("rows_and_columns", &[3, 20], &[20, 5], &[3], &[5]),
+        ("rows_of_a_batch", &[2, 3, 8], &[8, 4], &[3], &[4]),
+        ("whole_rank", &[2, 3, 8], &[2, 8, 4], &[2, 3, 1], &[2, 1, 4]),
+        ("vectors", &[20], &[20], &[], &[1]),
+    ];
+    let case = |(name, a, b, a_zero, b_zero): &(&str, &[usize], &[usize], &[usize], &[usize])| {
+        let mut unsigned = |shape: &[usize]| random.integers(DType::U8, shape, 0, 256);
+        let (a, a_zero) = (unsigned(a), unsigned(a_zero));
+        let mut signed = |shape: &[usize]| random.integers(DType::I8, shape, -128, 128);
+        let (b, b_zero) = (signed(b), signed(b_zero));
+        Case::new(format!("matmul/integer_{name}"), matmul_integer(), vec![a, b, a_zero, b_zero])
+    };
+    rows.iter().map(case).collect()
+}
+
 fn halves(random: &mut Random, shape: &[usize]) -> Tensor {
     let count: usize = shape.iter().product();
     let mut value = || {
@@ -182,5 +203,5 @@ fn quantized() -> Vec<Case> {
 }
 
 pub fn cases() -> Vec<Case> {
-    [shapes(), batches(), views(), scalars(), half_weights(), splits(), quantized()].into_iter().flatten().collect()
+    [shapes(), batches(), views(), scalars(), half_weights(), splits(), quantized(), zero_points()].into_iter().flatten().collect()
 }

@@ -5,6 +5,7 @@
 //! row is the same everywhere.
 
 pub mod attention;
+pub mod branch;
 pub mod ceiling;
 pub mod conv;
 pub mod einsum;
@@ -123,6 +124,7 @@ impl Random {
 pub fn all() -> Vec<Case> {
     let families = [
         attention::cases(),
+        branch::cases(),
         ceiling::cases(),
         conv::cases(),
         einsum::cases(),

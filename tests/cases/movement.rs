@@ -117,6 +117,13 @@ fn slices() -> Vec<Case> {
         .iter()
         .map(|(name, shape, arguments)| shaped(format!("slice/{name}"), slice(), random.floats(shape), arguments))
         .collect();
+    // A start before the first element is moved to it (the ONNX specification of Slice-13); numpy finds nothing there.
+    let data = Tensor::new([3, 2], &[1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0]).expect("six values");
+    for (name, start, end, step, golden) in [("one", -3, -3, -2, vec![1.0f32, 3.0, 5.0]), ("none", -3, 0, -1, vec![])] {
+        let golden = Tensor::new([3, golden.len() / 3], &golden).expect("a column or none");
+        let case = shaped(format!("slice/backwards_from_before_{name}"), slice(), data.clone(), &[&[start], &[end], &[1], &[step]]);
+        cases.push(case.golden(vec![golden]));
+    }
     cases.push(shaped("slice/default_axes".into(), slice(), random.floats(&[5, 6]), &[&[1, 2], &[4, -1]]));
     cases.push(shaped("slice/i64".into(), slice(), random.integers(DType::I64, &[5, 6], -99, 99), &[&[1, 2], &[4, -1]]));
     let view = View { shape: [3, 4].into(), strides: vec![0, -2], offset: 9 };

@@ -1,7 +1,8 @@
-//! Rows of DequantizeLinear.
+//! Rows of QuantizeLinear and DequantizeLinear.
 
 use super::{Case, Random};
 use gristmill::ops::dequantize::dequantize_linear;
+use gristmill::ops::quantize::quantize_linear;
 use gristmill::{DType, Tensor};
 
 pub fn cases() -> Vec<Case> {
@@ -26,5 +27,31 @@ pub fn cases() -> Vec<Case> {
     let golden = Tensor::new([2], &[-1.0f32, 1.5]).expect("two elements");
     let inputs = vec![Tensor::vector(&[1u8, 6]), Tensor::scalar(0.5f32), Tensor::scalar(3u8)];
     cases.push(Case::new("dequantize/golden", dequantize_linear(0, None), inputs).golden(vec![golden]));
+    cases.extend(quantized());
+    cases
+}
+
+/// Values between and beyond the whole numbers of each type; quotients of powers of two, so that ties are ties on every device.
+fn quantized() -> Vec<Case> {
+    let mut random = Random::new(9);
+    let mut cases = Vec::new();
+    for (dtype, spread) in [(DType::I8, 1e3), (DType::U8, 1e3), (DType::I16, 1e5), (DType::U16, 1e5)] {
+        let scaled: Vec<f32> = random.floats(&[36]).to_f64().iter().map(|x| (x * spread).round() as f32 / 4.0).collect();
+        let data = Tensor::new([4, 9], &scaled).expect("as many values as elements");
+        let zeros = random.integers(dtype, &[4], 0, 100);
+        let case = |name: &str, op, inputs: Vec<Tensor>| {
+            let weights: Vec<usize> = (1..inputs.len()).collect();
+            Case::new(format!("quantize/{name}_{dtype}"), op, inputs).weights(&weights)
+        };
+        cases.push(case("typed", quantize_linear(1, Some(dtype)), vec![data.clone(), Tensor::scalar(0.5f32)]));
+        let scales = Tensor::vector(&[0.25f32, 0.5, 1.0, 2.0]);
+        cases.push(case("axis", quantize_linear(0, None), vec![data.clone(), scales, zeros]));
+        let one = random.integers(dtype, &[], 0, 100);
+        cases.push(case("one", quantize_linear(-1, None), vec![data, Tensor::scalar(1.0f32), one]));
+    }
+    let inputs =
+        vec![Tensor::vector(&[-1e9f32, -3.0, 0.25, 0.75, 1.25, 5e4, f32::INFINITY]), Tensor::scalar(0.5f32), Tensor::scalar(7i16)];
+    let golden = Tensor::vector(&[-32768i16, 1, 7, 9, 9, 32767, 32767]);
+    cases.push(Case::new("quantize/golden", quantize_linear(1, None), inputs).golden(vec![golden]));
     cases
 }

@@ -48,6 +48,16 @@ pub fn cases() -> Vec<Case> {
         sized("empty", Resize::default(), random.floats(&[0, 4]), &[0, 7]),
         sized("one_pixel", with(Interpolation::Linear, Coordinates::PytorchHalfPixel), random.floats(&[4, 4]), &[1, 8]),
     ];
+    // An exact ratio meets whole pixels, though no float holds it: every 300th of 21600, by sizes and by a scale.
+    let ramp = Tensor::new([1, 21600], &(0..21600).map(|k| k as f32).collect::<Vec<_>>()).expect("a row");
+    let every = Tensor::new([1, 72], &(0..72).map(|k| (300 * k) as f32).collect::<Vec<_>>()).expect("a row");
+    let whole = with(nearest, Coordinates::Asymmetric);
+    cases.push(sized("whole_pixels_by_sizes", whole.clone(), ramp.clone(), &[1, 72]).golden(vec![every.clone()]));
+    cases.push(scaled("whole_pixels_by_scale", whole.clone(), ramp, &[1.0, 1.0 / 300.0]).golden(vec![every]));
+    // Extents are products of 32 bits: in 64, ten times the float nearest to 0.7 is less than 7.
+    let ten = Tensor::new([1, 10], &[0.0f32, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]).expect("a row");
+    let seven = Tensor::new([1, 7], &[0.0f32, 1.0, 2.0, 4.0, 5.0, 7.0, 8.0]).expect("a row");
+    cases.push(scaled("extent_of_a_rounded_scale", whole, ten, &[1.0, 0.7]).golden(vec![seven]));
     for (name, coordinates) in [
         ("half_pixel_symmetric", Coordinates::HalfPixelSymmetric),
         ("align_corners", Coordinates::AlignCorners),

@@ -185,6 +185,20 @@ fn operators() {
         Unsupported,
         "Frobnicate:y: operator Frobnicate of domain ai.onnx, version 28, is not implemented",
     );
+    let inner = message(5, vec![text(1, "then_branch"), number(20, 5), message(6, vec![node("Quux", &[], &["q"], vec![])])]);
+    let several = vec![
+        node("Relu", &["x"], &["a"], vec![]),
+        node("Frobnicate", &["a"], &["b"], vec![]),
+        node("Loop", &["b"], &["c"], vec![inner]),
+        node("Frobnicate", &["c"], &["y"], vec![]),
+    ];
+    refused(
+        &model([several, vec![input("x", &[2, 2]), output("y")]].concat()),
+        Unsupported,
+        "Frobnicate:b: operator Frobnicate of domain ai.onnx, version 28, is not implemented (2 nodes, the first Frobnicate:b); \
+         operator Loop of domain ai.onnx, version 28, is not implemented (1 node, Loop:c); \
+         operator Quux of domain ai.onnx, version 28, is not implemented (1 node, Quux:q)",
+    );
     refused(
         &graph(node("Relu", &["x"], &["y"], vec![text(7, "com.example")])),
         InvalidModel,

@@ -85,9 +85,10 @@ fn named(tensors: Vec<(String, Tensor)>, names: &[&str], folder: &Path, what: &s
 /// The inputs of a data set.
 pub(crate) fn read_inputs(folder: &Path, model: &Model) -> Result<Inputs> {
     let graph = model.graph();
-    let names: Vec<&str> = graph.inputs().iter().map(|i| graph.value(i.value).name.as_str()).collect();
+    let declared = graph.declared();
+    let names: Vec<&str> = declared.iter().map(|i| graph.value(i.value).name.as_str()).collect();
     let tensors = read(folder, "input")?;
-    if tensors.is_empty() && !names.is_empty() {
+    if tensors.is_empty() && !graph.inputs().is_empty() {
         return Err(Failure::message(format!("{} holds no input_0.pb", folder.display())));
     }
     named(tensors, &names, folder, "input")

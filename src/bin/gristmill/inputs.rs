@@ -72,7 +72,7 @@ impl InputArguments {
                 Source::Image(name, path) => images.push((name, path)),
             }
         }
-        let declared = model.graph().inputs();
+        let declared = model.graph().declared();
         let find = |name: &str| declared.iter().find(|i| model.graph().value(i.value).name == name);
         let unknown = |name: &str| {
             let names: Vec<String> = declared.iter().map(|i| describe(model, i)).collect();
@@ -96,6 +96,8 @@ impl InputArguments {
             let name = &model.graph().value(input.value).name;
             let tensor = match (given.iter().position(|(n, _)| n == name), &mut random) {
                 (Some(index), _) => given[index].1.clone(),
+                // Its default is better than what could be drawn.
+                (None, _) if model.graph().defaults().iter().any(|d| d.input.value == input.value) => continue,
                 (None, Some(random)) => random.tensor(extents.resolve(model, input)?)?,
                 (None, None) => {
                     let what = describe(model, input);
@@ -147,7 +149,7 @@ impl DimArguments {
     /// The extents given by `--dim` and by the shapes of tensors at hand.
     pub(crate) fn bind(&self, model: &Model, given: &Inputs) -> Result<Extents> {
         let mut known = HashMap::new();
-        for input in model.graph().inputs() {
+        for input in model.graph().declared() {
             let name = &model.graph().value(input.value).name;
             let Some((_, tensor)) = given.iter().find(|(n, _)| n == name) else { continue };
             for (dim, extent) in input.dims.iter().flatten().zip(tensor.shape().iter()) {

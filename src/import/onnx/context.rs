@@ -82,22 +82,22 @@ impl<'c, 'm> Context<'c, 'm> {
 
     /// The contents of an input, where they are a constant of the file.
     pub(super) fn known(&self, index: usize) -> Option<&Tensor> {
-        self.importer.constants.get(&self.optional(index)?).map(|constant| &constant.tensor)
+        self.importer.current.known(self.optional(index)?)
     }
 
     /// The element type of a value, where the file declares it.
     pub(super) fn dtype(&self, value: ValueId) -> Option<DType> {
-        self.importer.types.get(&value).map(|t| t.dtype)
+        self.importer.current.types.get(&value).map(|t| t.dtype)
     }
 
     /// The rank of a value, where the file declares it.
     pub(super) fn rank(&self, value: ValueId) -> Option<usize> {
-        self.importer.types.get(&value)?.dims.as_ref().map(Vec::len)
+        self.importer.current.types.get(&value)?.dims.as_ref().map(Vec::len)
     }
 
     /// The extents of a value, where the file declares them all.
     pub(super) fn extents(&self, value: ValueId) -> Option<Vec<usize>> {
-        let dims = self.importer.types.get(&value)?.dims.as_ref()?;
+        let dims = self.importer.current.types.get(&value)?.dims.as_ref()?;
         dims.iter().map(|d| if let Dim::Known(n) = d { Some(*n) } else { None }).collect()
     }
 
@@ -150,7 +150,7 @@ impl<'c, 'm> Context<'c, 'm> {
     /// Adds a constant.
     pub(super) fn constant(&mut self, label: &str, tensor: Tensor) -> ValueId {
         let name = format!("{}/{label}", self.name);
-        self.importer.constant(&name, tensor)
+        self.importer.current.constant(&name, tensor)
     }
 
     /// Integers that an operator now takes as an input, and earlier took as an attribute.
@@ -163,7 +163,7 @@ impl<'c, 'm> Context<'c, 'm> {
     /// Adds a node whose result stays inside this row.
     pub(super) fn node(&mut self, op: Arc<dyn Op>, inputs: &[Option<ValueId>]) -> ValueId {
         let name = format!("{}/{}", self.name, op.name());
-        self.importer.builder.node(&name, op, inputs)
+        self.importer.current.builder.node(&name, op, inputs)
     }
 
     /// Adds a node with one argument whose result stays inside this row.
@@ -178,11 +178,11 @@ impl<'c, 'm> Context<'c, 'm> {
             outputs.push(if name.is_empty() {
                 None
             } else {
-                Some(self.importer.builder.value(&format!("{}{name}", self.prefix), None))
+                Some(self.importer.current.builder.value(&format!("{}{name}", self.prefix), None))
             });
         }
         self.results.clone_from(&outputs);
-        self.importer.builder.push(&self.name, op, inputs.to_vec(), outputs);
+        self.importer.current.builder.push(&self.name, op, inputs.to_vec(), outputs);
         Ok(())
     }
 
@@ -190,7 +190,7 @@ impl<'c, 'm> Context<'c, 'm> {
     pub(super) fn emit_typed(&mut self, op: Arc<dyn Op>, inputs: &[Option<ValueId>], dtype: DType) -> Result<()> {
         self.emit(op, inputs)?;
         if let Some(value) = self.results.first().copied().flatten() {
-            self.importer.types.insert(value, Declared { dtype, dims: None });
+            self.importer.current.types.insert(value, Declared { dtype, dims: None });
         }
         Ok(())
     }
@@ -198,8 +198,8 @@ impl<'c, 'm> Context<'c, 'm> {
     /// Adds a node that makes one output of this one.
     pub(super) fn emit_output(&mut self, output: usize, op: Arc<dyn Op>, inputs: &[Option<ValueId>]) {
         let Some(name) = self.node.output.get(output).filter(|name| !name.is_empty()) else { return };
-        let value = self.importer.builder.value(&format!("{}{name}", self.prefix), None);
-        self.importer.builder.push(&self.name, op, inputs.to_vec(), vec![Some(value)]);
+        let value = self.importer.current.builder.value(&format!("{}{name}", self.prefix), None);
+        self.importer.current.builder.push(&self.name, op, inputs.to_vec(), vec![Some(value)]);
         if let Some(result) = self.results.get_mut(output) {
             *result = Some(value);
         }
@@ -208,7 +208,7 @@ impl<'c, 'm> Context<'c, 'm> {
     /// Makes output 0 a constant.
     pub(super) fn emit_constant(&mut self, tensor: Tensor) -> Result<()> {
         let Some(name) = self.node.output.first() else { return Ok(()) };
-        let value = self.importer.constant(&format!("{}{name}", self.prefix), tensor);
+        let value = self.importer.current.constant(&format!("{}{name}", self.prefix), tensor);
         if let Some(result) = self.results.first_mut() {
             *result = Some(value);
         }

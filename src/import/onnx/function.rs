@@ -1,4 +1,4 @@
-//! Inlining: calls of model-local functions, and branches whose condition is known.
+//! Graphs within nodes: calls of model-local functions, which are inlined, and the branches of an If.
 
 use super::attributes::Attributes;
 use super::graph::Importer;
@@ -7,6 +7,8 @@ use super::proto::{FunctionProto, NodeProto};
 use super::scope::{Scope, versions};
 use crate::error::{Error, Result};
 use crate::graph::ValueId;
+use crate::ops::branch::{self, Branch};
+use std::sync::Arc;
 
 /// How deep functions and branches may nest.
 const MAX_DEPTH: usize = 64;
@@ -54,7 +56,7 @@ impl<'m> Importer<'m> {
         })
     }
 
-    /// Imports one branch of an If in its place, which needs a condition that is known.
+    /// Imports an If: one of its branches in its place where the condition is a constant, else both, to be chosen from when it is known.
     pub(super) fn branch(
         &mut self,
         node: &'m NodeProto,
@@ -63,11 +65,32 @@ impl<'m> Importer<'m> {
     ) -> Result<Vec<Option<ValueId>>> {
         let condition =
             inputs.first().copied().flatten().ok_or_else(|| Error::invalid_model("If needs input 0, which is missing"))?;
-        let known = self.constants.get(&condition).and_then(|c| c.tensor.as_slice::<bool>().ok().and_then(|s| s.first().copied()));
-        let Some(known) = known else {
-            return Err(Error::unsupported("operator If is implemented only where its condition is a constant"));
+        let known = self.current.known(condition).and_then(|c| c.as_slice::<bool>().ok().and_then(|s| s.first().copied()));
+        if let Some(known) = known {
+            return self.taken(node, if known { "then_branch" } else { "else_branch" }, attributes);
+        }
+        let mut arguments = vec![Some(condition)];
+        let mut one = |name: &str| -> Result<Branch> {
+            let (graph, captured) = self.apart(name, |importer| importer.taken(node, name, attributes))?;
+            let inputs = captured.into_iter().map(|value| match arguments.iter().position(|a| *a == Some(value)) {
+                Some(index) => index,
+                None => {
+                    arguments.push(Some(value));
+                    arguments.len().saturating_sub(1)
+                }
+            });
+            Ok(Branch { inputs: inputs.collect(), graph: Arc::new(graph) })
         };
-        let branch = if known { "then_branch" } else { "else_branch" };
+        let op = branch::branch(one("then_branch")?, one("else_branch")?);
+        let prefix = self.scope()?.prefix.clone();
+        let value = |name: &String| (!name.is_empty()).then(|| self.current.builder.value(&format!("{prefix}{name}"), None));
+        let outputs: Vec<Option<ValueId>> = node.output.iter().map(value).collect();
+        self.current.builder.push(&format!("{prefix}{}", order::name(node)), op, arguments, outputs.clone());
+        Ok(outputs)
+    }
+
+    /// Imports one branch of an If into the graph that is being built. Gives the values of its outputs.
+    fn taken(&mut self, node: &'m NodeProto, branch: &str, attributes: &Attributes<'m>) -> Result<Vec<Option<ValueId>>> {
         let graph = attributes
             .graph(branch)?
             .ok_or_else(|| Error::invalid_model(format!("If needs attribute `{branch}`, which is missing")))?;
@@ -94,7 +117,8 @@ impl<'m> Importer<'m> {
         Ok(prefix)
     }
 
-    fn inside<T>(&mut self, scope: Scope<'m>, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+    fn inside<T>(&mut self, mut scope: Scope<'m>, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        scope.depth = self.depth();
         if self.scopes.len() >= MAX_DEPTH {
             return Err(Error::limit(format!("functions nest more than {MAX_DEPTH} deep, or call themselves")));
         }

@@ -4,11 +4,12 @@ use super::attributes::Attributes;
 use super::context::Context;
 use super::dtype::{Declared, declared};
 use super::external::Folder;
+use super::frame::Frame;
 use super::proto::{FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
 use super::scope::{Scope, normal, versions};
 use super::{operators, order, tensor};
 use crate::error::{Error, Result};
-use crate::graph::{Builder, Dim, Graph, ValueId};
+use crate::graph::{Graph, ValueId};
 use crate::ops::reshape;
 use crate::tensor::Tensor;
 use std::collections::{HashMap, HashSet};
@@ -23,25 +24,19 @@ const NODE_COST: usize = 512;
 /// The state of an import.
 #[derive(Debug)]
 pub(super) struct Importer<'m> {
-    pub(super) builder: Builder,
+    /// The graph that is being built.
+    pub(super) current: Frame,
+    /// Those around it, the model's first.
+    pub(super) outer: Vec<Frame>,
     pub(super) scopes: Vec<Scope<'m>>,
     /// Model-local functions by domain, name and overload.
     pub(super) functions: HashMap<(&'m str, &'m str, &'m str), &'m FunctionProto>,
-    /// Types of values, as far as the file declares them.
-    pub(super) types: HashMap<ValueId, Declared>,
-    /// Contents of the values that are constant.
-    pub(super) constants: HashMap<ValueId, Constant>,
+    /// Constants that a run may replace, with their declared types and places among the inputs.
+    defaults: Vec<(ValueId, Declared, usize)>,
     /// Converted tensors by address, so that a function body called often shares its constants.
     tensors: HashMap<*const TensorProto, Tensor>,
     folder: Folder,
     budget: usize,
-}
-
-/// A value whose contents the file holds.
-#[derive(Debug)]
-pub(super) struct Constant {
-    name: String,
-    pub(super) tensor: Tensor,
 }
 
 /// The graph of a model.
@@ -57,20 +52,21 @@ pub(super) fn import(model: &ModelProto, folder: Folder) -> Result<Graph> {
         }
     }
     let mut importer = Importer {
-        builder: Builder::new(&graph.name),
+        current: Frame::new(&graph.name),
+        outer: Vec::new(),
         scopes: vec![Scope { versions: versions(&model.opset_import)?, ..Scope::default() }],
         functions,
-        types: HashMap::new(),
-        constants: HashMap::new(),
+        defaults: Vec::new(),
         tensors: HashMap::new(),
         folder,
         budget: BUDGET,
     };
     importer.enter(graph)?;
-    let inputs = importer.declare_inputs(&graph.input)?;
+    let inputs = importer.declare_inputs(&graph.input, model.ir_version)?;
     importer.nodes(&graph.node)?;
+    importer.declare_defaults()?;
     importer.declare_outputs(&graph.output, inputs)?;
-    importer.builder.finish()
+    importer.current.builder.finish()
 }
 
 impl<'m> Importer<'m> {
@@ -91,8 +87,9 @@ impl<'m> Importer<'m> {
         Ok(())
     }
 
-    /// Declares the graph's inputs. One that has an initializer (files before IR version 4 list them all) is a constant.
-    fn declare_inputs(&mut self, inputs: &'m [ValueInfoProto]) -> Result<HashMap<ValueId, &'m str>> {
+    /// Declares the graph's inputs. One that has an initializer is a constant, which a run may replace in files from IR version 4 on;
+    /// earlier ones had to list all their initializers.
+    fn declare_inputs(&mut self, inputs: &'m [ValueInfoProto], ir_version: i64) -> Result<HashMap<ValueId, &'m str>> {
         let (mut names, mut values) = (HashSet::new(), HashMap::new());
         for info in inputs {
             if info.name.is_empty() {
@@ -102,15 +99,35 @@ impl<'m> Importer<'m> {
                 return Err(Error::invalid_model(format!("two graph inputs are named `{}`", info.name)));
             }
             if self.scope()?.initializers.contains_key(info.name.as_str()) {
+                if ir_version >= 4
+                    && let Ok(declared) = declared(info)
+                    && let Some(value) = self.find(&info.name)?.flatten()
+                {
+                    let place = names.len().saturating_sub(1);
+                    self.defaults.push((value, declared.clone(), place));
+                    // What a run gives has the declared type; that of the default may be narrower.
+                    self.current.types.insert(value, declared);
+                }
                 continue;
             }
             let declared = declared(info)?;
-            let value = self.builder.declare(&info.name, declared.dtype, declared.dims.clone());
-            self.types.insert(value, declared);
+            let value = self.current.builder.declare(&info.name, declared.dtype, declared.dims.clone());
+            self.current.types.insert(value, declared);
             self.scope()?.bind(&info.name, Some(value))?;
             values.insert(value, info.name.as_str());
         }
         Ok(values)
+    }
+
+    /// Declares which constants a run may replace: those that the import itself did not look into.
+    fn declare_defaults(&mut self) -> Result<()> {
+        for (value, Declared { dtype, dims }, place) in std::mem::take(&mut self.defaults) {
+            let constant = self.current.constants.get(&value);
+            if constant.is_some_and(|c| !c.settled.get() && c.tensor.dtype() == dtype) {
+                self.current.builder.default_input(value, dims, place)?;
+            }
+        }
+        Ok(())
     }
 
     /// Declares the graph's outputs. One that has another name already, as an input, constant or output, is an Identity of it.
@@ -126,12 +143,12 @@ impl<'m> Importer<'m> {
             }
             let missing = || Error::invalid_model(format!("output `{name}` is made by no node, input or initializer"));
             let mut value = self.find(name)?.flatten().ok_or_else(missing)?;
-            let known = taken.get(&value).copied().or_else(|| self.constants.get(&value).map(|c| c.name.as_str()));
+            let known = taken.get(&value).copied().or_else(|| self.current.constants.get(&value).map(|c| c.name.as_str()));
             if known.is_some_and(|known| known != name) {
-                value = self.builder.node(&format!("{name}.identity"), reshape::identity(), &[Some(value)]);
+                value = self.current.builder.node(&format!("{name}.identity"), reshape::identity(), &[Some(value)]);
             }
             taken.insert(value, name);
-            self.builder.output(name, value)?;
+            self.current.builder.output(name, value)?;
         }
         Ok(())
     }
@@ -145,32 +162,24 @@ impl<'m> Importer<'m> {
     fn find(&mut self, name: &str) -> Result<Option<Option<ValueId>>> {
         for index in (0..self.scopes.len()).rev() {
             let Some(scope) = self.scopes.get_mut(index) else { break };
-            if let Some(value) = scope.values.get(name) {
-                return Ok(Some(*value));
+            let depth = scope.depth;
+            if let Some(value) = scope.values.get(name).copied() {
+                return Ok(Some(value.map(|value| self.captured(value, depth))));
             }
             if let Some((key, proto)) = scope.initializers.remove_entry(name) {
                 let label = format!("{}{name}", scope.prefix);
                 let tensor = self.tensor(proto)?;
-                let value = self.constant(&label, tensor);
+                let value = self.frame(depth).constant(&label, tensor);
                 if let Some(scope) = self.scopes.get_mut(index) {
                     scope.values.insert(key, Some(value));
                 }
-                return Ok(Some(Some(value)));
+                return Ok(Some(Some(self.captured(value, depth))));
             }
             if !scope.nested {
                 break;
             }
         }
         Ok(None)
-    }
-
-    /// Adds a constant.
-    pub(super) fn constant(&mut self, name: &str, tensor: Tensor) -> ValueId {
-        let value = self.builder.constant(name, tensor.clone());
-        let dims = tensor.shape().iter().map(|d| Dim::Known(*d)).collect();
-        self.types.insert(value, Declared { dtype: tensor.dtype(), dims: Some(dims) });
-        self.constants.insert(value, Constant { name: name.to_string(), tensor });
-        value
     }
 
     /// The contents of a stored tensor, converted once.
@@ -237,7 +246,7 @@ impl<'m> Importer<'m> {
             if let Some(info) = scope.declared.get(name.as_str())
                 && let Ok(declared) = declared(info)
             {
-                self.types.insert(value, declared);
+                self.current.types.insert(value, declared);
             }
         }
         Ok(())

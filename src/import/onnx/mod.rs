@@ -4,12 +4,14 @@ mod attributes;
 mod context;
 mod dtype;
 mod external;
+mod frame;
 mod function;
 mod graph;
 mod operators;
 mod order;
 mod proto;
 mod scope;
+mod survey;
 mod tensor;
 
 pub use tensor::tensor_from_bytes;
@@ -44,5 +46,5 @@ fn decode(bytes: impl Buf, folder: Option<&Path>) -> Result<Graph> {
         Error::new(ErrorKind::InvalidModel, format!("expected an ONNX model, found {size} bytes that do not decode as one"))
             .caused_by(e)
     })?;
-    graph::import(&model, Folder::new(folder))
+    graph::import(&model, Folder::new(folder)).map_err(|error| survey::complete(error, &model))
 }

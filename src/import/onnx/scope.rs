@@ -23,6 +23,8 @@ pub(super) struct Scope<'m> {
     pub(super) prefix: String,
     /// True for the branch of an If: it sees the names of the graph around it.
     pub(super) nested: bool,
+    /// How many graphs stand around the one that its values are of.
+    pub(super) depth: usize,
 }
 
 impl<'m> Scope<'m> {

@@ -4,6 +4,7 @@
 //! (the reference) and printed as one WGSL function (the kernel); both read the same table of [`ScalarFunction`]s.
 
 mod bounds;
+mod numbers;
 mod print;
 
 use crate::error::{Error, Result};
@@ -38,6 +39,9 @@ pub enum Signature {
 pub struct Arguments<'a> {
     /// WGSL expressions of the arguments, each of type Float, Int or Uint as its dtype says.
     pub terms: &'a [String],
+    /// What is known of the arguments: the numbers that are literals. Their text reads them from a uniform, so that a compiler knows
+    /// none of them.
+    pub known: &'a [Option<f64>],
     /// Dtypes of the arguments.
     pub dtypes: &'a [DType],
     /// Dtype of the result.

@@ -1,5 +1,6 @@
 //! Printing a program as a WGSL function: one statement per operand and instruction.
 
+use super::numbers::{declaration, hidden, statements};
 use super::{Arguments, Instruction, Program, Signature, Term};
 use crate::error::{Error, Result};
 use crate::kernel::Access;
@@ -7,7 +8,8 @@ use crate::tensor::{DType, Scalar, TensorType, View};
 use std::fmt::Write;
 
 impl Program {
-    /// The WGSL function `epilogue(value: Float, index: u32) -> Float` and the bindings it reads, from `first_binding` on.
+    /// The WGSL function `epilogue(value: Float, index: u32) -> Float` and the bindings it reads, from `first_binding` on: the
+    /// operands, then [`numbers`](Program::numbers) where there are any.
     ///
     /// `index` counts groups of `width` neighbouring elements of `output`, whose dtype the carried value shares.
     ///
@@ -34,7 +36,8 @@ impl Program {
         Ok(format!("{declarations}fn epilogue(value: Float, index: u32) -> Float {{\n{body}}}\n"))
     }
 
-    /// The WGSL function `element(index: u32) -> Out`, the alias `Out` and the bindings it reads, from `first_binding` on.
+    /// The WGSL function `element(index: u32) -> Out`, the alias `Out` and the bindings it reads, from `first_binding` on: the
+    /// operands, then [`numbers`](Program::numbers) where there are any.
     ///
     /// `index` counts groups of `width` neighbouring elements of `output`. Operands that `access` says to be textures are read
     /// from those; each of them must be read [in fours](Program::reads_fours), and the kernel wants the prelude `texels`.
@@ -95,9 +98,29 @@ impl Program {
             };
             let _ = writeln!(body, "    let carried = {value};");
         }
-        for (k, (instruction, result)) in self.instructions.iter().zip(&results).enumerate() {
+        let numbers = self.numbers(&dtypes, carried)?;
+        if !numbers.is_empty() {
+            declarations.push_str(&declaration(&numbers, first_binding as usize + operands.len()));
+            body.push_str(&statements(self, &dtypes, carried)?);
+        }
+        let mut literals = 0;
+        for (k, ((instruction, result), roots)) in self.instructions.iter().zip(&results).zip(self.roots()).enumerate() {
             let arguments = self.argument_dtypes(instruction, &dtypes, carried, &results)?;
-            let _ = writeln!(body, "    let r{k} = {};", expression(instruction, &arguments, *result)?);
+            let hidden = hidden(instruction, &roots, &arguments);
+            let term = |(term, hidden): (&Term, bool)| {
+                let text = match *term {
+                    Term::Carried => "carried".to_string(),
+                    Term::Operand(i) => format!("x{i}"),
+                    Term::Result(i) => format!("r{i}"),
+                    Term::Literal(_) => {
+                        literals += 1;
+                        format!("n{literals}")
+                    }
+                };
+                if hidden { format!("hidden({text}, zero)") } else { text }
+            };
+            let terms: Vec<String> = instruction.arguments.iter().zip(hidden).map(term).collect();
+            let _ = writeln!(body, "    let r{k} = {};", expression(instruction, &terms, &arguments, *result)?);
         }
         let _ = writeln!(body, "    return r{last};");
         Ok(Function { declarations, body, result: alias(output.dtype)? })
@@ -124,17 +147,11 @@ fn alias(dtype: DType) -> Result<&'static str> {
     })
 }
 
-fn expression(instruction: &Instruction, dtypes: &[DType], result: DType) -> Result<String> {
+fn expression(instruction: &Instruction, terms: &[String], dtypes: &[DType], result: DType) -> Result<String> {
     let function = instruction.function;
-    let term = |(term, dtype): (&Term, &DType)| match *term {
-        Term::Carried => Ok("carried".to_string()),
-        Term::Operand(i) => Ok(format!("x{i}")),
-        Term::Result(i) => Ok(format!("r{i}")),
-        Term::Literal(value) => literal(value, *dtype),
-    };
-    let terms = instruction.arguments.iter().zip(dtypes).map(term).collect::<Result<Vec<_>>>()?;
+    let known: Vec<Option<f64>> = instruction.arguments.iter().map(Term::literal).collect();
     alias(result)?;
-    let text = (function.wgsl)(&Arguments { terms: &terms, dtypes, result });
+    let text = (function.wgsl)(&Arguments { terms, known: &known, dtypes, result });
     let text = text.ok_or_else(|| Error::unsupported(format!("{} of {} has no GPU form", function.name, dtypes[0])))?;
     // Narrow integers wrap and half floats are rounded after every instruction, as in the reference. A choice makes
     // nothing new, and a cast rounds for itself.
@@ -148,18 +165,6 @@ fn expression(instruction: &Instruction, dtypes: &[DType], result: DType) -> Res
         (_, DType::F16) => format!("round_f16({text})"),
         (_, DType::BF16) => format!("round_bf16({text})"),
         _ => text,
-    })
-}
-
-fn literal(value: f64, dtype: DType) -> Result<String> {
-    let single = value as f32;
-    Ok(match alias(dtype)? {
-        "Float" if single.is_nan() => "Float(not_a_number())".into(),
-        "Float" if single == f32::INFINITY => "Float(infinity())".into(),
-        "Float" if single == f32::NEG_INFINITY => "Float(-infinity())".into(),
-        "Float" => format!("Float({single:?})"),
-        "Int" => format!("Int({})", value as i32),
-        _ => format!("Uint({}u)", value as u32),
     })
 }
 

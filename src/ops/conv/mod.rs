@@ -229,10 +229,10 @@ impl Op for Conv {
     fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
         let problem = self.problem(&types(inputs, |t| t.ty()))?;
         let (x, w) = (required("Conv", inputs, 0)?, required("Conv", inputs, 1)?);
-        let bias = inputs.get(2).copied().flatten().map(Tensor::to_f64);
-        let values = reference::convolve(&problem, &x.to_f64(), &w.to_f64(), bias.as_deref());
+        let sums = reference::convolve(&problem, &x.to_f64(), &w.to_f64());
         let dims = [problem.batches, problem.groups * problem.filters].into_iter().chain(problem.axes.iter().map(|a| a.output));
-        Ok(vec![Tensor::from_f64(TensorType::new(x.dtype(), dims.collect::<Vec<_>>()), &values)?])
+        let ty = TensorType::new(x.dtype(), dims.collect::<Vec<_>>());
+        Ok(vec![reference::with_bias(ty, &sums, inputs.get(2).copied().flatten())?])
     }
 
     fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {

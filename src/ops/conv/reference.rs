@@ -2,21 +2,35 @@
 
 use super::Problem;
 use super::window::{for_each_run, taps};
+use crate::error::Result;
+use crate::tensor::{Tensor, TensorType};
 
 /// Step between neighbours of a run in the convolution's input.
 fn step(problem: &Problem) -> usize {
     problem.axes.last().map_or(1, |axis| axis.stride)
 }
 
+/// The sums as a tensor, with a bias for each channel. It is added to the sums as their dtype holds them: half floats are rounded before
+/// and after.
+pub(super) fn with_bias(ty: TensorType, sums: &[f64], bias: Option<&Tensor>) -> Result<Tensor> {
+    let area: usize = ty.shape.iter().skip(2).product();
+    let sums = Tensor::from_f64(ty, sums)?;
+    let Some(bias) = bias.map(Tensor::to_f64) else { return Ok(sums) };
+    let mut values = sums.to_f64();
+    for (plane, values) in values.chunks_mut(area.max(1)).enumerate() {
+        values.iter_mut().for_each(|value| *value += bias[plane % bias.len()]);
+    }
+    Tensor::from_f64(sums.ty().clone(), &values)
+}
+
 /// Data `[batches, groups * channels, ..]` with weights `[groups * filters, channels, ..]`.
-pub(super) fn convolve(problem: &Problem, x: &[f64], w: &[f64], bias: Option<&[f64]>) -> Vec<f64> {
+pub(super) fn convolve(problem: &Problem, x: &[f64], w: &[f64]) -> Vec<f64> {
     let (input, output, count) = (problem.input_area(), problem.output_area(), problem.taps());
     let (taps, step) = (taps(&problem.axes), step(problem));
     let mut y = vec![0.0; problem.batches * problem.groups * problem.filters * output];
     for (plane, sums) in y.chunks_mut(output.max(1)).enumerate() {
         let filter = plane % (problem.groups * problem.filters);
         let (batch, group) = (plane / (problem.groups * problem.filters), filter / problem.filters);
-        sums.fill(bias.map_or(0.0, |b| b[filter]));
         for channel in 0..problem.channels {
             let data = &x[((batch * problem.groups + group) * problem.channels + channel) * input..][..input];
             for (k, tap) in taps.iter().enumerate() {
@@ -33,14 +47,13 @@ pub(super) fn convolve(problem: &Problem, x: &[f64], w: &[f64], bias: Option<&[f
 
 /// The transpose: what [`convolve`] reads is written. Data has the convolution's output shape; weights are
 /// `[groups * filters, channels, ..]` as there.
-pub(super) fn convolve_transposed(problem: &Problem, x: &[f64], w: &[f64], bias: Option<&[f64]>) -> Vec<f64> {
+pub(super) fn convolve_transposed(problem: &Problem, x: &[f64], w: &[f64]) -> Vec<f64> {
     let (input, output, count) = (problem.input_area(), problem.output_area(), problem.taps());
     let (taps, step) = (taps(&problem.axes), step(problem));
     let mut y = vec![0.0; problem.batches * problem.groups * problem.channels * input];
     for (plane, sums) in y.chunks_mut(input.max(1)).enumerate() {
         let channel = plane % (problem.groups * problem.channels);
         let (batch, group) = (plane / (problem.groups * problem.channels), channel / problem.channels);
-        sums.fill(bias.map_or(0.0, |b| b[channel]));
         for filter in group * problem.filters..(group + 1) * problem.filters {
             let data = &x[(batch * problem.groups * problem.filters + filter) * output..][..output];
             for (k, tap) in taps.iter().enumerate() {

@@ -65,9 +65,9 @@ impl Op for ConvTranspose {
     fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
         let problem = self.problem(&types(inputs, |t| t.ty()))?;
         let (x, w) = (required("ConvTranspose", inputs, 0)?, required("ConvTranspose", inputs, 1)?);
-        let bias = inputs.get(2).copied().flatten().map(Tensor::to_f64);
-        let values = reference::convolve_transposed(&problem, &x.to_f64(), &w.to_f64(), bias.as_deref());
-        Ok(vec![Tensor::from_f64(TensorType::new(x.dtype(), output_shape(&problem)), &values)?])
+        let sums = reference::convolve_transposed(&problem, &x.to_f64(), &w.to_f64());
+        let ty = TensorType::new(x.dtype(), output_shape(&problem));
+        Ok(vec![reference::with_bias(ty, &sums, inputs.get(2).copied().flatten())?])
     }
 
     fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {

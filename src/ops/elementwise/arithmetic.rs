@@ -36,7 +36,14 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
         2,
         |a| {
             let r = a[0] % a[1];
-            if r != 0.0 && (r < 0.0) != (a[1] < 0.0) { r + a[1] } else { r }
+            // A remainder of zero has the divisor's sign as well, as in Python and numpy.
+            if r == 0.0 {
+                r.copysign(a[1])
+            } else if (r < 0.0) != (a[1] < 0.0) {
+                r + a[1]
+            } else {
+                r
+            }
         },
         |a| {
             let r = a[0].checked_rem(a[1]).unwrap_or(0);
@@ -69,7 +76,7 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
         wgsl: |a| {
             let [base, exponent] = a.terms else { return None };
             match (scalar(a.dtypes[0]), scalar(a.dtypes[1])) {
-                (Scalar::F32, Scalar::F32) => Some(power_text(base, exponent)),
+                (Scalar::F32, Scalar::F32) => Some(power_text(base, exponent, a.known[1])),
                 (Scalar::F32, _) => Some(format!("power({base}, Float({exponent}))")),
                 (Scalar::I32, Scalar::I32) => Some(format!("power_int({base}, {exponent})")),
                 (Scalar::U32, Scalar::U32) => Some(format!("power_uint({base}, {exponent})")),
@@ -109,7 +116,12 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
         |b| Some((b[0].0.max(b[1].0).min(b[2].0), b[0].1.max(b[1].1).min(b[2].1))),
         |a| {
             let [x, low, high] = a.terms else { return None };
-            Some(if a.dtypes[0].is_float() { format!("clip({x}, {low}, {high})") } else { format!("min(max({x}, {low}), {high})") })
+            let numbers = a.known[1..].iter().all(|limit| limit.is_some_and(|limit| !limit.is_nan()));
+            Some(match (a.dtypes[0].is_float(), numbers) {
+                (true, true) => format!("clip({x}, {low}, {high})"),
+                (true, false) => format!("minimum(maximum({x}, {low}), {high})"),
+                (false, _) => format!("min(max({x}, {low}), {high})"),
+            })
         },
     ),
     number(
@@ -138,6 +150,8 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
                 1.0
             } else if a[0] < 0.0 {
                 -1.0
+            } else if a[0] == 0.0 {
+                0.0
             } else {
                 a[0]
             }
@@ -248,14 +262,26 @@ fn magnitude((low, high): Bounds) -> Bounds {
     (if low > 0 { low } else { (-high).max(0) }, low.abs().max(high.abs()))
 }
 
-/// numpy's minimum: NaN when either is.
+/// The minimum of IEEE 754-2019: NaN when either is, and -0 below 0.
 fn smaller(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() { f64::NAN } else { a.min(b) }
+    if a.is_nan() || b.is_nan() {
+        f64::NAN
+    } else if a.total_cmp(&b).is_lt() {
+        a
+    } else {
+        b
+    }
 }
 
-/// numpy's maximum: NaN when either is.
+/// The maximum of IEEE 754-2019.
 fn larger(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
+    if a.is_nan() || b.is_nan() {
+        f64::NAN
+    } else if a.total_cmp(&b).is_gt() {
+        a
+    } else {
+        b
+    }
 }
 
 /// Integer power with wrapping; a negative exponent yields the reciprocal truncated.
@@ -279,13 +305,13 @@ fn power(base: i128, exponent: i128) -> i128 {
 }
 
 /// Exponents known when printing get their shortest form.
-fn power_text(base: &str, exponent: &str) -> String {
-    match exponent {
-        "Float(2.0)" => format!("{base} * {base}"),
-        "Float(3.0)" => format!("{base} * {base} * {base}"),
-        "Float(0.5)" => format!("sqrt({base})"),
-        "Float(-1.0)" => format!("1.0 / {base}"),
-        "Float(-0.5)" => format!("inverseSqrt({base})"),
+fn power_text(base: &str, exponent: &str, known: Option<f64>) -> String {
+    match known.map(|n| n as f32) {
+        Some(2.0) => format!("{base} * {base}"),
+        Some(3.0) => format!("{base} * {base} * {base}"),
+        Some(0.5) => format!("square_root({base})"),
+        Some(-1.0) => format!("1.0 / {base}"),
+        Some(-0.5) => format!("inverse_square_root({base})"),
         _ => format!("power({base}, {exponent})"),
     }
 }

@@ -133,7 +133,10 @@ impl Printing<'_> {
 
     /// A kernel that makes `width` elements per invocation.
     fn candidate(&self, variant: &'static str, width: u32, access: &[Access]) -> Result<Lowering> {
-        let storage: Vec<Access> = [&[Access::Write], access].concat();
+        let dtypes: Vec<DType> = self.facts.iter().map(|f| f.dtype()).collect();
+        let numbers = self.program.numbers(&dtypes, None)?;
+        let has_numbers = (!numbers.is_empty()).then_some(Access::Numbers);
+        let storage: Vec<Access> = [&[Access::Write], access].concat().into_iter().chain(has_numbers).collect();
         let mut kernel = Kernel::new(&SHADER, &storage, [WORKGROUP, 1, 1]).width(width, self.caps).prelude(&preludes::MATH);
         if access.iter().any(|access| access.is_texture()) {
             kernel = kernel.texels();
@@ -143,10 +146,11 @@ impl Printing<'_> {
         let elements = self.output.ty.elements() as u64;
         let groups = elements / u64::from(width);
         let grid = Dispatch::linear_grid(groups.div_ceil(u64::from(WORKGROUP)), self.caps)?;
-        let bindings = std::iter::once(Operand::Output(0)).chain((0..access.len()).map(Operand::Input)).collect();
+        let inputs = (0..access.len()).map(Operand::Input);
+        let bindings = std::iter::once(Operand::Output(0)).chain(inputs).chain(has_numbers.map(|_| Operand::Numbers)).collect();
         let bytes = self.facts.iter().map(|f| f.gpu_bytes()).sum::<u64>() + self.output.gpu_bytes();
         let work = elements * self.program.instructions.len() as u64;
         let params = ElementwiseParams { count: groups as u32 };
-        Ok(Lowering::dispatches(variant, vec![Dispatch::new(kernel, params, bindings, grid).work(work, bytes)]))
+        Ok(Lowering::dispatches(variant, vec![Dispatch::new(kernel, params, bindings, grid).numbers(numbers).work(work, bytes)]))
     }
 }

@@ -2,6 +2,7 @@
 
 mod direct;
 mod gemv;
+mod integer;
 mod operands;
 mod problem;
 mod quantized;
@@ -18,11 +19,12 @@ use crate::kernel::{AdapterClass, Caps, Lowering};
 use crate::tensor::{DType, Scalar, Tensor, TensorType, View};
 use std::sync::Arc;
 
+pub use integer::{MatMulInteger, matmul_integer};
 pub(crate) use problem::{Gather, Problem};
 pub use quantized::{MatMulNBits, matmul_nbits};
 
 pub(super) static REGISTRATION: Registration = Registration {
-    operators: &["MatMul", "MatMulNBits"],
+    operators: &["MatMul", "MatMulInteger", "MatMulNBits"],
     shaders: &[
         &direct::SHADER,
         &gemv::SHADER,

@@ -155,6 +155,12 @@ pub fn expected(graph: &Graph, inputs: &[Tensor], right: Vec<Option<Tensor>>) ->
                 });
             }
         }
+        // The elements of a row have their errors in common.
+        for row in spread.chunks_mut(tensor.shape().last().copied().unwrap_or(1).max(1)) {
+            let finite = row.iter().filter(|s| s.is_finite());
+            let mean = finite.clone().sum::<f64>() / finite.count().max(1) as f64;
+            row.iter_mut().for_each(|s| *s = s.max(mean));
+        }
         let mut sorted: Vec<f64> = spread.iter().copied().filter(|s| s.is_finite()).collect();
         sorted.sort_by(f64::total_cmp);
         let median = sorted.get(sorted.len() / 2).copied().unwrap_or(0.0);

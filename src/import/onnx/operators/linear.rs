@@ -4,13 +4,13 @@ use super::{Row, row};
 use crate::error::Result;
 use crate::graph::ValueId;
 use crate::import::onnx::context::Context;
-use crate::ops::elementwise::{binary, cast, unary_with};
+use crate::ops::elementwise::{binary, unary_with};
 use crate::ops::{einsum, matmul, transpose};
 use crate::tensor::DType;
 
 pub(super) const ROWS: &[Row] = &[
     row("MatMul", 1, 2..=2, 1, |c| c.emit(matmul::matmul(), &c.inputs())),
-    row("MatMulInteger", 10, 2..=4, 1, matmul_integer),
+    row("MatMulInteger", 10, 2..=4, 1, |c| c.emit_typed(matmul::matmul_integer(), &c.inputs(), DType::I32)),
     row("Einsum", 12, 1..=usize::MAX, 1, einsum_of_equation),
     row("Gemm", 1, 3..=3, 1, gemm).until(10),
     row("Gemm", 11, 2..=3, 1, gemm),
@@ -48,21 +48,4 @@ fn gemm(c: &mut Context<'_, '_>) -> Result<()> {
 fn transposed(c: &mut Context<'_, '_>, index: usize, attribute: &str) -> Result<ValueId> {
     let value = c.input(index)?;
     Ok(if c.flag(attribute, false)? { c.apply(transpose::transpose(Some(vec![1, 0])), value) } else { value })
-}
-
-/// A product of 8-bit integers, less their zero points, in 32 bits.
-fn matmul_integer(c: &mut Context<'_, '_>) -> Result<()> {
-    let mut operands = Vec::new();
-    for (index, zero_point) in [(0, 2), (1, 3)] {
-        let mut operand = c.apply(cast(DType::I32)?, c.input(index)?);
-        if let Some(zero_point) = c.optional(zero_point) {
-            if c.rank(zero_point) != Some(0) && c.extents(zero_point).as_deref() != Some(&[1]) && index == 0 {
-                return Err(c.unsupported("a zero point for each row is not implemented"));
-            }
-            let zero_point = c.apply(cast(DType::I32)?, zero_point);
-            operand = c.node(binary("Sub")?, &[Some(operand), Some(zero_point)]);
-        }
-        operands.push(Some(operand));
-    }
-    c.emit(matmul::matmul(), &operands)
 }

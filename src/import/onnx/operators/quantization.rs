@@ -6,7 +6,7 @@ use crate::graph::ValueId;
 use crate::import::onnx::context::Context;
 use crate::ops::elementwise::{binary, cast, clip, unary, unary_with};
 use crate::ops::reduce::{Reduction, reduce};
-use crate::ops::{dequantize, matmul, reshape};
+use crate::ops::{dequantize, matmul, quantize, reshape};
 use crate::tensor::DType;
 
 pub(super) const ROWS: &[Row] = &[
@@ -42,32 +42,6 @@ fn matmul_nbits(c: &mut Context<'_, '_>) -> Result<()> {
     }
 }
 
-/// A scale or zero point in f32, standing where it broadcasts to input 0: as it is for one of a single element, along
-/// `axis` for one of rank 1.
-fn parameter(c: &mut Context<'_, '_>, index: usize) -> Result<Option<ValueId>> {
-    let Some(value) = c.optional(index) else { return Ok(None) };
-    if c.int("block_size", 0)? != 0 {
-        return Err(c.unsupported("quantization in blocks is not implemented"));
-    }
-    let wide = c.apply(cast(DType::F32)?, value);
-    let single = c.rank(value) == Some(0) || c.extents(value).is_some_and(|dims| dims.iter().all(|d| *d == 1));
-    if single || c.version < 13 {
-        return Ok(Some(wide));
-    }
-    let (Some(1), Some(rank)) = (c.rank(value), c.rank(c.input(0)?)) else {
-        return Err(c.unsupported("scales and zero points need a declared rank of 0 or 1, and the data a declared rank"));
-    };
-    let rank = i64::try_from(rank).unwrap_or(0);
-    let axis = c.int("axis", 1)?;
-    let axis = if axis < 0 { axis.saturating_add(rank) } else { axis };
-    if axis < 0 || axis >= rank {
-        return Err(Error::invalid_model(format!("attribute `axis` is {axis}: expected less than the rank {rank}")));
-    }
-    let axes: Vec<i64> = (1..rank.saturating_sub(axis)).collect();
-    let axes = c.int_constant("axes", &axes)?;
-    Ok(Some(c.node(reshape::unsqueeze(), &[Some(wide), Some(axes)])))
-}
-
 /// `round(value) + zero point`, kept in the range of a narrow integer type.
 fn narrowed(c: &mut Context<'_, '_>, value: ValueId, zero_point: Option<ValueId>, dtype: DType) -> Result<ValueId> {
     let (low, high) = match dtype {
@@ -94,13 +68,20 @@ fn quantized_type(c: &Context<'_, '_>, zero_point: usize) -> Result<DType> {
 }
 
 fn quantize_linear(c: &mut Context<'_, '_>) -> Result<()> {
-    let dtype = quantized_type(c, 2)?;
-    let data = c.apply(cast(DType::F32)?, c.input(0)?);
-    let scale = parameter(c, 1)?;
-    let zero_point = parameter(c, 2)?;
-    let scaled = c.node(binary("Div")?, &[Some(data), scale]);
-    let value = narrowed(c, scaled, zero_point, dtype)?;
-    c.emit(cast(dtype)?, &[Some(value)])
+    if c.int("block_size", 0)? != 0 {
+        return Err(c.unsupported("quantization in blocks is not implemented"));
+    }
+    let given = c.int("output_dtype", 0)? != 0;
+    let dtype = if given { c.attributes.dtype("output_dtype")? } else { None };
+    let known = match c.optional(2) {
+        Some(zero_point) => c.dtype(zero_point),
+        None => Some(dtype.unwrap_or(DType::U8)),
+    };
+    let op = quantize::quantize_linear(c.int("axis", 1)?, dtype);
+    match known {
+        Some(known) => c.emit_typed(op, &c.inputs(), known),
+        None => c.emit(op, &c.inputs()),
+    }
 }
 
 fn dequantize_linear(c: &mut Context<'_, '_>) -> Result<()> {
