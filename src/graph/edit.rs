@@ -53,6 +53,7 @@ impl Edit {
             name: graph.name.clone(),
             values: graph.values.clone(),
             inputs: graph.inputs.clone(),
+            defaults: graph.defaults.clone(),
             outputs: graph.outputs.clone(),
         };
         Edit { graph, names, nodes: Vec::new(), edges, changes: Changes::default() }

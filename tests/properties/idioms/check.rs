@@ -68,9 +68,10 @@ fn stage<T>(stage: Stage, work: impl FnOnce() -> Result<T, String>) -> Result<T,
     result.map_err(|message| Failure { stage, message, variant: None })
 }
 
-/// The model and what its outputs should be.
+/// The model, in which no input has a default, and what its outputs should be.
 pub fn reference(network: &Network) -> Result<(Model, Vec<Expected>), Failure> {
-    let model = stage(Stage::Import, || Model::from_bytes(&network.encode(), None).map_err(|e| e.to_string()))?;
+    let plain = network.without_defaults();
+    let model = stage(Stage::Import, || Model::from_bytes(&plain.encode(), None).map_err(|e| e.to_string()))?;
     let graph = model.graph();
     let inputs = stage(Stage::Import, || {
         let declared = |name: &str| graph.inputs().iter().any(|i| graph.value(i.value).name == name);
@@ -121,8 +122,9 @@ fn compare(right: &[Expected], found: &[Tensor]) -> Result<(), String> {
 }
 
 /// The outputs of two runs of one plan, which must find nothing that the other left behind.
-fn by_device(model: &Model, network: &Network, options: Options) -> Result<[Vec<Tensor>; 2], String> {
-    let session = Session::new_blocking(gpu(), model, options).map_err(|e| e.to_string())?;
+fn by_device(network: &Network, options: Options) -> Result<[Vec<Tensor>; 2], String> {
+    let model = Model::from_bytes(&network.encode(), None).map_err(|e| e.to_string())?;
+    let session = Session::new_blocking(gpu(), &model, options).map_err(|e| e.to_string())?;
     let given: Vec<(&str, TensorView)> = network.inputs.iter().map(|(name, tensor)| (name.as_str(), tensor.view())).collect();
     let run = || -> Result<Vec<Tensor>, String> {
         let outputs = session.run_blocking(&given).map_err(|e| e.to_string())?;
@@ -161,11 +163,11 @@ pub fn check(network: &Network, trial: &Trial) -> Result<Passed, Failure> {
     if trial.device {
         let options = Options { checked: trial.checked, variant: variant.clone(), ..Options::default() };
         let result = stage(Stage::Device, || {
-            for (run, found) in by_device(&model, network, options.clone())?.iter().enumerate() {
+            for (run, found) in by_device(network, options.clone())?.iter().enumerate() {
                 compare(&right, found).map_err(|message| format!("run {run}: {message}"))?;
             }
             if trial.apart {
-                let [found, _] = by_device(&model, network, Options { keep_all: true, ..options })?;
+                let [found, _] = by_device(network, Options { keep_all: true, ..options })?;
                 compare(&right, &found).map_err(|message| format!("node by node: {message}"))?;
             }
             Ok(())

@@ -153,6 +153,13 @@ impl Network {
         encode(&[vec![number(1, 10), message(7, graph)], versions.to_vec()].concat())
     }
 
+    /// The same without the defaults of inputs.
+    pub fn without_defaults(&self) -> Network {
+        let mut plain = self.clone();
+        plain.initializers.retain(|(name, _)| self.inputs.iter().all(|(input, _)| input != name));
+        plain
+    }
+
     /// Forgets nodes, initializers and inputs that no output needs.
     pub fn prune(&mut self) {
         let mut wanted: HashSet<String> = self.outputs.iter().cloned().collect();

@@ -48,7 +48,7 @@ impl Shrinking {
 
 /// What the network computes, by name.
 fn recorded(network: &Network) -> HashMap<String, Tensor> {
-    let Ok(model) = Model::from_bytes(&network.encode(), None) else { return HashMap::new() };
+    let Ok(model) = Model::from_bytes(&network.without_defaults().encode(), None) else { return HashMap::new() };
     let Ok(inputs) = given(network, model.graph()) else { return HashMap::new() };
     let Ok(values) = values(model.graph(), &inputs, None) else { return HashMap::new() };
     let named = model.graph().values().iter().zip(values);
