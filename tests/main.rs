@@ -25,4 +25,5 @@ mod shader_contract;
 mod snapshots;
 mod specials;
 mod support;
+mod suspects;
 mod tuner;

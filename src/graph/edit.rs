@@ -3,7 +3,7 @@
 use super::{Fact, Graph, Node, Value, ValueId};
 use crate::error::{Error, Result};
 use crate::tensor::{Tensor, View};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// Names a node of a graph being rewritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,8 +28,7 @@ pub struct Edit {
 #[derive(Clone, Debug, Default)]
 struct Edges {
     producer: Option<NodeId>,
-    /// A node that uses it twice stands there twice.
-    consumers: Vec<NodeId>,
+    consumers: BTreeSet<NodeId>,
     output: bool,
 }
 
@@ -102,8 +101,8 @@ impl Edit {
 
     /// Makes all that read one value read another.
     pub fn redirect(&mut self, from: ValueId, to: ValueId) {
-        for id in self.consumers(from).to_vec() {
-            if let Some(mut node) = self.node(id).filter(|node| node.inputs.contains(&Some(from))).cloned() {
+        for id in self.consumers(from).collect::<Vec<_>>() {
+            if let Some(mut node) = self.node(id).cloned() {
                 node.inputs.iter_mut().flatten().filter(|input| **input == from).for_each(|input| *input = to);
                 self.replace(id, node);
             }
@@ -113,7 +112,7 @@ impl Edit {
     fn link(&mut self, id: NodeId, node: Node) {
         for input in node.inputs.iter().flatten() {
             if let Some(edges) = self.edges.get_mut(input.0) {
-                edges.consumers.push(id);
+                edges.consumers.insert(id);
             }
         }
         for output in node.outputs.iter().flatten() {
@@ -128,10 +127,8 @@ impl Edit {
     fn unlink(&mut self, id: NodeId) -> Option<Node> {
         let node = self.nodes.get_mut(id.0)?.take()?;
         for input in node.inputs.iter().flatten() {
-            if let Some(edges) = self.edges.get_mut(input.0)
-                && let Some(at) = edges.consumers.iter().position(|consumer| *consumer == id)
-            {
-                edges.consumers.remove(at);
+            if let Some(edges) = self.edges.get_mut(input.0) {
+                edges.consumers.remove(&id);
             }
         }
         for output in node.outputs.iter().flatten() {
@@ -148,7 +145,7 @@ impl Edit {
         let mut left: Vec<ValueId> = gone.into_iter().flat_map(|node| node.inputs).flatten().collect();
         while let Some(value) = left.pop() {
             let Some(producer) = self.producer(value) else { continue };
-            let used = |id: &ValueId| !self.consumers(*id).is_empty() || self.is_output(*id);
+            let used = |id: &ValueId| self.consumers(*id).next().is_some() || self.is_output(*id);
             if !self.node(producer).is_some_and(|node| node.outputs.iter().flatten().any(used)) {
                 left.extend(self.unlink(producer).into_iter().flat_map(|node| node.inputs).flatten());
             }
@@ -248,15 +245,16 @@ impl Edit {
         self.node(self.producer(id)?)
     }
 
-    /// The nodes that use a value; one that uses it twice stands there twice.
-    pub fn consumers(&self, id: ValueId) -> &[NodeId] {
-        self.edges.get(id.0).map_or(&[], |edges| &edges.consumers)
+    /// The nodes that use a value, each once, those that were added first at the front.
+    pub fn consumers(&self, id: ValueId) -> impl Iterator<Item = NodeId> {
+        self.edges.get(id.0).into_iter().flat_map(|edges| edges.consumers.iter().copied())
     }
 
     /// The one node that uses a value (however often), unless the value is an output of the graph as well.
     pub fn only_consumer(&self, id: ValueId) -> Option<NodeId> {
-        let (first, rest) = self.consumers(id).split_first()?;
-        (!self.is_output(id) && rest.iter().all(|c| c == first)).then_some(*first)
+        let mut consumers = self.consumers(id);
+        let first = consumers.next()?;
+        (!self.is_output(id) && consumers.next().is_none()).then_some(first)
     }
 
     /// Whether a value is made from anything that a node makes.

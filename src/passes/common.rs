@@ -71,8 +71,8 @@ impl Pass for Deduplicate {
                 && node.outputs.iter().zip(&other.outputs).all(replaceable)
                 && format!("{:?}", other.op) == format!("{:?}", node.op)
         };
-        let earlier = edit.consumers(*read).iter().filter(|other| **other < id);
-        let Some(first) = earlier.filter_map(|other| edit.node(*other)).find(|other| same(other)) else { return Ok(()) };
+        let earlier = edit.consumers(*read).take_while(|other| *other < id);
+        let Some(first) = earlier.filter_map(|other| edit.node(other)).find(|other| same(other)) else { return Ok(()) };
         let pairs = node.outputs.iter().zip(&first.outputs);
         let pairs: Vec<(ValueId, ValueId)> = pairs.filter_map(|(mine, theirs)| Some(((*mine)?, (*theirs)?))).collect();
         pairs.into_iter().for_each(|(mine, theirs)| edit.redirect(mine, theirs));
