@@ -3,9 +3,10 @@
 
 use crate::support::gpu;
 use gristmill::graph::{Builder, Dim, Op};
-use gristmill::kernel::{Instruction, Program, ProgramOperand, Signature, Term};
+use gristmill::kernel::{Access, Instruction, Program, ProgramOperand, Signature, Term};
 use gristmill::ops::elementwise::{Map, all, cast, function};
-use gristmill::{DType, Model, Options, Session, Tensor};
+use gristmill::tensor::Scalar;
+use gristmill::{DType, Model, Options, Session, Tensor, TensorType};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -157,6 +158,27 @@ fn kernels_hold_special_literals() {
         }
     }
     assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// A compiler that is not told a number can neither fold it nor compile a kernel anew for another; exponents alone choose the text.
+#[test]
+fn programs_that_differ_in_numbers_share_their_kernel() {
+    let ty = TensorType::new(DType::F32, [8]);
+    let text = |function: &str, arguments: &[Term]| {
+        let program = Program { operands: vec![ProgramOperand::default()], instructions: vec![instruction(function, arguments)] };
+        let output = TensorType::new(program.dtypes(&[DType::F32], None).expect("it takes floats")[0], [8]);
+        let numbers = program.numbers(&[DType::F32], None).expect("it takes floats");
+        (program.element_wgsl(&[ty.clone()], &[Scalar::F32], &output, &[Access::Read], 2, 4).expect("it has a text"), numbers)
+    };
+    let floats = all().filter(|f| f.float.is_some() && f.arity.1 > 1 && f.signature != Signature::Select && f.name != "Pow");
+    for function in floats {
+        let arguments = |number: f64| -> Vec<Term> {
+            std::iter::once(Term::Operand(0)).chain((1..function.arity.1).map(|k| Term::Literal(number + k as f64))).collect()
+        };
+        let ((one, a), (other, b)) = (text(function.name, &arguments(0.0)), text(function.name, &arguments(1234.0)));
+        assert_eq!(one, other, "{}", function.name);
+        assert_ne!(a, b, "{}", function.name);
+    }
 }
 
 /// Chains that a compiler would shorten if it knew that their terms belong together, or took all numbers to be finite.

@@ -118,15 +118,15 @@ fn scalars() -> Vec<Case> {
 /// Zero points of every form.
 fn zero_points() -> Vec<Case> {
     let mut random = Random::new(0x1A7);
-    let rows: &[(&str, &[usize], &[usize], &[usize], &[usize])] = &[
-        ("scalars", &[3, 20], &[20, 5], &[], &[]),
-        ("single", &[3, 20], &[20, 5], &[1], &[1]),
-        ("rows_and_columns", &[3, 20], &[20, 5], &[3], &[5]),
-        ("rows_of_a_batch", &[2, 3, 8], &[8, 4], &[3], &[4]),
-        ("whole_rank", &[2, 3, 8], &[2, 8, 4], &[2, 3, 1], &[2, 1, 4]),
-        ("vectors", &[20], &[20], &[], &[1]),
+    let rows: &[(&str, [&[usize]; 4])] = &[
+        ("scalars", [&[3, 20], &[20, 5], &[], &[]]),
+        ("single", [&[3, 20], &[20, 5], &[1], &[1]]),
+        ("rows_and_columns", [&[3, 20], &[20, 5], &[3], &[5]]),
+        ("rows_of_a_batch", [&[2, 3, 8], &[8, 4], &[3], &[4]]),
+        ("whole_rank", [&[2, 3, 8], &[2, 8, 4], &[2, 3, 1], &[2, 1, 4]]),
+        ("vectors", [&[20], &[20], &[], &[1]]),
     ];
-    let case = |(name, a, b, a_zero, b_zero): &(&str, &[usize], &[usize], &[usize], &[usize])| {
+    let case = |(name, [a, b, a_zero, b_zero]): &(&str, [&[usize]; 4])| {
         let mut unsigned = |shape: &[usize]| random.integers(DType::U8, shape, 0, 256);
         let (a, a_zero) = (unsigned(a), unsigned(a_zero));
         let mut signed = |shape: &[usize]| random.integers(DType::I8, shape, -128, 128);

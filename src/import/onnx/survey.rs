@@ -20,6 +20,9 @@ struct Missing {
     first: String,
 }
 
+/// Nodes, and the operator set versions under which they stand.
+type Body<'m> = (&'m [NodeProto], Rc<HashMap<&'m str, i64>>);
+
 /// The error of an import that stopped at an operator, with all such operators of the model; any other error as it is.
 pub(super) fn complete(error: Error, model: &ModelProto) -> Error {
     if error.kind() != ErrorKind::Unsupported {
@@ -52,7 +55,7 @@ fn survey(model: &ModelProto) -> Vec<Missing> {
     let functions: HashMap<_, &FunctionProto> = model.functions.iter().map(|f| (key(f), f)).collect();
     let (mut missing, mut places): (Vec<Missing>, HashMap<String, usize>) = Default::default();
     let mut called = HashSet::new();
-    let mut waiting: Vec<(&[NodeProto], Rc<HashMap<&str, i64>>)> = vec![(&graph.node, Rc::new(own))];
+    let mut waiting: Vec<Body> = vec![(&graph.node, Rc::new(own))];
     while let Some((nodes, versions)) = waiting.pop() {
         for node in nodes {
             for inner in node.attribute.iter().flat_map(|a| a.g.iter().chain(&a.graphs)) {
