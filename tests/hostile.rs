@@ -2,7 +2,7 @@
 
 mod memory;
 mod named;
-mod wire;
+pub(crate) mod wire;
 
 use crate::cases::Random;
 use crate::onnx::archive;

@@ -6,6 +6,7 @@ mod cases;
 mod cli;
 mod engine;
 mod exactness;
+mod faults;
 mod hostile;
 mod imports;
 #[cfg(all(target_os = "linux", feature = "isa"))]

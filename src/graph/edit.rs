@@ -52,6 +52,7 @@ impl Edit {
             name: graph.name.clone(),
             values: graph.values.clone(),
             inputs: graph.inputs.clone(),
+            defaults: graph.defaults.clone(),
             outputs: graph.outputs.clone(),
             defaults: graph.defaults.clone(),
         };

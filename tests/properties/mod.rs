@@ -10,6 +10,7 @@ mod conv;
 mod elementwise;
 mod gather;
 mod graphs;
+mod idioms;
 mod matmul;
 mod movement;
 mod norm;
