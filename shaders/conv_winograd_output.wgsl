@@ -80,10 +80,19 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     let x = (at.tile - line * across) * 4u;
     let y = (line - batch * down) * 4u;
     let plane = (batch * params.groups + at.group) * params.filters + at.filter_index;
-    // As many rows and filters as are inside, by bounds that nothing unrolls: the epilogue is written out once.
-    for (var i = 0u; i < min(4u, params.output_height - y); i++) {
+    // Where several filters are together, rows and filters end at bounds that nothing unrolls: the epilogue is written out once.
+    var rows = 4u;
+    var filters = 1u;
+    if TOGETHER > 1u {
+        rows = min(4u, params.output_height - y);
+        filters = min(TOGETHER, params.filters - at.filter_index);
+    }
+    for (var i = 0u; i < rows; i++) {
+        if y + i >= params.output_height {
+            return;
+        }
         let row = transform(pick(c0, i), pick(c1, i), pick(c2, i), pick(c3, i), pick(c4, i), pick(c5, i));
-        for (var f = 0u; f < min(TOGETHER, params.filters - at.filter_index); f++) {
+        for (var f = 0u; f < filters; f++) {
             let pixels = vec4(one(row[0], f), one(row[1], f), one(row[2], f), one(row[3], f));
             let line = ((plane + f) * params.output_height + y + i) * params.output_width;
             store_four(line + x, params.output_width - x, pixels);

@@ -13,6 +13,7 @@ mod imports;
 mod isa;
 mod kernels;
 mod layering;
+mod lengths;
 mod models;
 mod onnx;
 mod passes;

@@ -74,7 +74,7 @@ fn composed(case: &Case, inputs: &[Option<Fact>]) -> Result<Graph> {
 }
 
 /// The ways to lower a row on an adapter: plain, and with an epilogue where the operator takes one.
-fn lowerings(case: &Case, caps: &Caps) -> Result<Vec<Lowering>> {
+pub fn lowerings(case: &Case, caps: &Caps) -> Result<Vec<Lowering>> {
     let (inputs, outputs) = facts(case)?;
     let mut io = Io {
         inputs: inputs.iter().map(Option::as_ref).collect(),

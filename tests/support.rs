@@ -7,7 +7,7 @@ use gristmill::kernel::Caps;
 use gristmill::passes::{self, Specialized};
 use gristmill::plan::{self, Plan};
 use gristmill::{Gpu, Power, Tensor};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, Once, PoisonError};
 
 /// Devices that no test uses at the moment.
 static IDLE: Mutex<Vec<&'static Gpu>> = Mutex::new(Vec::new());
@@ -102,4 +102,27 @@ pub fn planned(graph: &Graph, caps: &Caps) -> Result<Plan, String> {
     let plan = Plan::new(graph, caps, &plan::Options::default()).map_err(|e| format!("no plan on {caps}: {e}"))?;
     let broken = violations(&plan);
     if broken.is_empty() { Ok(plan) } else { Err(format!("the plan on {caps} is broken: {}\n{plan}of {graph}", broken.join("; "))) }
+}
+
+/// Warnings so far that hold a word; collected from when it is first called, for all tests, as a process has one logger.
+pub fn warnings(about: &str) -> Vec<String> {
+    static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    static START: Once = Once::new();
+    struct Collector;
+    impl log::Log for Collector {
+        fn enabled(&self, metadata: &log::Metadata) -> bool {
+            metadata.level() <= log::Level::Warn
+        }
+        fn log(&self, record: &log::Record) {
+            if self.enabled(record.metadata()) {
+                LINES.lock().expect("nobody panics here").push(record.args().to_string());
+            }
+        }
+        fn flush(&self) {}
+    }
+    START.call_once(|| {
+        log::set_logger(&Collector).expect("nobody else collects");
+        log::set_max_level(log::LevelFilter::Warn);
+    });
+    LINES.lock().expect("nobody panics here").iter().filter(|line| line.contains(about)).cloned().collect()
 }

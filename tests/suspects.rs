@@ -1,12 +1,12 @@
 //! A pass that fails costs speed and nothing else; one that makes a run wrong is found by validation.
 
 use crate::cases::Random;
-use crate::support::gpu;
+use crate::support::{gpu, warnings};
 use gristmill::graph::{Builder, Dim, Edit, Graph, Node, NodeId, OpExt, ValueId};
 use gristmill::ops::{elementwise, expand, matmul};
 use gristmill::passes::{Options, Pass, Selection, Specialized, optimize, specialize};
 use gristmill::{DType, Error, Model, Result, Session, Tensor, Tolerance};
-use std::sync::{Arc, Mutex, Once};
+use std::sync::Arc;
 
 /// A pass that goes wrong at every node of a name.
 #[derive(Debug)]
@@ -66,37 +66,6 @@ fn network() -> (Model, Tensor) {
     (Model::from_graph(b.finish().expect("a sound graph")), random.floats(&[2, 3]))
 }
 
-/// Keeps every warning.
-struct Log(Mutex<Vec<String>>);
-
-static LOG: Log = Log(Mutex::new(Vec::new()));
-
-impl log::Log for Log {
-    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
-        metadata.level() <= log::Level::Warn
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        if self.enabled(record.metadata()) {
-            self.0.lock().expect("no test panics while it logs").push(record.args().to_string());
-        }
-    }
-
-    fn flush(&self) {}
-}
-
-fn warnings(about: &str) -> Vec<String> {
-    LOG.0.lock().expect("no test panics while it logs").iter().filter(|line| line.contains(about)).cloned().collect()
-}
-
-fn listen() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        log::set_logger(&LOG).expect("no test sets another");
-        log::set_max_level(log::LevelFilter::Warn);
-    });
-}
-
 fn added(name: &'static str, kind: Fault) -> Selection {
     Selection { added: vec![Arc::new(Broken { name, kind })], ..Selection::default() }
 }
@@ -111,7 +80,8 @@ fn specialized(model: &Model, x: &Tensor) -> Graph {
 
 #[test]
 fn a_pass_that_fails_is_left_out_with_one_warning() {
-    listen();
+    // Collects from here on.
+    warnings("");
     let (model, x) = network();
     let graph = specialized(&model, &x);
     let plain = optimize(&graph, &Options { strict: true, ..Options::default() }).expect("the passes are sound");

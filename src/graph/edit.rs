@@ -54,7 +54,6 @@ impl Edit {
             inputs: graph.inputs.clone(),
             defaults: graph.defaults.clone(),
             outputs: graph.outputs.clone(),
-            defaults: graph.defaults.clone(),
         };
         Edit { graph, names, nodes: Vec::new(), edges, changes: Changes::default() }
     }
