@@ -50,6 +50,7 @@ pub fn cases() -> Vec<Case> {
     cases.push(case(&mut random, "decode_weights", op, [1, 4, 2, 2, 600, 24, 32]).weights(&[1, 2]));
     cases.extend(masks(&mut random));
     cases.push(replaced_by_hand());
+    cases.push(hidden_by_hand());
     cases.extend(views(&mut random));
     cases.extend(rotary(&mut random));
     cases
@@ -86,6 +87,16 @@ fn case(
         random.floats(&[batch, key_heads, keys, value_size]),
     ];
     Case::new(format!("attention/{name}"), attention(op), inputs)
+}
+
+/// One query over two keys with scores of 1 and 2, both hidden by -1e9 that is added: floats round the scores away, and each key weighs
+/// a half.
+fn hidden_by_hand() -> Case {
+    let tensor = |shape: &[usize], data: &[f32]| Tensor::new(shape, data).expect("as many elements");
+    let (query, key, value) =
+        (tensor(&[1, 1, 1, 1], &[1.0]), tensor(&[1, 1, 2, 1], &[1.0, 2.0]), tensor(&[1, 1, 2, 1], &[1.0, 0.0]));
+    let inputs = vec![query, key, value, tensor(&[2], &[-1e9, -1e9])];
+    Case::new("attention/hidden_by_hand", attention(Attention::new(1.0)), inputs).golden(vec![tensor(&[1, 1, 1, 1], &[0.5])])
 }
 
 /// Three queries of size 1 over two keys with scores of 1 and 2; the first query sees both keys, the second the last, the third
@@ -137,10 +148,12 @@ fn masks_of(random: &mut Random, kind: &str, extents: Extents) -> Vec<Case> {
         cases.push(infinite);
     }
     cases.extend(replacing(random, kind, extents));
-    // The mask that exporters write: the lowest float instead of minus infinity.
-    let mut lowest = case(random, &format!("{kind}lowest_mask"), Attention::new(0.25), extents);
-    lowest.inputs.push(masked(f32::MIN, keys));
-    cases.push(lowest);
+    // The masks that exporters write: the lowest float or less instead of minus infinity.
+    for (name, number) in [("lowest", f32::MIN), ("billion", -1e9)] {
+        let mut lowest = case(random, &format!("{kind}{name}_mask"), Attention::new(0.25), extents);
+        lowest.inputs.push(masked(number, keys));
+        cases.push(lowest);
+    }
     cases
 }
 

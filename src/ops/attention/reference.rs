@@ -1,9 +1,15 @@
-//! The meaning of attention: every score in f64.
+//! The meaning of attention: products and sums in f64. Scores are rounded to f32 before a number is added to them and after, as they
+//! are between the nodes that a model writes attention out in: a row that -1e9 hides throughout is uniform.
 
 use super::{Attention, Geometry, NAME, Unseen};
 use crate::error::Result;
 use crate::graph::required;
 use crate::tensor::{DType, Tensor, TensorType};
+
+/// The nearest f32.
+fn rounded(x: f64) -> f64 {
+    f64::from(x as f32)
+}
 
 pub(super) fn attention(op: &Attention, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
     let (query, key, value) = (required(NAME, inputs, 0)?, required(NAME, inputs, 1)?, required(NAME, inputs, 2)?);
@@ -17,7 +23,7 @@ pub(super) fn attention(op: &Attention, inputs: &[Option<&Tensor>]) -> Result<Ve
     let unseen = |score: f64| match op.unseen {
         Unseen::Hidden => f64::NEG_INFINITY,
         Unseen::Replaced(fill) => fill.into(),
-        Unseen::Added(fill) => score + f64::from(fill),
+        Unseen::Added(fill) => rounded(score + f64::from(fill)),
     };
     let mut out = vec![0f64; batch * heads * queries * value_size];
     let mut scores = vec![0f64; keys];
@@ -28,13 +34,13 @@ pub(super) fn attention(op: &Attention, inputs: &[Option<&Tensor>]) -> Result<Ve
                 let row = (b * heads + h) * queries + i;
                 for (j, score) in scores.iter_mut().enumerate() {
                     let products = q[row * size..][..size].iter().zip(&k[(kv + j) * size..][..size]).map(|(a, b)| a * b);
-                    *score = products.sum::<f64>() * f64::from(op.scale);
+                    *score = rounded(products.sum::<f64>() * f64::from(op.scale));
                     if let Some(cap) = op.softcap {
-                        *score = f64::from(cap) * (*score / f64::from(cap)).tanh();
+                        *score = rounded(f64::from(cap) * (*score / f64::from(cap)).tanh());
                     }
                     match &mask {
                         Some((true, seen)) if seen[row * keys + j] == 0.0 => *score = unseen(*score),
-                        Some((false, added)) => *score += added[row * keys + j],
+                        Some((false, added)) => *score = rounded(*score + added[row * keys + j]),
                         _ => {}
                     }
                     if op.causal && j as i64 > i as i64 + op.causal_offset {

@@ -112,8 +112,8 @@ impl Sketch<'_> {
             3 => k = self.either_number("Mul", &k, factor),
             _ => {}
         }
-        let q = self.settled(&q, &q.shape[q.rank() - 4..].to_vec());
-        let mut k = self.settled(&k, &k.shape[k.rank() - 4..].to_vec());
+        let q = self.settled(&q, &q.shape[q.rank() - 4..]);
+        let mut k = self.settled(&k, &k.shape[k.rank() - 4..]);
         if turned {
             k = self.turned(&k);
         }

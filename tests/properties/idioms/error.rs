@@ -34,6 +34,8 @@ fn rounding(operator: &str) -> Rounding {
     match operator {
         "Add" | "Sub" | "Mul" | "Sum" | "Mean" => Rounding::Once,
         "MatMul"
+        | "Einsum"
+        | "LpNormalization"
         | "MatMulNBits"
         | "Conv"
         | "ConvTranspose"

@@ -34,7 +34,7 @@ impl Sketch<'_> {
                 let (i, j) = (k / keys % rows, k % keys);
                 match kind {
                     0 | 1 => causal(i, j),
-                    2 => j < keys - (k / keys) % keys.max(1).min(3),
+                    2 => j < keys - (k / keys) % keys.clamp(1, 3),
                     _ => j == 0 || !self.random.next().is_multiple_of(3),
                 }
             })

@@ -174,7 +174,7 @@ impl Sketch<'_> {
                 let (a, b) = (self.slice(x, axis, 0, at, 1), self.slice(x, axis, at, i64::MAX, 1));
                 self.concat(&[&b, &a], axis)
             }
-            2 if n % 2 == 0 && n > 0 => {
+            2 if n.is_multiple_of(2) && n > 0 => {
                 // A channel shuffle.
                 let wide = [&x.shape[..axis], &[2, n / 2], &x.shape[axis + 1..]].concat();
                 let split = self.reshape(x, &wide);
