@@ -71,11 +71,6 @@ fn maximum(a: Float, b: Float) -> Float {
     return keep_nan(a, keep_nan(b, larger(a, b)));
 }
 
-// Limits that are no NaN.
-fn clip(x: Float, low: Float, high: Float) -> Float {
-    return keep_nan(x, smaller(larger(x, low), high));
-}
-
 fn sign_of(x: Float) -> Float {
     // By way of integers, which have one zero.
     return keep_nan(x, Float(select(select(Int(0), Int(-1), x < Float(0.0)), Int(1), x > Float(0.0))));
@@ -453,7 +448,8 @@ fn sigmoid(x: Float) -> Float {
 }
 
 fn hard_sigmoid(x: Float, alpha: Float, beta: Float) -> Float {
-    return clip(alpha * x + beta, Float(0.0), Float(1.0));
+    let y = alpha * x + beta;
+    return keep_nan(y, min(relu(y), Float(1.0)));
 }
 
 fn leaky_relu(x: Float, slope: Float) -> Float {

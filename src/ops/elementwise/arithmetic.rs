@@ -118,7 +118,17 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
             let [x, low, high] = a.terms else { return None };
             let numbers = a.known[1..].iter().all(|limit| limit.is_some_and(|limit| !limit.is_nan()));
             Some(match (a.dtypes[0].is_float(), numbers) {
-                (true, true) => format!("clip({x}, {low}, {high})"),
+                (true, true) => {
+                    // Only a limit that is zero has another zero to be told from.
+                    let zero = |k: usize| a.known[k] == Some(0.0);
+                    let from = match a.known[1] {
+                        Some(limit) if zero(1) && limit.is_sign_positive() => format!("relu({x})"),
+                        _ if zero(1) => format!("larger({x}, {low})"),
+                        _ => format!("max({x}, {low})"),
+                    };
+                    let clipped = if zero(2) { format!("smaller({from}, {high})") } else { format!("min({from}, {high})") };
+                    format!("keep_nan({x}, {clipped})")
+                }
                 (true, false) => format!("minimum(maximum({x}, {low}), {high})"),
                 (false, _) => format!("min(max({x}, {low}), {high})"),
             })
