@@ -25,7 +25,7 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let at = place(workgroup.x + workgroup.y * workgroups.x, lane);
+    let at = place(workgroup, workgroups, lane);
     if at.plane >= params.planes {
         return;
     }

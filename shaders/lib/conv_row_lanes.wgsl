@@ -13,17 +13,11 @@ fn across() -> u32 {
     return max(quads(), (params.input_width + OWN - 1u) / OWN);
 }
 
-// Subgroups that a row takes.
-fn chunks() -> u32 {
-    return select((across() - 2u + LANES - 3u) / (LANES - 2u), 1u, across() <= LANES);
-}
-
-fn place(item: u32, lane: u32) -> Place {
-    let segment = divide(item, chunks());
-    let plane = divide(segment, segments());
-    let quad = (item - segment * chunks()) * (LANES - 2u) + lane;
+// The grid runs over subgroups of a row, segments and planes.
+fn place(workgroup: vec3<u32>, workgroups: vec3<u32>, lane: u32) -> Place {
+    let quad = workgroup.x * (LANES - 2u) + lane;
     let between = (lane > 0u || quad == 0u) && (lane < LANES - 1u || quad == across() - 1u);
-    return Place(plane, segment - plane * segments(), quad, between && quad < quads());
+    return Place(workgroup.z, workgroup.y, quad, between && quad < quads());
 }
 
 fn load_row(plane: u32, y: u32, quad: u32, lane: u32) -> Row {

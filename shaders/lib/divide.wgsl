@@ -12,6 +12,11 @@ fn quotient(number: u32, by: u32, inverse: f32) -> u32 {
     return u32(first + select(0, 1, rest >= d) - select(0, 1, rest < 0));
 }
 
+// The quotient of a number below 2^21: half of one over `by` is more than what rounding takes from the product.
+fn small_quotient(number: u32, inverse: f32) -> u32 {
+    return u32((f32(number) + 0.5) * inverse);
+}
+
 fn divide(number: u32, by: u32) -> u32 {
     return quotient(number, by, 1.0 / f32(by));
 }

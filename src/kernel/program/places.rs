@@ -9,13 +9,15 @@ use std::fmt::Write;
 pub(super) struct Places {
     /// How many other numbers stand before them.
     first: usize,
+    /// Whether all indices are below 2^21, for which a short division is exact.
+    small: bool,
     words: Vec<u32>,
 }
 
 impl Places {
-    /// None yet, after so many other numbers.
-    pub(super) fn after(first: usize) -> Self {
-        Places { first, words: vec![] }
+    /// None yet, after so many other numbers, for so many indices.
+    pub(super) fn new(first: usize, indices: usize) -> Self {
+        Places { first, small: indices <= 1 << 21, words: vec![] }
     }
 
     /// The WGSL expression of a number; it wraps as two's complement.
@@ -49,7 +51,11 @@ impl Places {
                 rest.clone()
             } else {
                 let (by, inverse) = (self.word(extent), self.word(i64::from((1.0 / extent as f32).to_bits())));
-                let _ = writeln!(body, "    let rest{k} = quotient({rest}, {by}, bitcast<f32>({inverse}));");
+                let divided = match self.small {
+                    true => format!("small_quotient({rest}, bitcast<f32>({inverse}))"),
+                    false => format!("quotient({rest}, {by}, bitcast<f32>({inverse}))"),
+                };
+                let _ = writeln!(body, "    let rest{k} = {divided};");
                 let digit = format!("({rest} - rest{k} * {by})");
                 rest = format!("rest{k}");
                 digit
@@ -95,7 +101,7 @@ mod tests {
 
     /// The text of a walk and its numbers.
     fn walk(view: &View) -> (Option<String>, Vec<u32>) {
-        let mut places = Places::after(4);
+        let mut places = Places::new(4, 1000);
         (places.function("position", &runs(view), view.offset), places.into_words())
     }
 

@@ -97,7 +97,8 @@ impl Program {
             return Err(Error::internal(format!("a program that makes {} for {output}", results[last])));
         }
         let literals = self.numbers(&dtypes, carried)?;
-        let (mut declarations, mut body, mut places) = (String::new(), String::new(), Places::after(literals.len()));
+        let (mut declarations, mut body, mut places) =
+            (String::new(), String::new(), Places::new(literals.len(), output.elements()));
         for (k, ((operand, scalar), access)) in operands.iter().zip(scalars).zip(access).enumerate() {
             let load = Load::new(k, &self.view(k, operand, output)?, *scalar, width, *access, &mut places)?;
             let binding = first_binding as usize + k;

@@ -50,7 +50,7 @@ pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Result<Vec<Lower
         return Ok(vec![]);
     }
     let mut lowerings = vec![];
-    if let Some(mut rows) = Rows::exchanged(&SHADER, &ACCESS, problem, caps) {
+    if let Some(mut rows) = Rows::exchanged(&SHADER, &ACCESS, problem, [height.output, planes(problem)], caps) {
         let segments = ENOUGH_SUBGROUPS.div_ceil(rows.workgroups(planes(problem))).min(height.output.div_ceil(GPU_ROWS));
         rows.kernel = rows.kernel.prelude(&preludes::CONV_TAPS_LANES);
         lowerings.push(finish("depthwise_lanes", rows, problem, height.output.div_ceil(segments), io, caps)?);
@@ -68,7 +68,7 @@ fn planes(problem: &Problem) -> usize {
 
 fn finish(variant: &'static str, rows: Rows, problem: &Problem, segment: usize, io: &Io, caps: &Caps) -> Result<Lowering> {
     let [_, height, width] = spatial(problem);
-    let workgroups = rows.workgroups(planes(problem) * height.output.div_ceil(segment));
+    let grid = rows.grid(height.output.div_ceil(segment), planes(problem), caps)?;
     let four = width.output.is_multiple_of(4);
     let kernel = rows.kernel.prelude(if four { &preludes::STORE_WIDTH4 } else { &preludes::STORE_WIDTH1 });
     let mut bindings = vec![Operand::Input(0), Operand::Input(1), Operand::Output(0)];
@@ -84,6 +84,5 @@ fn finish(variant: &'static str, rows: Rows, problem: &Problem, segment: usize, 
         multiplier: problem.filters as u32,
     };
     let (flops, bytes) = problem.work();
-    let grid = Dispatch::linear_grid(workgroups as u64, caps)?;
     Ok(Lowering::dispatches(variant, vec![Dispatch::new(kernel, params, bindings, grid).work(flops, bytes)]))
 }

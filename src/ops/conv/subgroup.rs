@@ -127,8 +127,9 @@ fn by_rows(problem: &Problem, lines: &Lines, caps: &Caps) -> Result<Dispatch> {
     let [_, height, width] = spatial(problem);
     let planes = problem.batches * problem.groups * problem.channels;
     let access = [Access::Read, Access::WriteTexture];
-    let unfold = Rows::exchanged(&LINES, &access, problem, caps).unwrap_or_else(|| Rows::direct(&LINES, &access, problem));
-    let grid = Dispatch::linear_grid(unfold.workgroups(planes * lines.lines) as u64, caps)?;
+    let unfold = Rows::exchanged(&LINES, &access, problem, [lines.lines, planes], caps)
+        .unwrap_or_else(|| Rows::direct(&LINES, &access, problem));
+    let grid = unfold.grid(lines.lines, planes, caps)?;
     let params = LinesParams {
         planes: planes as u32,
         input_height: height.input as u32,

@@ -174,7 +174,8 @@ impl<'a> Winograd<'a> {
             return Ok(None);
         }
         let access = [Access::Read, Access::WriteTexture];
-        let lines = Rows::exchanged(&INPUT, &access, self.problem, self.caps);
+        let planes = self.problem.batches * groups * steps;
+        let lines = Rows::exchanged(&INPUT, &access, self.problem, [self.tiles, planes], self.caps);
         let mut lines = lines.unwrap_or_else(|| Rows::direct(&INPUT, &access, self.problem));
         lines.kernel = lines.kernel.texels().prelude(&preludes::WINOGRAD_INPUT_TEXELS);
         let first = self.input(lines, steps, blocks * rows, rows)?.work(0, self.input_bytes() + tiles);
@@ -246,7 +247,6 @@ impl<'a> Winograd<'a> {
     fn input(&self, rows: Rows, blocks: usize, tiles: usize, block: usize) -> Result<Dispatch> {
         let [_, height, width] = spatial(self.problem);
         let planes = self.problem.batches * self.problem.groups * blocks;
-        let workgroups = rows.workgroups(planes * height.output.div_ceil(SIDE));
         let params = InputParams {
             planes: planes as u32,
             groups: self.problem.groups as u32,
@@ -259,7 +259,7 @@ impl<'a> Winograd<'a> {
             output_height: height.output as u32,
             output_width: width.output as u32,
         };
-        let grid = Dispatch::linear_grid(workgroups as u64, self.caps)?;
+        let grid = rows.grid(height.output.div_ceil(SIDE), planes, self.caps)?;
         Ok(Dispatch::new(rows.kernel, params, vec![Operand::Input(0), TILES], grid))
     }
 
