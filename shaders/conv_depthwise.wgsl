@@ -42,13 +42,15 @@ fn main(
     let taps = load_taps(at.plane - divide(at.plane, params.kernels) * params.kernels, lane);
     let input = divide(at.plane, params.multiplier);
     let first = at.segment * params.rows;
+    let height = params.output_height;
+    let width = params.output_width;
     // Input rows before the first wrap round and so fail the test against the height.
     var y = first * STRIDE_HEIGHT - BEGIN_HEIGHT;
     var rows: array<Row, SPAN>;
     for (var i = 0u; i < KEPT; i++) {
         rows[i + STRIDE_HEIGHT] = load_row(input, y + i, at.quad, lane);
     }
-    let end = min(first + params.rows, params.output_height);
+    let end = min(first + params.rows, height);
     for (var o = first; o < end; o++) {
         for (var i = 0u; i < KEPT; i++) {
             rows[i] = rows[i + STRIDE_HEIGHT];
@@ -71,7 +73,7 @@ fn main(
             }
         }
         if at.owned {
-            store_four((at.plane * params.output_height + o) * params.output_width + at.quad * 4u, params.output_width - at.quad * 4u, sum);
+            store_four((at.plane * height + o) * width + at.quad * 4u, width - at.quad * 4u, sum);
         }
         y += STRIDE_HEIGHT;
     }

@@ -167,7 +167,8 @@ fn programs_that_differ_in_numbers_share_their_kernel() {
     let text = |function: &str, arguments: &[Term]| {
         let program = Program { operands: vec![ProgramOperand::default()], instructions: vec![instruction(function, arguments)] };
         let output = TensorType::new(program.dtypes(&[DType::F32], None).expect("it takes floats")[0], [8]);
-        let printed = program.element_wgsl(&[ty.clone()], &[Scalar::F32], &output, &[Access::Read], 2, 4).expect("it has a text");
+        let printed =
+            program.element_wgsl(std::slice::from_ref(&ty), &[Scalar::F32], &output, &[Access::Read], 2, 4).expect("it has a text");
         (printed.text, printed.numbers)
     };
     let floats = all().filter(|f| f.float.is_some() && f.arity.1 > 1 && f.signature != Signature::Select && f.name != "Pow");

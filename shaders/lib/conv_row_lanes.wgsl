@@ -20,12 +20,15 @@ fn place(workgroup: vec3<u32>, workgroups: vec3<u32>, lane: u32) -> Place {
     return Place(workgroup.z, workgroup.y, quad, between && quad < quads());
 }
 
+// Parameters are read before any branch: a compiler then reads them once for all rows of a loop.
 fn load_row(plane: u32, y: u32, quad: u32, lane: u32) -> Row {
+    let width = params.input_width;
+    let last = across() - 1u;
     var own: array<vec4<f32>, STRIDE_WIDTH>;
     for (var i = 0u; i < STRIDE_WIDTH; i++) {
         own[i] = vec4(0.0);
         if y < params.input_height {
-            own[i] = load_four(plane * params.input_height + y, (quad * STRIDE_WIDTH + i) * 4u);
+            own[i] = load_four(plane * params.input_height + y, (quad * STRIDE_WIDTH + i) * 4u, width);
         }
     }
     var row: Row;
@@ -38,7 +41,7 @@ fn load_row(plane: u32, y: u32, quad: u32, lane: u32) -> Row {
         } else if column < 2u * OWN {
             row[i] = value;
         } else {
-            row[i] = select(subgroupShuffle(value, lane + 1u), 0.0, quad >= across() - 1u);
+            row[i] = select(subgroupShuffle(value, lane + 1u), 0.0, quad >= last);
         }
     }
     return row;

@@ -34,11 +34,14 @@ pub enum KernelEvent<'a> {
     },
 }
 
+/// What is told.
+type Tell = dyn Fn(KernelEvent<'_>) + Send + Sync;
+
 /// A function that is told of kernels that are made ready, from any thread; none unless one is given.
 ///
 /// With one, the first run of a plan submits what a new kernel does first by itself and waits for it; later runs are as ever.
 #[derive(Clone, Default)]
-pub struct Progress(Option<Arc<dyn Fn(KernelEvent<'_>) + Send + Sync>>);
+pub struct Progress(Option<Arc<Tell>>);
 
 impl Progress {
     /// Tells this function.
