@@ -29,8 +29,8 @@ pub(super) static SHADER: Shader = Shader {
 
 const ACCESS: [Access; 3] = [Access::Read, Access::Read, Access::Write];
 
-/// Input values under the window of four outputs that registers hold.
-const MOST_VALUES: usize = 128;
+/// Input values under the window of four outputs, and taps, that registers hold. Beyond, GPUs' compilers take scratch memory.
+const MOST_VALUES: usize = 120;
 
 /// Filters of a channel from which on a product, which reads the channel once for all of them, wins.
 const MANY_FILTERS: usize = 8;
@@ -45,7 +45,7 @@ const ENOUGH_SUBGROUPS: usize = 16;
 pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
     let [depth, height, _] = spatial(problem);
     let span = (height.kernel - 1) * height.dilation + 1;
-    let held = span.saturating_mul(columns(problem));
+    let held = span.saturating_mul(columns(problem)).saturating_add(problem.taps());
     if problem.channels != 1 || problem.filters >= MANY_FILTERS || depth != Axis::ABSENT || held > MOST_VALUES {
         return Ok(vec![]);
     }
