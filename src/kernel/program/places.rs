@@ -117,6 +117,20 @@ mod tests {
         assert_ne!(one.1, other.1);
     }
 
+    /// What the prelude `divide` computes, in the same arithmetic.
+    #[test]
+    fn a_short_division_is_exact_below_its_limit() {
+        let limit = 1u32 << 21;
+        for by in (1..3000).chain([65_535, 65_537, 1_000_003, limit - 1, limit]) {
+            let inverse = 1.0 / by as f32;
+            // Products of rounding err most where the quotient is about to step.
+            let steps = (0..=limit / by).step_by((limit / by / 500).max(1) as usize).map(|k| k * by);
+            for number in steps.flat_map(|n| [n.saturating_sub(1), n, n + 1]).chain([limit - 1]).filter(|n| *n < limit) {
+                assert_eq!(((number as f32 + 0.5) * inverse) as u32, number / by, "{number} / {by}");
+            }
+        }
+    }
+
     #[test]
     fn a_walk_without_gaps_is_the_index_itself() {
         assert_eq!(walk(&View::contiguous(&[3, 5, 7].into())).0, None);

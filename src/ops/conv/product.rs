@@ -110,7 +110,8 @@ fn unfolded(problem: &Problem, io: &Io, caps: &Caps) -> Result<Option<Lowering>>
     if depth != Axis::ABSENT {
         return Ok(None);
     }
-    let Lines { lines, quads, plane, groups } = Lines::new(problem);
+    let unfolded = Lines::new(problem);
+    let Lines { lines, quads, plane, groups } = unfolded;
     if groups * 16 > caps.max_storage_binding.min(u64::from(u32::MAX)) {
         return Ok(None);
     }
@@ -136,7 +137,7 @@ fn unfolded(problem: &Problem, io: &Io, caps: &Caps) -> Result<Option<Lowering>>
     let Some(mut lowering) = product.lower_subgroup(io, caps).transpose()? else {
         return Ok(None);
     };
-    let unfold = unfold::lower(problem, &Lines::new(problem), false, caps)?;
+    let unfold = unfold::lower(problem, &unfolded, false, caps)?;
     match &mut lowering {
         Lowering::Dispatches { dispatches, temporaries, .. } => {
             dispatches.insert(0, unfold);
