@@ -20,3 +20,4 @@ pub use shader::{Access, Kernel, Prelude, Shader, TEXTURE_WIDTH, preludes};
 
 pub(crate) use fingerprint::Fingerprint;
 pub(crate) use params::params;
+pub(crate) use shader::{file_name, shader};

@@ -222,6 +222,28 @@ pub struct Shader {
     pub params: &'static [Field],
 }
 
+/// A file name without the folder it lies in.
+pub(crate) const fn file_name(path: &'static str) -> &'static str {
+    let mut start = path.len();
+    while start > 0 && path.as_bytes()[start - 1] != b'/' {
+        start -= 1;
+    }
+    path.split_at(start).1
+}
+
+/// Declares a kernel: `shader!(static NAME: TheParams = "file");` reads `shaders/file.wgsl`.
+macro_rules! shader {
+    ($(#[$meta:meta])* $vis:vis static $name:ident: $params:ty = $file:literal) => {
+        $(#[$meta])*
+        $vis static $name: $crate::kernel::Shader = $crate::kernel::Shader {
+            name: $crate::kernel::file_name($file),
+            source: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $file, ".wgsl")),
+            params: <$params as $crate::kernel::Parameters>::FIELDS,
+        };
+    };
+}
+pub(crate) use shader;
+
 impl PartialEq for Shader {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name

@@ -5,7 +5,7 @@ use super::Registration;
 use super::movement::{Moved, lowerings, no_scalar, pick, unravel, wrap};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params, preludes};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params, preludes, shader};
 use crate::tensor::{DType, MAX_RANK, Scalar, Shape, Tensor, TensorType, View};
 use std::sync::Arc;
 
@@ -43,14 +43,9 @@ params! {
     }
 }
 
-static GATHER: Shader = Shader { name: "gather", source: include_str!("../../shaders/gather.wgsl"), params: GatherParams::FIELDS };
-static GATHER_ELEMENTS: Shader = Shader {
-    name: "gather_elements",
-    source: include_str!("../../shaders/gather_elements.wgsl"),
-    params: GatherElementsParams::FIELDS,
-};
-static GATHER_ND: Shader =
-    Shader { name: "gather_nd", source: include_str!("../../shaders/gather_nd.wgsl"), params: GatherNdParams::FIELDS };
+shader!(static GATHER: GatherParams = "gather");
+shader!(static GATHER_ELEMENTS: GatherElementsParams = "gather_elements");
+shader!(static GATHER_ND: GatherNdParams = "gather_nd");
 
 /// The operators of this file.
 pub static REGISTRATION: Registration =

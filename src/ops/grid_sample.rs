@@ -5,7 +5,7 @@ use super::movement::unravel;
 use super::resample::{Interpolation, cubic};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params, preludes};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, params, preludes, shader};
 use crate::tensor::{Scalar, Shape, Tensor, TensorType};
 use std::sync::Arc;
 
@@ -20,8 +20,7 @@ params! {
     }
 }
 
-static GRID_SAMPLE: Shader =
-    Shader { name: "grid_sample", source: include_str!("../../shaders/grid_sample.wgsl"), params: GridSampleParams::FIELDS };
+shader!(static GRID_SAMPLE: GridSampleParams = "grid_sample");
 
 /// The operator of this file.
 pub static REGISTRATION: Registration = Registration { operators: &["GridSample"], shaders: &[&GRID_SAMPLE] };

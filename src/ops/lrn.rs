@@ -4,7 +4,7 @@ use super::Registration;
 use super::movement::no_scalar;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, params, shader};
 use crate::tensor::{Shape, Tensor};
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ params! {
     }
 }
 
-static LRN: Shader = Shader { name: "lrn", source: include_str!("../../shaders/lrn.wgsl"), params: LrnParams::FIELDS };
+shader!(static LRN: LrnParams = "lrn");
 
 /// The operator of this file.
 pub static REGISTRATION: Registration = Registration { operators: &["LRN"], shaders: &[&LRN] };

@@ -6,7 +6,7 @@ use super::copy::RUN;
 use super::movement::{known, known_optional, no_scalar, pick, unravel};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params, preludes};
+use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, params, preludes, shader};
 use crate::tensor::{MAX_RANK, Scalar, Shape, Tensor, View};
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ params! {
     }
 }
 
-static PAD: Shader = Shader { name: "pad", source: include_str!("../../shaders/pad.wgsl"), params: PadParams::FIELDS };
+shader!(static PAD: PadParams = "pad");
 
 /// The operator of this file.
 pub static REGISTRATION: Registration = Registration { operators: &["Pad"], shaders: &[&PAD] };

@@ -7,9 +7,7 @@ use super::pad::bits;
 use super::resample::{Axis, Coordinates, Interpolation, Ratio, Rounding, Rules, Taps};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{
-    Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Packing, Parameters, Shader, params, preludes,
-};
+use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Packing, params, preludes, shader};
 use crate::tensor::{Shape, Tensor, TensorType};
 use std::sync::Arc;
 
@@ -28,7 +26,7 @@ params! {
     }
 }
 
-static RESIZE: Shader = Shader { name: "resize", source: include_str!("../../shaders/resize.wgsl"), params: ResizeParams::FIELDS };
+shader!(static RESIZE: ResizeParams = "resize");
 
 /// The operator of this file.
 pub static REGISTRATION: Registration = Registration { operators: &["Resize"], shaders: &[&RESIZE] };

@@ -5,7 +5,7 @@ use super::gather::on_gpu;
 use super::movement::pick;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params, preludes};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, params, preludes, shader};
 use crate::tensor::{DType, Shape, Tensor};
 use std::sync::Arc;
 
@@ -19,8 +19,7 @@ params! {
     }
 }
 
-static REVERSE: Shader =
-    Shader { name: "reverse_sequence", source: include_str!("../../shaders/reverse_sequence.wgsl"), params: ReverseParams::FIELDS };
+shader!(static REVERSE: ReverseParams = "reverse_sequence");
 
 /// The operator of this file.
 pub static REGISTRATION: Registration = Registration { operators: &["ReverseSequence"], shaders: &[&REVERSE] };

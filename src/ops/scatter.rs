@@ -9,7 +9,7 @@ use super::gather::{Tuples, elements_axis, indices, on_gpu};
 use super::movement::{unravel, wrap};
 use crate::error::{Error, Result};
 use crate::graph::{Bounds, Fact, Io, Op, required};
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params, preludes};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params, preludes, shader};
 use crate::tensor::{MAX_RANK, Scalar, Shape, Tensor, View};
 use std::sync::Arc;
 
@@ -40,23 +40,10 @@ params! {
     }
 }
 
-static ELEMENTS: Shader = Shader {
-    name: "scatter_elements",
-    source: include_str!("../../shaders/scatter_elements.wgsl"),
-    params: ElementsParams::FIELDS,
-};
-static ELEMENTS_COMBINE: Shader = Shader {
-    name: "scatter_elements_combine",
-    source: include_str!("../../shaders/scatter_elements_combine.wgsl"),
-    params: ElementsParams::FIELDS,
-};
-static TUPLES: Shader =
-    Shader { name: "scatter_nd", source: include_str!("../../shaders/scatter_nd.wgsl"), params: TuplesParams::FIELDS };
-static TUPLES_COMBINE: Shader = Shader {
-    name: "scatter_nd_combine",
-    source: include_str!("../../shaders/scatter_nd_combine.wgsl"),
-    params: TuplesParams::FIELDS,
-};
+shader!(static ELEMENTS: ElementsParams = "scatter_elements");
+shader!(static ELEMENTS_COMBINE: ElementsParams = "scatter_elements_combine");
+shader!(static TUPLES: TuplesParams = "scatter_nd");
+shader!(static TUPLES_COMBINE: TuplesParams = "scatter_nd_combine");
 
 /// The operators of this file.
 pub static REGISTRATION: Registration = Registration {

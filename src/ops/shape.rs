@@ -7,7 +7,7 @@ use super::pad::bits;
 use super::scatter::scalar_number;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, params, shader};
 use crate::tensor::{DType, MAX_ELEMENTS, Shape as Extents, Tensor, TensorType};
 use std::sync::Arc;
 
@@ -24,8 +24,7 @@ params! {
     }
 }
 
-static PROGRESSION: Shader =
-    Shader { name: "progression", source: include_str!("../../shaders/progression.wgsl"), params: ProgressionParams::FIELDS };
+shader!(static PROGRESSION: ProgressionParams = "progression");
 
 const WORKGROUP: u32 = 64;
 

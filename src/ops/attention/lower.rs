@@ -4,9 +4,7 @@
 use super::{Attention, Geometry, blocks, split};
 use crate::error::{Error, Result};
 use crate::graph::Io;
-use crate::kernel::{
-    Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Prelude, Shader, params, preludes,
-};
+use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Prelude, Shader, params, preludes, shader};
 use crate::tensor::{DType, Scalar, View};
 
 params! {
@@ -36,22 +34,10 @@ params! {
     }
 }
 
-static LANES: Shader = Shader {
-    name: "attention_lanes",
-    source: include_str!("../../../shaders/attention_lanes.wgsl"),
-    params: AttentionParams::FIELDS,
-};
-static SUBGROUP: Shader = Shader {
-    name: "attention_subgroup",
-    source: include_str!("../../../shaders/attention_subgroup.wgsl"),
-    params: AttentionParams::FIELDS,
-};
+shader!(static LANES: AttentionParams = "attention_lanes");
+shader!(static SUBGROUP: AttentionParams = "attention_subgroup");
 
-static TILES: Shader = Shader {
-    name: "attention_tiles",
-    source: include_str!("../../../shaders/attention_tiles.wgsl"),
-    params: AttentionParams::FIELDS,
-};
+shader!(static TILES: AttentionParams = "attention_tiles");
 
 pub(super) static SHADERS: &[&Shader] =
     &[&LANES, &SUBGROUP, &TILES, &blocks::PACK, &blocks::BLOCKS, &split::SPLIT, &split::STRETCHES, &split::JOIN];

@@ -3,7 +3,7 @@
 use super::{Problem, floats, spatial};
 use crate::error::Result;
 use crate::graph::Io;
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Packing, Parameters, Shader, params, preludes};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Packing, params, preludes, shader};
 use crate::tensor::Tensor;
 
 params! {
@@ -11,8 +11,7 @@ params! {
     struct TiledParams { groups: u32, filters: u32 }
 }
 
-pub(super) static SHADER: Shader =
-    Shader { name: "conv_tiled", source: include_str!("../../../shaders/conv_tiled.wgsl"), params: TiledParams::FIELDS };
+shader!(pub(super) static SHADER: TiledParams = "conv_tiled");
 
 /// Filters and pixels of a tile, and channels of a step.
 const TILE: usize = 64;

@@ -4,32 +4,20 @@ use super::operands::{PANEL_ROWS, Source, Want};
 use super::problem::{MatMulParams, Problem};
 use crate::error::Result;
 use crate::graph::Io;
-use crate::kernel::{
-    Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Packing, Parameters, Shader, params, preludes,
-};
+use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Packing, params, preludes, shader};
 
 params! {
     /// Parameters of a product of packed operands.
     struct TexturesParams { m: u32, n: u32, steps: u32, padded: u32 }
 }
 
-pub(super) static SHADER: Shader = Shader {
-    name: "matmul_textures",
-    source: include_str!("../../../shaders/matmul_textures.wgsl"),
-    params: TexturesParams::FIELDS,
-};
+shader!(pub(super) static SHADER: TexturesParams = "matmul_textures");
 
-pub(super) static ROW_SHADER: Shader = Shader {
-    name: "matmul_textures_row",
-    source: include_str!("../../../shaders/matmul_textures_row.wgsl"),
-    params: TexturesParams::FIELDS,
-};
+shader!(pub(super) static ROW_SHADER: TexturesParams = "matmul_textures_row");
 
-pub(super) static PACK_A_SHADER: Shader =
-    Shader { name: "matmul_pack_a", source: include_str!("../../../shaders/matmul_pack_a.wgsl"), params: MatMulParams::FIELDS };
+shader!(pub(super) static PACK_A_SHADER: MatMulParams = "matmul_pack_a");
 
-pub(super) static PACK_B_SHADER: Shader =
-    Shader { name: "matmul_pack_b", source: include_str!("../../../shaders/matmul_pack_b.wgsl"), params: MatMulParams::FIELDS };
+shader!(pub(super) static PACK_B_SHADER: MatMulParams = "matmul_pack_b");
 
 /// Rows up to which the reads of B, not the sums of a tile, bound a step.
 const FEW_ROWS: usize = 4;

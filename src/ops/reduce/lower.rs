@@ -4,7 +4,7 @@ use super::super::team::Team;
 use super::{Reduce, Reduction};
 use crate::error::{Error, Result};
 use crate::graph::Io;
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Prelude, Shader, params, preludes};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Prelude, Shader, params, preludes, shader};
 use crate::tensor::{DType, Scalar, Shape};
 
 params! {
@@ -31,12 +31,9 @@ params! {
     }
 }
 
-static ROWS: Shader =
-    Shader { name: "reduce_rows", source: include_str!("../../../shaders/reduce_rows.wgsl"), params: ReduceParams::FIELDS };
-static COLUMNS: Shader =
-    Shader { name: "reduce_columns", source: include_str!("../../../shaders/reduce_columns.wgsl"), params: ReduceParams::FIELDS };
-static JOIN: Shader =
-    Shader { name: "reduce_join", source: include_str!("../../../shaders/reduce_join.wgsl"), params: JoinParams::FIELDS };
+shader!(static ROWS: ReduceParams = "reduce_rows");
+shader!(static COLUMNS: ReduceParams = "reduce_columns");
+shader!(static JOIN: JoinParams = "reduce_join");
 
 pub(super) static SHADERS: &[&Shader] = &[&ROWS, &COLUMNS, &JOIN];
 

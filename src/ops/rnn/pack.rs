@@ -7,7 +7,7 @@ use super::reference::Weights;
 use super::{Cell, Geometry, Recurrent};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, params, shader};
 use crate::tensor::{Scalar, Tensor, TensorType};
 
 params! {
@@ -21,8 +21,7 @@ params! {
     }
 }
 
-pub(super) static SHADER: Shader =
-    Shader { name: "recurrent_pack", source: include_str!("../../../shaders/recurrent_pack.wgsl"), params: PackParams::FIELDS };
+shader!(pub(super) static SHADER: PackParams = "recurrent_pack");
 
 /// Groups of four hidden units.
 pub(super) fn units(hidden: usize) -> usize {
