@@ -3,7 +3,7 @@
 
 use crate::cases::{self, Case};
 use gristmill::graph::{Epilogue, Fact, Graph, Io, Op};
-use gristmill::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, preludes};
+use gristmill::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Offers, Operand, preludes};
 use gristmill::ops::REGISTRY;
 use gristmill::passes::{Specialized, specialize};
 use gristmill::tensor::Scalar;
@@ -55,11 +55,13 @@ fn program() -> gristmill::kernel::Program {
     }
 }
 
-/// What `lower` gives; nothing for a node that runs on the host.
+/// What `lower` offers; nothing for a node that runs on the host.
 fn lower(op: &dyn Op, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
-    match op.lower(io, caps) {
+    let mut offers = Offers::new(caps);
+    match op.lower(io, &mut offers) {
         Err(e) if e.kind() == ErrorKind::Unsupported => Ok(vec![]),
-        other => other,
+        Err(e) => Err(e),
+        Ok(()) => Ok(offers.finish()?.0.into_iter().map(|offer| offer.lowering).collect()),
     }
 }
 
@@ -85,9 +87,7 @@ pub fn lowerings(case: &Case, caps: &Caps) -> Result<Vec<Lowering>> {
     let mut found = lower(&*case.op, &io, caps)?;
     if case.op.takes_epilogue() && outputs[0].dtype() == DType::F32 {
         let program = program();
-        let first = io.inputs.len();
-        io.inputs.push(Some(&outputs[0]));
-        io.epilogue = Some(Epilogue { program: &program, first });
+        io.epilogue = Some(Epilogue { program: &program, operands: vec![(&outputs[0], Operand::Epilogue(0))] });
         found.extend(lower(&*case.op, &io, caps)?);
     }
     let graph = composed(case, &inputs)?;
@@ -291,7 +291,7 @@ fn check_dispatch(dispatch: &Dispatch, parameter_bytes: usize, caps: &Caps) -> V
         if bindings.iter().filter(|b| *b == operand).count() > 1 {
             found.push(format!("{operand:?} is written and bound twice"));
         }
-        if matches!(operand, Operand::Input(_) | Operand::Packed(_)) {
+        if matches!(operand, Operand::Input(_) | Operand::Epilogue(_) | Operand::Packed(_) | Operand::Table(_) | Operand::Nothing) {
             found.push(format!("{operand:?} is written"));
         }
     }

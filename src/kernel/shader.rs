@@ -19,13 +19,6 @@ pub struct Prelude {
 /// The preludes under `shaders/lib`.
 pub mod preludes {
     use super::Prelude;
-    use crate::kernel::{AdapterClass, Caps};
-
-    /// How kernels read storage in groups of four floats, `array<Four>`. Drivers on a CPU load each component of each lane by
-    /// itself, so that half as many components are half the work.
-    pub fn fours(caps: &Caps) -> &'static Prelude {
-        if caps.class == AdapterClass::Cpu && caps.shader_i64 { &FOUR_WORDS } else { &FOUR_VECTORS }
-    }
 
     macro_rules! prelude {
         ($($(#[$meta:meta])* $name:ident = $file:literal;)*) => {
@@ -48,7 +41,7 @@ pub mod preludes {
         TEXELS = "texels";
         /// What kernels of width 1 find in storage, `array<Stored>`. Goes with `WIDTH1`.
         STORED_WIDTH1 = "stored_width1";
-        /// The same for width 4. Goes with `WIDTH4` and the prelude of [`fours`].
+        /// The same for width 4. Goes with `WIDTH4` and the prelude of [`Caps::fours`](crate::kernel::Caps::fours).
         STORED_WIDTH4 = "stored_width4";
         /// Scalar functions that WGSL lacks, on `Float` of either width.
         MATH = "math";
@@ -76,7 +69,7 @@ pub mod preludes {
         LOAD1 = "load1";
         /// A reduction reads four values at a time.
         LOAD4 = "load4";
-        /// A reduction reads four floats at a time. Goes with the prelude of [`fours`].
+        /// A reduction reads four floats at a time. Goes with the prelude of [`Caps::fours`](crate::kernel::Caps::fours).
         LOAD4_FLOATS = "load4_floats";
         /// A reduction writes floats.
         EMIT_FLOAT = "emit_float";
@@ -339,7 +332,7 @@ impl Kernel {
     /// The same with the preludes that say what a `Float` is, one value or four neighbours, and how storage holds them.
     pub fn width(self, width: u32, caps: &Caps) -> Self {
         if width == 4 {
-            self.prelude(&preludes::WIDTH4).prelude(preludes::fours(caps)).prelude(&preludes::STORED_WIDTH4)
+            self.prelude(&preludes::WIDTH4).prelude(caps.fours()).prelude(&preludes::STORED_WIDTH4)
         } else {
             self.prelude(&preludes::WIDTH1).prelude(&preludes::STORED_WIDTH1)
         }

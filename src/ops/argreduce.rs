@@ -106,7 +106,7 @@ impl Op for ArgReduce {
         Ok(vec![Tensor::from_i128(TensorType::new(DType::I64, self.shape(x.shape(), axis)), &out)?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let (x, y) = (io.input(0)?, io.outputs[0]);
         if y.ty.elements() == 0 {
             return Ok(vec![Lowering::empty()]);

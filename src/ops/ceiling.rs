@@ -61,7 +61,7 @@ impl Op for Ceiling {
         Ok(vec![Tensor::from_f64(x.ty().clone(), &values)?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let x = io.input(0)?;
         if x.scalar() != Some(Scalar::F32) {
             return Err(Error::unsupported(format!("Ceiling of {}", x.ty)));

@@ -133,7 +133,7 @@ impl Op for Concat {
         Ok(vec![Tensor::from_bytes(ty, &bytes)?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let output = io.outputs[0];
         if output.scalar().is_none() {
             return Err(no_scalar(output));

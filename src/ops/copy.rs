@@ -171,12 +171,7 @@ impl Copy {
                 axis.extent /= 4;
             }
         }
-        Some(copy.linear(
-            kernel(&BLOCKS, [WORKGROUP, 1, 1]).prelude(preludes::fours(caps)).prelude(&preludes::DIVIDE),
-            1,
-            bindings,
-            caps,
-        ))
+        Some(copy.linear(kernel(&BLOCKS, [WORKGROUP, 1, 1]).prelude(caps.fours()).prelude(&preludes::DIVIDE), 1, bindings, caps))
     }
 
     /// The kernel for transposes through workgroup memory.

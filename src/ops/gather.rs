@@ -147,7 +147,7 @@ impl Op for Gather {
         Ok(vec![pick(data, None, &shape, positions)?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let (data, indices, output) = (io.input(0)?, io.input(1)?, io.outputs[0]);
         if output.ty.elements() == 0 {
             return Ok(vec![Lowering::empty()]);
@@ -222,7 +222,7 @@ impl Op for GatherElements {
         Ok(vec![pick(data, None, indices.shape(), positions)?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let (data, indices) = (io.input(0)?, io.input(1)?);
         if indices.ty.elements() == 0 {
             return Ok(vec![Lowering::empty()]);
@@ -334,7 +334,7 @@ impl Op for GatherNd {
         Ok(vec![pick(data, None, &shape.into(), positions)?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let (data, indices, output) = (io.input(0)?, io.input(1)?, io.outputs[0]);
         if output.ty.elements() == 0 {
             return Ok(vec![Lowering::empty()]);

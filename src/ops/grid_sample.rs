@@ -162,7 +162,7 @@ impl Op for GridSample {
         Ok(vec![Tensor::from_f64(ty, &values)?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let (image, grid, output) = (io.input(0)?, io.input(1)?, io.outputs[0]);
         if output.ty.elements() == 0 {
             return Ok(vec![Lowering::empty()]);

@@ -96,7 +96,7 @@ impl Op for Lrn {
         Ok(vec![Tensor::from_f64(x.ty().clone(), &(0..data.len()).map(at).collect::<Vec<_>>())?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let x = io.input(0)?;
         if x.scalar().is_none() {
             return Err(no_scalar(x));

@@ -80,7 +80,7 @@ impl Op for OneHot {
         Ok(vec![pick(values, None, &shape, (0..shape.elements()).map(value))?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let (indices, values, output) = (io.input(0)?, io.input(2)?, io.outputs[0]);
         if output.ty.elements() == 0 {
             return Ok(vec![Lowering::empty()]);

@@ -165,7 +165,7 @@ impl Op for Pad {
         Ok(vec![pick(data, fill, &padding.shape, (0..padding.shape.elements()).map(source))?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let (data, output) = (io.input(0)?, io.outputs[0]);
         let Some(scalar) = data.scalar().filter(|s| output.scalar() == Some(*s)) else { return Err(no_scalar(output)) };
         if output.ty.elements() == 0 {

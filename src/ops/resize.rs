@@ -215,7 +215,7 @@ impl Op for Resize {
         Ok(vec![Tensor::from_f64(ty, &values)?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let (data, output) = (io.input(0)?, io.outputs[0]);
         if output.ty.elements() == 0 {
             return Ok(vec![Lowering::empty()]);
@@ -284,7 +284,7 @@ impl Op for Resize {
             let pack = |_: &Tensor, table: &[u32]| bytemuck::cast_slice(table).to_vec();
             packed.push(Packing { input: constant, layout: "resize_taps", arguments: table, pack });
         }
-        Ok(vec![Lowering::Dispatches { variant: "resize", dispatches, temporaries, packed }])
+        Ok(vec![Lowering::Dispatches { variant: "resize", dispatches, temporaries, packed, tables: vec![] }])
     }
 }
 

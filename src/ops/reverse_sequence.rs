@@ -92,7 +92,7 @@ impl Op for ReverseSequence {
         Ok(vec![pick(data, None, data.shape(), (0..data.elements()).map(source))?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let (data, lengths) = (io.input(0)?, io.input(1)?);
         if data.ty.elements() == 0 {
             return Ok(vec![Lowering::empty()]);

@@ -240,7 +240,7 @@ impl Op for ScatterElements {
         Ok(vec![apply(data, updates?, &targets, self.combine)?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let (data, indices) = (io.input(0)?, io.input(1)?);
         if data.ty.elements() == 0 {
             return Ok(vec![Lowering::empty()]);
@@ -316,7 +316,7 @@ impl Op for ScatterNd {
         Ok(vec![apply(data, updates?, &targets, self.combine)?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let (data, indices, updates) = (io.input(0)?, io.input(1)?, io.input(2)?);
         if data.ty.elements() == 0 {
             return Ok(vec![Lowering::empty()]);

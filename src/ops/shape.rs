@@ -84,7 +84,7 @@ impl Op for Shape {
         Ok(vec![self.extents(required("Shape", inputs, 0)?.shape())])
     }
 
-    fn lower(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
         folded("Shape")
     }
 }
@@ -111,7 +111,7 @@ impl Op for Size {
         Ok(vec![Tensor::scalar(required("Size", inputs, 0)?.elements() as i64)])
     }
 
-    fn lower(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
         folded("Size")
     }
 }
@@ -155,7 +155,7 @@ impl Op for ConstantOfShape {
         Ok(vec![Tensor::from_bytes(ty.clone(), &self.value.bytes().repeat(ty.elements()))?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         progression(io, &self.value, None, caps)
     }
 }
@@ -235,7 +235,7 @@ impl Op for Range {
         }])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let value = |index| io.input(index)?.value.as_ref().ok_or_else(|| Error::needs_value(index));
         progression(io, value(0)?, Some(value(2)?), caps)
     }
@@ -287,7 +287,7 @@ impl Op for EyeLike {
         Ok(vec![self.matrix(required("EyeLike", inputs, 0)?.ty())?])
     }
 
-    fn lower(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
         folded("EyeLike")
     }
 }

@@ -94,7 +94,7 @@ impl Op for TopK {
         Ok(vec![pick(data, None, &shape, positions)?, Tensor::new(shape, &indices)?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let (data, output) = (io.input(0)?, io.outputs[0]);
         if output.ty.elements() == 0 {
             return Ok(vec![Lowering::empty()]);

@@ -64,7 +64,7 @@ impl Op for Trilu {
         Ok(vec![pick(data, None, data.shape(), positions)?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let data = io.input(0)?;
         if data.scalar().is_none() {
             return Err(no_scalar(data));

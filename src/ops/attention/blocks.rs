@@ -47,6 +47,12 @@ impl Builder<'_> {
         let grid = Dispatch::linear_grid(tiles as u64, self.caps)?;
         let attend = self.work(Dispatch::new(kernel, self.params, bindings, grid));
         let dispatches = vec![pack, attend];
-        Ok(Some(Lowering::Dispatches { variant: "blocks", dispatches, temporaries: vec![keys, values], packed: vec![] }))
+        Ok(Some(Lowering::Dispatches {
+            variant: "blocks",
+            dispatches,
+            temporaries: vec![keys, values],
+            packed: vec![],
+            tables: vec![],
+        }))
     }
 }

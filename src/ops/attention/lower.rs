@@ -175,7 +175,7 @@ impl<'a> Builder<'a> {
     pub(super) fn query_input(&self, kernel: Kernel) -> Kernel {
         let loads: &'static Prelude =
             if self.vectors { &preludes::ATTENTION_QUERY_VECTORS } else { &preludes::ATTENTION_QUERY_SCALARS };
-        kernel.prelude(preludes::fours(self.caps)).prelude(loads)
+        kernel.prelude(self.caps.fours()).prelude(loads)
     }
 
     /// The same with what reads queries, keys and values.

@@ -114,6 +114,6 @@ impl Builder<'_> {
         let grid = Dispatch::linear_grid((rows * g.queries * groups).div_ceil(64) as u64, self.caps)?;
         let join = Dispatch::new(kernel, params, vec![Operand::Temporary(0), Operand::Output(0)], grid);
         let temporaries = vec![(rows * g.queries * splits * (1 + groups) * 16) as u64];
-        Ok(Lowering::Dispatches { variant, dispatches: vec![first, join], temporaries, packed: vec![] })
+        Ok(Lowering::Dispatches { variant, dispatches: vec![first, join], temporaries, packed: vec![], tables: vec![] })
     }
 }

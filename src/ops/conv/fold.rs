@@ -52,5 +52,5 @@ pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Result<Option<Lo
     let grid = Dispatch::linear_grid(count.div_ceil(64) as u64, caps)?;
     let fold = Dispatch::new(kernel, FoldParams { count: count as u32 }, bindings, grid);
     dispatches.push(fold.work(bytes / 4, bytes + 4 * count as u64));
-    Ok(Some(Lowering::Dispatches { variant: "product", dispatches, temporaries, packed }))
+    Ok(Some(Lowering::Dispatches { variant: "product", dispatches, temporaries, packed, tables: vec![] }))
 }

@@ -115,6 +115,7 @@ pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Result<Option<Lo
         dispatches: vec![unfold, product],
         temporaries: vec![texels * 16],
         packed: vec![Packing { input: 1, layout: "conv_subgroup", arguments, pack }],
+        tables: vec![],
     }))
 }
 

@@ -42,7 +42,13 @@ pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Result<Option<Lo
     let dispatch = Dispatch::new(kernel, params, bindings, grid.map(|n| n as u32)).work(flops, bytes);
     let arguments = [problem.groups, problem.filters, problem.channels, taps].map(|n| n as u32).to_vec();
     let packing = Packing { input: 1, layout: "conv_tiled", arguments, pack };
-    Ok(Some(Lowering::Dispatches { variant: "taps64", dispatches: vec![dispatch], temporaries: vec![], packed: vec![packing] }))
+    Ok(Some(Lowering::Dispatches {
+        variant: "taps64",
+        dispatches: vec![dispatch],
+        temporaries: vec![],
+        packed: vec![packing],
+        tables: vec![],
+    }))
 }
 
 /// Weights `[groups, filters, channels, taps]` as `[groups, filter tiles, taps, channels, TILE]`, padded with zeros to whole

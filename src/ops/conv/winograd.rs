@@ -189,6 +189,7 @@ impl<'a> Winograd<'a> {
             dispatches: vec![first, second, last],
             temporaries: vec![tiles, sums],
             packed: vec![self.weights(panel, 4 * steps)],
+            tables: vec![],
         }))
     }
 
@@ -225,6 +226,7 @@ impl<'a> Winograd<'a> {
             dispatches: [first].into_iter().chain(products).chain([last]).collect(),
             temporaries: [bytes(tiles), bytes(sums)].into_iter().chain(temporaries).collect(),
             packed: vec![self.weights(filters, channels)],
+            tables: vec![],
         }))
     }
 

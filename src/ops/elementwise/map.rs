@@ -61,7 +61,7 @@ impl Op for Map {
         Ok(vec![evaluate(&self.program, &operands, None, &shape)?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let output = *io.outputs.first().ok_or_else(|| Error::internal("an elementwise operator without an output"))?;
         if output.ty.elements() == 0 {
             return Ok(vec![Lowering::empty()]);

@@ -132,7 +132,13 @@ impl Textures<'_> {
         let (flops, bytes) = problem.work();
         let product = Dispatch::new(kernel, params, bindings, grid.map(|n| n as u32)).work(flops, bytes);
         let dispatches = a.dispatch.into_iter().chain(b.dispatch).chain([product]).collect();
-        Ok(Lowering::Dispatches { variant: "textures", dispatches, temporaries: self.temporaries, packed: self.packed })
+        Ok(Lowering::Dispatches {
+            variant: "textures",
+            dispatches,
+            temporaries: self.temporaries,
+            packed: self.packed,
+            tables: vec![],
+        })
     }
 
     /// An operand that was packed when the model was loaded.
@@ -190,7 +196,7 @@ impl Textures<'_> {
             .constant("K_EDGE", (!self.problem.k.is_multiple_of(4)).into())
             .texels()
             .prelude(&preludes::MATMUL)
-            .prelude(preludes::fours(self.caps))
+            .prelude(self.caps.fours())
             .prelude(source.prelude)
             .set("BATCH_AXES", self.problem.batch.len() as u32)
             .set("PADDED", self.padded as u32);

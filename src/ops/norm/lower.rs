@@ -260,6 +260,6 @@ impl Builder<'_> {
             dispatches.push(Dispatch::new(kernel, params, bindings, grid));
         }
         let temporaries = vec![(self.rows * chunks * 8) as u64];
-        Ok(Lowering::Dispatches { variant: "long", dispatches, temporaries, packed: vec![] })
+        Ok(Lowering::Dispatches { variant: "long", dispatches, temporaries, packed: vec![], tables: vec![] })
     }
 }

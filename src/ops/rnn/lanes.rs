@@ -73,7 +73,7 @@ fn steps(layer: &Layer, variant: &'static str, lanes: u32, rows: usize, state_by
     if cell.takes_two_products() {
         temporaries.push(STATES_BETWEEN * state_bytes);
     }
-    Ok(Lowering::Dispatches { variant, dispatches, temporaries, packed: vec![packing] })
+    Ok(Lowering::Dispatches { variant, dispatches, temporaries, packed: vec![packing], tables: vec![] })
 }
 
 /// The dispatch of one product of one step.

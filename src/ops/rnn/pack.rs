@@ -106,7 +106,7 @@ impl Op for Pack {
         Ok(vec![Tensor::from_f64(ty, out.get_mut())?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let r = io.input(0)?;
         if r.scalar() != Some(Scalar::F32) {
             return Err(Error::unsupported(format!("recurrent weights of {}", r.dtype())));

@@ -107,5 +107,5 @@ pub(super) fn lower(layer: &Layer) -> Result<Lowering> {
         dispatches.push(layer.dispatch(kernel, bindings, part, [g.batch.div_ceil(tiling.tile), part.directions, 1])?);
     }
     let temporaries = vec![(g.directions * g.batch * g.hidden * 4) as u64; 4];
-    Ok(Lowering::Dispatches { variant: "persistent", dispatches, temporaries, packed: vec![] })
+    Ok(Lowering::Dispatches { variant: "persistent", dispatches, temporaries, packed: vec![], tables: vec![] })
 }

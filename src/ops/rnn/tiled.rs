@@ -61,7 +61,7 @@ fn steps(layer: &Layer) -> Result<Lowering> {
     if layer.op.layer.cell.takes_two_products() {
         temporaries.push(STATES_BETWEEN * state_bytes);
     }
-    Ok(Lowering::Dispatches { variant: "steps_tiled", dispatches, temporaries, packed: vec![] })
+    Ok(Lowering::Dispatches { variant: "steps_tiled", dispatches, temporaries, packed: vec![], tables: vec![] })
 }
 
 /// The dispatch of one product of one step.

@@ -155,6 +155,7 @@ impl Rows<'_> {
             dispatches: vec![self.work(statistics), self.work(apply)],
             temporaries: vec![(self.rows * chunks * 8) as u64],
             packed: vec![],
+            tables: vec![],
         })
     }
 }
