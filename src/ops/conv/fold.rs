@@ -30,13 +30,11 @@ pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Result<Option<Lo
         offset: 0,
     };
     let inputs = View::contiguous(&[problem.batches, problem.groups, problem.filters, pixels].into());
-    let mut product = matmul::Problem::new(&weights, &inputs)?;
+    let mut product = matmul::Product::new(&weights, &inputs)?;
     product.inputs = [1, 0];
     let columns = Fact::new(DType::F32, shape.to_vec());
     let inner = Io { outputs: vec![&columns], used: vec![true], epilogue: None, ..io.clone() };
-    let Some(Lowering::Dispatches { mut dispatches, mut temporaries, packed, .. }) =
-        product.lower(&inner, caps)?.into_iter().next()
-    else {
+    let Lowering::Dispatches { mut dispatches, mut temporaries, packed, .. } = product.best(&inner, caps)? else {
         return Err(Error::internal("a matrix product without a kernel"));
     };
     let place = Operand::Temporary(temporaries.len());

@@ -4,9 +4,9 @@
 
 use super::unfold::{self, Lines};
 use super::{Axis, Problem, extents, spatial, subgroup, tiled, winograd};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Io;
-use crate::kernel::{AdapterClass, Caps, Lowering, Operand, preludes};
+use crate::kernel::{AdapterClass, Caps, Lowering, Offers, Operand, preludes};
 use crate::ops::matmul;
 use crate::tensor::View;
 
@@ -35,7 +35,7 @@ impl Problem {
     }
 
     /// The product, whose B has as many columns as there are pixels; its strides hold for pointwise windows only.
-    fn product(&self, plane: usize) -> Result<matmul::Problem> {
+    fn product(&self, plane: usize) -> Result<matmul::Product> {
         let pixels = View {
             shape: [self.batches, self.groups, self.terms(), self.output_area()].into(),
             strides: vec![
@@ -46,7 +46,7 @@ impl Problem {
             ],
             offset: 0,
         };
-        let mut product = matmul::Problem::new(&self.weights(), &pixels)?;
+        let mut product = matmul::Product::new(&self.weights(), &pixels)?;
         product.inputs = [1, 0];
         Ok(product)
     }
@@ -57,11 +57,11 @@ pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Result<Vec<Lower
     if problem.is_whole() {
         let inputs = View::contiguous(&[problem.batches, problem.terms()].into());
         let weights = View::contiguous(&[problem.filters, problem.terms()].into()).transpose(&[1, 0]);
-        return matmul::Problem::new(&inputs, &weights)?.lower(io, caps);
+        return collect(caps, |offers| matmul::Product::new(&inputs, &weights)?.offer(io, offers));
     }
     if problem.is_pointwise() {
         let mut lowerings: Vec<_> = subgroup::lower(problem, io, caps)?.into_iter().collect();
-        lowerings.extend(problem.product(problem.output_area())?.lower(io, caps)?);
+        lowerings.extend(collect(caps, |offers| problem.product(problem.output_area())?.offer(io, offers))?);
         return Ok(lowerings);
     }
     let mut lowerings = Vec::new();
@@ -77,13 +77,28 @@ pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Result<Vec<Lower
     }
     lowerings.extend(tiled::lower(problem, io, caps)?);
     lowerings.extend(winograd::lower(problem, io, caps)?);
-    lowerings.extend(gathered(problem)?.lower_tiled(io, caps)?);
+    lowerings.extend(collect(caps, |offers| gathered(problem)?.offer_tiles(io, offers))?);
     Ok(lowerings)
+}
+
+/// The variants that are offered, the best first.
+fn collect(caps: &Caps, offer: impl FnOnce(&mut Offers) -> Result<()>) -> Result<Vec<Lowering>> {
+    let mut offers = Offers::new(caps);
+    offer(&mut offers)?;
+    Ok(offers.finish()?.0.into_iter().map(|offer| offer.lowering).collect())
+}
+
+/// A variant, where it fits.
+pub(super) fn fitting(made: Result<Lowering>) -> Result<Option<Lowering>> {
+    match made {
+        Err(error) if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::Limit) => Ok(None),
+        made => made.map(Some),
+    }
 }
 
 /// Broadcasts within a subgroup, over pixels that each lane gathers from the input: one dispatch.
 fn gathered_by_lanes(problem: &Problem, io: &Io, caps: &Caps) -> Result<Option<Lowering>> {
-    let mut lowering = gathered(problem)?.lower_subgroup(io, caps).transpose()?;
+    let mut lowering = fitting(gathered(problem)?.by_broadcast(io, caps))?;
     if let Some(Lowering::Dispatches { variant, .. }) = &mut lowering {
         *variant = "subgroup_gathered";
     }
@@ -91,7 +106,7 @@ fn gathered_by_lanes(problem: &Problem, io: &Io, caps: &Caps) -> Result<Option<L
 }
 
 /// The product whose B is read straight from the input.
-fn gathered(problem: &Problem) -> Result<matmul::Problem> {
+fn gathered(problem: &Problem) -> Result<matmul::Product> {
     let mut product = problem.product(problem.input_area())?;
     product.gather = Some(matmul::Gather {
         prelude: &preludes::CONV_GATHER,
@@ -134,7 +149,7 @@ fn unfolded(problem: &Problem, io: &Io, caps: &Caps) -> Result<Option<Lowering>>
         columns: height.output * quads * 4,
         row_length: width.output,
     });
-    let Some(mut lowering) = product.lower_subgroup(io, caps).transpose()? else {
+    let Some(mut lowering) = fitting(product.by_broadcast(io, caps))? else {
         return Ok(None);
     };
     let unfold = unfold::lower(problem, &unfolded, false, caps)?;

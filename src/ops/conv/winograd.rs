@@ -5,6 +5,7 @@
 //! Weights take four times the memory. An element that is infinite or no number makes NaN of all outputs of the tiles that
 //! see it, where a sum over taps would keep to those outputs whose window sees it.
 
+use super::product::fitting;
 use super::rows::Rows;
 use super::{Axis, Problem, floats, spatial};
 use crate::error::{Error, Result};
@@ -203,11 +204,10 @@ impl<'a> Winograd<'a> {
         }
         // Weights lie with filters as neighbours.
         let weights = view([self.matrices(), channels, filters]).transpose(&[0, 2, 1]);
-        let product = matmul::Problem::new(&weights, &view(tiles))?;
+        let product = matmul::Product::new(&weights, &view(tiles))?;
         let facts = [[self.matrices(), channels, filters], tiles, sums].map(|shape| Fact::new(DType::F32, shape.to_vec()));
         let inner = self.inner(&facts[..2], &facts[2]);
-        let Some(Lowering::Dispatches { dispatches, temporaries, packed, .. }) =
-            product.lower_tiled(&inner, self.caps)?.into_iter().next()
+        let Some(Lowering::Dispatches { dispatches, temporaries, packed, .. }) = fitting(product.best_tiles(&inner, self.caps))?
         else {
             return Ok(None);
         };

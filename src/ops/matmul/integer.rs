@@ -3,7 +3,7 @@
 use super::matmul;
 use crate::error::{Error, Result};
 use crate::graph::{Edit, Fact, Io, Node, Op, required};
-use crate::kernel::{Caps, Lowering};
+use crate::kernel::Offers;
 use crate::ops::compose::Composer;
 use crate::ops::elementwise::cast;
 use crate::tensor::{DType, Shape, Tensor, TensorType, View, broadcast};
@@ -88,7 +88,7 @@ impl Op for MatMulInteger {
         matmul().reference(&[Some(&a), Some(&b)])
     }
 
-    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
+    fn lower(&self, _: &Io, _: &mut Offers) -> Result<()> {
         Err(Error::unsupported("MatMulInteger is expanded before a run and has no kernel"))
     }
 

@@ -1,6 +1,6 @@
 //! How kernels read the operands and write the output: which preludes fit the strides, and the packing of constant ones.
 
-use super::problem::{MatMulParams, Matrix, Problem};
+use super::product::{MatMulParams, Matrix, Product};
 use super::split;
 use crate::error::{Error, Result};
 use crate::graph::Io;
@@ -52,7 +52,7 @@ pub(super) struct Bound {
     width: u32,
 }
 
-impl Problem {
+impl Product {
     /// True when every matrix of the batch starts, and every row (or column) steps, at a multiple of four elements.
     fn aligned(matrix: &Matrix, step: i64, batches: impl Iterator<Item = i64>) -> bool {
         matrix.offset % 4 == 0 && step % 4 == 0 && batches.into_iter().all(|s| s % 4 == 0)
@@ -269,17 +269,17 @@ impl Bound {
         self
     }
 
-    /// The finished candidate with k in parts of so many terms: `grid` has them outermost in z.
+    /// The finished variant with k in parts of so many terms: `grid` has them outermost in z.
     pub(super) fn finish_split(
         mut self,
-        variant: &'static str,
-        problem: &Problem,
+        product: &Product,
         grid: Grid,
+        turns: usize,
         (parts, terms): (usize, usize),
         io: &Io,
         caps: &Caps,
     ) -> Result<Lowering> {
-        let elements = problem.batches() * problem.m * problem.n;
+        let elements = product.batches() * product.m * product.n;
         let size = 4 * (parts * elements) as u64;
         if size > caps.max_storage_binding {
             return Err(Error::limit(format!("{parts} partial sums take {size} bytes")));
@@ -290,18 +290,18 @@ impl Bound {
         }
         let plain = Io { epilogue: None, ..io.clone() };
         let kernel = plain.attach_epilogue(self.kernel, &mut self.bindings, self.width, caps)?;
-        let (flops, bytes) = problem.work();
-        let dispatch = Dispatch::new(kernel, self.params, self.bindings, grid).work(flops, bytes + size);
+        let (flops, bytes) = product.work();
+        let dispatch = Dispatch::new(kernel, self.params, self.bindings, grid).turns(turns).work(flops, bytes + size);
         let dispatches = vec![dispatch, split::join(elements, parts, self.width, io, caps)?];
-        Ok(Lowering::Dispatches { variant, dispatches, temporaries: vec![size], packed: self.packed, tables: vec![] })
+        Ok(Lowering::new(dispatches).temporaries(vec![size]).packed(self.packed))
     }
 
-    /// The finished candidate.
-    pub(super) fn finish(mut self, variant: &'static str, problem: &Problem, grid: Grid, io: &Io, caps: &Caps) -> Result<Lowering> {
+    /// The finished variant, in whose loops an invocation takes so many turns.
+    pub(super) fn finish(mut self, product: &Product, grid: Grid, turns: usize, io: &Io, caps: &Caps) -> Result<Lowering> {
         let kernel = io.attach_epilogue(self.kernel, &mut self.bindings, self.width, caps)?;
-        let (flops, bytes) = problem.work();
-        let dispatch = Dispatch::new(kernel, self.params, self.bindings, grid).work(flops, bytes);
-        Ok(Lowering::Dispatches { variant, dispatches: vec![dispatch], temporaries: vec![], packed: self.packed, tables: vec![] })
+        let (flops, bytes) = product.work();
+        let dispatch = Dispatch::new(kernel, self.params, self.bindings, grid).turns(turns).work(flops, bytes);
+        Ok(Lowering::new(vec![dispatch]).packed(self.packed))
     }
 }
 

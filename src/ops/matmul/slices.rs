@@ -1,11 +1,11 @@
 //! The matrix product for few rows on GPUs.
 
 use super::operands::Want;
-use super::problem::{MatMulParams, Problem};
+use super::product::{MatMulParams, Product};
 use super::split;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::Io;
-use crate::kernel::{Access, Caps, Kernel, Lowering, shader};
+use crate::kernel::{Access, Caps, Kernel, Lowering, Offers, shader, u32s};
 
 shader!(pub(super) static SHADER: MatMulParams = "matmul_slices");
 
@@ -18,38 +18,38 @@ const MOST_ROWS: usize = 8;
 /// Columns of a workgroup.
 const COLUMNS: usize = 64;
 
-/// The candidates for few rows: unsplit, and with k split over workgroups, the better one first.
-pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Vec<Result<Lowering>> {
-    if problem.m > FEW_ROWS || problem.gather.is_some() {
-        return vec![];
+/// Offers the variants for few rows: unsplit, and with k split over workgroups.
+pub(super) fn offer(product: &Product, io: &Io, offers: &mut Offers) -> Result<()> {
+    let caps = offers.caps();
+    let rows = product.m.next_power_of_two().min(MOST_ROWS);
+    let workgroups = product.n.div_ceil(COLUMNS) * product.m.div_ceil(rows) * product.batches();
+    let parts = split::parts(product.k, workgroups, 4, caps);
+    let split_rank = if split::pays(product.k, workgroups, caps) { 0 } else { 2 };
+    offers.add("slices", 1, || lower(product, rows, None, io, caps));
+    if let Some(parts) = parts {
+        offers.add("slices_split", split_rank, || lower(product, rows, Some(parts), io, caps));
     }
-    let rows = problem.m.next_power_of_two().min(MOST_ROWS);
-    let workgroups = problem.n.div_ceil(COLUMNS) * problem.m.div_ceil(rows) * problem.batches();
-    let parts = split::parts(problem.k, workgroups, 4, caps);
-    let forms = [None].into_iter().chain(parts.map(Some));
-    let mut candidates: Vec<_> = forms.filter_map(|split| candidate(problem, rows, split, io, caps)).collect();
-    if split::pays(problem.k, workgroups, caps) {
-        candidates.reverse();
-    }
-    candidates
+    Ok(())
 }
 
-fn candidate(problem: &Problem, rows: usize, split: Option<(usize, usize)>, io: &Io, caps: &Caps) -> Option<Result<Lowering>> {
+fn lower(product: &Product, rows: usize, split: Option<(usize, usize)>, io: &Io, caps: &Caps) -> Result<Lowering> {
+    if product.m > FEW_ROWS {
+        return Err(Error::unsupported(format!("{} rows: expected at most {FEW_ROWS}", product.m)));
+    }
+    if product.gather.is_some() {
+        return Err(Error::unsupported("the right operand is gathered"));
+    }
     let slices = if caps.max_invocations >= 256 { 16 } else { 8 };
-    let (parts, terms) = split.unwrap_or((1, problem.k));
-    let grid = [problem.n.div_ceil(COLUMNS), problem.m.div_ceil(rows), parts * problem.batches()];
+    let (parts, terms) = split.unwrap_or((1, product.k));
+    let grid = [product.n.div_ceil(COLUMNS), product.m.div_ceil(rows), parts * product.batches()];
     // Turns over k and over what the slices found, both with a loop over the rows within.
     let turns = (terms / (4 * slices) + 2 + slices) * (rows + 1) + 3 * rows + 16;
-    if grid.iter().any(|n| *n > caps.max_grid as usize) || turns > caps.max_loop as usize || rows > slices {
-        return None;
-    }
     let kernel = Kernel::new(&SHADER, &[Access::Read, Access::Read, Access::Write], [16, slices as u32, 1])
         .constant("ROWS", rows as u32)
         .constant("SLICES", slices as u32);
-    let grid = grid.map(|n| n as u32);
-    let bound = problem.bind(kernel, 4, io, Want::Panels(COLUMNS as u32), false, caps);
-    Some(bound.and_then(|bound| match split {
-        None => bound.finish("slices", problem, grid, io, caps),
-        Some(split) => bound.finish_split("slices_split", problem, grid, split, io, caps),
-    }))
+    let bound = product.bind(kernel, 4, io, Want::Panels(COLUMNS as u32), false, caps)?;
+    match split {
+        None => bound.finish(product, u32s(grid)?, turns, io, caps),
+        Some(split) => bound.finish_split(product, u32s(grid)?, turns, split, io, caps),
+    }
 }

@@ -63,7 +63,7 @@ pub(crate) struct Gather {
 
 /// `C[batch] = A[batch] * B[batch]` with C row-major `[batches, m, n]`.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Problem {
+pub(crate) struct Product {
     /// Which inputs of the node A and B are.
     pub(crate) inputs: [usize; 2],
     /// How B is read, if not by the strides below.
@@ -100,7 +100,7 @@ pub(super) fn output_shape(a: &Shape, b: &Shape) -> Result<Shape> {
     Ok(dims.into())
 }
 
-impl Problem {
+impl Product {
     /// The product of two operands seen through views whose shapes [`output_shape`] accepts.
     pub(crate) fn new(a: &View, b: &View) -> Result<Self> {
         let matrix = |v: &View, vector_is_row: bool| {
@@ -136,7 +136,7 @@ impl Problem {
                 _ => batch.push(BatchAxis { extent, a, b }),
             }
         }
-        let mut problem = Problem {
+        let mut product = Product {
             inputs: [0, 1],
             gather: None,
             quantized: None,
@@ -148,18 +148,18 @@ impl Problem {
             b: Matrix { row: b.strides[split_b], column: b.strides[split_b + 1], offset: b.offset },
         };
         // One B for neighbouring matrices of A: their rows are those of one taller matrix.
-        while let Some(&last) = problem.batch.last() {
-            let taller = last.b == 0 && (m == 1 && problem.m == 1 || last.a == problem.m as i64 * problem.a.row);
+        while let Some(&last) = product.batch.last() {
+            let taller = last.b == 0 && (m == 1 && product.m == 1 || last.a == product.m as i64 * product.a.row);
             if !taller {
                 break;
             }
-            if problem.m == 1 {
-                problem.a.row = last.a;
+            if product.m == 1 {
+                product.a.row = last.a;
             }
-            problem.m *= last.extent;
-            problem.batch.pop();
+            product.m *= last.extent;
+            product.batch.pop();
         }
-        Ok(problem)
+        Ok(product)
     }
 
     /// Number of matrices.
@@ -213,20 +213,20 @@ fn stride(n: i64) -> Result<u32> {
 mod tests {
     use super::*;
 
-    fn problem(a: View, b: View) -> Problem {
-        Problem::new(&a, &b).expect("the operands fit")
+    fn product(a: View, b: View) -> Product {
+        Product::new(&a, &b).expect("the operands fit")
     }
 
     #[test]
     fn batches_over_one_weight_become_rows() {
-        let p = problem(View::contiguous(&[2, 3, 5, 7].into()), View::contiguous(&[7, 4].into()));
+        let p = product(View::contiguous(&[2, 3, 5, 7].into()), View::contiguous(&[7, 4].into()));
         assert_eq!((p.m, p.batch.len()), (30, 0));
     }
 
     #[test]
     fn heads_split_by_a_view_stay_a_batch() {
         let heads = View::contiguous(&[2, 10, 4, 8].into()).transpose(&[0, 2, 1, 3]);
-        let p = problem(heads.clone(), heads.transpose(&[0, 1, 3, 2]));
+        let p = product(heads.clone(), heads.transpose(&[0, 1, 3, 2]));
         assert_eq!(p.batch, [BatchAxis { extent: 2, a: 320, b: 320 }, BatchAxis { extent: 4, a: 8, b: 8 }]);
         assert_eq!((p.a.row, p.b.column), (32, 32));
     }

@@ -1,23 +1,23 @@
 //! The matrix product for adapters that are a CPU, of operands packed into textures.
 
-use super::operands::{PANEL_ROWS, Source, Want};
-use super::problem::{MatMulParams, Problem};
-use crate::error::Result;
+use super::super::operands::{PANEL_ROWS, Source, Want};
+use super::super::product::{MatMulParams, Product};
+use crate::error::{Error, Result};
 use crate::graph::Io;
-use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Packing, params, preludes, shader};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Packing, params, preludes, shader, u32s};
 
 params! {
     /// Parameters of a product of packed operands.
     struct TexturesParams { m: u32, n: u32, steps: u32, padded: u32 }
 }
 
-shader!(pub(super) static SHADER: TexturesParams = "matmul_textures");
+shader!(pub(in crate::ops::matmul) static SHADER: TexturesParams = "matmul_textures");
 
-shader!(pub(super) static ROW_SHADER: TexturesParams = "matmul_textures_row");
+shader!(pub(in crate::ops::matmul) static ROW_SHADER: TexturesParams = "matmul_textures_row");
 
-shader!(pub(super) static PACK_A_SHADER: MatMulParams = "matmul_pack_a");
+shader!(pub(in crate::ops::matmul) static PACK_A_SHADER: MatMulParams = "matmul_pack_a");
 
-shader!(pub(super) static PACK_B_SHADER: MatMulParams = "matmul_pack_b");
+shader!(pub(in crate::ops::matmul) static PACK_B_SHADER: MatMulParams = "matmul_pack_b");
 
 /// Rows up to which the reads of B, not the sums of a tile, bound a step.
 const FEW_ROWS: usize = 4;
@@ -29,17 +29,17 @@ const READS: usize = 12;
 const DISPATCH: usize = 50_000;
 
 /// Whether textures hold both operands in tiles of so many rows and panels of so many columns.
-pub(super) fn hold(problem: &Problem, rows: usize, panel: usize, caps: &Caps) -> bool {
-    let k = problem.k.next_multiple_of(PANEL_ROWS);
-    let fits = |count: usize| caps.texture_holds((count * problem.batches() * k) as u64 * 4);
-    fits(problem.m.next_multiple_of(rows)) && fits(problem.n.next_multiple_of(panel))
+pub(super) fn hold(product: &Product, rows: usize, panel: usize, caps: &Caps) -> bool {
+    let k = product.k.next_multiple_of(PANEL_ROWS);
+    let fits = |count: usize| caps.texture_holds((count * product.batches() * k) as u64 * 4);
+    fits(product.m.next_multiple_of(rows)) && fits(product.n.next_multiple_of(panel))
 }
 
 /// Whether reading packed operands wins over reading them where they lie, by the elements that either way loads.
-pub(super) fn preferred(problem: &Problem, io: &Io) -> bool {
-    let (m, n, k) = (problem.m, problem.n, problem.k);
-    let (a, b) = (m * k * problem.batches(), k * n * problem.batches());
-    let (a_constant, b_constant) = (problem.a_is_constant(io), problem.b_is_constant(io));
+pub(super) fn preferred(product: &Product, io: &Io) -> bool {
+    let (m, n, k) = (product.m, product.n, product.k);
+    let (a, b) = (m * k * product.batches(), k * n * product.batches());
+    let (a_constant, b_constant) = (product.a_is_constant(io), product.b_is_constant(io));
     // Broadcasts within a subgroup read what is constant from textures too.
     let read = |constant: bool, elements: usize| if constant { elements / READS } else { elements };
     let direct = match m <= FEW_ROWS {
@@ -67,9 +67,9 @@ struct Packed {
     batched: bool,
 }
 
-/// A candidate in the making.
+/// The variant in the making.
 struct Textures<'a> {
-    problem: &'a Problem,
+    product: &'a Product,
     io: &'a Io<'a>,
     caps: &'a Caps,
     rows: usize,
@@ -81,36 +81,29 @@ struct Textures<'a> {
     temporaries: Vec<u64>,
 }
 
-/// The candidate, where subgroups have eight lanes or more and textures hold the operands.
-pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Option<Result<Lowering>> {
-    let lanes = caps.subgroup.filter(|lanes| lanes.is_power_of_two() && (8..=64).contains(lanes))?;
-    let padded = problem.k.next_multiple_of(PANEL_ROWS) / 4;
-    if caps.class != AdapterClass::Cpu
-        || problem.gather.is_some()
-        || problem.quantized.is_some()
-        || padded + 8 > caps.max_loop as usize
-    {
-        return None;
+/// The variant, where subgroups have eight lanes or more and textures hold the operands.
+pub(super) fn lower(product: &Product, io: &Io, caps: &Caps) -> Result<Lowering> {
+    let lanes = caps.broadcasting_lanes().filter(|lanes| lanes.is_power_of_two());
+    let lanes = lanes.ok_or_else(|| Error::unsupported("subgroups have fewer than 8 lanes"))?;
+    if product.gather.is_some() || product.quantized.is_some() {
+        return Err(Error::unsupported("the right operand is gathered, or kept in fewer bits than those of a float"));
     }
-    let (rows, panel) = (rows(problem.m), 4 * lanes as usize);
-    let (row_tiles, panels) = (problem.m.div_ceil(rows), problem.n.div_ceil(panel));
-    let grids =
-        [[row_tiles, panels], [padded.div_ceil(8), (row_tiles * rows).div_ceil(32)], [panels * lanes as usize / 8, padded / 8]];
-    if !hold(problem, rows, panel, caps) || grids.iter().flatten().chain([&problem.batches()]).any(|n| *n > caps.max_grid as usize)
-    {
-        return None;
+    let padded = product.k.next_multiple_of(PANEL_ROWS) / 4;
+    let (rows, panel) = (rows(product.m), 4 * lanes as usize);
+    if !hold(product, rows, panel, caps) {
+        return Err(Error::unsupported("textures do not hold the operands"));
     }
-    let textures = Textures { problem, io, caps, rows, panel, padded, packed: vec![], temporaries: vec![] };
-    Some(textures.candidate(lanes))
+    let textures = Textures { product, io, caps, rows, panel, padded, packed: vec![], temporaries: vec![] };
+    textures.lower(lanes)
 }
 
 impl Textures<'_> {
-    fn candidate(mut self, lanes: u32) -> Result<Lowering> {
-        let problem = self.problem;
+    fn lower(mut self, lanes: u32) -> Result<Lowering> {
+        let product = self.product;
         let (a, b) = (self.pack_a()?, self.pack_b()?);
-        let few = problem.m <= FEW_ROWS;
+        let few = product.m <= FEW_ROWS;
         let shader = if few { &ROW_SHADER } else { &SHADER };
-        let width = if problem.n.is_multiple_of(4) { 4 } else { 1 };
+        let width = if product.n.is_multiple_of(4) { 4 } else { 1 };
         let kernel = Kernel::new(shader, &[Access::ReadTexture, Access::ReadTexture, Access::Write], [lanes, 1, 1])
             .constant("LANES", lanes)
             .constant("ROWS", self.rows as u32)
@@ -123,22 +116,16 @@ impl Textures<'_> {
         let kernel = if few { kernel } else { kernel.prelude(&preludes::ROW_SUMS).prelude(&preludes::ROW_STORES) };
         let kernel = self.io.attach_epilogue(kernel, &mut bindings, width, self.caps)?;
         let params = TexturesParams {
-            m: problem.m as u32,
-            n: problem.n as u32,
-            steps: problem.k.div_ceil(4) as u32,
+            m: product.m as u32,
+            n: product.n as u32,
+            steps: product.k.div_ceil(4) as u32,
             padded: self.padded as u32,
         };
-        let grid = [problem.m.div_ceil(self.rows), problem.n.div_ceil(self.panel), problem.batches()];
-        let (flops, bytes) = problem.work();
-        let product = Dispatch::new(kernel, params, bindings, grid.map(|n| n as u32)).work(flops, bytes);
+        let grid = [product.m.div_ceil(self.rows), product.n.div_ceil(self.panel), product.batches()];
+        let (flops, bytes) = product.work();
+        let product = Dispatch::new(kernel, params, bindings, u32s(grid)?).turns(self.padded + 8).work(flops, bytes);
         let dispatches = a.dispatch.into_iter().chain(b.dispatch).chain([product]).collect();
-        Ok(Lowering::Dispatches {
-            variant: "textures",
-            dispatches,
-            temporaries: self.temporaries,
-            packed: self.packed,
-            tables: vec![],
-        })
+        Ok(Lowering::new(dispatches).temporaries(self.temporaries).packed(self.packed))
     }
 
     /// An operand that was packed when the model was loaded.
@@ -148,33 +135,33 @@ impl Textures<'_> {
     }
 
     fn pack_a(&mut self) -> Result<Packed> {
-        let problem = self.problem;
-        let params = problem.params()?;
-        if problem.a_is_constant(self.io) {
-            return Ok(self.loaded(problem.a_tiles(self.rows as u32, &params)));
+        let product = self.product;
+        let params = product.params()?;
+        if product.a_is_constant(self.io) {
+            return Ok(self.loaded(product.a_tiles(self.rows as u32, &params)));
         }
-        let tiles = problem.m.div_ceil(self.rows);
-        let source = problem.a_where_it_lies();
+        let tiles = product.m.div_ceil(self.rows);
+        let source = product.a_where_it_lies();
         let kernel =
             Kernel::new(&PACK_A_SHADER, &[Access::Read, Access::WriteTexture], [8, 8, 1]).constant("ROWS", self.rows as u32);
         let blocks = [self.padded, (tiles * self.rows).div_ceil(4)];
-        let batched = problem.batch.iter().any(|axis| axis.a != 0);
+        let batched = product.batch.iter().any(|axis| axis.a != 0);
         self.packing(kernel, source, params, blocks, batched, (tiles * self.rows * self.padded) as u64)
     }
 
     fn pack_b(&mut self) -> Result<Packed> {
-        let problem = self.problem;
-        let mut params = problem.params()?;
+        let product = self.product;
+        let mut params = product.params()?;
         let want = Want::Panels(self.panel as u32);
-        let mut source = problem.b_source(self.io, want, &mut params);
+        let mut source = product.b_source(self.io, want, &mut params);
         if let Some(packing) = source.packing.take() {
             return Ok(self.loaded(packing));
         }
-        let panels = problem.n.div_ceil(self.panel);
+        let panels = product.n.div_ceil(self.panel);
         let kernel =
             Kernel::new(&PACK_B_SHADER, &[Access::WriteTexture, Access::Read], [8, 8, 1]).constant("PANEL", self.panel as u32);
         let blocks = [panels * self.panel / 4, self.padded];
-        let batched = problem.batch.iter().any(|axis| axis.b != 0);
+        let batched = product.batch.iter().any(|axis| axis.b != 0);
         self.packing(kernel, source, params, blocks, batched, (panels * self.panel * self.padded) as u64)
     }
 
@@ -188,19 +175,19 @@ impl Textures<'_> {
         batched: bool,
         texels: u64,
     ) -> Result<Packed> {
-        let batches = if batched { self.problem.batches() } else { 1 };
+        let batches = if batched { self.product.batches() } else { 1 };
         self.temporaries.push(texels * batches as u64 * 16);
         let texture = Operand::Temporary(self.temporaries.len() - 1);
         let bindings = kernel.storage.iter().map(|access| if access.is_texture() { texture } else { source.operand }).collect();
         let kernel = kernel
-            .constant("K_EDGE", (!self.problem.k.is_multiple_of(4)).into())
+            .constant("K_EDGE", (!self.product.k.is_multiple_of(4)).into())
             .texels()
             .prelude(&preludes::MATMUL)
             .prelude(self.caps.fours())
             .prelude(source.prelude)
-            .set("BATCH_AXES", self.problem.batch.len() as u32)
+            .set("BATCH_AXES", self.product.batch.len() as u32)
             .set("PADDED", self.padded as u32);
-        let grid = [blocks[0].div_ceil(8) as u32, blocks[1].div_ceil(8) as u32, batches as u32];
+        let grid = u32s([blocks[0].div_ceil(8), blocks[1].div_ceil(8), batches])?;
         let dispatch = Dispatch::new(kernel, params, bindings, grid).work(0, texels * batches as u64 * 32);
         Ok(Packed { operand: texture, dispatch: Some(dispatch), batched })
     }
