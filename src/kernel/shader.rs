@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// A whole file that is joined in front of a kernel: element widths, reductions, index helpers.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Prelude {
-    /// File name under `shaders/lib`, without its ending.
+    /// File name under `shaders/lib` or a folder of it, without its ending.
     pub name: &'static str,
     /// The text.
     pub source: &'static str,
@@ -22,7 +22,10 @@ pub mod preludes {
 
     macro_rules! prelude {
         ($($(#[$meta:meta])* $name:ident = $file:literal;)*) => {
-            $($(#[$meta])* pub static $name: Prelude = Prelude { name: $file, source: include_str!(concat!("../../shaders/lib/", $file, ".wgsl")) };)*
+            $($(#[$meta])* pub static $name: Prelude = Prelude {
+                name: crate::kernel::file_name($file),
+                source: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/lib/", $file, ".wgsl")),
+            };)*
             /// All of them.
             pub static ALL: &[&Prelude] = &[$(&$name),*];
         };
@@ -207,7 +210,7 @@ pub mod preludes {
 /// A hand-written kernel: one file under `shaders/` and the layout of its parameters.
 #[derive(Debug)]
 pub struct Shader {
-    /// File name under `shaders/`, without its ending.
+    /// File name under `shaders/` or a folder of it, without its ending.
     pub name: &'static str,
     /// The text. It keeps its indices in range, and writes workgroup memory before it reads it.
     pub source: &'static str,
