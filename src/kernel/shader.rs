@@ -141,9 +141,9 @@ pub mod preludes {
         /// Operand B in packed panels. Wants `const PANEL`.
         MATMUL_B_PANELS = "matmul_b_panels";
         /// Eight rows of sums in the registers of a subgroup, one operand by broadcast.
-        ROW_SUMS = "row_sums";
+        ROW_SUMS = "software/row_sums";
         /// Storing those rows through the epilogue. Goes with `ROW_SUMS` and a prelude that stores four neighbours.
-        ROW_STORES = "row_stores";
+        ROW_STORES = "software/row_stores";
         /// Winograd's tiles go to a texture.
         WINOGRAD_INPUT_TEXELS = "winograd_input_texels";
         /// Winograd's tiles go to a buffer.
@@ -153,9 +153,9 @@ pub mod preludes {
         /// Winograd's sums come from a buffer.
         WINOGRAD_SUMS_FLOATS = "winograd_sums_floats";
         /// Operand A in tiles packed into a texture. Wants `const ROWS`.
-        MATMUL_A_TEXTURE = "matmul_a_texture";
+        MATMUL_A_TEXTURE = "software/matmul_a_texture";
         /// Operand B in panels packed into a texture. Wants `const PANEL`.
-        MATMUL_B_TEXTURE = "matmul_b_texture";
+        MATMUL_B_TEXTURE = "software/matmul_b_texture";
         /// Operand B in packed panels of half floats. Wants `const PANEL`.
         MATMUL_B_PANELS_F16 = "matmul_b_panels_f16";
         /// Scales and places of an operand B in packed panels of few bits. Wants `const PANEL`, `const BLOCK`, a prelude of zero
@@ -199,7 +199,7 @@ pub mod preludes {
         /// Unfolded lines go to a texture. Wants `Kernel::texels`.
         UNFOLDED_TEXELS = "unfolded_texels";
         /// Columns that are padded to groups of four within a row of pixels.
-        PLACE_PIXEL = "place_pixel";
+        PLACE_PIXEL = "software/place_pixel";
         /// Storing four neighbours that may end at an edge, element by element.
         STORE_WIDTH1 = "store_width1";
         /// Storing four neighbours at once.

@@ -1,7 +1,7 @@
 //! Matrix products on software adapters: broadcasts within a subgroup win where workgroup memory is no faster than any other.
 
-pub(super) mod subgroup;
-pub(super) mod textures;
+pub(super) mod broadcast;
+pub(super) mod packed;
 
 use super::gemv::Workgroup;
 use super::{Product, Ranks};
@@ -31,9 +31,9 @@ pub(super) fn offer(product: &Product, io: &Io, offers: &mut Offers) -> Option<(
     if !caps.is_software() {
         return None;
     }
-    let rank = if textures::preferred(product, io) { TEXTURES_FIRST } else { TEXTURES };
-    offers.add("textures", rank, || textures::lower(product, io, caps));
-    offers.add("subgroup", SUBGROUP, || subgroup::lower(product, io, caps));
+    let rank = if packed::preferred(product, io) { TEXTURES_FIRST } else { TEXTURES };
+    offers.add("textures", rank, || packed::lower(product, io, caps));
+    offers.add("subgroup", SUBGROUP, || broadcast::lower(product, io, caps));
     let workgroup = match caps.barrier_free_lanes() {
         Some(lanes) if lanes <= 64 => Workgroup { invocations: lanes, groups: if product.k * product.n > SMALL { 4 } else { 1 } },
         _ => super::gemv::WORKGROUP,
@@ -47,6 +47,6 @@ impl Product {
         if self.k == 0 {
             return Err(Error::unsupported("a matrix product of no terms"));
         }
-        subgroup::lower(self, io, caps)
+        broadcast::lower(self, io, caps)
     }
 }

@@ -11,13 +11,13 @@ params! {
     struct TexturesParams { m: u32, n: u32, steps: u32, padded: u32 }
 }
 
-shader!(pub(in crate::ops::matmul) static SHADER: TexturesParams = "matmul_textures");
+shader!(pub(in crate::ops::matmul) static SHADER: TexturesParams = "software/matmul_packed");
 
-shader!(pub(in crate::ops::matmul) static ROW_SHADER: TexturesParams = "matmul_textures_row");
+shader!(pub(in crate::ops::matmul) static ROW_SHADER: TexturesParams = "software/matmul_packed_few_rows");
 
-shader!(pub(in crate::ops::matmul) static PACK_A_SHADER: MatMulParams = "matmul_pack_a");
+shader!(pub(in crate::ops::matmul) static PACK_A_SHADER: MatMulParams = "software/matmul_pack_a");
 
-shader!(pub(in crate::ops::matmul) static PACK_B_SHADER: MatMulParams = "matmul_pack_b");
+shader!(pub(in crate::ops::matmul) static PACK_B_SHADER: MatMulParams = "software/matmul_pack_b");
 
 /// Rows up to which the reads of B, not the sums of a tile, bound a step.
 const FEW_ROWS: usize = 4;

@@ -2,12 +2,12 @@
 
 use super::super::operands::Want;
 use super::super::product::{MatMulParams, Product};
-use super::textures::hold;
+use super::packed::hold;
 use crate::error::{Error, Result};
 use crate::graph::Io;
 use crate::kernel::{Access, Caps, Kernel, Lowering, preludes, shader, u32s};
 
-shader!(pub(in crate::ops::matmul) static SHADER: MatMulParams = "matmul_subgroup");
+shader!(pub(in crate::ops::matmul) static SHADER: MatMulParams = "software/matmul_broadcast");
 
 /// Tiles below which cores would stand idle.
 const ENOUGH_TILES: usize = 16;
