@@ -26,16 +26,6 @@ struct Rows {
     r3: vec4<f32>,
 }
 
-// Four columns of four rows of B.
-fn b_block(at: vec2<u32>) -> mat4x4<f32> {
-    return mat4x4(
-        textureLoad(b, at),
-        textureLoad(b, at + vec2(LANES, 0u)),
-        textureLoad(b, at + vec2(2u * LANES, 0u)),
-        textureLoad(b, at + vec2(3u * LANES, 0u)),
-    );
-}
-
 // Sixteen terms of a row of A (lane i holds four) times four blocks of B.
 fn add_terms(sum: vec4<f32>, a: vec4<f32>, b0: mat4x4<f32>, b1: mat4x4<f32>, b2: mat4x4<f32>, b3: mat4x4<f32>) -> vec4<f32> {
     var s = sum;
@@ -75,10 +65,10 @@ fn main(
     for (var step = 0u; step < steps; step += 4u) {
         let at_a = texel(a_start + step * ROWS);
         let at_b = b_start + step * 4u * LANES;
-        let b0 = b_block(texel(at_b));
-        let b1 = b_block(texel(at_b + 4u * LANES));
-        let b2 = b_block(texel(at_b + 8u * LANES));
-        let b3 = b_block(texel(at_b + 12u * LANES));
+        let b0 = panel_block(b, texel(at_b));
+        let b1 = panel_block(b, texel(at_b + 4u * LANES));
+        let b2 = panel_block(b, texel(at_b + 8u * LANES));
+        let b3 = panel_block(b, texel(at_b + 12u * LANES));
         s.r0 = add_terms(s.r0, textureLoad(a, at_a), b0, b1, b2, b3);
         if ROWS > 1u {
             s.r1 = add_terms(s.r1, textureLoad(a, at_a + vec2(1u, 0u)), b0, b1, b2, b3);

@@ -55,10 +55,10 @@ impl Source {
         Source { prelude, place: Place::Packed(packing), constants: vec![], base: vec![], more: vec![] }
     }
 
-    /// The source with a constant that its prelude counts on.
-    pub(super) fn constant(mut self, name: &'static str, value: u32) -> Self {
-        self.constants.push((name, value));
-        self
+    /// An operand B that is packed in panels of so many columns.
+    pub(super) fn panels(prelude: &'static Prelude, packing: Packing, width: u32) -> Self {
+        let base = vec![&preludes::MATMUL_PANELS];
+        Source { constants: vec![("PANEL", width)], base, ..Source::packed(prelude, packing) }
     }
 }
 
@@ -168,12 +168,12 @@ impl Product {
                 return self.b_in_floats(io, form, params);
             }
             let packing = self.b_packing("matmul_panels_f16", width, params, packing::panels_f16);
-            return Ok(Source::packed(&preludes::MATMUL_B_PANELS_F16, packing).constant("PANEL", width));
+            return Ok(Source::panels(&preludes::MATMUL_B_PANELS_F16, packing, width));
         };
         let (packing, more) = quantized.packings(params, width)?;
         let (base, prelude) = quantized.preludes();
-        let mut source = Source { base: base.to_vec(), more, ..Source::packed(prelude, packing) };
-        source = source.constant("PANEL", width);
+        let mut source = Source { more, ..Source::panels(prelude, packing, width) };
+        source.base.extend(base);
         source.constants.extend(quantized.constants()?);
         Ok(source)
     }
@@ -186,9 +186,7 @@ impl Product {
         let constant = self.b_is_constant(io);
         let lying = |prelude| Ok(Source::lying(prelude, Operand::Input(self.inputs[1])));
         match form {
-            BForm::Panels(width) if constant => {
-                Ok(Source::packed(&preludes::MATMUL_B_PANELS, self.b_panels(width, params)).constant("PANEL", width))
-            }
+            BForm::Panels(width) if constant => Ok(Source::panels(&preludes::MATMUL_B_PANELS, self.b_panels(width, params), width)),
             BForm::Columns if constant && !self.b_by_columns() => {
                 let [rows] = u32s([self.k.next_multiple_of(4)])?;
                 let packing = self.b_packing("matmul_columns", rows, params, packing::columns);

@@ -27,8 +27,8 @@ pub(super) fn lower(product: &Product, io: &Io, caps: &Caps) -> Result<Lowering>
         (product.a_source(io, AForm::Rows, &mut params)?, Access::Read)
     };
     let (b, b_access) = if textures && product.b_is_constant(io) {
-        let panels = Source::packed(&preludes::MATMUL_B_TEXTURE, product.b_panels(panel, &params));
-        (panels.constant("PANEL", panel), Access::ReadTexture)
+        let panels = product.b_panels(panel, &params);
+        (Source::panels(&preludes::MATMUL_B_TEXTURE, panels, panel), Access::ReadTexture)
     } else {
         (product.b_source(io, BForm::Panels(panel), &mut params)?, Access::Read)
     };

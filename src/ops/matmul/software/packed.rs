@@ -124,12 +124,14 @@ impl PackedProduct<'_> {
             .constant("LANES", lanes)
             .constant("ROWS", self.rows)
             .texels()
+            .prelude(&preludes::PANEL_TEXELS)
             .prelude(&preludes::PLACE_COLUMN)
             .prelude(if width == 4 { &preludes::STORE_WIDTH4 } else { &preludes::STORE_WIDTH1 })
             .set("BATCH_A", a.batched.into())
             .set("BATCH_B", b.batched.into());
         let mut bindings = vec![a.operand, b.operand, Operand::Output(0)];
-        let kernel = if few { kernel } else { kernel.prelude(&preludes::ROW_SUMS).prelude(&preludes::ROW_STORES) };
+        let sums: &[_] = if few { &[] } else { &[&preludes::ROW_SUMS, &preludes::ROW_STEPS, &preludes::ROW_STORES] };
+        let kernel = sums.iter().copied().fold(kernel, Kernel::prelude);
         let kernel = self.io.attach_epilogue(kernel, &mut bindings, width, self.caps)?;
         let [m, n, steps] = u32s([product.m, product.n, product.k.div_ceil(4)])?;
         let params = PackedParams { m, n, steps, padded: self.padded };
