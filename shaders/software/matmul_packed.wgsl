@@ -5,19 +5,6 @@
 // lane. What a step of four terms reads lies in one row of each texture. The grid runs over row tiles (x, so that neighbours
 // share columns of B), column tiles (y) and batches (z).
 
-override BATCH_A: u32; // 0 where all batches share one A
-override BATCH_B: u32;
-
-struct Params {
-    m: u32,
-    n: u32,
-    steps: u32,   // four terms each
-    padded: u32,  // steps of the packed operands
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var a: texture_storage_2d<rgba32float, read>; // [batches, m / ROWS, padded, ROWS]
-@group(0) @binding(2) var b: texture_storage_2d<rgba32float, read>; // [batches, n / (4 * LANES), padded, 4, LANES]
 @group(0) @binding(3) var<storage, read_write> output: array<Float>; // [batches, m, n]
 
 @compute @workgroup_size(LANES)
@@ -26,11 +13,10 @@ fn main(
     @builtin(num_workgroups) tiles: vec3<u32>,
     @builtin(subgroup_invocation_id) lane: u32,
 ) {
-    let a_tile = tile.z * BATCH_A * tiles.x + tile.x;
-    let b_tile = tile.z * BATCH_B * tiles.y + tile.y;
+    let starts = packed_starts(tile, tiles);
     // Lanes past the eighth read a row that nobody asks them for.
-    let a_start = a_tile * params.padded * ROWS + lane % 8u;
-    let b_start = b_tile * params.padded * 4u * LANES + lane;
+    let a_start = starts.x + lane % 8u;
+    let b_start = starts.y + lane;
     var sums: TileSums;
     // A broadcast, since some software adapters compile a kernel anew, at each dispatch, for the value of a parameter that alone
     // bounds a loop.

@@ -4,19 +4,6 @@
 // columns a lane. A step is sixteen terms: four lanes read four values of a row of A each, which travel by broadcast, and
 // every lane reads its four columns of sixteen rows of B. The grid runs over row tiles (x), column tiles (y) and batches (z).
 
-override BATCH_A: u32; // 0 where all batches share one A
-override BATCH_B: u32;
-
-struct Params {
-    m: u32,
-    n: u32,
-    steps: u32,   // four terms each
-    padded: u32,  // steps of the packed operands, a multiple of four
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var a: texture_storage_2d<rgba32float, read>; // [batches, m / ROWS, padded, ROWS]
-@group(0) @binding(2) var b: texture_storage_2d<rgba32float, read>; // [batches, n / (4 * LANES), padded, 4, LANES]
 @group(0) @binding(3) var<storage, read_write> output: array<Float>; // [batches, m, n]
 
 struct Rows {
@@ -54,10 +41,9 @@ fn main(
     @builtin(num_workgroups) tiles: vec3<u32>,
     @builtin(subgroup_invocation_id) lane: u32,
 ) {
-    let a_tile = tile.z * BATCH_A * tiles.x + tile.x;
-    let b_tile = tile.z * BATCH_B * tiles.y + tile.y;
-    let a_start = (a_tile * params.padded + lane % 4u) * ROWS;
-    let b_start = b_tile * params.padded * 4u * LANES + lane;
+    let starts = packed_starts(tile, tiles);
+    let a_start = starts.x + lane % 4u * ROWS;
+    let b_start = starts.y + lane;
     var s: Rows;
     // A broadcast, since some software adapters compile a kernel anew, at each dispatch, for the value of a parameter that alone
     // bounds a loop.

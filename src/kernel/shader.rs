@@ -158,6 +158,8 @@ pub mod preludes {
         WINOGRAD_SUMS_TEXELS = "winograd_sums_texels";
         /// Winograd's sums come from a buffer.
         WINOGRAD_SUMS_FLOATS = "winograd_sums_floats";
+        /// Both operands packed into textures, and their parameters. Wants `const ROWS`, `const LANES`.
+        MATMUL_PACKED_OPERANDS = "software/matmul_packed_operands";
         /// Operand A in tiles packed into a texture. Wants `const ROWS`.
         MATMUL_A_TEXTURE = "software/matmul_a_texture";
         /// Operand B in packed panels in a texture. Goes with `MATMUL_PANELS`.

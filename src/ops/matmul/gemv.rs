@@ -25,7 +25,7 @@ pub(super) const WORKGROUP: Workgroup = Workgroup { invocations: 64, groups: 1 }
 /// The variant, where there are few rows and B can be read by columns.
 pub(super) fn lower(product: &Product, io: &Io, workgroup: &Workgroup, caps: &Caps) -> Result<Lowering> {
     if product.m > FEW_ROWS {
-        return Err(Error::unsupported(format!("{} rows: expected at most {FEW_ROWS}", product.m)));
+        return Err(Error::unsupported(format!("more than {FEW_ROWS} rows")));
     }
     if !product.b_by_columns() && !product.b_is_constant(io) {
         return Err(Error::unsupported("the right operand is neither constant nor columns of neighbours"));
@@ -33,7 +33,6 @@ pub(super) fn lower(product: &Product, io: &Io, workgroup: &Workgroup, caps: &Ca
     let Workgroup { invocations, groups } = *workgroup;
     let subgroup = caps.subgroup.filter(|lanes| lanes.is_power_of_two() && *lanes <= 64);
     let grid = [product.n.div_ceil(4 * groups as usize), product.m, product.batches()];
-    // The loop itself ends at k, but not within a vector of four.
     let turns = product.k / (4 * invocations as usize) + 64;
     let kernel = Kernel::new(&SHADER, &[Access::Read, Access::Read, Access::Write], [invocations, 1, 1]);
     let kernel = kernel.constant("WORKGROUP", invocations).constant("GROUPS", groups);

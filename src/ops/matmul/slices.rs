@@ -39,7 +39,7 @@ pub(super) fn offer(product: &Product, io: &Io, offers: &mut Offers) -> Result<(
 
 fn lower(product: &Product, rows: usize, split: Option<Parts>, io: &Io, caps: &Caps) -> Result<Lowering> {
     if product.m > FEW_ROWS {
-        return Err(Error::unsupported(format!("{} rows: expected at most {FEW_ROWS}", product.m)));
+        return Err(Error::unsupported(format!("more than {FEW_ROWS} rows")));
     }
     if product.gather.is_some() {
         return Err(Error::unsupported("the right operand is gathered"));

@@ -124,6 +124,7 @@ impl PackedProduct<'_> {
             .constant("LANES", lanes)
             .constant("ROWS", self.rows)
             .texels()
+            .prelude(&preludes::MATMUL_PACKED_OPERANDS)
             .prelude(&preludes::PANEL_TEXELS)
             .prelude(&preludes::PLACE_COLUMN)
             .prelude(if width == 4 { &preludes::STORE_WIDTH4 } else { &preludes::STORE_WIDTH1 })
