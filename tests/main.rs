@@ -3,6 +3,7 @@
 
 mod cases;
 #[cfg(feature = "cli")]
+#[path = "../cli/tests/cli.rs"]
 mod cli;
 mod engine;
 mod exactness;
@@ -10,6 +11,7 @@ mod faults;
 mod hostile;
 mod imports;
 #[cfg(all(target_os = "linux", feature = "isa"))]
+#[path = "../cli/tests/isa.rs"]
 mod isa;
 mod kernels;
 mod layering;
