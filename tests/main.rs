@@ -2,17 +2,11 @@
 #![allow(unreachable_pub, reason = "a test binary exports nothing")]
 
 mod cases;
-#[cfg(feature = "cli")]
-#[path = "../cli/tests/cli.rs"]
-mod cli;
 mod engine;
 mod exactness;
 mod faults;
 mod hostile;
 mod imports;
-#[cfg(all(target_os = "linux", feature = "isa"))]
-#[path = "../cli/tests/isa.rs"]
-mod isa;
 mod kernels;
 mod layering;
 mod lengths;
