@@ -145,11 +145,11 @@ pub mod preludes {
         /// Storing those rows through the epilogue. Goes with `ROW_SUMS` and a prelude that stores four neighbours.
         ROW_STORES = "row_stores";
         /// Winograd's tiles go to a texture.
-        WINOGRAD_INPUT_TEXELS = "winograd_input_texels";
+        WINOGRAD_INPUT_TEXELS = "software/winograd_input_texels";
         /// Winograd's tiles go to a buffer.
         WINOGRAD_INPUT_FLOATS = "winograd_input_floats";
         /// Winograd's sums come from a texture. Wants `const LANES`.
-        WINOGRAD_SUMS_TEXELS = "winograd_sums_texels";
+        WINOGRAD_SUMS_TEXELS = "software/winograd_sums_texels";
         /// Winograd's sums come from a buffer.
         WINOGRAD_SUMS_FLOATS = "winograd_sums_floats";
         /// Operand A in tiles packed into a texture. Wants `const ROWS`.
@@ -178,28 +178,28 @@ pub mod preludes {
         /// Operand B of a convolution as a matrix product, gathered from its input.
         CONV_GATHER = "conv_gather";
         /// The same from rows that are unfolded along the kernel's width.
-        CONV_UNFOLDED = "conv_unfolded";
+        CONV_UNFOLDED = "software/conv_unfolded";
         /// What kernels share that read image rows under the windows of four outputs. Wants `DIVIDE`, `fn segments`
         /// and a row prelude.
         CONV_ROW = "conv_row";
         /// Image rows under the windows of four outputs, shared within a subgroup. Wants `const LANES` and a plane prelude.
-        CONV_ROW_LANES = "conv_row_lanes";
+        CONV_ROW_LANES = "software/conv_row_lanes";
         /// The same, each invocation by itself. Wants `const LANES`.
         CONV_ROW_DIRECT = "conv_row_direct";
         /// Weights of a depthwise convolution, shared within a subgroup. Wants `const LANES`.
-        CONV_TAPS_LANES = "conv_taps_lanes";
+        CONV_TAPS_LANES = "software/conv_taps_lanes";
         /// The same, each invocation by itself.
         CONV_TAPS_DIRECT = "conv_taps_direct";
         /// Rows of planes in groups of four.
-        PLANE_FOURS = "plane_fours";
+        PLANE_FOURS = "software/plane_fours";
         /// Rows of planes element by element.
-        PLANE_ELEMENTS = "plane_elements";
+        PLANE_ELEMENTS = "software/plane_elements";
         /// Unfolded lines go to a buffer.
-        UNFOLDED_FLOATS = "unfolded_floats";
+        UNFOLDED_FLOATS = "software/unfolded_floats";
         /// Unfolded lines go to a texture. Wants `Kernel::texels`.
-        UNFOLDED_TEXELS = "unfolded_texels";
+        UNFOLDED_TEXELS = "software/unfolded_texels";
         /// Columns that are padded to groups of four within a row of pixels.
-        PLACE_PIXEL = "place_pixel";
+        PLACE_PIXEL = "software/place_pixel";
         /// Storing four neighbours that may end at an edge, element by element.
         STORE_WIDTH1 = "store_width1";
         /// Storing four neighbours at once.

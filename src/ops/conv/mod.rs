@@ -7,10 +7,9 @@ mod fold;
 mod product;
 mod reference;
 mod rows;
-mod subgroup;
+mod software;
 mod tiled;
 mod transpose;
-mod unfold;
 mod window;
 mod winograd;
 
@@ -33,10 +32,10 @@ pub(super) static REGISTRATION: Registration = Registration {
         &direct::SHADER,
         &direct::TRANSPOSED,
         &fold::SHADER,
-        &subgroup::LINES,
-        &subgroup::SHADER,
+        &software::texels::LINES,
+        &software::texels::SHADER,
         &tiled::SHADER,
-        &unfold::SHADER,
+        &software::unfold::SHADER,
         &winograd::INPUT,
         &winograd::OUTPUT,
         &winograd::SUBGROUP,

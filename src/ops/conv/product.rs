@@ -2,8 +2,9 @@
 //! channels and taps by output pixels. "Anatomy of High-Performance Deep Learning Convolutions on SIMD Architectures"
 //! (Georganas et al. 2018) and cuDNN's implicit GEMM (Chetlur et al. 2014) describe the family.
 
-use super::unfold::{self, Lines};
-use super::{Axis, Problem, extents, spatial, subgroup, tiled, winograd};
+use super::software::texels as subgroup;
+use super::software::unfold::{self, Lines};
+use super::{Axis, Problem, extents, spatial, tiled, winograd};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Io;
 use crate::kernel::{AdapterClass, Caps, Lowering, Offers, Operand, preludes};

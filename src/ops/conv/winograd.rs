@@ -51,7 +51,7 @@ params! {
 }
 
 shader!(pub(super) static INPUT: InputParams = "conv_winograd_input");
-shader!(pub(super) static SUBGROUP: SubgroupParams = "conv_winograd_subgroup");
+shader!(pub(super) static SUBGROUP: SubgroupParams = "software/conv_winograd_subgroup");
 shader!(pub(super) static OUTPUT: OutputParams = "conv_winograd_output");
 
 /// Output elements along the side of a tile, and values that a tile becomes.

@@ -1,7 +1,7 @@
 //! Lines of an image, padded and unfolded along the width of a window, so that each tap of four neighbouring outputs is one group
 //! of four.
 
-use super::{Problem, spatial};
+use super::super::{Problem, spatial};
 use crate::error::Result;
 use crate::kernel::{Access, Caps, Dispatch, Kernel, Operand, params, preludes, shader};
 
@@ -21,22 +21,22 @@ params! {
     }
 }
 
-shader!(pub(super) static SHADER: UnfoldParams = "conv_unfold");
+shader!(pub(in crate::ops::conv) static SHADER: UnfoldParams = "software/conv_unfold");
 
 /// What the lines of a convolution over at most two axes come to.
-pub(super) struct Lines {
+pub(in crate::ops::conv) struct Lines {
     /// Lines of a plane: from the first that an output sees to the last.
-    pub(super) lines: usize,
+    pub(in crate::ops::conv) lines: usize,
     /// Groups of four outputs of a line.
-    pub(super) quads: usize,
+    pub(in crate::ops::conv) quads: usize,
     /// Groups of four pixels of a plane.
-    pub(super) plane: usize,
+    pub(in crate::ops::conv) plane: usize,
     /// Groups of four pixels in all.
-    pub(super) groups: u64,
+    pub(in crate::ops::conv) groups: u64,
 }
 
 impl Lines {
-    pub(super) fn new(problem: &Problem) -> Self {
+    pub(in crate::ops::conv) fn new(problem: &Problem) -> Self {
         let [_, height, width] = spatial(problem);
         let lines = (height.output - 1) * height.stride + (height.kernel - 1) * height.dilation + 1;
         let quads = width.output.div_ceil(4);
@@ -47,7 +47,7 @@ impl Lines {
 }
 
 /// The dispatch that unfolds input 0 into temporary 0, a texture or a buffer.
-pub(super) fn lower(problem: &Problem, lines: &Lines, texture: bool, caps: &Caps) -> Result<Dispatch> {
+pub(in crate::ops::conv) fn lower(problem: &Problem, lines: &Lines, texture: bool, caps: &Caps) -> Result<Dispatch> {
     let [_, height, width] = spatial(problem);
     let to = if texture { Access::WriteTexture } else { Access::Write };
     let kernel = Kernel::new(&SHADER, &[Access::Read, to], [64, 1, 1]).prelude(&preludes::DIVIDE);

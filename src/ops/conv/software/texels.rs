@@ -1,8 +1,8 @@
 //! The convolution for adapters that are a CPU: constant weights and unfolded lines in textures, values shared by broadcast.
 
-use super::rows::{Rows, columns};
+use super::super::rows::{Rows, columns};
 use super::unfold::{self, Lines};
-use super::{Axis, Problem, floats, spatial};
+use super::super::{Axis, Problem, floats, spatial};
 use crate::error::Result;
 use crate::graph::Io;
 use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Packing, params, preludes, shader};
@@ -28,8 +28,8 @@ params! {
     struct LinesParams { planes: u32, input_height: u32, input_width: u32, output_width: u32, lines: u32 }
 }
 
-shader!(pub(super) static SHADER: SubgroupParams = "conv_subgroup");
-shader!(pub(super) static LINES: LinesParams = "conv_lines");
+shader!(pub(in crate::ops::conv) static SHADER: SubgroupParams = "software/conv_subgroup");
+shader!(pub(in crate::ops::conv) static LINES: LinesParams = "software/conv_lines");
 
 /// Tiles below which cores would stand idle.
 const ENOUGH_TILES: usize = 16;
@@ -53,7 +53,7 @@ fn tile_rows(problem: &Problem, tiles: usize) -> usize {
 }
 
 /// The candidate, over at most two axes, where weights are constant and textures hold them and the unfolded lines.
-pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Result<Option<Lowering>> {
+pub(in crate::ops::conv) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Result<Option<Lowering>> {
     let [depth, height, width] = spatial(problem);
     let constant = io.optional(1).is_some_and(|fact| fact.value.is_some());
     let Some(lanes) = caps.subgroup.filter(|lanes| (8..=64).contains(lanes)) else { return Ok(None) };

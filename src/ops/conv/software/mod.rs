@@ -1,0 +1,4 @@
+//! Convolutions on software adapters.
+
+pub(super) mod texels;
+pub(super) mod unfold;
