@@ -4,7 +4,7 @@ use super::Registration;
 use super::copy::RUN;
 use super::movement::no_scalar;
 use super::pad::bits;
-use super::resample::{Axis, Coordinates, Interpolation, Ratio, Rounding, Rules, Taps};
+use super::resample::{ResampledAxis, Coordinates, Interpolation, Ratio, Rounding, Rules, Taps};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
 use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Packing, params, preludes, shader};
@@ -114,14 +114,14 @@ impl Resize {
     }
 
     /// How each axis of the data is resampled.
-    fn plan(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Axis>> {
+    fn plan(&self, inputs: &[Option<&Fact>]) -> Result<Vec<ResampledAxis>> {
         let data = required("Resize", inputs, 0)?.shape();
         let axes: Vec<usize> = match &self.axes {
             None => (0..data.rank()).collect(),
             Some(axes) => axes.iter().map(|a| data.axis(*a)).collect::<Result<_>>()?,
         };
-        let identity = |d: &usize| Axis { input: *d, output: *d, ratio: Ratio::new(1.0, 1.0), region: (0.0, 1.0) };
-        let mut plan: Vec<Axis> = data.iter().map(identity).collect();
+        let identity = |d: &usize| ResampledAxis { input: *d, output: *d, ratio: Ratio::new(1.0, 1.0), region: (0.0, 1.0) };
+        let mut plan: Vec<ResampledAxis> = data.iter().map(identity).collect();
         let fits = |name: &str, found: usize, expected: usize| match found == expected {
             true => Ok(()),
             false => Err(Error::invalid_model(format!("Resize expects {expected} {name} for {} axes, found {found}", axes.len()))),

@@ -3,7 +3,7 @@
 use crate::failure::{Failure, Result};
 use gristmill::graph::{Builder, Dim, Op, ValueId};
 use gristmill::ops::attention::{Attention, attention};
-use gristmill::ops::conv::{Window, conv, conv_transpose};
+use gristmill::ops::conv::{SlidingWindow, conv, conv_transpose};
 use gristmill::ops::elementwise::{binary, unary};
 use gristmill::ops::matmul::{matmul, matmul_nbits};
 use gristmill::ops::norm::layer_normalization;
@@ -353,8 +353,8 @@ impl Convolution {
         })
     }
 
-    fn window(&self) -> Window {
-        Window { strides: vec![self.stride as i64; 2], pads: vec![self.pad as i64; 4], ..Window::default() }
+    fn window(&self) -> SlidingWindow {
+        SlidingWindow { strides: vec![self.stride as i64; 2], pads: vec![self.pad as i64; 4], ..SlidingWindow::default() }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Convolutions whose groups hold one input channel each: no sums over channels, so that what counts is to read each input
 //! once.
 
-use super::rows::{Rows, columns};
-use super::{Axis, Problem, spatial};
+use super::row_kernel::{RowKernel, columns};
+use super::{WindowAxis, ConvShape, spatial};
 use crate::error::Result;
 use crate::graph::Io;
 use crate::kernel::{Access, Caps, Dispatch, Lowering, Operand, params, preludes, shader};
@@ -38,47 +38,47 @@ const GPU_ROWS: usize = 8;
 const ENOUGH_SUBGROUPS: usize = 16;
 
 /// The candidates, where groups hold one channel and few filters: by exchange within subgroups on a CPU, and without.
-pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
-    let [depth, height, _] = spatial(problem);
+pub(super) fn lower(conv: &ConvShape, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    let [depth, height, _] = spatial(conv);
     let span = (height.kernel - 1) * height.dilation + 1;
-    let held = span.saturating_mul(columns(problem)).saturating_add(problem.taps());
-    if problem.channels != 1 || problem.filters >= MANY_FILTERS || depth != Axis::ABSENT || held > MOST_VALUES {
+    let held = span.saturating_mul(columns(conv)).saturating_add(conv.taps());
+    if conv.channels != 1 || conv.filters >= MANY_FILTERS || depth != WindowAxis::ABSENT || held > MOST_VALUES {
         return Ok(vec![]);
     }
     let mut lowerings = vec![];
-    if let Some(mut rows) = Rows::exchanged(&SHADER, &ACCESS, problem, [height.output, planes(problem)], caps) {
-        let segments = ENOUGH_SUBGROUPS.div_ceil(rows.workgroups(planes(problem))).min(height.output.div_ceil(GPU_ROWS));
+    if let Some(mut rows) = RowKernel::exchanged(&SHADER, &ACCESS, conv, [height.output, planes(conv)], caps) {
+        let segments = ENOUGH_SUBGROUPS.div_ceil(rows.workgroups(planes(conv))).min(height.output.div_ceil(GPU_ROWS));
         rows.kernel = rows.kernel.prelude(&preludes::CONV_TAPS_LANES);
-        lowerings.push(finish("depthwise_lanes", rows, problem, height.output.div_ceil(segments), io, caps)?);
+        lowerings.push(finish("depthwise_lanes", rows, conv, height.output.div_ceil(segments), io, caps)?);
     }
-    let mut rows = Rows::direct(&SHADER, &ACCESS, problem);
+    let mut rows = RowKernel::direct(&SHADER, &ACCESS, conv);
     rows.kernel = rows.kernel.prelude(&preludes::CONV_TAPS_DIRECT);
-    lowerings.push(finish("depthwise", rows, problem, GPU_ROWS.min(height.output), io, caps)?);
+    lowerings.push(finish("depthwise", rows, conv, GPU_ROWS.min(height.output), io, caps)?);
     Ok(lowerings)
 }
 
 /// Output channels of the whole batch.
-fn planes(problem: &Problem) -> usize {
-    problem.batches * problem.groups * problem.filters
+fn planes(conv: &ConvShape) -> usize {
+    conv.batches * conv.groups * conv.filters
 }
 
-fn finish(variant: &'static str, rows: Rows, problem: &Problem, segment: usize, io: &Io, caps: &Caps) -> Result<Lowering> {
-    let [_, height, width] = spatial(problem);
-    let grid = rows.grid(height.output.div_ceil(segment), planes(problem), caps)?;
+fn finish(variant: &'static str, rows: RowKernel, conv: &ConvShape, segment: usize, io: &Io, caps: &Caps) -> Result<Lowering> {
+    let [_, height, width] = spatial(conv);
+    let grid = rows.grid(height.output.div_ceil(segment), planes(conv), caps)?;
     let four = width.output.is_multiple_of(4);
     let kernel = rows.kernel.prelude(if four { &preludes::STORE_WIDTH4 } else { &preludes::STORE_WIDTH1 });
     let mut bindings = vec![Operand::Input(0), Operand::Input(1), Operand::Output(0)];
     let kernel = io.attach_epilogue(kernel, &mut bindings, if four { 4 } else { 1 }, caps)?;
     let params = DepthwiseParams {
-        planes: planes(problem) as u32,
+        planes: planes(conv) as u32,
         input_height: height.input as u32,
         input_width: width.input as u32,
         output_height: height.output as u32,
         output_width: width.output as u32,
         rows: segment as u32,
-        kernels: (problem.groups * problem.filters) as u32,
-        multiplier: problem.filters as u32,
+        kernels: (conv.groups * conv.filters) as u32,
+        multiplier: conv.filters as u32,
     };
-    let (flops, bytes) = problem.work();
+    let (flops, bytes) = conv.work();
     Ok(Lowering::dispatches(variant, vec![Dispatch::new(kernel, params, bindings, grid).work(flops, bytes)]))
 }

@@ -6,7 +6,7 @@ mod direct;
 mod fold;
 mod product;
 mod reference;
-mod rows;
+mod row_kernel;
 mod software;
 mod tiled;
 mod transpose;
@@ -22,8 +22,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 pub use transpose::{ConvTranspose, conv_transpose};
-pub(crate) use window::Axis;
-pub use window::{AutoPad, Window};
+pub(crate) use window::WindowAxis;
+pub use window::{AutoPad, SlidingWindow};
 
 pub(super) static REGISTRATION: Registration = Registration {
     operators: &["Conv", "ConvTranspose"],
@@ -49,30 +49,30 @@ const FEW_FILTERS: usize = 4;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Conv {
     /// The sliding window.
-    pub window: Window,
+    pub window: SlidingWindow,
     /// Number of groups that channels are split into.
     pub group: i64,
 }
 
 /// A Conv with the given window and number of groups.
-pub fn conv(window: Window, group: i64) -> Arc<dyn Op> {
+pub fn conv(window: SlidingWindow, group: i64) -> Arc<dyn Op> {
     Arc::new(Conv { window, group })
 }
 
 /// A convolution with its attributes resolved against shapes. For a transposed one, input and output of the axes and
 /// channels are those of the convolution that it transposes.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Problem {
+pub(crate) struct ConvShape {
     pub(crate) batches: usize,
     pub(crate) groups: usize,
     /// Input channels of one group.
     pub(crate) channels: usize,
     /// Output channels of one group.
     pub(crate) filters: usize,
-    pub(crate) axes: Vec<Axis>,
+    pub(crate) axes: Vec<WindowAxis>,
 }
 
-impl Problem {
+impl ConvShape {
     /// Elements of one input channel.
     pub(crate) fn input_area(&self) -> usize {
         self.axes.iter().map(|a| a.input).product()
@@ -119,14 +119,14 @@ impl Problem {
 }
 
 /// The three spatial axes, those that are not there of extent 1.
-fn spatial(problem: &Problem) -> [Axis; 3] {
-    let mut axes = [Axis::ABSENT; 3];
-    axes[3 - problem.axes.len()..].copy_from_slice(&problem.axes);
+fn spatial(conv: &ConvShape) -> [WindowAxis; 3] {
+    let mut axes = [WindowAxis::ABSENT; 3];
+    axes[3 - conv.axes.len()..].copy_from_slice(&conv.axes);
     axes
 }
 
 /// The taps and steps of a window as the constants of a kernel; its extents are parameters, so that layers share kernels.
-fn window(axes: &[Axis; 3]) -> Vec<(&'static str, u32)> {
+fn window(axes: &[WindowAxis; 3]) -> Vec<(&'static str, u32)> {
     let [_, height, width] = axes;
     vec![
         ("KERNEL_HEIGHT", height.kernel as u32),
@@ -141,7 +141,7 @@ fn window(axes: &[Axis; 3]) -> Vec<(&'static str, u32)> {
 }
 
 /// The extents and steps of a window as the constants of a kernel.
-fn extents(axes: &[Axis; 3]) -> Vec<(&'static str, u32)> {
+fn extents(axes: &[WindowAxis; 3]) -> Vec<(&'static str, u32)> {
     let names: [[&'static str; 3]; 6] = [
         ["INPUT_DEPTH", "INPUT_HEIGHT", "INPUT_WIDTH"],
         ["OUTPUT_DEPTH", "OUTPUT_HEIGHT", "OUTPUT_WIDTH"],
@@ -150,7 +150,7 @@ fn extents(axes: &[Axis; 3]) -> Vec<(&'static str, u32)> {
         ["DILATION_DEPTH", "DILATION_HEIGHT", "DILATION_WIDTH"],
         ["BEGIN_DEPTH", "BEGIN_HEIGHT", "BEGIN_WIDTH"],
     ];
-    let values = |a: &Axis| [a.input as u32, a.output as u32, a.kernel as u32, a.stride as u32, a.dilation as u32, a.begin as u32];
+    let values = |a: &WindowAxis| [a.input as u32, a.output as u32, a.kernel as u32, a.stride as u32, a.dilation as u32, a.begin as u32];
     let row = |(k, row): (usize, &[&'static str; 3])| [0, 1, 2].map(|axis| (row[axis], values(&axes[axis])[k]));
     names.iter().enumerate().flat_map(row).collect()
 }
@@ -205,7 +205,7 @@ fn check_gpu(io: &Io, spatial: usize) -> Result<()> {
 }
 
 impl Conv {
-    fn problem(&self, inputs: &[Option<&TensorType>]) -> Result<Problem> {
+    fn resolve(&self, inputs: &[Option<&TensorType>]) -> Result<ConvShape> {
         check_types("Conv", inputs)?;
         let (x, w) = (required("Conv", inputs, 0)?, required("Conv", inputs, 1)?);
         let (groups, channels) = split_groups(self.group, x.shape[1])?;
@@ -217,7 +217,7 @@ impl Conv {
         }
         check_bias("Conv", inputs.get(2).copied().flatten(), x, w.shape[0])?;
         let axes = self.window.resolve(&x.shape[2..], Some(&w.shape[2..]), false)?;
-        Ok(Problem { batches: x.shape[0], groups, channels, filters, axes })
+        Ok(ConvShape { batches: x.shape[0], groups, channels, filters, axes })
     }
 }
 
@@ -232,16 +232,16 @@ impl Op for Conv {
     }
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
-        let problem = self.problem(&types(inputs, |f| &f.ty))?;
-        let dims = [problem.batches, problem.groups * problem.filters].into_iter().chain(problem.axes.iter().map(|a| a.output));
+        let conv = self.resolve(&types(inputs, |f| &f.ty))?;
+        let dims = [conv.batches, conv.groups * conv.filters].into_iter().chain(conv.axes.iter().map(|a| a.output));
         Ok(vec![Fact::new(required("Conv", inputs, 0)?.dtype(), dims.collect::<Vec<_>>())])
     }
 
     fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
-        let problem = self.problem(&types(inputs, |t| t.ty()))?;
+        let conv = self.resolve(&types(inputs, |t| t.ty()))?;
         let (x, w) = (required("Conv", inputs, 0)?, required("Conv", inputs, 1)?);
-        let sums = reference::convolve(&problem, &x.to_f64(), &w.to_f64());
-        let dims = [problem.batches, problem.groups * problem.filters].into_iter().chain(problem.axes.iter().map(|a| a.output));
+        let sums = reference::convolve(&conv, &x.to_f64(), &w.to_f64());
+        let dims = [conv.batches, conv.groups * conv.filters].into_iter().chain(conv.axes.iter().map(|a| a.output));
         let ty = TensorType::new(x.dtype(), dims.collect::<Vec<_>>());
         Ok(vec![reference::with_bias(ty, &sums, inputs.get(2).copied().flatten())?])
     }
@@ -250,9 +250,9 @@ impl Op for Conv {
         if io.outputs[0].ty.elements() == 0 {
             return Ok(vec![Lowering::empty()]);
         }
-        let problem = self.problem(&types(&io.inputs, |f| &f.ty))?;
-        check_gpu(io, problem.axes.len())?;
-        bias::with_bias(io, |io| problem.candidates(io, caps))
+        let conv = self.resolve(&types(&io.inputs, |f| &f.ty))?;
+        check_gpu(io, conv.axes.len())?;
+        bias::with_bias(io, |io| conv.candidates(io, caps))
     }
 
     fn takes_epilogue(&self) -> bool {

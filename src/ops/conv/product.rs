@@ -3,8 +3,8 @@
 //! (Georganas et al. 2018) and cuDNN's implicit GEMM (Chetlur et al. 2014) describe the family.
 
 use super::software::texels as subgroup;
-use super::software::unfold::{self, Lines};
-use super::{Axis, Problem, extents, spatial, tiled, winograd};
+use super::software::unfold::{self, UnfoldedLines};
+use super::{WindowAxis, ConvShape, extents, spatial, tiled, winograd};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Io;
 use crate::kernel::{AdapterClass, Caps, Lowering, Offers, Operand, preludes};
@@ -14,7 +14,7 @@ use crate::tensor::View;
 /// Operations below which a dispatch of its own for the unfolding costs more than gathering without it.
 const UNFOLDED_FLOPS: u64 = 1 << 24;
 
-impl Problem {
+impl ConvShape {
     /// Terms of each sum.
     fn terms(&self) -> usize {
         self.channels * self.taps()
@@ -54,31 +54,31 @@ impl Problem {
 }
 
 /// All kernels that make a product of this convolution, the best first.
-pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
-    if problem.is_whole() {
-        let inputs = View::contiguous(&[problem.batches, problem.terms()].into());
-        let weights = View::contiguous(&[problem.filters, problem.terms()].into()).transpose(&[1, 0]);
+pub(super) fn lower(conv: &ConvShape, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    if conv.is_whole() {
+        let inputs = View::contiguous(&[conv.batches, conv.terms()].into());
+        let weights = View::contiguous(&[conv.filters, conv.terms()].into()).transpose(&[1, 0]);
         return collect(caps, |offers| matmul::Product::new(&inputs, &weights)?.offer(io, offers));
     }
-    if problem.is_pointwise() {
-        let mut lowerings: Vec<_> = subgroup::lower(problem, io, caps)?.into_iter().collect();
-        lowerings.extend(collect(caps, |offers| problem.product(problem.output_area())?.offer(io, offers))?);
+    if conv.is_pointwise() {
+        let mut lowerings: Vec<_> = subgroup::lower(conv, io, caps)?.into_iter().collect();
+        lowerings.extend(collect(caps, |offers| conv.product(conv.output_area())?.offer(io, offers))?);
         return Ok(lowerings);
     }
     let mut lowerings = Vec::new();
     if caps.class == AdapterClass::Cpu {
-        lowerings.extend(unfolded(problem, io, caps)?);
-        lowerings.extend(gathered_by_lanes(problem, io, caps)?);
-        if problem.work().0 < UNFOLDED_FLOPS {
+        lowerings.extend(unfolded(conv, io, caps)?);
+        lowerings.extend(gathered_by_lanes(conv, io, caps)?);
+        if conv.work().0 < UNFOLDED_FLOPS {
             lowerings.reverse();
         }
-        let winograd = winograd::lower_texels(problem, io, caps)?;
-        let (first, second) = if winograd::preferred(problem) { (winograd, None) } else { (None, winograd) };
-        lowerings.splice(0..0, first.into_iter().chain(subgroup::lower(problem, io, caps)?).chain(second));
+        let winograd = winograd::lower_texels(conv, io, caps)?;
+        let (first, second) = if winograd::preferred(conv) { (winograd, None) } else { (None, winograd) };
+        lowerings.splice(0..0, first.into_iter().chain(subgroup::lower(conv, io, caps)?).chain(second));
     }
-    lowerings.extend(tiled::lower(problem, io, caps)?);
-    lowerings.extend(winograd::lower(problem, io, caps)?);
-    lowerings.extend(collect(caps, |offers| gathered(problem)?.offer_tiles(io, offers))?);
+    lowerings.extend(tiled::lower(conv, io, caps)?);
+    lowerings.extend(winograd::lower(conv, io, caps)?);
+    lowerings.extend(collect(caps, |offers| gathered(conv)?.offer_tiles(io, offers))?);
     Ok(lowerings)
 }
 
@@ -98,8 +98,8 @@ pub(super) fn fitting(made: Result<Lowering>) -> Result<Option<Lowering>> {
 }
 
 /// Broadcasts within a subgroup, over pixels that each lane gathers from the input: one dispatch.
-fn gathered_by_lanes(problem: &Problem, io: &Io, caps: &Caps) -> Result<Option<Lowering>> {
-    let mut lowering = fitting(gathered(problem)?.by_broadcast(io, caps))?;
+fn gathered_by_lanes(conv: &ConvShape, io: &Io, caps: &Caps) -> Result<Option<Lowering>> {
+    let mut lowering = fitting(gathered(conv)?.by_broadcast(io, caps))?;
     if let Some(Lowering::Dispatches { variant, .. }) = &mut lowering {
         *variant = "subgroup_gathered";
     }
@@ -107,36 +107,36 @@ fn gathered_by_lanes(problem: &Problem, io: &Io, caps: &Caps) -> Result<Option<L
 }
 
 /// The product whose B is read straight from the input.
-fn gathered(problem: &Problem) -> Result<matmul::Product> {
-    let mut product = problem.product(problem.input_area())?;
+fn gathered(conv: &ConvShape) -> Result<matmul::Product> {
+    let mut product = conv.product(conv.input_area())?;
     product.gather = Some(matmul::Gather {
         prelude: &preludes::CONV_GATHER,
         place: &preludes::PLACE_COLUMN,
-        constants: extents(&spatial(problem)),
+        constants: extents(&spatial(conv)),
         operand: Operand::Input(0),
-        columns: problem.output_area(),
-        row_length: problem.output_area(),
+        columns: conv.output_area(),
+        row_length: conv.output_area(),
     });
     Ok(product)
 }
 
 /// Broadcasts within a subgroup, over lines that a first dispatch pads and unfolds.
-fn unfolded(problem: &Problem, io: &Io, caps: &Caps) -> Result<Option<Lowering>> {
-    let [depth, height, width] = spatial(problem);
-    if depth != Axis::ABSENT {
+fn unfolded(conv: &ConvShape, io: &Io, caps: &Caps) -> Result<Option<Lowering>> {
+    let [depth, height, width] = spatial(conv);
+    if depth != WindowAxis::ABSENT {
         return Ok(None);
     }
-    let unfolded = Lines::new(problem);
-    let Lines { lines, quads, plane, groups } = unfolded;
+    let unfolded = UnfoldedLines::new(conv);
+    let UnfoldedLines { lines, quads, plane, groups } = unfolded;
     if groups * 16 > caps.max_storage_binding.min(u64::from(u32::MAX)) {
         return Ok(None);
     }
-    let mut product = problem.product(plane)?;
+    let mut product = conv.product(plane)?;
     product.gather = Some(matmul::Gather {
         prelude: &preludes::CONV_UNFOLDED,
         place: &preludes::PLACE_PIXEL,
         constants: vec![
-            ("TERMS", problem.terms() as u32),
+            ("TERMS", conv.terms() as u32),
             ("PADDED_HEIGHT", lines as u32),
             ("KERNEL_HEIGHT", height.kernel as u32),
             ("KERNEL_WIDTH", width.kernel as u32),
@@ -153,7 +153,7 @@ fn unfolded(problem: &Problem, io: &Io, caps: &Caps) -> Result<Option<Lowering>>
     let Some(mut lowering) = fitting(product.by_broadcast(io, caps))? else {
         return Ok(None);
     };
-    let unfold = unfold::lower(problem, &unfolded, false, caps)?;
+    let unfold = unfold::lower(conv, &unfolded, false, caps)?;
     match &mut lowering {
         Lowering::Dispatches { dispatches, temporaries, .. } => {
             dispatches.insert(0, unfold);

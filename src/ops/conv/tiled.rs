@@ -1,6 +1,6 @@
 //! The convolution for GPUs: an implicit product over constant weights, which are packed by tap when the model is loaded.
 
-use super::{Problem, floats, spatial};
+use super::{ConvShape, floats, spatial};
 use crate::error::Result;
 use crate::graph::Io;
 use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Packing, params, preludes, shader};
@@ -21,26 +21,26 @@ const STEP: usize = 16;
 const FEW: usize = 8;
 
 /// The candidate, where weights are constant, channels fill its steps, and a grid holds the tiles.
-pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Result<Option<Lowering>> {
+pub(super) fn lower(conv: &ConvShape, io: &Io, caps: &Caps) -> Result<Option<Lowering>> {
     let constant = io.optional(1).is_some_and(|fact| fact.value.is_some());
-    let (channels, taps) = (problem.channels.next_multiple_of(STEP), problem.taps());
-    let grid = [problem.output_area().div_ceil(TILE), problem.filters.div_ceil(TILE), problem.batches * problem.groups];
+    let (channels, taps) = (conv.channels.next_multiple_of(STEP), conv.taps());
+    let grid = [conv.output_area().div_ceil(TILE), conv.filters.div_ceil(TILE), conv.batches * conv.groups];
     let turns = taps.saturating_mul(channels / STEP * (3 * STEP) + 1) + TILE;
     let fits = grid.iter().all(|n| *n <= caps.max_grid as usize) && turns <= caps.max_loop as usize;
-    if !constant || problem.channels < FEW || problem.filters < FEW || !fits {
+    if !constant || conv.channels < FEW || conv.filters < FEW || !fits {
         return Ok(None);
     }
-    let four = problem.output_area().is_multiple_of(4);
+    let four = conv.output_area().is_multiple_of(4);
     let mut kernel = Kernel::new(&SHADER, &[Access::Read, Access::Read, Access::Write], [8, 8, 1])
-        .constant("CHANNELS", problem.channels as u32)
+        .constant("CHANNELS", conv.channels as u32)
         .prelude(if four { &preludes::STORE_WIDTH4 } else { &preludes::STORE_WIDTH1 });
-    kernel.constants.extend(super::extents(&spatial(problem)));
+    kernel.constants.extend(super::extents(&spatial(conv)));
     let mut bindings = vec![Operand::Input(0), Operand::Packed(0), Operand::Output(0)];
     let kernel = io.attach_epilogue(kernel, &mut bindings, if four { 4 } else { 1 }, caps)?;
-    let params = TiledParams { groups: problem.groups as u32, filters: problem.filters as u32 };
-    let (flops, bytes) = problem.work();
+    let params = TiledParams { groups: conv.groups as u32, filters: conv.filters as u32 };
+    let (flops, bytes) = conv.work();
     let dispatch = Dispatch::new(kernel, params, bindings, grid.map(|n| n as u32)).work(flops, bytes);
-    let arguments = [problem.groups, problem.filters, problem.channels, taps].map(|n| n as u32).to_vec();
+    let arguments = [conv.groups, conv.filters, conv.channels, taps].map(|n| n as u32).to_vec();
     let packing = Packing { input: 1, layout: "conv_tiled", arguments, pack };
     Ok(Some(Lowering::Dispatches {
         variant: "taps64",

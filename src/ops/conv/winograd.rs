@@ -6,8 +6,8 @@
 //! see it, where a sum over taps would keep to those outputs whose window sees it.
 
 use super::product::fitting;
-use super::rows::Rows;
-use super::{Axis, Problem, floats, spatial};
+use super::row_kernel::RowKernel;
+use super::{WindowAxis, ConvShape, floats, spatial};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io};
 use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Packing, params, preludes, shader};
@@ -71,27 +71,27 @@ const FEW_OPERATIONS: u64 = 40 << 20;
 
 /// Whether the candidate wins on adapters that are a CPU. What it saves grows with channels times filters, what both transforms
 /// cost with channels and filters.
-pub(super) fn preferred(problem: &Problem) -> bool {
-    let (channels, filters) = (problem.channels as u64, problem.filters as u64);
-    problem.work().0 >= FEW_OPERATIONS && channels * filters >= 16 * (channels + filters)
+pub(super) fn preferred(conv: &ConvShape) -> bool {
+    let (channels, filters) = (conv.channels as u64, conv.filters as u64);
+    conv.work().0 >= FEW_OPERATIONS && channels * filters >= 16 * (channels + filters)
 }
 
 /// The candidate for adapters that are a CPU, whose dispatches meet in textures.
-pub(super) fn lower_texels(problem: &Problem, io: &Io, caps: &Caps) -> Result<Option<Lowering>> {
-    match Winograd::new(problem, io, caps) {
+pub(super) fn lower_texels(conv: &ConvShape, io: &Io, caps: &Caps) -> Result<Option<Lowering>> {
+    match Winograd::new(conv, io, caps) {
         Some(winograd) if caps.class == AdapterClass::Cpu => winograd.in_textures(),
         _ => Ok(None),
     }
 }
 
 /// The candidate for GPUs, whose dispatches meet in buffers.
-pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Result<Option<Lowering>> {
-    Winograd::new(problem, io, caps).map_or(Ok(None), |winograd| winograd.in_buffers())
+pub(super) fn lower(conv: &ConvShape, io: &Io, caps: &Caps) -> Result<Option<Lowering>> {
+    Winograd::new(conv, io, caps).map_or(Ok(None), |winograd| winograd.in_buffers())
 }
 
 /// A candidate in the making.
 struct Winograd<'a> {
-    problem: &'a Problem,
+    conv: &'a ConvShape,
     io: &'a Io<'a>,
     caps: &'a Caps,
     /// Tiles of all images.
@@ -119,18 +119,18 @@ fn bytes(shape: Matrices) -> u64 {
 
 impl<'a> Winograd<'a> {
     /// None but for windows of 3x3 that move by single elements, where weights are constant.
-    fn new(problem: &'a Problem, io: &'a Io<'a>, caps: &'a Caps) -> Option<Self> {
-        let [depth, height, width] = spatial(problem);
+    fn new(conv: &'a ConvShape, io: &'a Io<'a>, caps: &'a Caps) -> Option<Self> {
+        let [depth, height, width] = spatial(conv);
         let constant = io.optional(1).is_some_and(|fact| fact.value.is_some());
-        let few = problem.channels.min(problem.filters) < FEW;
-        let suits = |axis: Axis| (axis.kernel, axis.stride, axis.dilation) == (3, 1, 1);
-        let tiles = problem.batches * height.output.div_ceil(SIDE) * width.output.div_ceil(SIDE);
-        let found = constant && !few && depth == Axis::ABSENT && suits(height) && suits(width);
-        found.then_some(Winograd { problem, io, caps, tiles })
+        let few = conv.channels.min(conv.filters) < FEW;
+        let suits = |axis: WindowAxis| (axis.kernel, axis.stride, axis.dilation) == (3, 1, 1);
+        let tiles = conv.batches * height.output.div_ceil(SIDE) * width.output.div_ceil(SIDE);
+        let found = constant && !few && depth == WindowAxis::ABSENT && suits(height) && suits(width);
+        found.then_some(Winograd { conv, io, caps, tiles })
     }
 
     fn matrices(&self) -> usize {
-        VALUES * self.problem.groups
+        VALUES * self.conv.groups
     }
 
     fn input_bytes(&self) -> u64 {
@@ -148,7 +148,7 @@ impl<'a> Winograd<'a> {
 
     /// All three steps over textures, products by broadcast within a subgroup.
     fn in_textures(&self) -> Result<Option<Lowering>> {
-        let Problem { groups, filters, channels, .. } = *self.problem;
+        let ConvShape { groups, filters, channels, .. } = *self.conv;
         let Some(lanes) = self.caps.subgroup.filter(|lanes| (8..=64).contains(lanes)) else { return Ok(None) };
         let (rows, panel, steps) = (block_rows(self.tiles), 4 * lanes as usize, channels.div_ceil(4));
         let (blocks, panels) = (self.tiles.div_ceil(rows), filters.div_ceil(panel));
@@ -161,9 +161,9 @@ impl<'a> Winograd<'a> {
             return Ok(None);
         }
         let access = [Access::Read, Access::WriteTexture];
-        let planes = self.problem.batches * groups * steps;
-        let lines = Rows::exchanged(&INPUT, &access, self.problem, [self.tiles, planes], self.caps);
-        let mut lines = lines.unwrap_or_else(|| Rows::direct(&INPUT, &access, self.problem));
+        let planes = self.conv.batches * groups * steps;
+        let lines = RowKernel::exchanged(&INPUT, &access, self.conv, [self.tiles, planes], self.caps);
+        let mut lines = lines.unwrap_or_else(|| RowKernel::direct(&INPUT, &access, self.conv));
         lines.kernel = lines.kernel.texels().prelude(&preludes::WINOGRAD_INPUT_TEXELS);
         let first = self.input(lines, steps, blocks * rows, rows)?.work(0, self.input_bytes() + tiles);
 
@@ -196,7 +196,7 @@ impl<'a> Winograd<'a> {
 
     /// Filters as rows of a product, tiles as its columns: what neighbouring invocations transform lies side by side.
     fn in_buffers(&self) -> Result<Option<Lowering>> {
-        let (channels, filters) = (self.problem.channels, self.problem.filters.next_multiple_of(4));
+        let (channels, filters) = (self.conv.channels, self.conv.filters.next_multiple_of(4));
         let columns = self.tiles.next_multiple_of(4);
         let (tiles, sums) = ([self.matrices(), channels, columns], [self.matrices(), filters, columns]);
         if !self.buffer_holds(bytes(tiles)) || !self.buffer_holds(bytes(sums)) {
@@ -214,11 +214,11 @@ impl<'a> Winograd<'a> {
         if !packed.is_empty() {
             return Err(Error::internal("a product of no constants that packs one"));
         }
-        let mut rows = Rows::direct(&INPUT, &[Access::Read, Access::Write], self.problem);
+        let mut rows = RowKernel::direct(&INPUT, &[Access::Read, Access::Write], self.conv);
         rows.kernel = rows.kernel.prelude(&preludes::WINOGRAD_INPUT_FLOATS);
         let first = self.input(rows, channels, columns, 1)?.work(0, self.input_bytes() + bytes(tiles));
         let kernel = Kernel::new(&OUTPUT, &[Access::Read, Access::Write], [64, 1, 1]).prelude(&preludes::WINOGRAD_SUMS_FLOATS);
-        let count = self.problem.groups * filters * columns;
+        let count = self.conv.groups * filters * columns;
         let last = self.output(kernel, [filters, columns, count], 1)?.work(0, bytes(sums) + self.output_bytes());
         let products = dispatches.into_iter().map(in_place);
         Ok(Some(Lowering::Dispatches {
@@ -232,15 +232,15 @@ impl<'a> Winograd<'a> {
 
     /// The dispatch that transforms tiles, in so many blocks of channels, with room for so many tiles of
     /// each, of which so many lie together.
-    fn input(&self, rows: Rows, blocks: usize, tiles: usize, block: usize) -> Result<Dispatch> {
-        let [_, height, width] = spatial(self.problem);
-        let planes = self.problem.batches * self.problem.groups * blocks;
+    fn input(&self, rows: RowKernel, blocks: usize, tiles: usize, block: usize) -> Result<Dispatch> {
+        let [_, height, width] = spatial(self.conv);
+        let planes = self.conv.batches * self.conv.groups * blocks;
         let params = InputParams {
             planes: planes as u32,
-            groups: self.problem.groups as u32,
+            groups: self.conv.groups as u32,
             tiles: tiles as u32,
             block: block as u32,
-            channels: self.problem.channels as u32,
+            channels: self.conv.channels as u32,
             blocks: blocks as u32,
             input_height: height.input as u32,
             input_width: width.input as u32,
@@ -254,16 +254,16 @@ impl<'a> Winograd<'a> {
     /// The dispatch that makes output elements of sums, by so many invocations, with two extents of the sums and tiles
     /// that lie together.
     fn output(&self, kernel: Kernel, [rows, columns, count]: [usize; 3], block: usize) -> Result<Dispatch> {
-        let problem = self.problem;
-        let [_, height, width] = spatial(problem);
+        let conv = self.conv;
+        let [_, height, width] = spatial(conv);
         let four = width.output.is_multiple_of(4);
         let kernel =
             kernel.prelude(&preludes::DIVIDE).prelude(if four { &preludes::STORE_WIDTH4 } else { &preludes::STORE_WIDTH1 });
         let mut bindings = vec![SUMS, Operand::Output(0)];
         let kernel = self.io.attach_epilogue(kernel, &mut bindings, if four { 4 } else { 1 }, self.caps)?;
         let params = OutputParams {
-            groups: problem.groups as u32,
-            filters: problem.filters as u32,
+            groups: conv.groups as u32,
+            filters: conv.filters as u32,
             tiles: self.tiles as u32,
             rows: rows as u32,
             columns: columns as u32,
@@ -283,7 +283,7 @@ impl<'a> Winograd<'a> {
 
     /// Weights in panels of so many filters, with room for so many channels.
     fn weights(&self, panel: usize, rows: usize) -> Packing {
-        let sizes = [self.problem.groups, self.problem.filters, self.problem.channels, panel, rows];
+        let sizes = [self.conv.groups, self.conv.filters, self.conv.channels, panel, rows];
         Packing { input: 1, layout: "conv_winograd", arguments: sizes.map(|n| n as u32).to_vec(), pack }
     }
 }

@@ -4,7 +4,7 @@ use super::{Pool, Pooling};
 use crate::error::Result;
 use crate::graph::{Edit, Fact, Io, Node, Op, required};
 use crate::kernel::{Caps, Lowering};
-use crate::ops::conv::Window;
+use crate::ops::conv::SlidingWindow;
 use crate::ops::reduce::{Reduction, reduce};
 use crate::tensor::{Tensor, TensorType};
 use std::sync::Arc;
@@ -35,7 +35,7 @@ impl GlobalPool {
     /// The same as a pooling over a window of known extents.
     fn windowed(&self, x: &TensorType) -> Pool {
         let kernel_shape = x.shape.iter().skip(2).map(|d| *d as i64).collect();
-        Pool { pooling: self.pooling, window: Window { kernel_shape, ..Window::default() }, ceil_mode: false }
+        Pool { pooling: self.pooling, window: SlidingWindow { kernel_shape, ..SlidingWindow::default() }, ceil_mode: false }
     }
 }
 

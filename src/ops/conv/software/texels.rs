@@ -1,8 +1,8 @@
 //! The convolution for adapters that are a CPU: constant weights and unfolded lines in textures, values shared by broadcast.
 
-use super::super::rows::{Rows, columns};
-use super::unfold::{self, Lines};
-use super::super::{Axis, Problem, floats, spatial};
+use super::super::row_kernel::{RowKernel, columns};
+use super::unfold::{self, UnfoldedLines};
+use super::super::{WindowAxis, ConvShape, floats, spatial};
 use crate::error::Result;
 use crate::graph::Io;
 use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Packing, params, preludes, shader};
@@ -41,11 +41,11 @@ const MOST_PLACES: usize = 1 << 24;
 const MOST_COLUMNS: usize = 32;
 
 /// Filters of a tile: as many as registers hold, unless that wastes filters or leaves too few tiles.
-fn tile_rows(problem: &Problem, tiles: usize) -> usize {
+fn tile_rows(conv: &ConvShape, tiles: usize) -> usize {
     let mut rows = 64;
     while rows > 8
-        && (problem.filters.next_multiple_of(rows) - problem.filters >= rows / 2
-            || problem.filters.div_ceil(rows) * tiles < ENOUGH_TILES)
+        && (conv.filters.next_multiple_of(rows) - conv.filters >= rows / 2
+            || conv.filters.div_ceil(rows) * tiles < ENOUGH_TILES)
     {
         rows /= 2;
     }
@@ -53,31 +53,31 @@ fn tile_rows(problem: &Problem, tiles: usize) -> usize {
 }
 
 /// The candidate, over at most two axes, where weights are constant and textures hold them and the unfolded lines.
-pub(in crate::ops::conv) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Result<Option<Lowering>> {
-    let [depth, height, width] = spatial(problem);
+pub(in crate::ops::conv) fn lower(conv: &ConvShape, io: &Io, caps: &Caps) -> Result<Option<Lowering>> {
+    let [depth, height, width] = spatial(conv);
     let constant = io.optional(1).is_some_and(|fact| fact.value.is_some());
     let Some(lanes) = caps.subgroup.filter(|lanes| (8..=64).contains(lanes)) else { return Ok(None) };
-    if !constant || depth != Axis::ABSENT || caps.class != AdapterClass::Cpu {
+    if !constant || depth != WindowAxis::ABSENT || caps.class != AdapterClass::Cpu {
         return Ok(None);
     }
-    let lines = Lines::new(problem);
-    let (quads, texels, plane) = (lines.quads, lines.groups, problem.channels * lines.plane);
+    let lines = UnfoldedLines::new(conv);
+    let (quads, texels, plane) = (lines.quads, lines.groups, conv.channels * lines.plane);
     let pixel_tiles = (height.output * quads).div_ceil(lanes as usize);
-    let rows = tile_rows(problem, pixel_tiles * problem.batches * problem.groups);
-    let tiles = problem.filters.div_ceil(rows);
-    let terms = problem.channels * problem.taps();
+    let rows = tile_rows(conv, pixel_tiles * conv.batches * conv.groups);
+    let tiles = conv.filters.div_ceil(rows);
+    let terms = conv.channels * conv.taps();
     let steps = terms.div_ceil(4);
     // The weights and the places of the terms, which are exact as floats.
-    let weights = (problem.groups * tiles * steps * rows + steps) as u64;
-    let grid = [tiles, pixel_tiles, problem.batches * problem.groups];
+    let weights = (conv.groups * tiles * steps * rows + steps) as u64;
+    let grid = [tiles, pixel_tiles, conv.batches * conv.groups];
     let fits = grid.iter().all(|n| *n <= caps.max_grid as usize) && steps + 8 <= caps.max_loop as usize;
     if !fits || plane > MOST_PLACES || !caps.texture_holds(texels * 16) || !caps.texture_holds(weights * 16) {
         return Ok(None);
     }
 
-    let unfold = match columns(problem) {
-        0..=MOST_COLUMNS => by_rows(problem, &lines, caps)?,
-        _ => unfold::lower(problem, &lines, true, caps)?,
+    let unfold = match columns(conv) {
+        0..=MOST_COLUMNS => by_rows(conv, &lines, caps)?,
+        _ => unfold::lower(conv, &lines, true, caps)?,
     };
 
     let four = width.output.is_multiple_of(4);
@@ -95,20 +95,20 @@ pub(in crate::ops::conv) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Re
     let kernel = io.attach_epilogue(kernel, &mut bindings, if four { 4 } else { 1 }, caps)?;
     let line = width.kernel * quads;
     let params = SubgroupParams {
-        groups: problem.groups as u32,
-        filters: problem.filters as u32,
+        groups: conv.groups as u32,
+        filters: conv.filters as u32,
         terms: terms as u32,
         steps: steps as u32,
-        places: (problem.groups * tiles * steps * rows) as u32,
+        places: (conv.groups * tiles * steps * rows) as u32,
         plane: plane as u32,
         line: (height.stride * line) as u32,
         output_height: height.output as u32,
         output_width: width.output as u32,
     };
-    let (flops, bytes) = problem.work();
+    let (flops, bytes) = conv.work();
     let product = Dispatch::new(kernel, params, bindings, grid.map(|n| n as u32)).work(flops, bytes);
     let arguments =
-        [problem.filters, problem.channels, height.kernel, width.kernel, rows, lines.plane, height.dilation * line, quads];
+        [conv.filters, conv.channels, height.kernel, width.kernel, rows, lines.plane, height.dilation * line, quads];
     let arguments = arguments.map(|n| n as u32).to_vec();
     Ok(Some(Lowering::Dispatches {
         variant: "texels",
@@ -120,12 +120,12 @@ pub(in crate::ops::conv) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Re
 }
 
 /// The dispatch that unfolds the lines of a narrow window, which reads each pixel once.
-fn by_rows(problem: &Problem, lines: &Lines, caps: &Caps) -> Result<Dispatch> {
-    let [_, height, width] = spatial(problem);
-    let planes = problem.batches * problem.groups * problem.channels;
+fn by_rows(conv: &ConvShape, lines: &UnfoldedLines, caps: &Caps) -> Result<Dispatch> {
+    let [_, height, width] = spatial(conv);
+    let planes = conv.batches * conv.groups * conv.channels;
     let access = [Access::Read, Access::WriteTexture];
-    let unfold = Rows::exchanged(&LINES, &access, problem, [lines.lines, planes], caps)
-        .unwrap_or_else(|| Rows::direct(&LINES, &access, problem));
+    let unfold = RowKernel::exchanged(&LINES, &access, conv, [lines.lines, planes], caps)
+        .unwrap_or_else(|| RowKernel::direct(&LINES, &access, conv));
     let grid = unfold.grid(lines.lines, planes, caps)?;
     let params = LinesParams {
         planes: planes as u32,
@@ -135,7 +135,7 @@ fn by_rows(problem: &Problem, lines: &Lines, caps: &Caps) -> Result<Dispatch> {
         lines: lines.lines as u32,
     };
     let dispatch = Dispatch::new(unfold.kernel.texels(), params, vec![Operand::Input(0), Operand::Temporary(0)], grid);
-    Ok(dispatch.work(0, 4 * (planes * problem.input_area()) as u64 + 16 * lines.groups))
+    Ok(dispatch.work(0, 4 * (planes * conv.input_area()) as u64 + 16 * lines.groups))
 }
 
 /// Weights `[groups, filters, terms]` as `[groups, filter tiles, terms / 4, rows, 4]`, padded with zeros, and where the pixels of

@@ -1,7 +1,7 @@
 //! Lines of an image, padded and unfolded along the width of a window, so that each tap of four neighbouring outputs is one group
 //! of four.
 
-use super::super::{Problem, spatial};
+use super::super::{ConvShape, spatial};
 use crate::error::Result;
 use crate::kernel::{Access, Caps, Dispatch, Kernel, Operand, params, preludes, shader};
 
@@ -24,7 +24,7 @@ params! {
 shader!(pub(in crate::ops::conv) static SHADER: UnfoldParams = "software/conv_unfold");
 
 /// What the lines of a convolution over at most two axes come to.
-pub(in crate::ops::conv) struct Lines {
+pub(in crate::ops::conv) struct UnfoldedLines {
     /// Lines of a plane: from the first that an output sees to the last.
     pub(in crate::ops::conv) lines: usize,
     /// Groups of four outputs of a line.
@@ -35,20 +35,20 @@ pub(in crate::ops::conv) struct Lines {
     pub(in crate::ops::conv) groups: u64,
 }
 
-impl Lines {
-    pub(in crate::ops::conv) fn new(problem: &Problem) -> Self {
-        let [_, height, width] = spatial(problem);
+impl UnfoldedLines {
+    pub(in crate::ops::conv) fn new(conv: &ConvShape) -> Self {
+        let [_, height, width] = spatial(conv);
         let lines = (height.output - 1) * height.stride + (height.kernel - 1) * height.dilation + 1;
         let quads = width.output.div_ceil(4);
         let plane = lines * width.kernel * quads;
-        let planes = problem.batches * problem.groups * problem.channels;
-        Lines { lines, quads, plane, groups: planes as u64 * plane as u64 }
+        let planes = conv.batches * conv.groups * conv.channels;
+        UnfoldedLines { lines, quads, plane, groups: planes as u64 * plane as u64 }
     }
 }
 
 /// The dispatch that unfolds input 0 into temporary 0, a texture or a buffer.
-pub(in crate::ops::conv) fn lower(problem: &Problem, lines: &Lines, texture: bool, caps: &Caps) -> Result<Dispatch> {
-    let [_, height, width] = spatial(problem);
+pub(in crate::ops::conv) fn lower(conv: &ConvShape, lines: &UnfoldedLines, texture: bool, caps: &Caps) -> Result<Dispatch> {
+    let [_, height, width] = spatial(conv);
     let to = if texture { Access::WriteTexture } else { Access::Write };
     let kernel = Kernel::new(&SHADER, &[Access::Read, to], [64, 1, 1]).prelude(&preludes::DIVIDE);
     let kernel =

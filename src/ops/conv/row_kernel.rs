@@ -1,18 +1,18 @@
 //! How kernels read the image rows under the windows of four neighbouring outputs.
 
-use super::{Problem, spatial, window};
+use super::{ConvShape, spatial, window};
 use crate::error::Result;
 use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Grid, Kernel, Shader, preludes};
 
 /// A kernel that reads rows, and how its work is split.
-pub(super) struct Rows {
+pub(super) struct RowKernel {
     /// The kernel with the preludes that read.
     pub(super) kernel: Kernel,
-    split: Split,
+    split: WorkSplit,
 }
 
 /// Which invocation makes which groups of four outputs.
-enum Split {
+enum WorkSplit {
     /// So many subgroups along a row, then segments, then planes.
     Subgroups(usize),
     /// So many groups of a row; invocations are numbered through.
@@ -22,19 +22,19 @@ enum Split {
 /// Invocations of a workgroup that do not exchange.
 const WORKGROUP: usize = 64;
 
-impl Rows {
+impl RowKernel {
     /// Rows whose lanes exchange columns, where the adapter and the window suit that and a grid holds at most so many segments and
     /// planes.
     pub(super) fn exchanged(
         shader: &'static Shader,
         access: &[Access],
-        problem: &Problem,
+        conv: &ConvShape,
         [segments, planes]: [usize; 2],
         caps: &Caps,
-    ) -> Option<Rows> {
-        let [_, _, width] = spatial(problem);
+    ) -> Option<RowKernel> {
+        let [_, _, width] = spatial(conv);
         let own = 4 * width.stride;
-        let reach = usize::try_from(width.begin).is_ok_and(|begin| begin <= own && columns(problem) <= begin + 2 * own);
+        let reach = usize::try_from(width.begin).is_ok_and(|begin| begin <= own && columns(conv) <= begin + 2 * own);
         let lanes = caps.subgroup.filter(|lanes| (8..=64).contains(lanes) && reach && caps.class == AdapterClass::Cpu)?;
         if segments.max(planes) > caps.max_grid as usize {
             return None;
@@ -46,27 +46,27 @@ impl Rows {
             kernel.prelude(&preludes::PLANE_ELEMENTS)
         };
         let mut kernel = kernel.prelude(&preludes::DIVIDE).prelude(&preludes::CONV_ROW).prelude(&preludes::CONV_ROW_LANES);
-        kernel.constants.extend(window(&spatial(problem)));
+        kernel.constants.extend(window(&spatial(conv)));
         // As the prelude has it: the first and last lane of a subgroup lack a neighbour.
         let (across, lanes) = (width.output.div_ceil(4).max(width.input.div_ceil(own)), lanes as usize);
         let chunks = if across <= lanes { 1 } else { (across - 2).div_ceil(lanes - 2) };
-        Some(Rows { kernel, split: Split::Subgroups(chunks) })
+        Some(RowKernel { kernel, split: WorkSplit::Subgroups(chunks) })
     }
 
     /// Rows that each invocation reads by itself.
-    pub(super) fn direct(shader: &'static Shader, access: &[Access], problem: &Problem) -> Rows {
+    pub(super) fn direct(shader: &'static Shader, access: &[Access], conv: &ConvShape) -> RowKernel {
         let kernel = Kernel::new(shader, access, [WORKGROUP as u32, 1, 1]).constant("LANES", WORKGROUP as u32);
         let mut kernel = kernel.prelude(&preludes::DIVIDE).prelude(&preludes::CONV_ROW).prelude(&preludes::CONV_ROW_DIRECT);
-        kernel.constants.extend(window(&spatial(problem)));
-        let quads = spatial(problem)[2].output.div_ceil(4);
-        Rows { kernel, split: Split::Groups(quads) }
+        kernel.constants.extend(window(&spatial(conv)));
+        let quads = spatial(conv)[2].output.div_ceil(4);
+        RowKernel { kernel, split: WorkSplit::Groups(quads) }
     }
 
     /// Workgroups for so many lines of the whole batch.
     pub(super) fn workgroups(&self, lines: usize) -> usize {
         match self.split {
-            Split::Subgroups(along) => lines * along,
-            Split::Groups(along) => (lines * along).div_ceil(WORKGROUP),
+            WorkSplit::Subgroups(along) => lines * along,
+            WorkSplit::Groups(along) => (lines * along).div_ceil(WORKGROUP),
         }
     }
 
@@ -76,14 +76,14 @@ impl Rows {
     /// [`Limit`](crate::ErrorKind::Limit) when it exceeds the adapter's.
     pub(super) fn grid(&self, segments: usize, planes: usize, caps: &Caps) -> Result<Grid> {
         match self.split {
-            Split::Subgroups(along) => Ok([along, segments, planes].map(|n| n as u32)),
-            Split::Groups(_) => Dispatch::linear_grid(self.workgroups(segments * planes) as u64, caps),
+            WorkSplit::Subgroups(along) => Ok([along, segments, planes].map(|n| n as u32)),
+            WorkSplit::Groups(_) => Dispatch::linear_grid(self.workgroups(segments * planes) as u64, caps),
         }
     }
 }
 
 /// Input columns that four neighbouring outputs see.
-pub(super) fn columns(problem: &Problem) -> usize {
-    let [_, _, width] = spatial(problem);
+pub(super) fn columns(conv: &ConvShape) -> usize {
+    let [_, _, width] = spatial(conv);
     3 * width.stride + (width.kernel - 1) * width.dilation + 1
 }
