@@ -273,7 +273,7 @@ pub(super) fn cubic(x: f64, a: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{ResampledAxis, Coordinates, Interpolation, Ratio, Rounding, Rules};
+    use super::{Coordinates, Interpolation, Ratio, ResampledAxis, Rounding, Rules};
 
     /// The elements that a nearest mode takes.
     fn taken(axis: ResampledAxis, coordinates: Coordinates, rounding: Rounding) -> Vec<i64> {
