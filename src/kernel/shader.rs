@@ -175,19 +175,27 @@ pub mod preludes {
         MATMUL_SHARE_HALVES = "matmul_share_halves";
         /// Columns of a matrix product as they are.
         PLACE_COLUMN = "place_column";
+        /// Parameters of kernels where an invocation makes one element by walking a window.
+        WINDOW_PARAMS = "window_params";
+        /// Where an element of a batch of volumes stands.
+        VOLUME_ELEMENT = "volume_element";
+        /// Pooling keeps values alone.
+        POOL_VALUES = "pool_values";
+        /// Pooling keeps where the largest value stands, too.
+        POOL_POSITIONS = "pool_positions";
         /// Operand B of a convolution as a matrix product, gathered from its input.
         CONV_GATHER = "conv_gather";
         /// The same from rows that are unfolded along the kernel's width.
         CONV_UNFOLDED = "software/conv_unfolded";
-        /// What kernels share that read image rows under the windows of four outputs. Wants `DIVIDE`, `fn segments`
+        /// The entry point of kernels that read image rows under the windows of four outputs. Wants `DIVIDE`, `fn segments`, `fn run`
         /// and a row prelude.
         CONV_ROW = "conv_row";
         /// Image rows under the windows of four outputs, shared within a subgroup. Wants `const LANES` and a plane prelude.
-        CONV_ROW_LANES = "software/conv_row_lanes";
+        CONV_ROW_EXCHANGE = "software/conv_row_exchange";
         /// The same, each invocation by itself. Wants `const LANES`.
         CONV_ROW_DIRECT = "conv_row_direct";
         /// Weights of a depthwise convolution, shared within a subgroup. Wants `const LANES`.
-        CONV_TAPS_LANES = "software/conv_taps_lanes";
+        CONV_TAPS_EXCHANGE = "software/conv_taps_exchange";
         /// The same, each invocation by itself.
         CONV_TAPS_DIRECT = "conv_taps_direct";
         /// Rows of planes in groups of four.

@@ -1,72 +1,42 @@
 //! How kernels read the image rows under the windows of four neighbouring outputs.
 
-use super::{ConvShape, spatial, window};
+use super::ConvShape;
 use crate::error::Result;
-use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Grid, Kernel, Shader, preludes};
+use crate::kernel::{Access, Caps, Dispatch, Grid, Kernel, Shader, preludes, u32s};
 
-/// A kernel that reads rows, and how its work is split.
+/// A kernel that reads rows, and how its work is divided.
 pub(super) struct RowKernel {
     /// The kernel with the preludes that read.
     pub(super) kernel: Kernel,
-    split: WorkSplit,
+    pub(super) division: Division,
 }
 
 /// Which invocation makes which groups of four outputs.
-enum WorkSplit {
-    /// So many subgroups along a row, then segments, then planes.
-    Subgroups(usize),
-    /// So many groups of a row; invocations are numbered through.
-    Groups(usize),
+pub(super) enum Division {
+    /// A row takes so many workgroups; the grid runs along the row, then over segments, then over planes.
+    Workgroups(usize),
+    /// A row takes so many invocations, which are numbered through.
+    Invocations(usize),
 }
 
-/// Invocations of a workgroup that do not exchange.
-const WORKGROUP: usize = 64;
+/// Invocations of a workgroup that are numbered through.
+const WORKGROUP: u32 = 64;
 
 impl RowKernel {
-    /// Rows whose lanes exchange columns, where the adapter and the window suit that and a grid holds at most so many segments and
-    /// planes.
-    pub(super) fn exchanged(
-        shader: &'static Shader,
-        access: &[Access],
-        conv: &ConvShape,
-        [segments, planes]: [usize; 2],
-        caps: &Caps,
-    ) -> Option<RowKernel> {
-        let [_, _, width] = spatial(conv);
-        let own = 4 * width.stride;
-        let reach = usize::try_from(width.begin).is_ok_and(|begin| begin <= own && columns(conv) <= begin + 2 * own);
-        let lanes = caps.subgroup.filter(|lanes| (8..=64).contains(lanes) && reach && caps.class == AdapterClass::Cpu)?;
-        if segments.max(planes) > caps.max_grid as usize {
-            return None;
-        }
-        let kernel = Kernel::new(shader, access, [lanes, 1, 1]).constant("LANES", lanes);
-        let kernel = if width.input.is_multiple_of(4) {
-            kernel.prelude(caps.fours()).prelude(&preludes::PLANE_FOURS)
-        } else {
-            kernel.prelude(&preludes::PLANE_ELEMENTS)
-        };
-        let mut kernel = kernel.prelude(&preludes::DIVIDE).prelude(&preludes::CONV_ROW).prelude(&preludes::CONV_ROW_LANES);
-        kernel.constants.extend(window(&spatial(conv)));
-        // As the prelude has it: the first and last lane of a subgroup lack a neighbour.
-        let (across, lanes) = (width.output.div_ceil(4).max(width.input.div_ceil(own)), lanes as usize);
-        let chunks = if across <= lanes { 1 } else { (across - 2).div_ceil(lanes - 2) };
-        Some(RowKernel { kernel, split: WorkSplit::Subgroups(chunks) })
-    }
-
-    /// Rows that each invocation reads by itself.
-    pub(super) fn direct(shader: &'static Shader, access: &[Access], conv: &ConvShape) -> RowKernel {
-        let kernel = Kernel::new(shader, access, [WORKGROUP as u32, 1, 1]).constant("LANES", WORKGROUP as u32);
+    /// A kernel whose invocations read rows each by itself.
+    pub(super) fn direct(shader: &'static Shader, access: &[Access], conv: &ConvShape) -> Result<RowKernel> {
+        let [_, width] = conv.plane()?;
+        let kernel = Kernel::new(shader, access, [WORKGROUP, 1, 1]).constant("LANES", WORKGROUP);
         let mut kernel = kernel.prelude(&preludes::DIVIDE).prelude(&preludes::CONV_ROW).prelude(&preludes::CONV_ROW_DIRECT);
-        kernel.constants.extend(window(&spatial(conv)));
-        let quads = spatial(conv)[2].output.div_ceil(4);
-        RowKernel { kernel, split: WorkSplit::Groups(quads) }
+        kernel.constants.extend(conv.tap_constants()?);
+        Ok(RowKernel { kernel, division: Division::Invocations(width.output.div_ceil(4)) })
     }
 
-    /// Workgroups for so many lines of the whole batch.
-    pub(super) fn workgroups(&self, lines: usize) -> usize {
-        match self.split {
-            WorkSplit::Subgroups(along) => lines * along,
-            WorkSplit::Groups(along) => (lines * along).div_ceil(WORKGROUP),
+    /// Workgroups for so many rows of the whole batch.
+    pub(super) fn workgroups(&self, rows: usize) -> usize {
+        match self.division {
+            Division::Workgroups(along) => rows * along,
+            Division::Invocations(along) => (rows * along).div_ceil(WORKGROUP as usize),
         }
     }
 
@@ -75,15 +45,15 @@ impl RowKernel {
     /// # Errors
     /// [`Limit`](crate::ErrorKind::Limit) when it exceeds the adapter's.
     pub(super) fn grid(&self, segments: usize, planes: usize, caps: &Caps) -> Result<Grid> {
-        match self.split {
-            WorkSplit::Subgroups(along) => Ok([along, segments, planes].map(|n| n as u32)),
-            WorkSplit::Groups(_) => Dispatch::linear_grid(self.workgroups(segments * planes) as u64, caps),
+        match self.division {
+            Division::Workgroups(along) => u32s([along, segments, planes]),
+            Division::Invocations(_) => Dispatch::linear_grid(self.workgroups(segments * planes) as u64, caps),
         }
     }
 }
 
 /// Input columns that four neighbouring outputs see.
-pub(super) fn columns(conv: &ConvShape) -> usize {
-    let [_, _, width] = spatial(conv);
-    3 * width.stride + (width.kernel - 1) * width.dilation + 1
+pub(super) fn columns(conv: &ConvShape) -> Result<usize> {
+    let [_, width] = conv.plane()?;
+    Ok(3 * width.stride + (width.kernel - 1) * width.dilation + 1)
 }

@@ -3,7 +3,7 @@
 use super::{ConvShape, SlidingWindow, bias, check_bias, check_gpu, check_types, direct, fold, reference, split_groups, types};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Caps, Lowering};
+use crate::kernel::Offers;
 use crate::tensor::{Tensor, TensorType};
 use std::sync::Arc;
 
@@ -70,24 +70,16 @@ impl Op for ConvTranspose {
         Ok(vec![reference::with_bias(ty, &sums, inputs.get(2).copied().flatten())?])
     }
 
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
-        if io.outputs[0].ty.elements() == 0 {
-            return Ok(vec![Lowering::empty()]);
-        }
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
         let conv = self.resolve(&types(&io.inputs, |f| &f.ty))?;
         check_gpu(io, conv.axes.len())?;
+        let caps = offers.caps();
+        // Two dispatches cost more than few operations.
+        let (product, direct) = if conv.work().0 < FEW_OPERATIONS { (1, 0) } else { (0, 1) };
         bias::with_bias(io, |io| {
-            let product = fold::lower(&conv, io, caps)?;
-            let direct = direct::lower_transposed(&conv, io, caps);
-            let mut candidates: Vec<Lowering> = product.into_iter().collect();
-            match direct {
-                // Two dispatches cost more than few operations.
-                Ok(direct) if conv.work().0 < FEW_OPERATIONS => candidates.insert(0, direct),
-                Ok(direct) => candidates.push(direct),
-                Err(error) if candidates.is_empty() => return Err(error),
-                Err(_) => {}
-            }
-            Ok(candidates)
+            offers.add("product", product, || fold::lower(&conv, io, caps));
+            offers.add("direct", direct, || direct::lower_transposed(&conv, io, caps));
+            Ok(())
         })
     }
 

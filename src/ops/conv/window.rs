@@ -258,7 +258,8 @@ mod tests {
 
     #[test]
     fn same_upper_keeps_the_extent() {
-        let window = SlidingWindow { kernel_shape: vec![3], auto_pad: AutoPad::SameUpper, strides: vec![2], ..SlidingWindow::default() };
+        let window =
+            SlidingWindow { kernel_shape: vec![3], auto_pad: AutoPad::SameUpper, strides: vec![2], ..SlidingWindow::default() };
         let axis = window.resolve(&[5], None, false).expect("it fits")[0];
         assert_eq!((axis.output, axis.begin, axis.end), (3, 1, 1));
     }

@@ -3,7 +3,7 @@
 use super::{Pool, Pooling};
 use crate::error::Result;
 use crate::graph::{Edit, Fact, Io, Node, Op, required};
-use crate::kernel::{Caps, Lowering};
+use crate::kernel::Offers;
 use crate::ops::conv::SlidingWindow;
 use crate::ops::reduce::{Reduction, reduce};
 use crate::tensor::{Tensor, TensorType};
@@ -60,8 +60,8 @@ impl Op for GlobalPool {
         Ok(outputs)
     }
 
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
-        self.windowed(&io.input(0)?.ty).candidates(io, caps)
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
+        self.windowed(&io.input(0)?.ty).lower(io, offers)
     }
 
     fn expand(&self, node: &Node, inputs: &[Option<&Fact>], _edit: &mut Edit) -> Result<Option<Vec<Node>>> {

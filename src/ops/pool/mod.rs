@@ -5,10 +5,10 @@ mod lower;
 mod reference;
 
 use super::Registration;
-use super::conv::{WindowAxis, SlidingWindow};
+use super::conv::{SlidingWindow, WindowAxis};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Caps, Lowering};
+use crate::kernel::Offers;
 use crate::tensor::{DType, Tensor, TensorType};
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub use global::{GlobalPool, global_average_pool, global_lp_pool, global_max_poo
 
 pub(super) static REGISTRATION: Registration = Registration {
     operators: &["MaxPool", "AveragePool", "LpPool", "GlobalMaxPool", "GlobalAveragePool", "GlobalLpPool"],
-    shaders: &[&lower::SHADER, &lower::INDICES],
+    shaders: &[&lower::SHADER],
 };
 
 /// What the values under the window become.
@@ -127,11 +127,11 @@ impl Op for Pool {
         Ok(outputs)
     }
 
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
-        if io.outputs[0].ty.elements() == 0 {
-            return Ok(vec![Lowering::empty()]);
-        }
-        Ok(vec![lower::lower(&self.resolve(&io.input(0)?.ty)?, io, caps)?])
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
+        let (pool, caps) = (self.resolve(&io.input(0)?.ty)?, offers.caps());
+        let variant = if lower::positions_are_read(io) { "indices" } else { "direct" };
+        offers.only(variant, || lower::lower(&pool, io, caps));
+        Ok(())
     }
 
     fn takes_epilogue(&self) -> bool {

@@ -1,6 +1,6 @@
 //! Pooling on the host: naive loops, sums in f64.
 
-use super::{Pooling, PoolShape};
+use super::{PoolShape, Pooling};
 use crate::ops::conv::WindowAxis;
 use crate::tensor::View;
 

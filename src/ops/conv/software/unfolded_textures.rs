@@ -1,16 +1,15 @@
-//! The convolution for adapters that are a CPU: constant weights and unfolded lines in textures, values shared by broadcast.
+//! The product of constant weights and unfolded lines, both in textures; weights travel by broadcast within a subgroup.
 
-use super::super::row_kernel::{RowKernel, columns};
-use super::unfold::{self, UnfoldedLines};
-use super::super::{WindowAxis, ConvShape, floats, spatial};
-use crate::error::Result;
+use super::super::{ConvShape, check_weights, floats, with_stores};
+use super::unfold::UnfoldedLines;
+use crate::error::{Error, Result};
 use crate::graph::Io;
-use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Packing, params, preludes, shader};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Packing, params, preludes, shader, u32s};
 use crate::tensor::Tensor;
 
 params! {
     /// Parameters of the product.
-    struct SubgroupParams {
+    struct UnfoldedProductParams {
         groups: u32,
         filters: u32,
         terms: u32,
@@ -23,13 +22,7 @@ params! {
     }
 }
 
-params! {
-    /// Parameters of the unfolding.
-    struct LinesParams { planes: u32, input_height: u32, input_width: u32, output_width: u32, lines: u32 }
-}
-
-shader!(pub(in crate::ops::conv) static SHADER: SubgroupParams = "software/conv_subgroup");
-shader!(pub(in crate::ops::conv) static LINES: LinesParams = "software/conv_lines");
+shader!(pub(in crate::ops::conv) static SHADER: UnfoldedProductParams = "software/conv_unfolded_product");
 
 /// Tiles below which cores would stand idle.
 const ENOUGH_TILES: usize = 16;
@@ -37,105 +30,91 @@ const ENOUGH_TILES: usize = 16;
 /// The most groups of pixels that the terms of a sum lie in: their places are floats.
 const MOST_PLACES: usize = 1 << 24;
 
-/// The most input columns of four outputs whose taps are written out one by one.
-const MOST_COLUMNS: usize = 32;
-
 /// Filters of a tile: as many as registers hold, unless that wastes filters or leaves too few tiles.
 fn tile_rows(conv: &ConvShape, tiles: usize) -> usize {
     let mut rows = 64;
     while rows > 8
-        && (conv.filters.next_multiple_of(rows) - conv.filters >= rows / 2
-            || conv.filters.div_ceil(rows) * tiles < ENOUGH_TILES)
+        && (conv.filters.next_multiple_of(rows) - conv.filters >= rows / 2 || conv.filters.div_ceil(rows) * tiles < ENOUGH_TILES)
     {
         rows /= 2;
     }
     rows
 }
 
-/// The candidate, over at most two axes, where weights are constant and textures hold them and the unfolded lines.
-pub(in crate::ops::conv) fn lower(conv: &ConvShape, io: &Io, caps: &Caps) -> Result<Option<Lowering>> {
-    let [depth, height, width] = spatial(conv);
-    let constant = io.optional(1).is_some_and(|fact| fact.value.is_some());
-    let Some(lanes) = caps.subgroup.filter(|lanes| (8..=64).contains(lanes)) else { return Ok(None) };
-    if !constant || depth != WindowAxis::ABSENT || caps.class != AdapterClass::Cpu {
-        return Ok(None);
-    }
-    let lines = UnfoldedLines::new(conv);
-    let (quads, texels, plane) = (lines.quads, lines.groups, conv.channels * lines.plane);
-    let pixel_tiles = (height.output * quads).div_ceil(lanes as usize);
-    let rows = tile_rows(conv, pixel_tiles * conv.batches * conv.groups);
-    let tiles = conv.filters.div_ceil(rows);
-    let terms = conv.channels * conv.taps();
-    let steps = terms.div_ceil(4);
-    // The weights and the places of the terms, which are exact as floats.
-    let weights = (conv.groups * tiles * steps * rows + steps) as u64;
-    let grid = [tiles, pixel_tiles, conv.batches * conv.groups];
-    let fits = grid.iter().all(|n| *n <= caps.max_grid as usize) && steps + 8 <= caps.max_loop as usize;
-    if !fits || plane > MOST_PLACES || !caps.texture_holds(texels * 16) || !caps.texture_holds(weights * 16) {
-        return Ok(None);
-    }
-
-    let unfold = match columns(conv) {
-        0..=MOST_COLUMNS => by_rows(conv, &lines, caps)?,
-        _ => unfold::lower(conv, &lines, true, caps)?,
-    };
-
-    let four = width.output.is_multiple_of(4);
-    let access = [Access::ReadTexture, Access::ReadTexture, Access::Write];
-    let kernel = Kernel::new(&SHADER, &access, [lanes, 1, 1])
-        .constant("LANES", lanes)
-        .prelude(&preludes::ROW_SUMS)
-        .prelude(&preludes::DIVIDE)
-        .constant("ROWS", rows as u32)
-        .constant("K_EDGE", (!terms.is_multiple_of(4)).into())
-        .texels()
-        .prelude(if four { &preludes::STORE_WIDTH4 } else { &preludes::STORE_WIDTH1 })
-        .prelude(&preludes::ROW_STORES);
-    let mut bindings = vec![Operand::Packed(0), Operand::Temporary(0), Operand::Output(0)];
-    let kernel = io.attach_epilogue(kernel, &mut bindings, if four { 4 } else { 1 }, caps)?;
-    let line = width.kernel * quads;
-    let params = SubgroupParams {
-        groups: conv.groups as u32,
-        filters: conv.filters as u32,
-        terms: terms as u32,
-        steps: steps as u32,
-        places: (conv.groups * tiles * steps * rows) as u32,
-        plane: plane as u32,
-        line: (height.stride * line) as u32,
-        output_height: height.output as u32,
-        output_width: width.output as u32,
-    };
-    let (flops, bytes) = conv.work();
-    let product = Dispatch::new(kernel, params, bindings, grid.map(|n| n as u32)).work(flops, bytes);
-    let arguments =
-        [conv.filters, conv.channels, height.kernel, width.kernel, rows, lines.plane, height.dilation * line, quads];
-    let arguments = arguments.map(|n| n as u32).to_vec();
-    Ok(Some(Lowering::Dispatches {
-        variant: "texels",
-        dispatches: vec![unfold, product],
-        temporaries: vec![texels * 16],
-        packed: vec![Packing { input: 1, layout: "conv_subgroup", arguments, pack }],
-        tables: vec![],
-    }))
+/// How the product is divided.
+struct Tiles {
+    lanes: u32,
+    /// Filters of a tile.
+    rows: usize,
+    /// Tiles along the filters of a group, and along the pixels.
+    filters: usize,
+    pixels: usize,
+    /// Steps of four terms.
+    steps: usize,
 }
 
-/// The dispatch that unfolds the lines of a narrow window, which reads each pixel once.
-fn by_rows(conv: &ConvShape, lines: &UnfoldedLines, caps: &Caps) -> Result<Dispatch> {
-    let [_, height, width] = spatial(conv);
-    let planes = conv.batches * conv.groups * conv.channels;
-    let access = [Access::Read, Access::WriteTexture];
-    let unfold = RowKernel::exchanged(&LINES, &access, conv, [lines.lines, planes], caps)
-        .unwrap_or_else(|| RowKernel::direct(&LINES, &access, conv));
-    let grid = unfold.grid(lines.lines, planes, caps)?;
-    let params = LinesParams {
-        planes: planes as u32,
-        input_height: height.input as u32,
-        input_width: width.input as u32,
-        output_width: width.output as u32,
-        lines: lines.lines as u32,
-    };
-    let dispatch = Dispatch::new(unfold.kernel.texels(), params, vec![Operand::Input(0), Operand::Temporary(0)], grid);
-    Ok(dispatch.work(0, 4 * (planes * conv.input_area()) as u64 + 16 * lines.groups))
+impl Tiles {
+    fn new(conv: &ConvShape, lines: &UnfoldedLines, lanes: u32) -> Result<Self> {
+        let [height, _] = conv.plane()?;
+        let pixels = (height.output * lines.quads).div_ceil(lanes as usize);
+        let rows = tile_rows(conv, pixels * conv.batches * conv.groups);
+        Ok(Tiles { lanes, rows, filters: conv.filters.div_ceil(rows), pixels, steps: conv.terms().div_ceil(4) })
+    }
+
+    /// Groups of four weights.
+    fn weights(&self, conv: &ConvShape) -> usize {
+        conv.groups * self.filters * self.steps * self.rows
+    }
+
+    /// The dispatch of the product.
+    fn product(&self, conv: &ConvShape, lines: &UnfoldedLines, io: &Io, caps: &Caps) -> Result<Dispatch> {
+        let [height, width] = conv.plane()?;
+        let access = [Access::ReadTexture, Access::ReadTexture, Access::Write];
+        let [rows, steps] = u32s([self.rows, self.steps])?;
+        let kernel = Kernel::new(&SHADER, &access, [self.lanes, 1, 1])
+            .constant("LANES", self.lanes)
+            .prelude(&preludes::ROW_SUMS)
+            .prelude(&preludes::DIVIDE)
+            .constant("ROWS", rows)
+            .constant("K_EDGE", (!conv.terms().is_multiple_of(4)).into())
+            .texels()
+            .prelude(&preludes::ROW_STORES);
+        let mut bindings = vec![Operand::Packed(0), Operand::Temporary(0), Operand::Output(0)];
+        let kernel = with_stores(kernel, &mut bindings, width.output, io, caps)?;
+        let [groups, filters, terms, places] = u32s([conv.groups, conv.filters, conv.terms(), self.weights(conv)])?;
+        let [plane, line] = u32s([conv.channels * lines.plane, height.stride * width.kernel * lines.quads])?;
+        let [output_height, output_width] = u32s([height.output, width.output])?;
+        let params = UnfoldedProductParams { groups, filters, terms, steps, places, plane, line, output_height, output_width };
+        let grid = u32s([self.filters, self.pixels, conv.batches * conv.groups])?;
+        let (flops, bytes) = conv.work();
+        Ok(Dispatch::new(kernel, params, bindings, grid).turns(self.steps + 8).work(flops, bytes))
+    }
+
+    /// The weights in tiles, and where the pixels of their terms stand.
+    fn packing(&self, conv: &ConvShape, lines: &UnfoldedLines) -> Result<Packing> {
+        let [height, width] = conv.plane()?;
+        let weights = u32s([conv.filters, conv.channels, height.kernel, width.kernel, self.rows])?;
+        let steps = u32s([lines.plane, height.dilation * width.kernel * lines.quads, lines.quads])?;
+        Ok(Packing { input: 1, layout: "conv_subgroup", arguments: [&weights[..], &steps].concat(), pack })
+    }
+}
+
+/// The variant, over at most two axes, where weights are constant and textures hold them and the unfolded lines.
+pub(super) fn lower(conv: &ConvShape, io: &Io, caps: &Caps) -> Result<Lowering> {
+    check_weights(io)?;
+    let lanes = caps.broadcasting_lanes().ok_or_else(|| Error::unsupported("subgroups have fewer than 8 lanes"))?;
+    let lines = UnfoldedLines::new(conv)?;
+    let tiles = Tiles::new(conv, &lines, lanes)?;
+    if conv.channels * lines.plane > MOST_PLACES {
+        return Err(Error::unsupported(format!("the unfolded lines of an image exceed {MOST_PLACES} groups of pixels")));
+    }
+    // The weights and the places of the terms, which are exact as floats.
+    if !caps.texture_holds(16 * (tiles.weights(conv) + tiles.steps) as u64) {
+        return Err(Error::unsupported("a texture does not hold the weights"));
+    }
+    let unfold = lines.into_texture(conv, caps)?;
+    let product = tiles.product(conv, &lines, io, caps)?;
+    Ok(Lowering::new(vec![unfold, product]).temporaries(vec![lines.bytes()]).packed(vec![tiles.packing(conv, &lines)?]))
 }
 
 /// Weights `[groups, filters, terms]` as `[groups, filter tiles, terms / 4, rows, 4]`, padded with zeros, and where the pixels of
