@@ -112,7 +112,12 @@ fn length(kernel: &Kernel, caps: &Caps) -> (u64, u32) {
 }
 
 fn square(kernel: i64, stride: i64, dilation: i64, axes: usize) -> SlidingWindow {
-    SlidingWindow { kernel_shape: vec![kernel; axes], strides: vec![stride; axes], dilations: vec![dilation; axes], ..SlidingWindow::default() }
+    SlidingWindow {
+        kernel_shape: vec![kernel; axes],
+        strides: vec![stride; axes],
+        dilations: vec![dilation; axes],
+        ..SlidingWindow::default()
+    }
 }
 
 /// Rows of extreme attributes: windows of 1 to 1,024 elements, strides and dilations to 256, heads and rows of any length.
