@@ -244,10 +244,10 @@ fn resample(data: &Fact, axes: &[ResampledAxis], rules: &Rules, outside: u32, ca
         let from = if number == 0 { Operand::Input(0) } else { Operand::Temporary(number - 1) };
         let to = if number == last { Operand::Output(0) } else { Operand::Temporary(number) };
         if number < last {
-            temporaries.push(4 * pass.count as u64);
+            temporaries.push(4 * pass.count() as u64);
         }
         let dispatch = pass.dispatch(vec![from, Operand::Table(number), to], outside, caps)?;
-        dispatches.push(dispatch.work(pass.flops(), data.gpu_bytes() + 4 * pass.count as u64));
+        dispatches.push(dispatch.work(pass.flops(), data.gpu_bytes() + 4 * pass.count() as u64));
         tables.push(Table { name: "resize_taps", numbers: [table(&pass.first_taps)?, table(&pass.second_taps)?].concat() });
     }
     Ok(Lowering::new(dispatches).temporaries(temporaries).tables(tables))
@@ -265,8 +265,8 @@ struct Pass {
     inner: usize,
     first_taps: Taps,
     second_taps: Taps,
-    /// Elements that are made.
-    count: usize,
+    /// Lines along the second axis, of all elements that are made.
+    lines: usize,
 }
 
 impl Pass {
@@ -275,27 +275,33 @@ impl Pass {
         let second = pair[pair.len() - 1];
         let first = pair.first().copied().filter(|first| *first != second);
         let alone = || Taps { count: 1, neighbours: vec![Some(vec![(0, 1.0)])] };
-        let mut pass = Pass {
-            first: first.map_or([1, 1], |k| [extents[k], axes[k].output]),
-            between: first.map_or(1, |k| extents[k + 1..second].iter().product()),
-            second: [extents[second], axes[second].output],
-            inner: extents[second + 1..].iter().product(),
+        let sides = [first.map_or([1, 1], |k| [extents[k], axes[k].output]), [extents[second], axes[second].output]];
+        let between = first.map_or(1, |k| extents[k + 1..second].iter().product());
+        pair.iter().for_each(|k| extents[*k] = axes[*k].output);
+        let (outer, inner) = (extents[..second].iter().product::<usize>(), extents[second + 1..].iter().product());
+        Pass {
+            first: sides[0],
+            between,
+            second: sides[1],
+            inner,
             first_taps: first.map_or_else(alone, |k| axes[k].taps(rules)),
             second_taps: axes[second].taps(rules),
-            count: 0,
-        };
-        pair.iter().for_each(|k| extents[*k] = axes[*k].output);
-        pass.count = extents.iter().product();
-        pass
+            lines: outer * inner,
+        }
+    }
+
+    /// Elements that are made.
+    fn count(&self) -> usize {
+        self.lines * self.second[1]
     }
 
     fn flops(&self) -> u64 {
-        2 * (self.count * self.first_taps.count * self.second_taps.count) as u64
+        2 * (self.count() * self.first_taps.count * self.second_taps.count) as u64
     }
 
     fn dispatch(&self, bindings: Vec<Operand>, outside: u32, caps: &Caps) -> Result<Dispatch> {
         let run = caps.run();
-        let invocations = self.count / self.second[1] * self.second[1].div_ceil(run);
+        let invocations = self.lines * self.second[1].div_ceil(run);
         let [first_input, first_output] = u32s(self.first)?;
         let [second_input, second_output] = u32s(self.second)?;
         let [between, inner, count] = u32s([self.between, self.inner, invocations])?;
