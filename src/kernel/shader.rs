@@ -138,12 +138,18 @@ pub mod preludes {
         MATMUL_B_COLUMNS = "matmul_b_columns";
         /// Operand B with any strides.
         MATMUL_B_SCALAR = "matmul_b_scalar";
-        /// Operand B in packed panels. Wants `const PANEL`.
+        /// Where an operand B in packed panels stands. Wants `const PANEL`.
+        MATMUL_PANELS = "matmul_panels";
+        /// Operand B in packed panels of floats. Goes with `MATMUL_PANELS`.
         MATMUL_B_PANELS = "matmul_b_panels";
         /// Eight rows of sums in the registers of a subgroup, one operand by broadcast.
-        ROW_SUMS = "row_sums";
-        /// Storing those rows through the epilogue. Goes with `ROW_SUMS` and a prelude that stores four neighbours.
-        ROW_STORES = "row_stores";
+        ROW_SUMS = "software/row_sums";
+        /// A step of four terms of a tile of those rows, whose left operand lies in a texture. Goes with `ROW_SUMS`, wants `const ROWS`.
+        ROW_STEPS = "software/row_steps";
+        /// Four columns of four rows of a panel in a texture. Wants `const LANES`.
+        PANEL_TEXELS = "software/panel_texels";
+        /// Storing those rows through the epilogue. Goes with `ROW_SUMS` and a prelude that stores four neighbours; wants `const ROWS`.
+        ROW_STORES = "software/row_stores";
         /// Winograd's tiles go to a texture.
         WINOGRAD_INPUT_TEXELS = "software/winograd_input_texels";
         /// Winograd's tiles go to a buffer.
@@ -152,14 +158,15 @@ pub mod preludes {
         WINOGRAD_SUMS_TEXELS = "software/winograd_sums_texels";
         /// Winograd's sums come from a buffer.
         WINOGRAD_SUMS_FLOATS = "winograd_sums_floats";
+        /// Both operands packed into textures, and their parameters. Wants `const ROWS`, `const LANES`.
+        MATMUL_PACKED_OPERANDS = "software/matmul_packed_operands";
         /// Operand A in tiles packed into a texture. Wants `const ROWS`.
-        MATMUL_A_TEXTURE = "matmul_a_texture";
-        /// Operand B in panels packed into a texture. Wants `const PANEL`.
-        MATMUL_B_TEXTURE = "matmul_b_texture";
-        /// Operand B in packed panels of half floats. Wants `const PANEL`.
+        MATMUL_A_TEXTURE = "software/matmul_a_texture";
+        /// Operand B in packed panels in a texture. Goes with `MATMUL_PANELS`.
+        MATMUL_B_TEXTURE = "software/matmul_b_texture";
+        /// Operand B in packed panels of half floats. Goes with `MATMUL_PANELS`.
         MATMUL_B_PANELS_F16 = "matmul_b_panels_f16";
-        /// Scales and places of an operand B in packed panels of few bits. Wants `const PANEL`, `const BLOCK`, a prelude of zero
-        /// points and one of the next two.
+        /// Operand B in packed panels of few bits. Wants `const BLOCK`, `MATMUL_PANELS`, a prelude of zero points and one of the next two.
         MATMUL_B_BITS = "matmul_b_bits";
         /// Operand B in packed panels of 4 bits. Goes with `MATMUL_B_BITS`.
         MATMUL_B_BITS4 = "matmul_b_bits4";

@@ -1,10 +1,10 @@
 //! The matrix product for few rows.
 
-use super::operands::Want;
+use super::operands::{AForm, BForm};
 use super::product::{MatMulParams, Product};
 use crate::error::{Error, Result};
 use crate::graph::Io;
-use crate::kernel::{Access, Caps, Kernel, Lowering, preludes, shader, u32s};
+use crate::kernel::{Access, Caps, Kernel, Lowering, preludes, shader};
 
 shader!(pub(super) static SHADER: MatMulParams = "matmul_gemv");
 
@@ -16,7 +16,7 @@ pub(super) struct Workgroup {
     /// Invocations that share the terms of a sum.
     pub(super) invocations: u32,
     /// Groups of four columns that a workgroup makes: 1, 2 or 4.
-    pub(super) groups: usize,
+    pub(super) groups: u32,
 }
 
 /// Workgroups on GPUs.
@@ -25,21 +25,20 @@ pub(super) const WORKGROUP: Workgroup = Workgroup { invocations: 64, groups: 1 }
 /// The variant, where there are few rows and B can be read by columns.
 pub(super) fn lower(product: &Product, io: &Io, workgroup: &Workgroup, caps: &Caps) -> Result<Lowering> {
     if product.m > FEW_ROWS {
-        return Err(Error::unsupported(format!("{} rows: expected at most {FEW_ROWS}", product.m)));
+        return Err(Error::unsupported(format!("more than {FEW_ROWS} rows")));
     }
     if !product.b_by_columns() && !product.b_is_constant(io) {
         return Err(Error::unsupported("the right operand is neither constant nor columns of neighbours"));
     }
-    let Workgroup { invocations: workgroup, groups } = *workgroup;
+    let Workgroup { invocations, groups } = *workgroup;
     let subgroup = caps.subgroup.filter(|lanes| lanes.is_power_of_two() && *lanes <= 64);
-    let grid = [product.n.div_ceil(4 * groups), product.m, product.batches()];
-    let turns = product.k / (4 * workgroup as usize) + 64;
-    let kernel = Kernel::new(&SHADER, &[Access::Read, Access::Read, Access::Write], [workgroup, 1, 1]);
-    let kernel = kernel.constant("WORKGROUP", workgroup).constant("GROUPS", groups as u32);
+    let grid = [product.n.div_ceil(4 * groups as usize), product.m, product.batches()];
+    let turns = product.k / (4 * invocations as usize) + 64;
+    let kernel = Kernel::new(&SHADER, &[Access::Read, Access::Read, Access::Write], [invocations, 1, 1]);
+    let kernel = kernel.constant("WORKGROUP", invocations).constant("GROUPS", groups);
     let kernel = match subgroup {
         Some(lanes) => kernel.constant("SUBGROUP", lanes).prelude(&preludes::REDUCE_SUBGROUP),
         None => kernel.prelude(&preludes::REDUCE_SHARED),
     };
-    // The loop itself ends at k, but not within a vector of four.
-    product.bind(kernel, 4, io, Want::Columns, false, caps)?.finish(product, u32s(grid)?, turns, io, caps)
+    product.read(kernel, AForm::Rows, BForm::Columns, io, caps)?.finish(grid, turns)
 }

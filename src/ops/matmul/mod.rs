@@ -4,6 +4,7 @@ mod direct;
 mod gemv;
 mod integer;
 mod operands;
+mod packing;
 mod product;
 mod quantized;
 mod slices;
@@ -29,11 +30,11 @@ pub(super) static REGISTRATION: Registration = Registration {
         &gemv::SHADER,
         &slices::SHADER,
         &split::SHADER,
-        &software::subgroup::SHADER,
-        &software::textures::SHADER,
-        &software::textures::ROW_SHADER,
-        &software::textures::PACK_A_SHADER,
-        &software::textures::PACK_B_SHADER,
+        &software::broadcast::SHADER,
+        &software::packed::SHADER,
+        &software::packed::FEW_ROWS_SHADER,
+        &software::packed::PACK_A_SHADER,
+        &software::packed::PACK_B_SHADER,
         &tiled::SHADER,
     ],
 };
@@ -199,30 +200,6 @@ impl Product {
     /// The best of the tile sizes, as a part of something larger.
     pub(crate) fn best_tiles(&self, io: &Io, caps: &Caps) -> Result<Lowering> {
         best(caps, |offers| self.offer_tiles(io, offers))
-    }
-
-    /// The product of host data, by naive loops.
-    fn multiply<T: Copy + Default>(&self, a: &[T], b: &[T], add: impl Fn(T, T, T) -> T) -> Vec<T> {
-        let axes: Vec<usize> = self.batch.iter().map(|axis| axis.extent).collect();
-        let starts = |pick: fn(&product::BatchAxis) -> i64, offset| {
-            let strides = self.batch.iter().map(pick).collect();
-            View { shape: axes.clone().into(), strides, offset }
-        };
-        let (starts_a, starts_b) = (starts(|axis| axis.a, self.a.offset), starts(|axis| axis.b, self.b.offset));
-        let mut output = Vec::with_capacity(self.batches() * self.m * self.n);
-        let mut row = vec![T::default(); self.n];
-        for (start_a, start_b) in starts_a.positions().zip(starts_b.positions()) {
-            for i in 0..self.m {
-                row.fill(T::default());
-                for k in 0..self.k {
-                    let left = a[(start_a as i64 + i as i64 * self.a.row + k as i64 * self.a.column) as usize];
-                    let right = &b[(start_b as i64 + k as i64 * self.b.row) as usize..][..self.n];
-                    row.iter_mut().zip(right).for_each(|(sum, right)| *sum = add(*sum, left, *right));
-                }
-                output.extend_from_slice(&row);
-            }
-        }
-        output
     }
 }
 

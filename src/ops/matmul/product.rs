@@ -2,7 +2,7 @@
 
 use super::quantized::Quantized;
 use crate::error::{Error, Result};
-use crate::kernel::{Operand, Prelude, params};
+use crate::kernel::{Operand, Prelude, params, u32s};
 use crate::tensor::{MAX_RANK, Shape, View, broadcast};
 
 params! {
@@ -167,6 +167,11 @@ impl Product {
         self.batch.iter().map(|axis| axis.extent).product()
     }
 
+    /// Elements of C.
+    pub(super) fn elements(&self) -> usize {
+        self.batches() * self.m * self.n
+    }
+
     /// Floating-point operations and least bytes moved.
     pub(super) fn work(&self) -> (u64, u64) {
         let (batches, m, n, k) = (self.batches() as u64, self.m as u64, self.n as u64, self.k as u64);
@@ -174,39 +179,64 @@ impl Product {
         (2 * batches * m * n * k, 4 * batches * (m * n + m * k) + b)
     }
 
+    /// The product of host data, by naive loops.
+    pub(super) fn multiply<T: Copy + Default>(&self, a: &[T], b: &[T], add: impl Fn(T, T, T) -> T) -> Vec<T> {
+        let axes: Vec<usize> = self.batch.iter().map(|axis| axis.extent).collect();
+        let starts = |pick: fn(&BatchAxis) -> i64, offset| {
+            let strides = self.batch.iter().map(pick).collect();
+            View { shape: axes.clone().into(), strides, offset }
+        };
+        let (starts_a, starts_b) = (starts(|axis| axis.a, self.a.offset), starts(|axis| axis.b, self.b.offset));
+        let mut output = Vec::with_capacity(self.batches() * self.m * self.n);
+        let mut row = vec![T::default(); self.n];
+        for (start_a, start_b) in starts_a.positions().zip(starts_b.positions()) {
+            for i in 0..self.m {
+                row.fill(T::default());
+                for k in 0..self.k {
+                    let left = a[(start_a as i64 + i as i64 * self.a.row + k as i64 * self.a.column) as usize];
+                    let right = &b[(start_b as i64 + k as i64 * self.b.row) as usize..][..self.n];
+                    row.iter_mut().zip(right).for_each(|(sum, right)| *sum = add(*sum, left, *right));
+                }
+                output.extend_from_slice(&row);
+            }
+        }
+        output
+    }
+
     /// The parameters of a dispatch.
     pub(super) fn params(&self) -> Result<MatMulParams> {
         if self.batch.len() > MAX_RANK {
             return Err(Error::unsupported(format!("a matrix product over {} separate batch axes", self.batch.len())));
         }
-        let mut p = MatMulParams {
+        let [m, n, k, batches, terms] = u32s([self.m, self.n, self.k, self.batches(), self.k.next_multiple_of(4)])?;
+        let mut params = MatMulParams {
             batch_extents: [1; 8],
             a_batch_strides: [0; 8],
             b_batch_strides: [0; 8],
-            m: self.m as u32,
-            n: self.n as u32,
-            k: self.k as u32,
+            m,
+            n,
+            k,
             a_row_stride: stride(self.a.row)?,
             a_column_stride: stride(self.a.column)?,
             a_offset: stride(self.a.offset)?,
             b_row_stride: stride(self.b.row)?,
             b_column_stride: stride(self.b.column)?,
             b_offset: stride(self.b.offset)?,
-            batches: self.batches() as u32,
-            terms: self.k.next_multiple_of(4) as u32,
+            batches,
+            terms,
         };
         for (k, axis) in self.batch.iter().enumerate() {
-            p.batch_extents[k] = axis.extent as u32;
-            p.a_batch_strides[k] = stride(axis.a)?;
-            p.b_batch_strides[k] = stride(axis.b)?;
+            [params.batch_extents[k]] = u32s([axis.extent])?;
+            params.a_batch_strides[k] = stride(axis.a)?;
+            params.b_batch_strides[k] = stride(axis.b)?;
         }
-        Ok(p)
+        Ok(params)
     }
 }
 
 /// A step in elements as 32 bits of two's complement.
 fn stride(n: i64) -> Result<u32> {
-    i32::try_from(n).map(|n| n as u32).map_err(|_| Error::limit(format!("a stride of {n} elements exceeds 32 bits")))
+    i32::try_from(n).map(i32::cast_unsigned).map_err(|_| Error::limit(format!("a stride of {n} elements exceeds 32 bits")))
 }
 
 #[cfg(test)]

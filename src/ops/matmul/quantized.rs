@@ -1,11 +1,11 @@
 //! MatMulNBits: products with a constant right operand of 4 or 8 bits, dequantised in registers where kernels read it.
 
 use super::Product;
-use super::operands::PANEL_ROWS;
-use super::product;
+use super::packing::PANEL_ROWS;
+use super::product::{self, MatMulParams};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Offers, Packing, Prelude, preludes};
+use crate::kernel::{Offers, Packing, Prelude, preludes, u32s};
 use crate::tensor::{DType, Shape, Tensor, TensorType, View};
 use std::sync::Arc;
 
@@ -201,18 +201,20 @@ impl Quantized {
     }
 
     /// What the preludes count on.
-    pub(super) fn constants(&self) -> Vec<(&'static str, u32)> {
+    pub(super) fn constants(&self) -> Result<Vec<(&'static str, u32)>> {
+        let [block] = u32s([self.block])?;
         let zero = (!self.zero_points).then_some(("ZERO", 1 << (self.bits - 1)));
-        [("BLOCK", self.block as u32)].into_iter().chain(zero).collect()
+        Ok([("BLOCK", block)].into_iter().chain(zero).collect())
     }
 
     /// The weights by panels of so many columns, and likewise the scales and zero points.
-    pub(super) fn packings(&self, product: &Product, width: u32) -> (Packing, Vec<Packing>) {
-        let arguments = [product.k as u32, product.n as u32, width, self.bits, self.block as u32];
+    pub(super) fn packings(&self, params: &MatMulParams, width: u32) -> Result<(Packing, Vec<Packing>)> {
+        let [block] = u32s([self.block])?;
+        let arguments = [params.k, params.n, width, self.bits, block];
         let packing = |input, layout, pack| Packing { input, layout, arguments: arguments.to_vec(), pack };
         let zeros = self.zero_points.then(|| packing(3, "matmul_bits_zero_points", pack_zero_points as _));
         let scales = packing(2, "matmul_bits_scales", pack_scales as _);
-        (packing(1, "matmul_bits", pack_bits as _), [scales].into_iter().chain(zeros).collect())
+        Ok((packing(1, "matmul_bits", pack_bits as _), [scales].into_iter().chain(zeros).collect()))
     }
 }
 
@@ -232,10 +234,10 @@ struct Extents {
 
 impl Extents {
     fn new(arguments: &[u32]) -> Self {
-        let [k, n, width, bits, block] = [0, 1, 2, 3, 4].map(|i| arguments[i] as usize);
+        let [k, n, width, block] = [0, 1, 2, 4].map(|i| arguments[i] as usize);
         let rows = k.next_multiple_of(PANEL_ROWS);
         let (panels, padded_blocks) = (n.div_ceil(width), rows.div_ceil(block));
-        Extents { k, n, width, bits: bits as u32, block, panels, rows, padded_blocks }
+        Extents { k, n, width, bits: arguments[3], block, panels, rows, padded_blocks }
     }
 
     fn blocks(&self) -> usize {

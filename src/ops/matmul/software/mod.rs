@@ -1,7 +1,7 @@
 //! Matrix products on software adapters: broadcasts within a subgroup win where workgroup memory is no faster than any other.
 
-pub(super) mod subgroup;
-pub(super) mod textures;
+pub(super) mod broadcast;
+pub(super) mod packed;
 
 use super::gemv::Workgroup;
 use super::{Product, Ranks};
@@ -15,12 +15,12 @@ const RANKS: Ranks = Ranks { gemv: 1, tiles: 3, slices: 4, direct: 6 };
 /// The order where subgroups are too narrow for broadcasts.
 const RANKS_WITHOUT_BARRIERS: Ranks = Ranks { gemv: 1, direct: 2, tiles: 3, slices: 4 };
 
-/// Where products of packed operands stand when packing wins, and when it does not.
-const TEXTURES_FIRST: Rank = 0;
-const TEXTURES: Rank = 5;
+/// Where products of operands that are packed first stand: when packing wins, and when it does not.
+const PACKED_THAT_PAYS: Rank = 0;
+const PACKED: Rank = 5;
 
 /// Where products of operands that are read where they lie stand.
-const SUBGROUP: Rank = 2;
+const BROADCAST: Rank = 2;
 
 /// Elements of B up to which the short form of gemv, which takes less time to compile, runs no longer.
 const SMALL: usize = 1 << 16;
@@ -31,9 +31,9 @@ pub(super) fn offer(product: &Product, io: &Io, offers: &mut Offers) -> Option<(
     if !caps.is_software() {
         return None;
     }
-    let rank = if textures::preferred(product, io) { TEXTURES_FIRST } else { TEXTURES };
-    offers.add("textures", rank, || textures::lower(product, io, caps));
-    offers.add("subgroup", SUBGROUP, || subgroup::lower(product, io, caps));
+    let rank = if packed::pays(product, io) { PACKED_THAT_PAYS } else { PACKED };
+    offers.add("packed", rank, || packed::lower(product, io, caps));
+    offers.add("broadcast", BROADCAST, || broadcast::lower(product, io, caps));
     let workgroup = match caps.barrier_free_lanes() {
         Some(lanes) if lanes <= 64 => Workgroup { invocations: lanes, groups: if product.k * product.n > SMALL { 4 } else { 1 } },
         _ => super::gemv::WORKGROUP,
@@ -47,6 +47,6 @@ impl Product {
         if self.k == 0 {
             return Err(Error::unsupported("a matrix product of no terms"));
         }
-        subgroup::lower(self, io, caps)
+        broadcast::lower(self, io, caps)
     }
 }

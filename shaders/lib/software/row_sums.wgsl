@@ -12,6 +12,18 @@ struct Rows {
     r7: vec4<f32>,
 }
 
+// The sums of a tile of `const ROWS` (8, 16, 32 or 64) rows, which kernels of fewer rows leave alone in part.
+struct TileSums {
+    s0: Rows,
+    s1: Rows,
+    s2: Rows,
+    s3: Rows,
+    s4: Rows,
+    s5: Rows,
+    s6: Rows,
+    s7: Rows,
+}
+
 // `sums` and the products of eight rows of A (lane i holds four values of row i) with a block of B.
 fn add_product(sums: Rows, a: vec4<f32>, b: mat4x4<f32>) -> Rows {
     var s = sums;

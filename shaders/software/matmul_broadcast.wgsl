@@ -23,53 +23,27 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id)
     let a5 = a_place(start.x, own + 40u);
     let a6 = a_place(start.x, own + 48u);
     let a7 = a_place(start.x, own + 56u);
-    var s0: Rows;
-    var s1: Rows;
-    var s2: Rows;
-    var s3: Rows;
-    var s4: Rows;
-    var s5: Rows;
-    var s6: Rows;
-    var s7: Rows;
+    var sums: TileSums;
     // A broadcast, since some software adapters compile a kernel anew, at each dispatch, for the value of a parameter that alone
     // bounds a loop.
     let terms = subgroupBroadcastFirst(params.k);
     for (var k = 0u; k < terms; k += 4u) {
         let block = b_block(columns, k, true);
-        s0 = add_product(s0, a_four(a0, k), block);
+        sums.s0 = add_product(sums.s0, a_four(a0, k), block);
         if ROWS > 8u {
-            s1 = add_product(s1, a_four(a1, k), block);
+            sums.s1 = add_product(sums.s1, a_four(a1, k), block);
         }
         if ROWS > 16u {
-            s2 = add_product(s2, a_four(a2, k), block);
-            s3 = add_product(s3, a_four(a3, k), block);
+            sums.s2 = add_product(sums.s2, a_four(a2, k), block);
+            sums.s3 = add_product(sums.s3, a_four(a3, k), block);
         }
         if ROWS > 32u {
-            s4 = add_product(s4, a_four(a4, k), block);
-            s5 = add_product(s5, a_four(a5, k), block);
-            s6 = add_product(s6, a_four(a6, k), block);
-            s7 = add_product(s7, a_four(a7, k), block);
+            sums.s4 = add_product(sums.s4, a_four(a4, k), block);
+            sums.s5 = add_product(sums.s5, a_four(a5, k), block);
+            sums.s6 = add_product(sums.s6, a_four(a6, k), block);
+            sums.s7 = add_product(sums.s7, a_four(a7, k), block);
         }
     }
     let to = place(column);
-    let rows = min(ROWS, params.m - row);
-    var at = (tile.z * params.m + row) * params.n + to.x;
-    for (var next = 0u; next < rows; next += 4u) {
-        store_first(at, params.n, to.y, rows - next, s0);
-        at += 4u * params.n;
-        s0 = after_first(s0, s1);
-        if ROWS > 8u {
-            s1 = after_first(s1, s2);
-        }
-        if ROWS > 16u {
-            s2 = after_first(s2, s3);
-            s3 = after_first(s3, s4);
-        }
-        if ROWS > 32u {
-            s4 = after_first(s4, s5);
-            s5 = after_first(s5, s6);
-            s6 = after_first(s6, s7);
-            s7 = after_first(s7, s7);
-        }
-    }
+    store_tile(&sums, (tile.z * params.m + row) * params.n + to.x, params.n, to.y, min(ROWS, params.m - row));
 }

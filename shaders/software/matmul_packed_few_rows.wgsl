@@ -4,19 +4,6 @@
 // columns a lane. A step is sixteen terms: four lanes read four values of a row of A each, which travel by broadcast, and
 // every lane reads its four columns of sixteen rows of B. The grid runs over row tiles (x), column tiles (y) and batches (z).
 
-override BATCH_A: u32; // 0 where all batches share one A
-override BATCH_B: u32;
-
-struct Params {
-    m: u32,
-    n: u32,
-    steps: u32,   // four terms each
-    padded: u32,  // steps of the packed operands, a multiple of four
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var a: texture_storage_2d<rgba32float, read>; // [batches, m / ROWS, padded, ROWS]
-@group(0) @binding(2) var b: texture_storage_2d<rgba32float, read>; // [batches, n / (4 * LANES), padded, 4, LANES]
 @group(0) @binding(3) var<storage, read_write> output: array<Float>; // [batches, m, n]
 
 struct Rows {
@@ -24,16 +11,6 @@ struct Rows {
     r1: vec4<f32>,
     r2: vec4<f32>,
     r3: vec4<f32>,
-}
-
-// Four columns of four rows of B.
-fn b_block(at: vec2<u32>) -> mat4x4<f32> {
-    return mat4x4(
-        textureLoad(b, at),
-        textureLoad(b, at + vec2(LANES, 0u)),
-        textureLoad(b, at + vec2(2u * LANES, 0u)),
-        textureLoad(b, at + vec2(3u * LANES, 0u)),
-    );
 }
 
 // Sixteen terms of a row of A (lane i holds four) times four blocks of B.
@@ -64,10 +41,9 @@ fn main(
     @builtin(num_workgroups) tiles: vec3<u32>,
     @builtin(subgroup_invocation_id) lane: u32,
 ) {
-    let a_tile = tile.z * BATCH_A * tiles.x + tile.x;
-    let b_tile = tile.z * BATCH_B * tiles.y + tile.y;
-    let a_start = (a_tile * params.padded + lane % 4u) * ROWS;
-    let b_start = b_tile * params.padded * 4u * LANES + lane;
+    let starts = packed_starts(tile, tiles);
+    let a_start = starts.x + lane % 4u * ROWS;
+    let b_start = starts.y + lane;
     var s: Rows;
     // A broadcast, since some software adapters compile a kernel anew, at each dispatch, for the value of a parameter that alone
     // bounds a loop.
@@ -75,10 +51,10 @@ fn main(
     for (var step = 0u; step < steps; step += 4u) {
         let at_a = texel(a_start + step * ROWS);
         let at_b = b_start + step * 4u * LANES;
-        let b0 = b_block(texel(at_b));
-        let b1 = b_block(texel(at_b + 4u * LANES));
-        let b2 = b_block(texel(at_b + 8u * LANES));
-        let b3 = b_block(texel(at_b + 12u * LANES));
+        let b0 = panel_block(b, texel(at_b));
+        let b1 = panel_block(b, texel(at_b + 4u * LANES));
+        let b2 = panel_block(b, texel(at_b + 8u * LANES));
+        let b3 = panel_block(b, texel(at_b + 12u * LANES));
         s.r0 = add_terms(s.r0, textureLoad(a, at_a), b0, b1, b2, b3);
         if ROWS > 1u {
             s.r1 = add_terms(s.r1, textureLoad(a, at_a + vec2(1u, 0u)), b0, b1, b2, b3);
