@@ -4,6 +4,7 @@ use super::super::{ConvShape, check_weights, floats, with_stores};
 use super::unfold::UnfoldedLines;
 use crate::error::{Error, Result};
 use crate::graph::Io;
+use crate::kernel::software::tile_rows;
 use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Packing, params, preludes, shader, u32s};
 use crate::tensor::Tensor;
 
@@ -24,22 +25,8 @@ params! {
 
 shader!(pub(in crate::ops::conv) static SHADER: UnfoldedProductParams = "software/conv_unfolded_product");
 
-/// Tiles below which cores would stand idle.
-const ENOUGH_TILES: usize = 16;
-
 /// The most groups of pixels that the terms of a sum lie in: their places are floats.
 const MOST_PLACES: usize = 1 << 24;
-
-/// Filters of a tile: as many as registers hold, unless that wastes filters or leaves too few tiles.
-fn tile_rows(conv: &ConvShape, tiles: usize) -> usize {
-    let mut rows = 64;
-    while rows > 8
-        && (conv.filters.next_multiple_of(rows) - conv.filters >= rows / 2 || conv.filters.div_ceil(rows) * tiles < ENOUGH_TILES)
-    {
-        rows /= 2;
-    }
-    rows
-}
 
 /// How the product is divided.
 struct Tiles {
@@ -57,7 +44,7 @@ impl Tiles {
     fn new(conv: &ConvShape, lines: &UnfoldedLines, lanes: u32) -> Result<Self> {
         let [height, _] = conv.plane()?;
         let pixels = (height.output * lines.quads).div_ceil(lanes as usize);
-        let rows = tile_rows(conv, pixels * conv.batches * conv.groups);
+        let rows = tile_rows(conv.filters, pixels * conv.batches * conv.groups);
         Ok(Tiles { lanes, rows, filters: conv.filters.div_ceil(rows), pixels, steps: conv.terms().div_ceil(4) })
     }
 
@@ -78,6 +65,7 @@ impl Tiles {
             .constant("ROWS", rows)
             .constant("K_EDGE", (!conv.terms().is_multiple_of(4)).into())
             .texels()
+            .prelude(&preludes::ROW_STEPS)
             .prelude(&preludes::ROW_STORES);
         let mut bindings = vec![Operand::Packed(0), Operand::Temporary(0), Operand::Output(0)];
         let kernel = with_stores(kernel, &mut bindings, width.output, io, caps)?;
@@ -95,7 +83,7 @@ impl Tiles {
         let [height, width] = conv.plane()?;
         let weights = u32s([conv.filters, conv.channels, height.kernel, width.kernel, self.rows])?;
         let steps = u32s([lines.plane, height.dilation * width.kernel * lines.quads, lines.quads])?;
-        Ok(Packing { input: 1, layout: "conv_subgroup", arguments: [&weights[..], &steps].concat(), pack })
+        Ok(Packing { input: 1, layout: "conv_unfolded_product", arguments: [&weights[..], &steps].concat(), pack })
     }
 }
 

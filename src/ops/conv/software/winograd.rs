@@ -5,6 +5,7 @@ use super::super::winograd::{INPUT, OUTPUT, SUMS, TILES, WEIGHTS, Winograd, byte
 use super::exchange;
 use crate::error::{Error, Result};
 use crate::graph::Io;
+use crate::kernel::software::packed_tile_rows;
 use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, params, preludes, shader, u32s};
 
 params! {
@@ -23,18 +24,12 @@ pub(super) fn preferred(conv: &ConvShape) -> bool {
     conv.work().0 >= FEW_OPERATIONS && channels * filters >= 16 * (channels + filters)
 }
 
-/// Tiles of a block: those for which all blocks take least, by what eight rows of sums and the reads of weights cost.
-fn block_rows(tiles: usize) -> usize {
-    let cost = |rows: &usize| tiles.div_ceil(*rows) * (rows / 8 * 2 + 1);
-    [32, 16, 8].into_iter().min_by_key(cost).unwrap_or(8)
-}
-
 /// The variant, where textures hold what the dispatches hand on.
 pub(super) fn lower(conv: &ConvShape, io: &Io, caps: &Caps) -> Result<Lowering> {
     let lanes = caps.broadcasting_lanes().ok_or_else(|| Error::unsupported("subgroups have fewer than 8 lanes"))?;
     let winograd = Winograd::new(conv, io, caps)?;
     let ConvShape { groups, filters, channels, .. } = *conv;
-    let (rows, panel, steps) = (block_rows(winograd.tiles), 4 * lanes as usize, channels.div_ceil(4));
+    let (rows, panel, steps) = (packed_tile_rows(winograd.tiles), 4 * lanes as usize, channels.div_ceil(4));
     let (blocks, panels, matrices) = (winograd.tiles.div_ceil(rows), filters.div_ceil(panel), winograd.matrices());
     let tiles = bytes([matrices, blocks * rows, 4 * steps]);
     let weights = bytes([matrices, panels * panel, 4 * steps]);
@@ -55,7 +50,9 @@ pub(super) fn lower(conv: &ConvShape, io: &Io, caps: &Caps) -> Result<Lowering> 
         .constant("ROWS", height)
         .texels()
         .prelude(&preludes::DIVIDE)
-        .prelude(&preludes::ROW_SUMS);
+        .prelude(&preludes::ROW_SUMS)
+        .prelude(&preludes::ROW_STEPS)
+        .prelude(&preludes::PANEL_TEXELS);
     let params = ProductsParams { groups: group_count, steps: step_count };
     let grid = u32s([blocks, panels, matrices])?;
     let flops = (2 * matrices * channels * filters * winograd.tiles) as u64;
