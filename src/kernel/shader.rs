@@ -151,11 +151,11 @@ pub mod preludes {
         /// Storing those rows through the epilogue. Goes with `ROW_SUMS` and a prelude that stores four neighbours; wants `const ROWS`.
         ROW_STORES = "software/row_stores";
         /// Winograd's tiles go to a texture.
-        WINOGRAD_INPUT_TEXELS = "winograd_input_texels";
+        WINOGRAD_INPUT_TEXELS = "software/winograd_input_texels";
         /// Winograd's tiles go to a buffer.
         WINOGRAD_INPUT_FLOATS = "winograd_input_floats";
         /// Winograd's sums come from a texture. Wants `const LANES`.
-        WINOGRAD_SUMS_TEXELS = "winograd_sums_texels";
+        WINOGRAD_SUMS_TEXELS = "software/winograd_sums_texels";
         /// Winograd's sums come from a buffer.
         WINOGRAD_SUMS_FLOATS = "winograd_sums_floats";
         /// Both operands packed into textures, and their parameters. Wants `const ROWS`, `const LANES`.
@@ -182,29 +182,37 @@ pub mod preludes {
         MATMUL_SHARE_HALVES = "matmul_share_halves";
         /// Columns of a matrix product as they are.
         PLACE_COLUMN = "place_column";
+        /// Parameters of kernels where an invocation makes one element by walking a window.
+        WINDOW_PARAMS = "window_params";
+        /// Where an element of a batch of volumes stands.
+        VOLUME_ELEMENT = "volume_element";
+        /// Pooling keeps values alone.
+        POOL_VALUES = "pool_values";
+        /// Pooling keeps where the largest value stands, too.
+        POOL_POSITIONS = "pool_positions";
         /// Operand B of a convolution as a matrix product, gathered from its input.
         CONV_GATHER = "conv_gather";
         /// The same from rows that are unfolded along the kernel's width.
-        CONV_UNFOLDED = "conv_unfolded";
-        /// What kernels share that read image rows under the windows of four outputs. Wants `DIVIDE`, `fn segments`
+        CONV_UNFOLDED = "software/conv_unfolded";
+        /// The entry point of kernels that read image rows under the windows of four outputs. Wants `DIVIDE`, `fn segments`, `fn run`
         /// and a row prelude.
         CONV_ROW = "conv_row";
         /// Image rows under the windows of four outputs, shared within a subgroup. Wants `const LANES` and a plane prelude.
-        CONV_ROW_LANES = "conv_row_lanes";
+        CONV_ROW_EXCHANGE = "software/conv_row_exchange";
         /// The same, each invocation by itself. Wants `const LANES`.
         CONV_ROW_DIRECT = "conv_row_direct";
         /// Weights of a depthwise convolution, shared within a subgroup. Wants `const LANES`.
-        CONV_TAPS_LANES = "conv_taps_lanes";
+        CONV_TAPS_EXCHANGE = "software/conv_taps_exchange";
         /// The same, each invocation by itself.
         CONV_TAPS_DIRECT = "conv_taps_direct";
         /// Rows of planes in groups of four.
-        PLANE_FOURS = "plane_fours";
+        PLANE_FOURS = "software/plane_fours";
         /// Rows of planes element by element.
-        PLANE_ELEMENTS = "plane_elements";
+        PLANE_ELEMENTS = "software/plane_elements";
         /// Unfolded lines go to a buffer.
-        UNFOLDED_FLOATS = "unfolded_floats";
+        UNFOLDED_FLOATS = "software/unfolded_floats";
         /// Unfolded lines go to a texture. Wants `Kernel::texels`.
-        UNFOLDED_TEXELS = "unfolded_texels";
+        UNFOLDED_TEXELS = "software/unfolded_texels";
         /// Columns that are padded to groups of four within a row of pixels.
         PLACE_PIXEL = "software/place_pixel";
         /// Storing four neighbours that may end at an edge, element by element.

@@ -14,17 +14,17 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var tiles: texture_storage_2d<rgba32float, read>; // [groups, blocks, steps, 36, ROWS], four channels each
 @group(0) @binding(2) var w: texture_storage_2d<rgba32float, read>; // [36, groups, panels, steps, 4, LANES], four filters each
-@group(0) @binding(3) var sums: texture_storage_2d<rgba32float, write>; // [groups, blocks, panels, 36, ROWS, LANES], four filters each
+@group(0) @binding(3) var products: texture_storage_2d<rgba32float, write>; // [groups, blocks, panels, 36, ROWS, LANES], four filters each
 
 fn store_rows(at: u32, rows: Rows) {
-    textureStore(sums, texel(at), rows.r0);
-    textureStore(sums, texel(at + LANES), rows.r1);
-    textureStore(sums, texel(at + 2u * LANES), rows.r2);
-    textureStore(sums, texel(at + 3u * LANES), rows.r3);
-    textureStore(sums, texel(at + 4u * LANES), rows.r4);
-    textureStore(sums, texel(at + 5u * LANES), rows.r5);
-    textureStore(sums, texel(at + 6u * LANES), rows.r6);
-    textureStore(sums, texel(at + 7u * LANES), rows.r7);
+    textureStore(products, texel(at), rows.r0);
+    textureStore(products, texel(at + LANES), rows.r1);
+    textureStore(products, texel(at + 2u * LANES), rows.r2);
+    textureStore(products, texel(at + 3u * LANES), rows.r3);
+    textureStore(products, texel(at + 4u * LANES), rows.r4);
+    textureStore(products, texel(at + 5u * LANES), rows.r5);
+    textureStore(products, texel(at + 6u * LANES), rows.r6);
+    textureStore(products, texel(at + 7u * LANES), rows.r7);
 }
 
 @compute @workgroup_size(LANES)
@@ -38,40 +38,23 @@ fn main(
     // Lanes past the eighth read tiles that nobody asks them for.
     var from_tile = (tile_block * params.steps * 36u + value) * ROWS + lane % 8u;
     var from_w = (block.z * blocks.y + block.y) * params.steps * 4u * LANES + lane;
-    var s0: Rows;
-    var s1: Rows;
-    var s2: Rows;
-    var s3: Rows;
+    var sums: TileSums;
     // A broadcast, since some software adapters compile a kernel anew, at each dispatch, for the value of a parameter that alone
     // bounds a loop.
     let steps = subgroupBroadcastFirst(params.steps);
     for (var step = 0u; step < steps; step++) {
-        let at_w = texel(from_w);
-        let at_tile = texel(from_tile);
-        let weights = mat4x4(
-            textureLoad(w, at_w),
-            textureLoad(w, at_w + vec2(LANES, 0u)),
-            textureLoad(w, at_w + vec2(2u * LANES, 0u)),
-            textureLoad(w, at_w + vec2(3u * LANES, 0u)),
-        );
-        s0 = add_product(s0, textureLoad(tiles, at_tile), weights);
-        if ROWS > 8u {
-            s1 = add_product(s1, textureLoad(tiles, at_tile + vec2(8u, 0u)), weights);
-        }
-        if ROWS > 16u {
-            s2 = add_product(s2, textureLoad(tiles, at_tile + vec2(16u, 0u)), weights);
-            s3 = add_product(s3, textureLoad(tiles, at_tile + vec2(24u, 0u)), weights);
-        }
+        let weights = panel_block(w, texel(from_w));
+        add_step(&sums, tiles, texel(from_tile), weights);
         from_tile += 36u * ROWS;
         from_w += 4u * LANES;
     }
     let to = ((tile_block * blocks.y + block.y) * 36u + value) * ROWS * LANES + lane;
-    store_rows(to, s0);
+    store_rows(to, sums.s0);
     if ROWS > 8u {
-        store_rows(to + 8u * LANES, s1);
+        store_rows(to + 8u * LANES, sums.s1);
     }
     if ROWS > 16u {
-        store_rows(to + 16u * LANES, s2);
-        store_rows(to + 24u * LANES, s3);
+        store_rows(to + 16u * LANES, sums.s2);
+        store_rows(to + 24u * LANES, sums.s3);
     }
 }

@@ -19,16 +19,7 @@ fn segments() -> u32 {
     return params.lines;
 }
 
-@compute @workgroup_size(LANES)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let at = place(workgroup, workgroups, lane);
-    if at.plane >= params.planes {
-        return;
-    }
+fn run(at: Place, lane: u32) {
     // Lines above the image wrap round and so fail the test against the height.
     let row = load_row(at.plane, at.segment - BEGIN_HEIGHT, at.quad, lane);
     if at.owned {

@@ -3,9 +3,8 @@
 //
 // A workgroup is one subgroup of LANES lanes and makes ROWS (8, 16, 32 or 64) filters by 4 * LANES pixels, four neighbours of
 // a line a lane. A term of a sum is a channel, a row and a column of the window. For each four terms every lane reads where their
-// pixels stand, the pixels and, of each eight filters, the four weights of its own; all four terms of a filter are added before
-// the next filter, which keeps the sums in registers. The grid runs over filter tiles (x, so that neighbours share pixels), pixel
-// tiles (y), and batches and groups (z).
+// pixels stand, the pixels and, of each eight filters, the four weights of its own. The grid runs over filter tiles (x, so that
+// neighbours share pixels), pixel tiles (y), and batches and groups (z).
 
 struct Params {
     groups: u32,
@@ -46,14 +45,7 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(num_workgroups) tiles: 
     let group = tile.z - divide(tile.z, params.groups) * params.groups;
     // Lanes past the eighth read weights that nobody asks them for.
     var from_w = (group * tiles.x + tile.x) * params.steps * ROWS + lane % 8u;
-    var s0: Rows;
-    var s1: Rows;
-    var s2: Rows;
-    var s3: Rows;
-    var s4: Rows;
-    var s5: Rows;
-    var s6: Rows;
-    var s7: Rows;
+    var sums: TileSums;
     // A broadcast, since some software adapters compile a kernel anew, at each dispatch, for the value of a parameter that alone
     // bounds a loop.
     let steps = subgroupBroadcastFirst(params.steps);
@@ -66,46 +58,14 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(num_workgroups) tiles: 
             pixels(places.z, term + 2u),
             pixels(places.w, term + 3u),
         );
-        let at = texel(from_w);
-        s0 = add_product(s0, textureLoad(w, at), block);
-        if ROWS > 8u {
-            s1 = add_product(s1, textureLoad(w, at + vec2(8u, 0u)), block);
-        }
-        if ROWS > 16u {
-            s2 = add_product(s2, textureLoad(w, at + vec2(16u, 0u)), block);
-            s3 = add_product(s3, textureLoad(w, at + vec2(24u, 0u)), block);
-        }
-        if ROWS > 32u {
-            s4 = add_product(s4, textureLoad(w, at + vec2(32u, 0u)), block);
-            s5 = add_product(s5, textureLoad(w, at + vec2(40u, 0u)), block);
-            s6 = add_product(s6, textureLoad(w, at + vec2(48u, 0u)), block);
-            s7 = add_product(s7, textureLoad(w, at + vec2(56u, 0u)), block);
-        }
+        add_step(&sums, w, texel(from_w), block);
         from_w += ROWS;
     }
     if line >= params.output_height {
         return;
     }
     let first = tile.x * ROWS;
-    let filters = min(ROWS, params.filters - first);
     let area = params.output_height * params.output_width;
-    var at = (tile.z * params.filters + first) * area + line * params.output_width + column * 4u;
-    for (var next = 0u; next < filters; next += 4u) {
-        store_first(at, area, params.output_width - column * 4u, filters - next, s0);
-        at += 4u * area;
-        s0 = after_first(s0, s1);
-        if ROWS > 8u {
-            s1 = after_first(s1, s2);
-        }
-        if ROWS > 16u {
-            s2 = after_first(s2, s3);
-            s3 = after_first(s3, s4);
-        }
-        if ROWS > 32u {
-            s4 = after_first(s4, s5);
-            s5 = after_first(s5, s6);
-            s6 = after_first(s6, s7);
-            s7 = after_first(s7, s7);
-        }
-    }
+    let at = (tile.z * params.filters + first) * area + line * params.output_width + column * 4u;
+    store_tile(&sums, at, area, params.output_width - column * 4u, min(ROWS, params.filters - first));
 }
