@@ -1,7 +1,7 @@
 //! ArgMax and ArgMin: where along an axis the greatest or least value stands.
 
 use super::Registration;
-use super::softmax::around;
+use super::shared::around;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
 use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, params, preludes, shader};

@@ -1,8 +1,8 @@
 //! CenterCropPad: axes cropped or padded with zeros about their middle. It stands for a Pad.
 
 use super::Registration;
-use super::movement::{facts, known};
 use super::pad::{PadMode, pad};
+use super::shared::{facts, known};
 use crate::error::{Error, Result};
 use crate::graph::{Edit, Fact, Io, Node, Op, required};
 use crate::kernel::{Caps, Lowering};

@@ -2,9 +2,9 @@
 
 use super::Registration;
 use super::copy;
-use super::movement::no_scalar;
+use super::shared::{no_scalar, union};
 use crate::error::{Error, Result};
-use crate::graph::{Bounds, Fact, Io, Op, required};
+use crate::graph::{Fact, Io, Op, required};
 use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, params, preludes, shader};
 use crate::tensor::{Shape, Tensor, TensorType, View};
 use std::collections::BTreeMap;
@@ -42,11 +42,6 @@ pub struct Concat {
 /// All inputs one after another along an axis.
 pub fn concat(axis: i64) -> Arc<dyn Op> {
     Arc::new(Concat { axis, views: BTreeMap::new() })
-}
-
-/// The smallest bounds that hold both, where both are known.
-pub(crate) fn union(a: Option<Bounds>, b: Option<Bounds>) -> Option<Bounds> {
-    a.zip(b).map(|(a, b)| (a.0.min(b.0), a.1.max(b.1)))
 }
 
 impl Concat {

@@ -1,8 +1,8 @@
 //! CumSum and CumProd: running sums and products along an axis.
 
 use super::Registration;
-use super::movement::no_scalar;
-use super::scatter::{Combine, scalar_number};
+use super::scatter::Combine;
+use super::shared::{no_scalar, scalar_number};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
 use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, params, preludes, shader};

@@ -2,11 +2,12 @@
 //! clamp what lies outside, the reference reports it.
 
 use super::Registration;
-use super::movement::{Moved, lowerings, no_scalar, pick, unravel, wrap};
+use super::movement::{Moved, lowerings};
+use super::shared::{indices, on_gpu, pick, unravel, wrap};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
 use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params, preludes, shader};
-use crate::tensor::{DType, MAX_RANK, Scalar, Shape, Tensor, TensorType, View};
+use crate::tensor::{MAX_RANK, Shape, Tensor, TensorType, View};
 use std::sync::Arc;
 
 params! {
@@ -52,29 +53,6 @@ pub static REGISTRATION: Registration =
     Registration { operators: &["Gather", "GatherElements", "GatherND"], shaders: &[&GATHER, &GATHER_ELEMENTS, &GATHER_ND] };
 
 const WORKGROUP: u32 = 64;
-
-/// Checks the dtype of an input of indices.
-pub(super) fn indices<'a>(op: &'static str, inputs: &[Option<&'a Fact>]) -> Result<&'a Fact> {
-    let indices = required(op, inputs, 1)?;
-    match indices.dtype() {
-        DType::I32 | DType::I64 => Ok(indices),
-        _ => Err(Error::invalid_model(format!("{op} expects indices of i32 or i64, found {}", indices.ty))),
-    }
-}
-
-/// Checks that data and indices of a kernel are on the GPU, and that there is something to pick from.
-pub(super) fn on_gpu(data: &Fact, indices: &Fact) -> Result<()> {
-    if data.scalar().is_none() {
-        return Err(no_scalar(data));
-    }
-    if indices.scalar() != Some(Scalar::I32) {
-        return Err(no_scalar(indices));
-    }
-    if data.ty.elements() == 0 && indices.ty.elements() > 0 {
-        return Err(Error::unsupported(format!("{} has no element that an index could name", data.ty)));
-    }
-    Ok(())
-}
 
 fn picked(data: &Fact, shape: impl Into<Shape>) -> Vec<Fact> {
     vec![Fact::new(data.dtype(), shape).bounded(data.bounds)]

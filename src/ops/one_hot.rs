@@ -1,8 +1,7 @@
 //! OneHot: indices as vectors that differ from a constant in one place.
 
 use super::Registration;
-use super::movement::{no_scalar, pick};
-use super::scatter::scalar_number;
+use super::shared::{no_scalar, pick, scalar_number};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
 use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, params, shader};

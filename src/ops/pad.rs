@@ -1,13 +1,13 @@
 //! Pad: elements added around a tensor, or taken away where a pad is negative.
 
 use super::Registration;
-use super::concat::union;
 use super::copy::RUN;
-use super::movement::{known, known_optional, no_scalar, pick, unravel};
+pub(super) use super::shared::bits;
+use super::shared::{facts, known, known_optional, no_scalar, pick, union, unravel};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
 use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, params, preludes, shader};
-use crate::tensor::{MAX_RANK, Scalar, Shape, Tensor, View};
+use crate::tensor::{MAX_RANK, Shape, Tensor, View};
 use std::sync::Arc;
 
 params! {
@@ -119,15 +119,6 @@ impl Pad {
     }
 }
 
-/// An element as it stands in a storage buffer.
-pub(super) fn bits(value: &Tensor, scalar: Scalar) -> u32 {
-    match scalar {
-        Scalar::F32 => value.to_f64().first().map_or(0, |v| (*v as f32).to_bits()),
-        // Bounds were proven, so that nothing is cut off but the sign's extension.
-        Scalar::I32 | Scalar::U32 => value.to_i128().first().map_or(0, |v| *v as u32),
-    }
-}
-
 impl Op for Pad {
     fn name(&self) -> &'static str {
         "Pad"
@@ -151,7 +142,7 @@ impl Op for Pad {
 
     fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
         let data = required("Pad", inputs, 0)?;
-        let facts = super::movement::facts(inputs);
+        let facts = facts(inputs);
         let padding = self.padding(&facts.iter().map(Option::as_ref).collect::<Vec<_>>())?;
         let strides = data.shape().strides();
         let source = |place: usize| {

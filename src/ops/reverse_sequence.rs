@@ -1,8 +1,7 @@
 //! ReverseSequence: the start of each sequence of a batch, reversed in time.
 
 use super::Registration;
-use super::gather::on_gpu;
-use super::movement::pick;
+use super::shared::{on_gpu, pick};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
 use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, params, preludes, shader};

@@ -3,10 +3,9 @@
 //! the result does not depend on the order in which invocations run.
 
 use super::Registration;
-use super::concat::union;
 use super::copy;
-use super::gather::{Tuples, elements_axis, indices, on_gpu};
-use super::movement::{unravel, wrap};
+use super::gather::{Tuples, elements_axis};
+use super::shared::{indices, no_scalar, on_gpu, scalar_number, union, unravel, wrap};
 use crate::error::{Error, Result};
 use crate::graph::{Bounds, Fact, Io, Op, required};
 use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params, preludes, shader};
@@ -102,15 +101,6 @@ impl Combine {
     }
 }
 
-/// The kernel's number for a scalar type.
-pub(super) fn scalar_number(scalar: Scalar) -> u32 {
-    match scalar {
-        Scalar::F32 => 0,
-        Scalar::I32 => 1,
-        Scalar::U32 => 2,
-    }
-}
-
 /// The output's fact, once shapes have been checked.
 fn scattered(op: &str, data: &Fact, updates: &Fact, expected: &[usize], combine: Option<Combine>) -> Result<Vec<Fact>> {
     if updates.dtype() != data.dtype() || updates.shape()[..] != *expected {
@@ -167,7 +157,7 @@ fn scalar(io: &Io, combine: Option<Combine>) -> Result<Scalar> {
     let (data, updates, output) = (io.input(0)?, io.input(2)?, io.outputs[0]);
     on_gpu(data, io.input(1)?)?;
     let scalar = data.scalar().filter(|s| updates.scalar() == Some(*s) && output.scalar() == Some(*s));
-    let scalar = scalar.ok_or_else(|| super::movement::no_scalar(output))?;
+    let scalar = scalar.ok_or_else(|| no_scalar(output))?;
     let narrow = data.dtype().size() < 4 && !data.dtype().is_float();
     if narrow && matches!(combine, Some(Combine::Add | Combine::Mul)) {
         return Err(Error::unsupported(format!("sums and products of {} wrap differently on the GPU", data.dtype())));

@@ -2,7 +2,7 @@
 //! shapes need the value itself there.
 
 use super::Registration;
-use super::movement::pick;
+use super::shared::{compare_floats, pick};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
 use crate::kernel::{Caps, Lowering};
@@ -192,11 +192,6 @@ impl Unique {
         let values = pick(data, None, &shape, (0..shape.elements()).map(source))?;
         Ok(vec![values, Tensor::vector(&firsts), Tensor::vector(&inverse), Tensor::vector(&counts)])
     }
-}
-
-/// Ascending, NaN last and equal to itself.
-pub(super) fn compare_floats(a: f64, b: f64) -> Ordering {
-    a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
 }
 
 impl Op for Unique {

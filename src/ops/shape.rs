@@ -2,9 +2,7 @@
 //! before a run whenever their shapes are, so they are folded; only large constants and ranges are made on the GPU.
 
 use super::Registration;
-use super::movement::{known, no_scalar};
-use super::pad::bits;
-use super::scatter::scalar_number;
+use super::shared::{bits, known, no_scalar, scalar_number};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
 use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, params, shader};

@@ -1,9 +1,7 @@
 //! TopK: the largest or smallest elements along an axis, and where they stand.
 
 use super::Registration;
-use super::movement::{known, no_scalar, pick};
-use super::scatter::scalar_number;
-use super::select::compare_floats;
+use super::shared::{compare_floats, known, no_scalar, pick, scalar_number};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
 use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, params, shader};

@@ -1,8 +1,7 @@
 //! Trilu: the upper or lower triangle of matrices, zero elsewhere.
 
 use super::Registration;
-use super::concat::union;
-use super::movement::{no_scalar, pick};
+use super::shared::{no_scalar, pick, union};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
 use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, params, shader};
