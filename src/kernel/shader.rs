@@ -58,10 +58,14 @@ pub mod preludes {
         REDUCE_SUBGROUP = "reduce_subgroup";
         /// A reduction's element type is f32.
         NUMBER_F32 = "number_f32";
-        /// A reduction's element type is i32.
+        /// A reduction's element type is i32. Goes with `NUMBER_INTEGER`.
         NUMBER_I32 = "number_i32";
-        /// A reduction's element type is u32.
+        /// A reduction's element type is u32. Goes with `NUMBER_INTEGER`.
         NUMBER_U32 = "number_u32";
+        /// What both integers have in common as the element type of a reduction.
+        NUMBER_INTEGER = "number_integer";
+        /// Where the sets of a reduction and their values stand. Wants a load prelude.
+        REDUCE_SETS = "reduce_sets";
         /// The ten reductions. Wants `const FOLD` and a number prelude.
         FOLD = "fold";
         /// Joins the states of a workgroup through workgroup memory. Wants `const WORKGROUP`.

@@ -56,11 +56,11 @@ pub(crate) fn in_units(kernel: Kernel, unit: usize) -> Kernel {
 
 /// A kernel whose `Number` is a scalar type.
 pub(crate) fn number(kernel: Kernel, scalar: Scalar) -> Kernel {
-    kernel.prelude(match scalar {
-        Scalar::F32 => &preludes::NUMBER_F32,
-        Scalar::I32 => &preludes::NUMBER_I32,
-        Scalar::U32 => &preludes::NUMBER_U32,
-    })
+    match scalar {
+        Scalar::F32 => kernel.prelude(&preludes::NUMBER_F32),
+        Scalar::I32 => kernel.prelude(&preludes::NUMBER_I32).prelude(&preludes::NUMBER_INTEGER),
+        Scalar::U32 => kernel.prelude(&preludes::NUMBER_U32).prelude(&preludes::NUMBER_INTEGER),
+    }
 }
 
 /// The number by which kernels that work on bit patterns know a scalar type.
