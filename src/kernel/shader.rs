@@ -50,6 +50,16 @@ pub mod preludes {
         MATH = "math";
         /// Sum, product, larger or smaller of two bit patterns of any scalar type.
         COMBINE = "combine";
+        /// Parameters of the copy kernels, and where a walk over their outer axes leads. Wants `DIVIDE`.
+        COPY_AXES = "copy_axes";
+        /// Indices that come from data.
+        INDEX = "index";
+        /// Tuples of such indices. Wants `INDEX`, and parameters and bindings of the names that it reads.
+        INDEX_TUPLES = "index_tuples";
+        /// Parameters and bindings of the kernels of ScatterElements. Wants `INDEX`.
+        SCATTER_ELEMENTS = "scatter_elements";
+        /// Parameters and bindings of the kernels of ScatterND. Wants a width prelude.
+        SCATTER_ND = "scatter_nd";
         /// Integer division by way of floats.
         DIVIDE = "divide";
         /// Sums and maxima over a workgroup through workgroup memory. Wants `const WORKGROUP`.

@@ -1,12 +1,12 @@
 //! What all operators share that only move data: an operator says where each output element stands in input 0, and the
 //! shape rule, the reference, the views and the kernels follow from that.
 
-use super::copy;
+use super::copy::{self, Copy};
 pub(crate) use super::shared::{facts, no_scalar, unravel, wrap};
 use super::view::StridedView;
 use crate::error::Result;
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Caps, Dispatch, Lowering, Operand};
+use crate::kernel::{Offers, Operand};
 use crate::tensor::{Shape, Tensor, View};
 use std::any::Any;
 use std::fmt::Debug;
@@ -64,8 +64,8 @@ impl<M: Movement> Op for M {
         self.moves(&facts)?.iter().map(|m| data.gather(&m.view).reshape(m.shape.clone())).collect()
     }
 
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
-        lowerings(&self.moves(&io.inputs)?, io, caps)
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
+        offer(&self.moves(&io.inputs)?, io, offers)
     }
 
     fn view(&self, inputs: &[Option<&Fact>], output: usize) -> Option<View> {
@@ -86,11 +86,11 @@ impl<M: Movement> Op for M {
     }
 }
 
-/// The ways to make outputs that are parts of input 0: no work, or strided copies.
+/// Offers the ways to make outputs that are parts of input 0: no work, or strided copies.
 ///
 /// # Errors
 /// As [`Op::lower`].
-pub(crate) fn lowerings(moves: &[Moved], io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+pub(crate) fn offer(moves: &[Moved], io: &Io, offers: &mut Offers) -> Result<()> {
     let data = io.input(0)?;
     if data.scalar().is_none() {
         return Err(no_scalar(data));
@@ -99,26 +99,15 @@ pub(crate) fn lowerings(moves: &[Moved], io: &Io, caps: &Caps) -> Result<Vec<Low
         && only.view.is_contiguous()
         && only.view.shape.elements() == data.ty.elements()
     {
-        return Ok(vec![Lowering::Alias { input: 0 }]);
+        offers.alias(0);
+        return Ok(());
     }
-    let mut outputs = Vec::with_capacity(moves.len());
-    for (k, moved) in moves.iter().enumerate() {
-        if io.used.get(k).copied().unwrap_or(true) && moved.shape.elements() > 0 {
-            let to = View::contiguous(&moved.view.shape);
-            outputs.push(copy::variants(&moved.view, &to, [Operand::Input(0), Operand::Output(k)], caps)?);
-        }
-    }
-    // One lowering for each variant that any output has, the plain one standing in for outputs that lack it.
-    let mut names: Vec<&'static str> = Vec::new();
-    for (name, _) in outputs.iter().flatten() {
-        if !names.contains(name) {
-            names.push(name);
-        }
-    }
-    let of = |variants: &Vec<(&str, Dispatch)>, wanted: &str| {
-        let found = |name: &str| variants.iter().find(|(n, _)| *n == name).map(|(_, dispatch)| dispatch.clone());
-        found(wanted).or_else(|| found(copy::PLAIN))
+    let wanted = |k: usize| io.used.get(k).copied().unwrap_or(true) && moves[k].shape.elements() > 0;
+    let copy = |k: usize| {
+        let view = &moves[k].view;
+        Copy::new(view, &View::contiguous(&view.shape), [Operand::Input(0), Operand::Output(k)])
     };
-    let lowering = |name| Lowering::dispatches(name, outputs.iter().filter_map(|v| of(v, name)).collect());
-    Ok(if names.is_empty() { vec![Lowering::empty()] } else { names.into_iter().map(lowering).collect() })
+    let copies: Vec<Copy> = (0..moves.len()).filter(|k| wanted(*k)).map(copy).collect();
+    copy::offer(&copies, offers);
+    Ok(())
 }
