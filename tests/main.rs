@@ -30,3 +30,4 @@ mod specials;
 mod support;
 mod suspects;
 mod tuner;
+mod variants;
