@@ -15,9 +15,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     if index >= params.count {
         return;
     }
-    let runs = extent_of(AXES - 1u);
-    let row = divide(index, runs);
-    let first = (index - row * runs) * RUN;
+    let row = row_of(index);
+    let first = (index - row * extent_of(AXES - 1u)) * RUN;
     let start = places(AXES - 1u, row);
     let load_at = start.x + i32(first) * params.from_step;
     let store_at = start.y + i32(first) * params.to_step;

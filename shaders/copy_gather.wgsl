@@ -13,11 +13,14 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     if index >= params.count {
         return;
     }
-    let at = places(AXES, index);
-    destination[at.y] = vec4<u32>(
-        source[at.x],
-        source[at.x + params.from_step],
-        source[at.x + 2 * params.from_step],
-        source[at.x + 3 * params.from_step],
+    let row = row_of(index);
+    let group = i32(index - row * extent_of(AXES - 1u));
+    let start = places(AXES - 1u, row);
+    let load_at = start.x + group * (4 * params.from_step);
+    destination[start.y + group] = vec4<u32>(
+        source[load_at],
+        source[load_at + params.from_step],
+        source[load_at + 2 * params.from_step],
+        source[load_at + 3 * params.from_step],
     );
 }

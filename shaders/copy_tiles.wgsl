@@ -31,18 +31,20 @@ fn main(
     let start = places(AXES - 2u, above);
 
     let load_row = first_row + lane.x;
+    let load_step = params.from_step;
     for (var k = lane.y; k < 32u; k += 8u) {
         let column = first_column + k;
         if load_row < rows && column < columns {
-            tile[k * 33u + lane.x] = source[start.x + i32(load_row) + i32(column) * params.from_step];
+            tile[k * 33u + lane.x] = source[start.x + i32(load_row) + i32(column) * load_step];
         }
     }
     workgroupBarrier();
     let store_column = first_column + lane.x;
+    let store_step = params.to_step;
     for (var k = lane.y; k < 32u; k += 8u) {
         let row = first_row + k;
         if row < rows && store_column < columns {
-            destination[start.y + i32(row) * params.to_step + i32(store_column)] = tile[lane.x * 33u + k];
+            destination[start.y + i32(row) * store_step + i32(store_column)] = tile[lane.x * 33u + k];
         }
     }
 }

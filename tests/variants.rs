@@ -107,6 +107,13 @@ fn written() -> BTreeSet<String> {
     found
 }
 
+/// The variants that the text names or that were offered, and that never fit, each with what is known of it.
+fn dead(written: &BTreeSet<String>, fitting: &BTreeSet<&str>, reasons: &BTreeMap<&str, String>) -> Vec<String> {
+    let offered: BTreeSet<&str> = written.iter().map(String::as_str).chain(reasons.keys().copied()).collect();
+    let told = |name: &str| format!("{name} ({})", reasons.get(name).map_or("it was never offered", String::as_str));
+    offered.into_iter().filter(|name| !fitting.contains(name)).map(told).collect()
+}
+
 #[test]
 fn every_variant_can_be_reached() {
     let mut fitting: BTreeSet<&str> = BTreeSet::new();
@@ -122,9 +129,14 @@ fn every_variant_can_be_reached() {
     }
     let written = written();
     assert!(written.len() > 10, "the text names more variants than {written:?}");
-    let offered = written.iter().map(String::as_str).chain(reasons.keys().copied());
-    let dead: BTreeSet<&str> = offered.filter(|name| !fitting.contains(name)).collect();
-    let told = |name: &&str| format!("{name} ({})", reasons.get(name).map_or("it was never offered", String::as_str));
-    let told: Vec<String> = dead.iter().map(told).collect();
-    assert!(told.is_empty(), "variants that fit no row on any adapter:\n  {}", told.join("\n  "));
+    let dead = dead(&written, &fitting, &reasons);
+    assert!(dead.is_empty(), "variants that fit no row on any adapter:\n  {}", dead.join("\n  "));
+}
+
+#[test]
+fn variants_that_never_fit_are_found() {
+    let written = ["tiled", "forgotten"].map(String::from).into();
+    let reasons = [("tiled", "too large here".to_string()), ("split", "too small".to_string())].into();
+    let expected = ["forgotten (it was never offered)", "split (too small)"];
+    assert_eq!(dead(&written, &["tiled", "other"].into(), &reasons), expected);
 }

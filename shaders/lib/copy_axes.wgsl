@@ -19,6 +19,14 @@ fn extent_of(axis: u32) -> u32 {
     return params.extents[axis / 4u][axis % 4u];
 }
 
+// How often a walk over all axes has come to the end of the innermost one after `number` steps.
+fn row_of(number: u32) -> u32 {
+    if AXES == 1u {
+        return 0u;
+    }
+    return divide(number, extent_of(AXES - 1u));
+}
+
 // Where source (x) and destination (y) stand after `number` steps of a row-major walk over the first `axes` axes.
 fn places(axes: u32, number: u32) -> vec2<i32> {
     var load_at = params.from_offset;

@@ -44,6 +44,18 @@ pub fn cum_prod(exclusive: bool, reverse: bool) -> Arc<dyn Op> {
     Arc::new(Cumulative { product: true, exclusive, reverse })
 }
 
+impl Cumulative {
+    /// The running totals of one row, in place of its values.
+    fn run<T: Copy>(&self, values: &mut [T], row: impl Iterator<Item = usize>, start: T, combine: impl Fn(T, T) -> T) {
+        let mut total = start;
+        for place in row {
+            let next = combine(total, values[place]);
+            values[place] = if self.exclusive { total } else { next };
+            total = next;
+        }
+    }
+}
+
 impl Op for Cumulative {
     fn name(&self) -> &'static str {
         if self.product { "CumProd" } else { "CumSum" }
@@ -72,7 +84,7 @@ impl Op for Cumulative {
         let data = required(self.name(), inputs, 0)?;
         let axis = required(self.name(), inputs, 1)?.to_i64().first().copied().unwrap_or(0);
         let axis = data.shape().axis(axis)?;
-        let (extent, inner) = (data.shape()[axis], data.shape().product(axis + 1..data.shape().rank()));
+        let (_, extent, inner) = around(data.shape(), axis);
         let order = |row: usize| {
             let start = row / inner * extent * inner + row % inner;
             (0..extent).map(move |k| start + if self.reverse { extent - 1 - k } else { k } * inner)
@@ -81,26 +93,13 @@ impl Op for Cumulative {
         if data.dtype().is_float() {
             let combine = |a: f64, b: f64| if self.product { a * b } else { a + b };
             let mut values = data.to_f64();
-            for row in 0..rows {
-                let mut total = f64::from(u8::from(self.product));
-                for place in order(row) {
-                    let next = combine(total, values[place]);
-                    values[place] = if self.exclusive { total } else { next };
-                    total = next;
-                }
-            }
+            let start = if self.product { 1.0 } else { 0.0 };
+            (0..rows).for_each(|row| self.run(&mut values, order(row), start, combine));
             Ok(vec![Tensor::from_f64(data.ty().clone(), &values)?])
         } else {
             let combine = |a: i128, b: i128| if self.product { a.wrapping_mul(b) } else { a.wrapping_add(b) };
             let mut values = data.to_i128();
-            for row in 0..rows {
-                let mut total = i128::from(self.product);
-                for place in order(row) {
-                    let next = combine(total, values[place]);
-                    values[place] = if self.exclusive { total } else { next };
-                    total = next;
-                }
-            }
+            (0..rows).for_each(|row| self.run(&mut values, order(row), i128::from(self.product), combine));
             Ok(vec![Tensor::from_i128(data.ty().clone(), &values)?])
         }
     }

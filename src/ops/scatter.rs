@@ -167,12 +167,20 @@ fn scalar(io: &Io, combine: Option<Combine>) -> Result<Scalar> {
     Ok(scalar)
 }
 
-/// The first dispatch: the output is the data.
-fn start(data: &Fact, caps: &Caps) -> Result<Dispatch> {
-    let whole = View::contiguous(data.shape());
-    copy::strided(&whole, &whole, [Operand::Input(0), Operand::Output(0)], caps)
+/// Offers a copy of the data, then what scatters the updates into it, where there are any.
+fn offer(variant: &'static str, io: &Io, offers: &mut Offers, scatter: impl FnOnce(&Caps) -> Result<Vec<Dispatch>>) {
+    let caps = offers.caps();
+    offers.only(variant, || {
+        let whole = View::contiguous(io.input(0)?.shape());
+        let mut dispatches = vec![copy::strided(&whole, &whole, [Operand::Input(0), Operand::Output(0)], caps)?];
+        if io.input(2)?.ty.elements() > 0 {
+            dispatches.extend(scatter(caps)?);
+        }
+        Ok(Lowering::new(dispatches))
+    });
 }
 
+/// A dispatch over `count` updates or elements.
 fn dispatch<P: Parameters>(kernel: Kernel, params: P, count: usize, io: &Io, caps: &Caps) -> Result<Dispatch> {
     let bindings = vec![Operand::Input(1), Operand::Input(2), Operand::Output(0)];
     Ok(one_each(kernel, params, count, bindings, caps)?.work(0, io.input(2)?.gpu_bytes() * 3))
@@ -280,16 +288,9 @@ impl Op for ScatterElements {
     fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
         let scalar = scalar(io, self.combine)?;
         let axis = io.input(0)?.shape().axis(self.axis)?;
-        let caps = offers.caps();
-        offers.only("scatter_elements", || {
-            let mut dispatches = vec![start(io.input(0)?, caps)?];
-            if io.input(1)?.ty.elements() > 0 {
-                match self.combine {
-                    None => dispatches.push(self.replacing(axis, io, caps)?),
-                    Some(combine) => dispatches.extend(self.combining(axis, (scalar, combine), io, caps)?),
-                }
-            }
-            Ok(Lowering::new(dispatches))
+        offer("scatter_elements", io, offers, |caps| match self.combine {
+            None => Ok(vec![self.replacing(axis, io, caps)?]),
+            Some(combine) => self.combining(axis, (scalar, combine), io, caps),
         });
         Ok(())
     }
@@ -364,19 +365,11 @@ impl Op for ScatterNd {
     }
 
     fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
-        let (data, indices) = (io.input(0)?, io.input(1)?);
         let scalar = scalar(io, self.combine)?;
-        let tuples = Tuples::new("ScatterND", 0, data.shape(), indices.shape())?;
-        let caps = offers.caps();
-        offers.only("scatter_nd", || {
-            let mut dispatches = vec![start(data, caps)?];
-            if io.input(2)?.ty.elements() > 0 {
-                match self.combine {
-                    None => dispatches.push(self.replacing(tuples, io, caps)?),
-                    Some(combine) => dispatches.extend(self.combining(tuples, (scalar, combine), io, caps)?),
-                }
-            }
-            Ok(Lowering::new(dispatches))
+        let tuples = Tuples::new("ScatterND", 0, io.input(0)?.shape(), io.input(1)?.shape())?;
+        offer("scatter_nd", io, offers, |caps| match self.combine {
+            None => Ok(vec![self.replacing(tuples, io, caps)?]),
+            Some(combine) => self.combining(tuples, (scalar, combine), io, caps),
         });
         Ok(())
     }

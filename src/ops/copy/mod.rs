@@ -155,7 +155,6 @@ impl Copy {
             let kernel = in_units(self.kernel(&COPY, [WORKGROUP, 1, 1])?, 4);
             return copy.linear(kernel.set("RUN", 1), 1, [1, 1], caps);
         }
-        copy.axes[last].strides[FROM] *= 4;
         copy.linear(self.kernel(&GATHER, [WORKGROUP, 1, 1])?, 1, inner.strides, caps)
     }
 
