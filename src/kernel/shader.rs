@@ -50,6 +50,16 @@ pub mod preludes {
         MATH = "math";
         /// Sum, product, larger or smaller of two bit patterns of any scalar type.
         COMBINE = "combine";
+        /// Parameters of the copy kernels, and where a walk over their outer axes leads. Wants `DIVIDE`.
+        COPY_AXES = "copy_axes";
+        /// Indices that come from data.
+        INDEX = "index";
+        /// Tuples of such indices. Wants `INDEX`, and parameters and bindings of the names that it reads.
+        INDEX_TUPLES = "index_tuples";
+        /// Parameters and bindings of the kernels of ScatterElements. Wants `INDEX`.
+        SCATTER_ELEMENTS = "scatter_elements";
+        /// Parameters and bindings of the kernels of ScatterND. Wants a width prelude.
+        SCATTER_ND = "scatter_nd";
         /// Integer division by way of floats.
         DIVIDE = "divide";
         /// Sums and maxima over a workgroup through workgroup memory. Wants `const WORKGROUP`.
@@ -58,10 +68,14 @@ pub mod preludes {
         REDUCE_SUBGROUP = "reduce_subgroup";
         /// A reduction's element type is f32.
         NUMBER_F32 = "number_f32";
-        /// A reduction's element type is i32.
+        /// A reduction's element type is i32. Goes with `NUMBER_INTEGER`.
         NUMBER_I32 = "number_i32";
-        /// A reduction's element type is u32.
+        /// A reduction's element type is u32. Goes with `NUMBER_INTEGER`.
         NUMBER_U32 = "number_u32";
+        /// What both integers have in common as the element type of a reduction.
+        NUMBER_INTEGER = "number_integer";
+        /// Where the sets of a reduction and their values stand. Wants a load prelude.
+        REDUCE_SETS = "reduce_sets";
         /// The ten reductions. Wants `const FOLD` and a number prelude.
         FOLD = "fold";
         /// Joins the states of a workgroup through workgroup memory. Wants `const WORKGROUP`.

@@ -49,6 +49,18 @@ impl Caps {
         self.is_software() && self.subgroup.is_none_or(|lanes| lanes < 8)
     }
 
+    /// Whether so many rows are better walked by an invocation each than by a workgroup each: on software adapters barriers cost, and
+    /// lanes gain nothing from neighbouring loads.
+    pub fn walks_rows_alone(&self, rows: usize) -> bool {
+        self.is_software() && rows >= 32
+    }
+
+    /// The most iterations of a loop that count as `each` of those that an invocation may run, for work that is split over
+    /// dispatches so that their loops stay short enough.
+    pub fn longest_loop(&self, each: usize) -> usize {
+        (self.max_loop as usize / each.max(1)).max(1)
+    }
+
     /// Lanes of a workgroup that is one subgroup, and so needs no barrier.
     pub fn barrier_free_lanes(&self) -> Option<u32> {
         self.subgroup.filter(|lanes| self.is_software() && lanes.is_power_of_two())

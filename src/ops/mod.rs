@@ -39,6 +39,7 @@ pub mod roi_align;
 pub mod scatter;
 pub mod select;
 pub mod shape;
+mod shared;
 pub mod slice;
 pub mod softmax;
 mod team;

@@ -6,6 +6,7 @@ use super::Registration;
 use super::argreduce::arg_max;
 use super::compose::Composer;
 use super::elementwise::cast;
+pub(super) use super::shared::around;
 use crate::error::{Error, Result};
 use crate::graph::{Edit, Fact, Io, Node, Op, required};
 use crate::kernel::{Caps, Lowering};
@@ -48,11 +49,6 @@ pub fn log_softmax(axis: i64) -> Arc<dyn Op> {
 /// The ONNX operator Hardmax (opset 13 and later).
 pub fn hardmax(axis: i64) -> Arc<dyn Op> {
     Arc::new(Softmax { normalization: Normalization::Hardmax, axis })
-}
-
-/// A tensor as `[outer, length, inner]` around one axis.
-pub(super) fn around(shape: &Shape, axis: usize) -> (usize, usize, usize) {
-    (shape.product(0..axis), shape[axis], shape.product(axis + 1..shape.rank()))
 }
 
 impl Softmax {
