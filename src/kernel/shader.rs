@@ -99,7 +99,7 @@ pub mod preludes {
         /// Kernels of rows read them from storage. Goes with the preludes of `Kernel::width`.
         ROWS_STORED = "rows_stored";
         /// The same from a texture, at width 4. Wants `Kernel::texels`.
-        ROWS_TEXELS = "rows_texels";
+        ROWS_TEXELS = "software/rows_texels";
         /// Attention reads keys and values four elements at a time from textures. Wants `Kernel::texels`.
         ATTENTION_KEY_TEXELS = "attention_key_texels";
         /// Attention reads keys and values by single elements at any stride.
@@ -115,7 +115,7 @@ pub mod preludes {
         /// Scale and bias of a normalization, one element per column.
         AFFINE_COLUMNS = "affine_columns";
         /// The same from textures, at width 4. Wants `Kernel::texels`.
-        AFFINE_COLUMNS_TEXELS = "affine_columns_texels";
+        AFFINE_COLUMNS_TEXELS = "software/affine_columns_texels";
         /// Scale and bias of a normalization, one element per channel.
         AFFINE_CHANNELS = "affine_channels";
         /// `Element` is f32; a generated epilogue goes with it.
