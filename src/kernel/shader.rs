@@ -56,6 +56,14 @@ pub mod preludes {
         REDUCE_SHARED = "reduce_shared";
         /// The same functions by subgroup operations. Wants `const WORKGROUP` and `const SUBGROUP`.
         REDUCE_SUBGROUP = "reduce_subgroup";
+        /// Rows that several workgroups share. Wants `params.chunk` and `params.chunks`.
+        ROW_CHUNKS = "row_chunks";
+        /// Where the search for a greatest value starts.
+        LOWEST = "lowest";
+        /// What the two kernels of softmax over long rows share. Goes with `ROW_CHUNKS`.
+        SOFTMAX_CHUNKS = "softmax_chunks";
+        /// What the kernels of normalization over long rows share. Goes with the preludes of `Kernel::width`.
+        NORM_CHUNKS = "norm_chunks";
         /// A reduction's element type is f32.
         NUMBER_F32 = "number_f32";
         /// A reduction's element type is i32.

@@ -1,6 +1,6 @@
 //! Attention of few queries over many keys: the keys split over workgroups, then joined.
 
-use super::super::team::Team;
+use super::super::row_workgroup::RowWorkgroup;
 use super::lower::{AttentionParams, Builder};
 use crate::error::Result;
 use crate::graph::Fact;
@@ -49,8 +49,8 @@ impl Builder<'_> {
         let enough = |stretch: &usize| rows * g.keys.div_ceil(*stretch) >= ENOUGH_WORKGROUPS;
         let stretch = STRETCHES_OF_GPUS.into_iter().find(enough).unwrap_or(STRETCHES_OF_GPUS[2]);
         let splits = g.keys.div_ceil(stretch);
-        let team = Team::for_items(stretch / 2, self.caps);
-        let kernel = team.join(self.plain(&SPLIT, team.lanes).constant("SPLIT", stretch as u32));
+        let workgroup = RowWorkgroup::for_items(stretch / 2, self.caps);
+        let kernel = workgroup.reduces(self.plain(&SPLIT, workgroup.lanes).constant("SPLIT", stretch as u32));
         self.joined("split", kernel, splits, rows * splits)
     }
 

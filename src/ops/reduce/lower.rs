@@ -1,6 +1,6 @@
 //! Reductions on the GPU: a workgroup or an invocation per set, large sets in chunks that a second kernel joins.
 
-use super::super::team::Team;
+use super::super::row_workgroup::RowWorkgroup as Team;
 use super::{Reduce, Reduction};
 use crate::error::{Error, Result};
 use crate::graph::Io;
