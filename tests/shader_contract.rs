@@ -55,8 +55,12 @@ fn program() -> gristmill::kernel::Program {
     }
 }
 
-/// What `lower` offers; nothing for a node that runs on the host.
+/// What `lower` offers; nothing for a node that runs on the host, or for outputs without elements, which never reach it.
 fn lower(op: &dyn Op, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    let empty = |k: usize| io.outputs[k].ty.elements() == 0 && io.outputs[k].scalar().is_some();
+    if (0..io.outputs.len()).filter(|k| io.used[*k]).all(empty) {
+        return Ok(vec![]);
+    }
     let mut offers = Offers::new(caps);
     match op.lower(io, &mut offers) {
         Err(e) if e.kind() == ErrorKind::Unsupported => Ok(vec![]),
