@@ -109,7 +109,7 @@ pub mod preludes {
         /// The same from a texture, at width 4. Wants `Kernel::texels`.
         ROWS_TEXELS = "software/rows_texels";
         /// Attention reads keys and values four elements at a time from textures. Wants `Kernel::texels`.
-        ATTENTION_KEY_TEXELS = "attention_key_texels";
+        ATTENTION_KEY_TEXELS = "software/attention_key_texels";
         /// Attention reads keys and values by single elements at any stride.
         ATTENTION_KEY_SCALARS = "attention_key_scalars";
         /// The activation functions of recurrent layers.

@@ -5,8 +5,8 @@ use crate::error::Result;
 use crate::kernel::Access::{Read, ReadTexture, Write, WriteTexture};
 use crate::kernel::{Dispatch, Lowering, Operand, shader};
 
-shader!(pub(super) static PACK: AttentionParams = "attention_pack");
-shader!(pub(super) static BLOCKS: AttentionParams = "attention_blocks");
+shader!(pub(super) static PACK: AttentionParams = "software/attention_pack");
+shader!(pub(super) static BLOCKS: AttentionParams = "software/attention_packed");
 
 /// The most groups of four elements in a head: as many iterations as the driver unrolls.
 const MOST_GROUPS: usize = 32;

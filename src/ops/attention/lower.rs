@@ -34,8 +34,8 @@ params! {
     }
 }
 
-shader!(static LANES: AttentionParams = "attention_lanes");
-shader!(static SUBGROUP: AttentionParams = "attention_subgroup");
+shader!(static LANES: AttentionParams = "attention_per_query");
+shader!(static SUBGROUP: AttentionParams = "software/attention_broadcast");
 
 shader!(static TILES: AttentionParams = "attention_tiles");
 

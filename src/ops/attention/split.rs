@@ -24,7 +24,7 @@ params! {
 shader!(pub(super) static SPLIT: AttentionParams = "attention_split");
 shader!(pub(super) static JOIN: JoinParams = "attention_join");
 
-shader!(pub(super) static STRETCHES: AttentionParams = "attention_stretch");
+shader!(pub(super) static STRETCHES: AttentionParams = "software/attention_split_subgroup");
 
 /// Keys of one workgroup on a GPU: as many as leave enough workgroups to fill it.
 const STRETCHES_OF_GPUS: [usize; 3] = [1024, 512, 256];
