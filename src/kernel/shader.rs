@@ -88,8 +88,12 @@ pub mod preludes {
         EMIT_INTEGER = "emit_integer";
         /// A reduction writes states that another kernel joins.
         EMIT_STATE = "emit_state";
-        /// Parameters, mask and scores of all attention kernels.
+        /// Parameters, mask and scores of all attention kernels. Goes with `LOWEST`.
         ATTENTION = "attention";
+        /// Where attention leaves its result. Goes with `ATTENTION`.
+        ATTENTION_OUTPUT = "attention_output";
+        /// Attention takes four keys at a time. Goes with `ATTENTION`.
+        ATTENTION_FOUR_KEYS = "attention_four_keys";
         /// What kernels of recurrent layers share. Wants `const UNITS`.
         RECURRENT = "recurrent";
         /// The packed weights of recurrent layers.
