@@ -1,7 +1,7 @@
 //! The steps of a recurrent layer on the GPU.
 
 use super::pack::{stride, units};
-use super::{Activation, Cell, Geometry, Recurrent, Steps, lanes, persistent, tiled};
+use super::{Activation, Cell, Geometry, Recurrent, Steps, persistent, software, tiled};
 use crate::error::{Error, Result};
 use crate::graph::{Io, Op};
 use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Prelude, Shader, params, preludes};
@@ -32,7 +32,7 @@ params! {
 }
 
 pub(super) static SHADERS: &[&Shader] =
-    &[&persistent::SHADER, &lanes::SHADER, &lanes::STATE, &tiled::SHADER, &tiled::STATE, &super::pack::SHADER];
+    &[&persistent::SHADER, &software::SHADER, &software::STATE, &tiled::SHADER, &tiled::STATE, &super::pack::SHADER];
 
 /// Dispatches that a plan may hold for the steps of a layer.
 const MOST_STEPS: usize = 4096;
@@ -69,7 +69,7 @@ pub(super) fn lower(op: &Steps, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         return Ok(vec![Lowering::empty()]);
     }
     let layer = Layer { op, io, caps };
-    let mut candidates = lanes::lower(&layer);
+    let mut candidates = software::lower(&layer);
     candidates.push(persistent::lower(&layer));
     let steps = tiled::lower(&layer);
     let at = if tiled::is_better(&layer) { candidates.len() - 1 } else { candidates.len() };

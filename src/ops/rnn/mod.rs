@@ -1,11 +1,11 @@
 //! Recurrent layers: RNN, GRU and LSTM.
 
 mod activation;
-mod lanes;
 mod lower;
 mod pack;
 mod persistent;
 mod reference;
+mod software;
 mod steps;
 mod tiled;
 

@@ -6,7 +6,7 @@ use super::{Cell, Geometry};
 use crate::error::{Error, Result};
 use crate::kernel::{Access, AdapterClass, Caps, Lowering, Operand, preludes, shader};
 
-shader!(pub(super) static SHADER: RecurrentParams = "recurrent");
+shader!(pub(super) static SHADER: RecurrentParams = "recurrent_persistent");
 
 /// How a workgroup shares the work of a step.
 #[derive(Clone, Copy, Debug)]

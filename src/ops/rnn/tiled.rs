@@ -18,7 +18,7 @@ params! {
 
 shader!(pub(super) static SHADER: RecurrentParams = "recurrent_step_tiled");
 
-shader!(pub(super) static STATE: StateParams = "recurrent_state_rows");
+shader!(pub(super) static STATE: StateParams = "recurrent_state_tiled");
 
 /// Groups of units, and fours of batch elements, of a workgroup.
 const SIDE: usize = 8;

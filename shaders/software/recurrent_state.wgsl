@@ -1,4 +1,4 @@
-// Puts the initial state of a recurrent layer, or zeros, into the texture in which `recurrent_step_lanes` reads it.
+// Puts the initial state of a recurrent layer, or zeros, into the texture in which `recurrent_step_broadcast` reads it.
 //
 // One invocation per group of four units of a batch element and direction.
 override GIVEN: bool;

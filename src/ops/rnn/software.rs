@@ -19,9 +19,9 @@ params! {
     }
 }
 
-shader!(pub(super) static SHADER: RecurrentParams = "recurrent_step_lanes");
+shader!(pub(super) static SHADER: RecurrentParams = "software/recurrent_step_broadcast");
 
-shader!(pub(super) static STATE: StateParams = "recurrent_state");
+shader!(pub(super) static STATE: StateParams = "software/recurrent_state");
 
 /// Batch elements of a workgroup, the better choices first, with the names of their variants.
 fn tiles(batch: usize) -> &'static [(usize, &'static str)] {

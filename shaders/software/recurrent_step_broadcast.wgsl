@@ -15,7 +15,7 @@ override HAS_CELL_STATE: bool;
 override WRITES_STEPS: bool;
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(2) var weights: texture_storage_2d<rgba32float, read>; // [directions, blocks of units, STRIDE], see lanes.rs
+@group(0) @binding(2) var weights: texture_storage_2d<rgba32float, read>; // [directions, blocks of units, STRIDE], see ops/rnn/software.rs
 // [directions, tiles, UNITS, ROWS]; before a second product three of these: scaled state, sums of gate 0, state.
 @group(0) @binding(4) var state: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(6) var<storage, read_write> y: array<f32>; // [steps, directions, batch, hidden], or batch, steps, directions
