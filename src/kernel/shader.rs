@@ -96,6 +96,11 @@ pub mod preludes {
         ATTENTION_FOUR_KEYS = "attention_four_keys";
         /// What kernels of recurrent layers share. Wants `const UNITS`.
         RECURRENT = "recurrent";
+        /// How the sums of one product become the next state. Wants `const PRODUCT`, `FIRST_GATE` and `SUMMED`, and functions that load,
+        /// store and answer a state.
+        RECURRENT_PRODUCTS = "recurrent_products";
+        /// The first state of a recurrent layer, as it is given.
+        RECURRENT_FIRST_STATE = "recurrent_first_state";
         /// The packed weights of recurrent layers.
         RECURRENT_WEIGHTS = "recurrent_weights";
         /// Recurrent layers read four hidden units at a time.

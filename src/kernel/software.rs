@@ -36,6 +36,11 @@ impl Caps {
         if self.is_software() { RUN } else { 1 }
     }
 
+    /// How often a loop may go round where each turn runs so many iterations of others: once at least.
+    pub fn most_turns(&self, iterations: usize) -> usize {
+        (self.max_loop as usize / iterations.max(1)).max(1)
+    }
+
     /// Whether kernels without barriers go first though they read more: on software adapters whose subgroups are too narrow for
     /// values that travel by broadcast. What is left for such adapters are tiles in workgroup memory, and a driver that splits a
     /// kernel at its barriers takes minutes to compile a long one.

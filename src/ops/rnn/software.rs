@@ -1,27 +1,19 @@
-//! One step of a recurrent layer per dispatch, by broadcasts within a subgroup, over weights and states in textures.
+//! What recurrent layers have for software adapters: one step per dispatch, by broadcasts within a subgroup, over weights and
+//! states in textures; and how the kernels that serve all adapters are taken there.
 
 use super::Cell;
-use super::lower::{Layer, Part, Product, RecurrentParams, STATES_BETWEEN};
+use super::lower::{Layer, PREFER_PERSISTENT, Part, Preferences, Product, RecurrentParams, StateParams};
 use super::pack::{stride, units};
-use crate::error::Result;
-use crate::kernel::{Access, AdapterClass, Dispatch, Kernel, Lowering, Operand, Packing, params, preludes, shader};
+use super::persistent::Sharing;
+use crate::error::{Error, Result};
+use crate::kernel::{Access, Dispatch, Kernel, Lowering, Offers, Operand, Packing, Rank, preludes, shader, u32s};
 use crate::tensor::Tensor;
 
-params! {
-    /// Parameters of the kernel that fills the first state.
-    struct StateParams {
-        batch: u32,
-        hidden: u32,
-        directions: u32,
-        batch_first: u32,
-        units: u32,
-        rows: u32,
-    }
-}
-
-shader!(pub(super) static SHADER: RecurrentParams = "software/recurrent_step_broadcast");
-
+shader!(pub(super) static SHADER: RecurrentParams = "software/recurrent_broadcast");
 shader!(pub(super) static STATE: StateParams = "software/recurrent_state");
+
+/// These go first.
+const RANK: Rank = 0;
 
 /// Batch elements of a workgroup, the better choices first, with the names of their variants.
 fn tiles(batch: usize) -> &'static [(usize, &'static str)] {
@@ -33,92 +25,99 @@ fn tiles(batch: usize) -> &'static [(usize, &'static str)] {
     }
 }
 
+/// Offers the variants that only software adapters run, and answers how the others are taken; `None` on GPUs.
+pub(super) fn offer(layer: &Layer, offers: &mut Offers) -> Option<Preferences> {
+    if !layer.caps.is_software() {
+        return None;
+    }
+    for (rows, variant) in tiles(layer.shape().batch) {
+        offers.add(variant, RANK, || steps(layer, *rows));
+    }
+    // A sum spelled out whole is long to compile where every instruction becomes many.
+    Some(Preferences { ranks: PREFER_PERSISTENT, sharing: sharing(layer), terms: 4 })
+}
+
+/// How a workgroup shares the steps it takes: it is a core, whose invocations take turns, so that several batch elements use each weight
+/// that is loaded, and no slices are added up.
+fn sharing(layer: &Layer) -> Sharing {
+    let lanes = units(layer.shape().hidden).next_multiple_of(8).min(64);
+    let tile = match layer.shape().batch {
+        0..4 => 1,
+        4..16 => 2,
+        _ => 4,
+    };
+    Sharing { lanes, slices: 1, tile }
+}
+
 /// Gates that a block of weights has room for: blocks do not run on from a row of the texture to the next.
 fn slots(cell: Cell) -> usize {
     cell.gates().next_power_of_two()
 }
 
-/// The candidates, the best first, where subgroups have eight lanes or more, textures are fast and weights are constants.
-pub(super) fn lower(layer: &Layer) -> Vec<Result<Lowering>> {
-    let (g, cell, caps) = (layer.geometry(), layer.op.layer.cell, layer.caps);
-    let Some(lanes) = caps.subgroup.filter(|lanes| lanes.is_power_of_two() && (8..=64).contains(lanes)) else { return vec![] };
-    let units = units(g.hidden);
-    let constant = layer.io.optional(1).is_some_and(|fact| fact.value.is_some());
-    let blocks = g.directions * units.div_ceil(lanes as usize);
-    let weights = blocks * (units + 2) * 4 * slots(cell) * lanes as usize * 16;
-    let state = |rows: usize| (g.directions * g.batch.next_multiple_of(rows) * units * 16) as u64;
-    let states = if cell.takes_two_products() { STATES_BETWEEN } else { 1 };
-    let fits = caps.texture_holds(weights as u64) && units + 64 <= caps.max_loop as usize;
-    if caps.class != AdapterClass::Cpu || !constant || !fits || !layer.takes_few_dispatches() {
-        return vec![];
+/// Lanes of a workgroup, which is a subgroup, where they can exchange states and the weights fit a texture.
+fn lanes(layer: &Layer) -> Result<u32> {
+    let caps = layer.caps;
+    let lanes = caps.broadcasting_lanes().filter(|lanes| lanes.is_power_of_two());
+    let lanes = lanes.ok_or_else(|| Error::unsupported("subgroups are too narrow, or their size is not known"))?;
+    if layer.io.optional(1).is_none_or(|fact| fact.value.is_none()) {
+        return Err(Error::unsupported("the weights are no constants"));
     }
-    let fitting = tiles(g.batch).iter().filter(|(rows, _)| caps.texture_holds(states * state(*rows)));
-    fitting.map(|(rows, variant)| steps(layer, variant, lanes, *rows, state(*rows))).collect()
+    let (cell, shape, units) = (layer.cell(), layer.shape(), units(layer.shape().hidden));
+    let blocks = shape.directions * units.div_ceil(lanes as usize);
+    let weights = blocks * (units + 2) * 4 * slots(cell) * lanes as usize * 16;
+    if !caps.constants_in_textures(weights as u64) {
+        return Err(Error::unsupported("the weights exceed a texture"));
+    }
+    Ok(lanes)
 }
 
-fn steps(layer: &Layer, variant: &'static str, lanes: u32, rows: usize, state_bytes: u64) -> Result<Lowering> {
-    let (g, cell) = (layer.geometry(), layer.op.layer.cell);
-    let units = units(g.hidden);
-    let gates = cell.gates() as u32;
-    let arguments = vec![g.directions as u32, gates, units as u32, stride(cell, g.hidden) as u32, slots(cell) as u32, lanes];
+/// The variant with so many batch elements in a workgroup.
+fn steps(layer: &Layer, rows: usize) -> Result<Lowering> {
+    let (shape, cell, lanes) = (layer.shape(), layer.cell(), lanes(layer)?);
+    let units = units(shape.hidden);
+    let [directions, gates, unit_count, stride] = u32s([shape.directions, cell.gates(), units, stride(cell, shape.hidden)])?;
+    let [slots] = u32s([slots(cell)])?;
+    let arguments = vec![directions, gates, unit_count, stride, slots, lanes];
     let packing = Packing { input: 1, layout: "recurrent_texels", arguments, pack };
-    let mut dispatches = vec![first_state(layer, rows)?];
-    for part in layer.parts(1) {
+    let parts = layer.single_steps()?;
+    let given = u32::from(layer.io.optional(3).is_some());
+    let state = Kernel::new(&STATE, &[Access::Read, Access::WriteTexture], [64, 1, 1]).texels().set("GIVEN", given);
+    let mut dispatches = vec![layer.first_state(state, rows, shape.directions * shape.batch * units)?];
+    for part in parts {
         for product in layer.products(part) {
             dispatches.push(step(layer, lanes, rows, part, product)?);
         }
     }
-    let memory_bytes = (g.directions * g.batch * g.hidden * 4) as u64;
-    let mut temporaries = vec![state_bytes, state_bytes, memory_bytes, memory_bytes];
-    if cell.takes_two_products() {
-        temporaries.push(STATES_BETWEEN * state_bytes);
-    }
-    Ok(Lowering::Dispatches { variant, dispatches, temporaries, packed: vec![packing], tables: vec![] })
+    let state_bytes = (shape.directions * shape.batch.next_multiple_of(rows) * units * 16) as u64;
+    Ok(Lowering::new(dispatches).temporaries(layer.scratch(state_bytes)).packed(vec![packing]))
 }
 
 /// The dispatch of one product of one step.
 fn step(layer: &Layer, lanes: u32, rows: usize, part: Part, product: Product) -> Result<Dispatch> {
-    let (g, cell) = (layer.geometry(), layer.op.layer.cell);
+    let shape = layer.shape();
     let mut access = [Access::Read; 9];
     (access[1], access[3], access[8]) = (Access::ReadTexture, Access::ReadTexture, Access::WriteTexture);
     access[5..8].fill(Access::Write);
-    let (products, turn) = (Operand::Input(0), layer.turn(part, 1));
-    let between = Operand::Temporary(4);
+    let states = layer.states(part, product, Operand::Temporary(1), None);
     let bindings = vec![
-        products,
+        Operand::Input(0),
         Operand::Packed(0),
-        layer.optional(2, products),
-        if product.number == 2 && layer.has_state(part) { between } else { turn.before },
-        turn.cell_before,
+        layer.optional(2),
+        states.before,
+        states.cell_before,
         Operand::Output(0),
         Operand::Output(1),
-        turn.cell_after,
-        if product.number == 1 { between } else { turn.after },
+        states.cell_after,
+        states.after,
     ];
-    let kernel = layer.kernel(&SHADER, &access, lanes, part).texels().prelude(&preludes::ROW_SUMS);
-    let kernel = kernel.constant("LANES", lanes).constant("ROWS", rows as u32).constant("SLOTS", slots(cell) as u32);
-    let grid = [units(g.hidden).div_ceil(lanes as usize), g.batch.div_ceil(rows), part.directions];
-    let dispatch = layer.dispatch(product.constants(kernel), bindings, part, grid)?;
+    let [row_count, slots] = u32s([rows, slots(layer.cell())])?;
+    let kernel = layer.kernel(&SHADER, &access, lanes, part)?.texels().prelude(&preludes::ROW_SUMS);
+    let kernel = kernel.constant("LANES", lanes).constant("ROWS", row_count).constant("SLOTS", slots);
+    let grid = [units(shape.hidden).div_ceil(lanes as usize), shape.batch.div_ceil(rows), part.directions];
+    // The walk over the state, then for each batch element the four units that are written.
+    let turns = units(shape.hidden) + 5 * rows;
+    let dispatch = layer.dispatch(product.constants(kernel)?, bindings, part, grid)?.turns(turns);
     Ok(layer.work(dispatch, product, part))
-}
-
-/// Fills the texture that the first step reads: with the state that is given, else with zeros.
-fn first_state(layer: &Layer, rows: usize) -> Result<Dispatch> {
-    let g = layer.geometry();
-    let params = StateParams {
-        batch: g.batch as u32,
-        hidden: g.hidden as u32,
-        directions: g.directions as u32,
-        batch_first: u32::from(layer.op.layer.batch_first),
-        units: units(g.hidden) as u32,
-        rows: rows as u32,
-    };
-    let groups = g.directions * g.batch * units(g.hidden);
-    let given = layer.io.optional(3).is_some();
-    let kernel = Kernel::new(&STATE, &[Access::Read, Access::WriteTexture], [64, 1, 1]).texels().set("GIVEN", u32::from(given));
-    let bindings = vec![layer.optional(3, Operand::Input(0)), Operand::Temporary(1)];
-    let grid = Dispatch::linear_grid(groups.div_ceil(64) as u64, layer.caps)?;
-    Ok(Dispatch::new(kernel, params, bindings, grid).work(0, groups as u64 * 32))
 }
 
 /// Packed weights in blocks for [`SHADER`], groups of four: per direction and `lanes` groups of units, for each four units of
