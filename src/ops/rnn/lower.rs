@@ -262,6 +262,20 @@ impl Layer<'_> {
         }
     }
 
+    /// What kernels bind that leave the state in one place only.
+    pub(super) fn bindings(&self, states: &States) -> Vec<Operand> {
+        vec![
+            Operand::Input(0),
+            Operand::Input(1),
+            self.optional(2),
+            states.before,
+            states.cell_before,
+            Operand::Output(0),
+            states.after,
+            states.cell_after,
+        ]
+    }
+
     /// Bytes of the scratch that [`states`](Self::states) names, given those of a state in the order of a kernel.
     pub(super) fn scratch(&self, state_bytes: u64) -> Vec<u64> {
         let shape = self.shape();

@@ -110,16 +110,7 @@ pub(super) fn lower(layer: &Layer, sharing: Sharing) -> Result<Lowering> {
     let mut dispatches = vec![];
     for part in layer.parts(layer.caps.most_turns(tiling.iterations())) {
         let states = layer.states(part, Product::all(layer.cell()), layer.optional(3), Some(Operand::Output(1)));
-        let bindings = vec![
-            Operand::Input(0),
-            Operand::Input(1),
-            layer.optional(2),
-            states.before,
-            states.cell_before,
-            Operand::Output(0),
-            states.after,
-            states.cell_after,
-        ];
+        let bindings = layer.bindings(&states);
         let kernel = layer.kernel(&SHADER, &access, workgroup, part)?.prelude(&preludes::RECURRENT_WEIGHTS);
         let kernel = constants.iter().fold(kernel, |kernel, (name, value)| kernel.constant(name, *value));
         let grid = [shape.batch.div_ceil(tiling.sharing.tile), part.directions, 1];

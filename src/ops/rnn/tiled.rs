@@ -54,16 +54,7 @@ fn step(layer: &Layer, part: Part, product: Product, terms: u32) -> Result<Dispa
     access[5..].fill(Access::Write);
     let first = if layer.has_state(part) { Operand::Temporary(1) } else { Operand::Nothing };
     let states = layer.states(part, product, first, Some(Operand::Output(1)));
-    let bindings = vec![
-        Operand::Input(0),
-        Operand::Input(1),
-        layer.optional(2),
-        states.before,
-        states.cell_before,
-        Operand::Output(0),
-        states.after,
-        states.cell_after,
-    ];
+    let bindings = layer.bindings(&states);
     let kernel = layer
         .kernel(&SHADER, &access, SIDE, part)?
         .prelude(&preludes::RECURRENT_WEIGHTS)
