@@ -66,6 +66,14 @@ pub mod preludes {
         REDUCE_SHARED = "reduce_shared";
         /// The same functions by subgroup operations. Wants `const WORKGROUP` and `const SUBGROUP`.
         REDUCE_SUBGROUP = "reduce_subgroup";
+        /// Rows that several workgroups share. Wants `params.chunk` and `params.chunks`.
+        ROW_CHUNKS = "row_chunks";
+        /// Where the search for a greatest value starts.
+        LOWEST = "lowest";
+        /// What the two kernels of softmax over long rows share. Goes with `ROW_CHUNKS`.
+        SOFTMAX_CHUNKS = "softmax_chunks";
+        /// What the kernels of normalization over long rows share. Goes with the preludes of `Kernel::width`.
+        NORM_CHUNKS = "norm_chunks";
         /// A reduction's element type is f32.
         NUMBER_F32 = "number_f32";
         /// A reduction's element type is i32. Goes with `NUMBER_INTEGER`.
@@ -94,10 +102,19 @@ pub mod preludes {
         EMIT_INTEGER = "emit_integer";
         /// A reduction writes states that another kernel joins.
         EMIT_STATE = "emit_state";
-        /// Parameters, mask and scores of all attention kernels.
+        /// Parameters, mask and scores of all attention kernels. Goes with `LOWEST`.
         ATTENTION = "attention";
+        /// Where attention leaves its result. Goes with `ATTENTION`.
+        ATTENTION_OUTPUT = "attention_output";
+        /// Attention takes four keys at a time. Goes with `ATTENTION`.
+        ATTENTION_FOUR_KEYS = "attention_four_keys";
         /// What kernels of recurrent layers share. Wants `const UNITS`.
         RECURRENT = "recurrent";
+        /// How the sums of one product become the next state. Wants `const PRODUCT`, `FIRST_GATE` and `SUMMED`, and functions that load,
+        /// store and answer a state.
+        RECURRENT_PRODUCTS = "recurrent_products";
+        /// The first state of a recurrent layer, as it is given.
+        RECURRENT_FIRST_STATE = "recurrent_first_state";
         /// The packed weights of recurrent layers.
         RECURRENT_WEIGHTS = "recurrent_weights";
         /// Recurrent layers read four hidden units at a time.
@@ -113,9 +130,9 @@ pub mod preludes {
         /// Kernels of rows read them from storage. Goes with the preludes of `Kernel::width`.
         ROWS_STORED = "rows_stored";
         /// The same from a texture, at width 4. Wants `Kernel::texels`.
-        ROWS_TEXELS = "rows_texels";
+        ROWS_TEXELS = "software/rows_texels";
         /// Attention reads keys and values four elements at a time from textures. Wants `Kernel::texels`.
-        ATTENTION_KEY_TEXELS = "attention_key_texels";
+        ATTENTION_KEY_TEXELS = "software/attention_key_texels";
         /// Attention reads keys and values by single elements at any stride.
         ATTENTION_KEY_SCALARS = "attention_key_scalars";
         /// The activation functions of recurrent layers.
@@ -129,7 +146,7 @@ pub mod preludes {
         /// Scale and bias of a normalization, one element per column.
         AFFINE_COLUMNS = "affine_columns";
         /// The same from textures, at width 4. Wants `Kernel::texels`.
-        AFFINE_COLUMNS_TEXELS = "affine_columns_texels";
+        AFFINE_COLUMNS_TEXELS = "software/affine_columns_texels";
         /// Scale and bias of a normalization, one element per channel.
         AFFINE_CHANNELS = "affine_channels";
         /// `Element` is f32; a generated epilogue goes with it.

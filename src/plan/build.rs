@@ -289,7 +289,7 @@ impl<'a> Builder<'a> {
                 self.weight(input(packing.input)?, Some(packing), access.is_texture())
             }
             Operand::Table(k) => self.table(&work.tables[k], access.is_texture()),
-            Operand::Nothing => self.table(&Table { name: "nothing", numbers: vec![0; 4] }, false),
+            Operand::Nothing => self.table(&Table { name: "nothing", numbers: vec![0; 4] }, access.is_texture()),
             Operand::Output(_) if access.is_texture() => Err(Error::internal(format!("{operand:?} is bound as a texture"))),
             Operand::Output(k) => match node.outputs.get(k).copied().flatten() {
                 Some(value) => self.write(value),

@@ -1,7 +1,7 @@
 //! Reductions on the GPU: a workgroup or an invocation per set, large sets in chunks that a second kernel joins.
 
+use super::super::row_workgroup::RowWorkgroup;
 use super::super::shared::{ENOUGH_WORKGROUPS, WORKGROUP, axis_parameters, number, one_each};
-use super::super::team::Team;
 use super::{Reduce, Reduction};
 use crate::error::{Error, Result};
 use crate::graph::Io;
@@ -67,7 +67,7 @@ fn axes_of(shape: &Shape, reduced: &[bool], kind: bool) -> Vec<Axis> {
 #[derive(Clone, Copy)]
 struct Reading {
     /// The workgroup that reads a chunk; `None` for an invocation.
-    team: Option<Team>,
+    team: Option<RowWorkgroup>,
     /// Values per load.
     width: usize,
     /// Loads of a chunk.
@@ -151,7 +151,7 @@ impl Sets<'_> {
         };
         let width = if four { 4 } else { 1 };
         let loads = self.count / width;
-        let team = Team::for_items(loads, self.caps);
+        let team = RowWorkgroup::for_items(loads, self.caps);
         let lanes = team.lanes as usize;
         let wanted = ENOUGH_WORKGROUPS.div_ceil(self.outputs).min(loads.div_ceil(lanes * 16)).max(1);
         self.reading(Some(team), width, loads.div_ceil(wanted).min(lanes * LONGEST_LOOP))
@@ -163,7 +163,7 @@ impl Sets<'_> {
         self.reading(None, 1, self.count.div_ceil(wanted).min(LONGEST_LOOP))
     }
 
-    fn reading(&self, team: Option<Team>, width: usize, chunk: usize) -> Reading {
+    fn reading(&self, team: Option<RowWorkgroup>, width: usize, chunk: usize) -> Reading {
         let chunk = chunk.max(1);
         Reading { team, width, chunk, chunks: (self.count / width).div_ceil(chunk).max(1) }
     }
@@ -183,7 +183,7 @@ impl Sets<'_> {
         }
     }
 
-    fn join_team(team: Team, kernel: Kernel) -> Kernel {
+    fn join_team(team: RowWorkgroup, kernel: Kernel) -> Kernel {
         let prelude: &'static Prelude = if team.is_subgroup() { &preludes::FOLD_SUBGROUP } else { &preludes::FOLD_SHARED };
         kernel.constant("WORKGROUP", team.lanes).prelude(prelude)
     }
@@ -193,7 +193,7 @@ impl Sets<'_> {
         if reading.chunks == 1 {
             return Ok(Lowering::new(vec![first]));
         }
-        let team = Team::for_items(reading.chunks, self.caps);
+        let team = RowWorkgroup::for_items(reading.chunks, self.caps);
         let kernel = Kernel::new(&JOIN, &[Access::Read, Access::Write], [team.lanes, 1, 1]);
         let mut bindings = vec![Operand::Temporary(0)];
         let kernel = self.result(Self::join_team(team, self.folding(kernel)), &mut bindings)?;

@@ -1,6 +1,7 @@
 //! Softmax, LogSoftmax and Hardmax along one axis.
 
 mod lower;
+mod software;
 
 use super::Registration;
 use super::argreduce::arg_max;
@@ -9,7 +10,7 @@ use super::elementwise::cast;
 pub(super) use super::shared::around;
 use crate::error::{Error, Result};
 use crate::graph::{Edit, Fact, Io, Node, Op, required};
-use crate::kernel::{Caps, Lowering};
+use crate::kernel::Offers;
 use crate::tensor::{Shape, Tensor};
 use std::sync::Arc;
 
@@ -107,8 +108,8 @@ impl Op for Softmax {
         Ok(vec![Tensor::from_f64(x.ty().clone(), &out)?])
     }
 
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
-        lower::lower(self, io, caps)
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
+        lower::lower(self, io, offers)
     }
 
     /// Hardmax is 1 where an element's place along the axis is that of the greatest.

@@ -6,21 +6,11 @@
 // eight batch elements, the four values of its own element; a single element needs no broadcast, since all lanes read it.
 // The grid runs over groups of units (x), batch elements (y) and directions (z).
 //
-// `const SLOTS` is the number of gates that a block of weights has room for. `const PRODUCT` is 0 where a step is one product, of
-// gates 0 to SUMMED. A cell that takes two makes two dispatches of a step: 1 is the product of the gates but the last, which
-// leaves the state scaled by the reset gate, the sums of gate 0 and the state itself; 2 is that of the last gate with the
-// scaled state.
-override HAS_LENGTHS: bool;
-override HAS_CELL_STATE: bool;
-override WRITES_STEPS: bool;
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(2) var weights: texture_storage_2d<rgba32float, read>; // [directions, blocks of units, STRIDE], see lanes.rs
-// [directions, tiles, UNITS, ROWS]; before a second product three of these: scaled state, sums of gate 0, state.
+// `const SLOTS` is the number of gates that a block of weights has room for.
+@group(0) @binding(2) var weights: texture_storage_2d<rgba32float, read>; // [directions, blocks of units, STRIDE], see ops/rnn/software.rs
+// [directions, tiles, UNITS, ROWS]; before a second product three of these.
 @group(0) @binding(4) var state: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(6) var<storage, read_write> y: array<f32>; // [steps, directions, batch, hidden], or batch, steps, directions
 @group(0) @binding(7) var<storage, read_write> last_state: array<f32>; // [directions, batch, hidden], or batch first
-@group(0) @binding(8) var<storage, read_write> last_memory: array<f32>; // as last_state
 @group(0) @binding(9) var next: texture_storage_2d<rgba32float, write>; // as the next dispatch takes the state
 
 // Texels of one direction and LANES groups of units: UNITS blocks of weights, and room for biases and peepholes in two more.
@@ -42,10 +32,6 @@ struct Block {
     g3: mat4x4<f32>,
 }
 
-// What the cell's equations ask for: the sums of one batch element, and the cell state of an LSTM.
-var<private> sums: array<vec4<f32>, 4>;
-var<private> memory: array<vec4<f32>, 1>;
-
 // Where a lane's weights begin.
 fn weight_start(direction: u32, unit: u32) -> u32 {
     return (direction * ((UNITS + LANES - 1u) / LANES) + unit / LANES) * STRIDE + unit % LANES;
@@ -60,10 +46,6 @@ fn bias(place: Place, half: u32, gate: u32) -> vec4<f32> {
 fn peephole(place: Place, which: u32) -> vec4<f32> {
     let at = weight_start(place.direction, place.unit) + (UNITS * 4u * SLOTS + 2u * GATES + which) * LANES;
     return textureLoad(weights, texel(at));
-}
-
-fn from_state(place: Place, gate: u32) -> vec4<f32> {
-    return sums[gate] + bias(place, 1u, gate);
 }
 
 // `sums` and the products of four values of the state (lane i holds those of row i) with weights.
@@ -138,66 +120,34 @@ fn state_start(direction: u32, element: u32) -> u32 {
     return (direction * tiles + element / ROWS) * UNITS * ROWS + element % ROWS;
 }
 
-// Texels that the state of all batch elements takes.
-fn state_texels() -> u32 {
-    return params.directions * ((params.batch + ROWS - 1u) / ROWS) * UNITS * ROWS;
+// The texel of state `which`, given where that of state 0 stands.
+fn state_texel(at: u32, which: u32) -> vec2<u32> {
+    let tiles = (params.batch + ROWS - 1u) / ROWS;
+    return texel(at + which * params.directions * tiles * UNITS * ROWS);
 }
 
-// Takes up to eight batch elements from `first` on to their next state, for one group of units.
-fn take_step(all: Sums, direction: u32, first: u32, unit: u32) {
-    for (var number = 0u; number < min(min(ROWS, 8u), params.batch - first); number++) {
-        sums[FIRST_GATE] = pick(all.g0, number);
-        if SUMMED > 1u {
-            sums[1] = pick(all.g1, number);
-        }
-        if SUMMED > 2u {
-            sums[2] = pick(all.g2, number);
-        }
-        if SUMMED > 3u {
-            sums[3] = pick(all.g3, number);
-        }
-        let element = first + number;
-        let step = params.first_step;
-        let place = Place(unit, direction, 0u, 0u, product_row(element, step, is_backward(direction)));
-        let at = state_row(direction, element);
-        let start_of_unit = state_start(direction, element) + unit * ROWS;
-        let here = texel(start_of_unit);
-        var h = vec4<f32>(0.0);
-        if params.has_state != 0u && PRODUCT == 2u {
-            sums[0] = textureLoad(state, texel(start_of_unit + state_texels()));
-            h = textureLoad(state, texel(start_of_unit + 2u * state_texels()));
-        } else if params.has_state != 0u {
-            h = textureLoad(state, here);
-        }
-        if PRODUCT == 1u {
-            textureStore(next, here, scaled_state(place, h));
-            textureStore(next, texel(start_of_unit + state_texels()), sums[0]);
-            textureStore(next, texel(start_of_unit + 2u * state_texels()), h);
-            continue;
-        }
-        memory[0] = vec4<f32>(0.0);
-        if HAS_CELL_STATE {
-            memory[0] = memory_group(at, unit);
-        }
-        var written = vec4<f32>(0.0);
-        if step < length_of(element) {
-            h = next_state(place, h);
-            written = h;
-        }
-        textureStore(next, here, h);
-        let start = at * params.hidden + unit * 4u;
-        let output = output_start(place.row, direction, element) + unit * 4u;
-        for (var k = 0u; k < min(4u, params.hidden - unit * 4u); k++) {
-            if params.last_step == params.steps {
-                last_state[start + k] = h[k];
-            }
-            if HAS_MEMORY {
-                last_memory[start + k] = memory[0][k];
-            }
-            if WRITES_STEPS {
-                y[output + k] = written[k];
-            }
-        }
+fn load_state(at: u32, k: u32, which: u32) -> vec4<f32> {
+    return textureLoad(state, state_texel(at, which));
+}
+
+fn store_state(at: u32, k: u32, which: u32, value: vec4<f32>) {
+    textureStore(next, state_texel(at, which), value);
+}
+
+// Leaves one unit of the state as the layer's output, after the last step.
+fn answer_state(at: u32, value: f32) {
+    if params.last_step == params.steps {
+        last_state[at] = value;
+    }
+}
+
+// Takes up to eight batch elements from `first` on a product further, for one group of units.
+fn take_products(all: Sums, direction: u32, first: u32, unit: u32) {
+    for (var k = 0u; k < min(min(ROWS, 8u), params.batch - first); k++) {
+        set_sums(pick(all.g0, k), pick(all.g1, k), pick(all.g2, k), pick(all.g3, k));
+        let element = first + k;
+        let place = Place(unit, direction, 0u, 0u, product_row(element, params.first_step, is_backward(direction)));
+        take_product(place, element, state_start(direction, element) + unit * ROWS, k);
     }
 }
 
@@ -232,16 +182,16 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id)
     if unit >= UNITS {
         return;
     }
-    take_step(s0, direction, first, unit);
+    take_products(s0, direction, first, unit);
     if ROWS > 8u && first + 8u < params.batch {
-        take_step(s1, direction, first + 8u, unit);
+        take_products(s1, direction, first + 8u, unit);
     }
     if ROWS > 16u {
         if first + 16u < params.batch {
-            take_step(s2, direction, first + 16u, unit);
+            take_products(s2, direction, first + 16u, unit);
         }
         if first + 24u < params.batch {
-            take_step(s3, direction, first + 24u, unit);
+            take_products(s3, direction, first + 24u, unit);
         }
     }
 }

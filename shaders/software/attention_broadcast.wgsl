@@ -4,13 +4,6 @@
 // Keys and values are the same for all lanes, so each lane loads an eighth of them and the rest comes by broadcast, which
 // costs a twentieth of a load. The weights of four keys are taken at a time, with the greatest score so far as reference.
 // CHUNKS and VALUE_CHUNKS count chunks of eight groups of four elements; GROUPS and VALUE_GROUPS those groups.
-@group(0) @binding(5) var<storage, read_write> y: array<f32>; // [batch, heads, queries, value size] by output_strides
-
-// Products of a query's group with the same group of four keys.
-fn products(q: vec4<f32>, a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) -> vec4<f32> {
-    return vec4<f32>(dot(q, a), dot(q, b), dot(q, c), dot(q, d));
-}
-
 // The same group of four values, weighted.
 fn mixed(weights: vec4<f32>, a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) -> vec4<f32> {
     return weights.x * a + weights.y * b + weights.z * c + weights.w * d;
@@ -62,8 +55,7 @@ fn main(
     var peak = LOWEST;
     var total = 0.0;
     for (var key = 0u; key < head.keys; key += 4u) {
-        // Keys past the end repeat the last; their score is minus infinity.
-        let at = min(vec4<u32>(key, key + 1u, key + 2u, key + 3u), vec4<u32>(head.keys - 1u));
+        let at = four_keys(head, key);
         var scores = vec4<f32>(0.0);
         for (var chunk = 0u; chunk < CHUNKS; chunk++) {
             let a = key_chunk(head, at.x, chunk, lane);
@@ -80,28 +72,23 @@ fn main(
             scores += products(held[first + 6u], subgroupBroadcast(a, 6u), subgroupBroadcast(b, 6u), subgroupBroadcast(c, 6u), subgroupBroadcast(d, 6u));
             scores += products(held[first + 7u], subgroupBroadcast(a, 7u), subgroupBroadcast(b, 7u), subgroupBroadcast(c, 7u), subgroupBroadcast(d, 7u));
         }
-        for (var k = 0u; k < 4u; k++) {
-            scores[k] = score(scores[k], head, row, key + k);
-        }
-        let higher = max(peak, max(max(scores.x, scores.y), max(scores.z, scores.w)));
-        let shrink = exp(peak - higher);
-        let weights = exp(scores - higher);
-        peak = higher;
-        total = total * shrink + (weights.x + weights.y) + (weights.z + weights.w);
+        let next = weighed(scores, head, row, key, peak, total);
+        peak = next.peak;
+        total = next.total;
         for (var chunk = 0u; chunk < VALUE_CHUNKS; chunk++) {
             let a = value_chunk(head, at.x, chunk, lane);
             let b = value_chunk(head, at.y, chunk, lane);
             let c = value_chunk(head, at.z, chunk, lane);
             let d = value_chunk(head, at.w, chunk, lane);
             let first = chunk * 8u;
-            sums[first + 0u] = sums[first + 0u] * shrink + mixed(weights, subgroupBroadcast(a, 0u), subgroupBroadcast(b, 0u), subgroupBroadcast(c, 0u), subgroupBroadcast(d, 0u));
-            sums[first + 1u] = sums[first + 1u] * shrink + mixed(weights, subgroupBroadcast(a, 1u), subgroupBroadcast(b, 1u), subgroupBroadcast(c, 1u), subgroupBroadcast(d, 1u));
-            sums[first + 2u] = sums[first + 2u] * shrink + mixed(weights, subgroupBroadcast(a, 2u), subgroupBroadcast(b, 2u), subgroupBroadcast(c, 2u), subgroupBroadcast(d, 2u));
-            sums[first + 3u] = sums[first + 3u] * shrink + mixed(weights, subgroupBroadcast(a, 3u), subgroupBroadcast(b, 3u), subgroupBroadcast(c, 3u), subgroupBroadcast(d, 3u));
-            sums[first + 4u] = sums[first + 4u] * shrink + mixed(weights, subgroupBroadcast(a, 4u), subgroupBroadcast(b, 4u), subgroupBroadcast(c, 4u), subgroupBroadcast(d, 4u));
-            sums[first + 5u] = sums[first + 5u] * shrink + mixed(weights, subgroupBroadcast(a, 5u), subgroupBroadcast(b, 5u), subgroupBroadcast(c, 5u), subgroupBroadcast(d, 5u));
-            sums[first + 6u] = sums[first + 6u] * shrink + mixed(weights, subgroupBroadcast(a, 6u), subgroupBroadcast(b, 6u), subgroupBroadcast(c, 6u), subgroupBroadcast(d, 6u));
-            sums[first + 7u] = sums[first + 7u] * shrink + mixed(weights, subgroupBroadcast(a, 7u), subgroupBroadcast(b, 7u), subgroupBroadcast(c, 7u), subgroupBroadcast(d, 7u));
+            sums[first + 0u] = sums[first + 0u] * next.shrink + mixed(next.weights, subgroupBroadcast(a, 0u), subgroupBroadcast(b, 0u), subgroupBroadcast(c, 0u), subgroupBroadcast(d, 0u));
+            sums[first + 1u] = sums[first + 1u] * next.shrink + mixed(next.weights, subgroupBroadcast(a, 1u), subgroupBroadcast(b, 1u), subgroupBroadcast(c, 1u), subgroupBroadcast(d, 1u));
+            sums[first + 2u] = sums[first + 2u] * next.shrink + mixed(next.weights, subgroupBroadcast(a, 2u), subgroupBroadcast(b, 2u), subgroupBroadcast(c, 2u), subgroupBroadcast(d, 2u));
+            sums[first + 3u] = sums[first + 3u] * next.shrink + mixed(next.weights, subgroupBroadcast(a, 3u), subgroupBroadcast(b, 3u), subgroupBroadcast(c, 3u), subgroupBroadcast(d, 3u));
+            sums[first + 4u] = sums[first + 4u] * next.shrink + mixed(next.weights, subgroupBroadcast(a, 4u), subgroupBroadcast(b, 4u), subgroupBroadcast(c, 4u), subgroupBroadcast(d, 4u));
+            sums[first + 5u] = sums[first + 5u] * next.shrink + mixed(next.weights, subgroupBroadcast(a, 5u), subgroupBroadcast(b, 5u), subgroupBroadcast(c, 5u), subgroupBroadcast(d, 5u));
+            sums[first + 6u] = sums[first + 6u] * next.shrink + mixed(next.weights, subgroupBroadcast(a, 6u), subgroupBroadcast(b, 6u), subgroupBroadcast(c, 6u), subgroupBroadcast(d, 6u));
+            sums[first + 7u] = sums[first + 7u] * next.shrink + mixed(next.weights, subgroupBroadcast(a, 7u), subgroupBroadcast(b, 7u), subgroupBroadcast(c, 7u), subgroupBroadcast(d, 7u));
         }
     }
     if query >= head.queries {
@@ -110,11 +97,6 @@ fn main(
     let factor = normalizer(total);
     let start = head.output + query * head.output_stride;
     for (var group = 0u; group < VALUE_GROUPS; group++) {
-        let result = sums[group] * factor;
-        for (var k = 0u; k < 4u; k++) {
-            if group * 4u + k < head.value_size {
-                y[start + group * 4u + k] = result[k];
-            }
-        }
+        store_group(head, start, group, sums[group] * factor);
     }
 }

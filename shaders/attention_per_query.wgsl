@@ -3,8 +3,6 @@
 //
 // One invocation per query, which holds its query and its sum of values in registers; 64 queries of one head per
 // workgroup. Serves any adapter and any size; GROUPS and VALUE_GROUPS count groups of four elements.
-@group(0) @binding(5) var<storage, read_write> y: array<f32>; // [batch, heads, queries, value size] by output_strides
-
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -29,41 +27,31 @@ fn main(
     var peak = LOWEST;
     var total = 0.0;
     for (var key = 0u; key < head.keys; key += 4u) {
-        // Keys past the end repeat the last; their score is minus infinity.
-        let at = min(vec4<u32>(key, key + 1u, key + 2u, key + 3u), vec4<u32>(head.keys - 1u));
+        let at = four_keys(head, key);
         var scores = vec4<f32>(0.0);
         for (var group = 0u; group < GROUPS; group++) {
-            scores += vec4<f32>(
-                dot(held[group], key_group(head, at.x, group)),
-                dot(held[group], key_group(head, at.y, group)),
-                dot(held[group], key_group(head, at.z, group)),
-                dot(held[group], key_group(head, at.w, group)),
+            scores += products(
+                held[group],
+                key_group(head, at.x, group),
+                key_group(head, at.y, group),
+                key_group(head, at.z, group),
+                key_group(head, at.w, group),
             );
         }
-        for (var k = 0u; k < 4u; k++) {
-            scores[k] = score(scores[k], head, query, key + k);
-        }
-        let higher = max(peak, max(max(scores.x, scores.y), max(scores.z, scores.w)));
-        let shrink = exp(peak - higher);
-        let weights = exp(scores - higher);
-        peak = higher;
-        total = total * shrink + (weights.x + weights.y) + (weights.z + weights.w);
+        let next = weighed(scores, head, query, key, peak, total);
+        peak = next.peak;
+        total = next.total;
         for (var group = 0u; group < VALUE_GROUPS; group++) {
-            sums[group] = sums[group] * shrink
-                + weights.x * value_group(head, at.x, group)
-                + weights.y * value_group(head, at.y, group)
-                + weights.z * value_group(head, at.z, group)
-                + weights.w * value_group(head, at.w, group);
+            sums[group] = sums[group] * next.shrink
+                + next.weights.x * value_group(head, at.x, group)
+                + next.weights.y * value_group(head, at.y, group)
+                + next.weights.z * value_group(head, at.z, group)
+                + next.weights.w * value_group(head, at.w, group);
         }
     }
     let factor = normalizer(total);
     let start = head.output + query * head.output_stride;
     for (var group = 0u; group < VALUE_GROUPS; group++) {
-        let result = sums[group] * factor;
-        for (var k = 0u; k < 4u; k++) {
-            if group * 4u + k < head.value_size {
-                y[start + group * 4u + k] = result[k];
-            }
-        }
+        store_group(head, start, group, sums[group] * factor);
     }
 }

@@ -11,7 +11,31 @@ override SHARED_MASK: bool;
 
 @group(0) @binding(2) var packed_keys: texture_storage_2d<rgba32float, read>; // [batch, key heads, blocks, GROUPS, 8]
 @group(0) @binding(3) var packed_values: texture_storage_2d<rgba32float, read>; // [batch, key heads, blocks, VALUE_GROUPS, 8]
-@group(0) @binding(5) var<storage, read_write> y: array<f32>; // [batch, heads, queries, value size] by output_strides
+
+// A value of each of the eight lanes.
+struct Eight {
+    a: vec4<f32>,
+    b: vec4<f32>,
+    c: vec4<f32>,
+    d: vec4<f32>,
+    e: vec4<f32>,
+    f: vec4<f32>,
+    g: vec4<f32>,
+    h: vec4<f32>,
+}
+
+fn of_all_lanes(own: vec4<f32>) -> Eight {
+    var all: Eight;
+    all.a = subgroupBroadcast(own, 0u);
+    all.b = subgroupBroadcast(own, 1u);
+    all.c = subgroupBroadcast(own, 2u);
+    all.d = subgroupBroadcast(own, 3u);
+    all.e = subgroupBroadcast(own, 4u);
+    all.f = subgroupBroadcast(own, 5u);
+    all.g = subgroupBroadcast(own, 6u);
+    all.h = subgroupBroadcast(own, 7u);
+    return all;
+}
 
 fn greatest(a: vec4<f32>) -> f32 {
     return max(max(a.x, a.y), max(a.z, a.w));
@@ -69,19 +93,11 @@ fn main(
             high[own] = vec4<f32>(0.0);
         }
         for (var group = 0u; group < GROUPS; group++) {
-            let key = textureLoad(packed_keys, texel(keys_at + group * 8u));
-            let a = subgroupBroadcast(key, 0u);
-            let b = subgroupBroadcast(key, 1u);
-            let c = subgroupBroadcast(key, 2u);
-            let d = subgroupBroadcast(key, 3u);
-            let e = subgroupBroadcast(key, 4u);
-            let f = subgroupBroadcast(key, 5u);
-            let g = subgroupBroadcast(key, 6u);
-            let h = subgroupBroadcast(key, 7u);
+            let keys = of_all_lanes(textureLoad(packed_keys, texel(keys_at + group * 8u)));
             for (var own = 0u; own < OWN; own++) {
                 let query = held[own][group];
-                low[own] += vec4<f32>(dot(query, a), dot(query, b), dot(query, c), dot(query, d));
-                high[own] += vec4<f32>(dot(query, e), dot(query, f), dot(query, g), dot(query, h));
+                low[own] += vec4<f32>(dot(query, keys.a), dot(query, keys.b), dot(query, keys.c), dot(query, keys.d));
+                high[own] += vec4<f32>(dot(query, keys.e), dot(query, keys.f), dot(query, keys.g), dot(query, keys.h));
             }
         }
         let first_key = block * 8u;
@@ -124,21 +140,13 @@ fn main(
         }
         let values_at = (first_block + block) * VALUE_GROUPS * 8u + lane;
         for (var group = 0u; group < VALUE_GROUPS; group++) {
-            let value = textureLoad(packed_values, texel(values_at + group * 8u));
-            let a = subgroupBroadcast(value, 0u);
-            let b = subgroupBroadcast(value, 1u);
-            let c = subgroupBroadcast(value, 2u);
-            let d = subgroupBroadcast(value, 3u);
-            let e = subgroupBroadcast(value, 4u);
-            let f = subgroupBroadcast(value, 5u);
-            let g = subgroupBroadcast(value, 6u);
-            let h = subgroupBroadcast(value, 7u);
+            let values = of_all_lanes(textureLoad(packed_values, texel(values_at + group * 8u)));
             for (var own = 0u; own < OWN; own++) {
                 let first = low[own];
                 let last = high[own];
                 sums[own][group] = sums[own][group] * shrink[own]
-                    + first.x * a + first.y * b + first.z * c + first.w * d
-                    + last.x * e + last.y * f + last.z * g + last.w * h;
+                    + first.x * values.a + first.y * values.b + first.z * values.c + first.w * values.d
+                    + last.x * values.e + last.y * values.f + last.z * values.g + last.w * values.h;
             }
         }
         if CAUSAL && UNSEEN != 0u && block + 1u == end && end < blocks {
@@ -158,12 +166,7 @@ fn main(
             let factor = normalizer(total[own]);
             let start = head.output + query * head.output_stride;
             for (var group = 0u; group < VALUE_GROUPS; group++) {
-                let result = sums[own][group] * factor;
-                for (var k = 0u; k < 4u; k++) {
-                    if group * 4u + k < head.value_size {
-                        y[start + group * 4u + k] = result[k];
-                    }
-                }
+                store_group(head, start, group, sums[own][group] * factor);
             }
         }
     }
