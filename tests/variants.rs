@@ -5,7 +5,7 @@ use crate::shader_contract::offered;
 use gristmill::graph::Op;
 use gristmill::kernel::{AdapterClass, Caps};
 use gristmill::ops::attention::{Attention, attention};
-use gristmill::ops::conv::{Window, conv};
+use gristmill::ops::conv::{SlidingWindow, conv};
 use gristmill::ops::matmul::{matmul, matmul_nbits};
 use gristmill::ops::norm::layer_normalization;
 use gristmill::ops::rnn::{Cell, Recurrent, recurrent};
@@ -48,13 +48,13 @@ fn large_rows() -> Vec<Case> {
         }
     }
     add("matmul of a batch", matmul(), &[&[12, 128, 64], &[12, 64, 128]], &[]);
-    let padded = |stride| Window { strides: vec![stride; 2], pads: vec![1; 4], ..Window::default() };
+    let padded = |stride| SlidingWindow { strides: vec![stride; 2], pads: vec![1; 4], ..SlidingWindow::default() };
     for (name, x, w, group, window) in [
         ("conv of 3 x 3", [1, 64, 56, 56], [64, 64, 3, 3], 1, padded(1)),
         ("conv of 3 x 3 apart 2", [1, 64, 56, 56], [128, 64, 3, 3], 1, padded(2)),
         ("conv of each channel", [1, 128, 56, 56], [128, 1, 3, 3], 128, padded(1)),
         ("conv of 7 x 7", [1, 3, 224, 224], [64, 3, 7, 7], 1, padded(2)),
-        ("conv of single pixels", [1, 256, 28, 28], [256, 256, 1, 1], 1, Window::default()),
+        ("conv of single pixels", [1, 256, 28, 28], [256, 256, 1, 1], 1, SlidingWindow::default()),
     ] {
         add(name, conv(window, group), &[&x, &w], &[1]);
     }

@@ -31,8 +31,6 @@ shader!(static TILES: CopyParams = "copy_tiles");
 /// The kernels of this file; they serve many operators and belong to none.
 pub(super) static REGISTRATION: Registration = Registration { operators: &[], shaders: &[&COPY, &GATHER, &BLOCKS, &TILES] };
 
-pub(super) use crate::kernel::software::RUN;
-
 /// Side of a tile of `copy_tiles.wgsl`.
 const TILE: usize = 32;
 /// The least extent for which a tile is worth its idle lanes.
