@@ -3,26 +3,26 @@
 
 mod adapter;
 mod buffer;
-mod cache;
+mod cache_file;
 mod clock;
-mod commands;
+mod driver_cache;
 mod fault;
-mod kept;
 mod pipeline;
 mod progress;
-mod store;
+mod recording;
+mod weak_cache;
 
 pub use adapter::Power;
 pub use buffer::{GpuBuffer, GpuInput};
-pub use cache::CacheFolder;
-pub use commands::Timestamps;
+pub use cache_file::CacheFolder;
 pub use progress::{KernelEvent, Progress};
+pub use recording::Timestamps;
 
 pub(crate) use buffer::{Bound, GpuTexture, Range, Role};
-pub(crate) use cache::CacheFile;
+pub(crate) use cache_file::CacheFile;
 pub(crate) use clock::Clock;
-pub(crate) use commands::{Command, Copy, Recording};
 pub(crate) use pipeline::{Compile, Pipeline};
+pub(crate) use recording::{Command, Copy, Recording};
 
 use crate::error::Result;
 use crate::kernel::Caps;

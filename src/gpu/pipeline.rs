@@ -1,9 +1,9 @@
 //! Compiling kernels, each once per device.
 
 use super::buffer::TEXTURE_FORMAT;
+use super::driver_cache::Store;
 use super::fault::Scopes;
-use super::kept::Kept;
-use super::store::Store;
+use super::weak_cache::Kept;
 use super::{Clock, Gpu, KernelEvent, Progress, Tally};
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Kernel};

@@ -1,6 +1,6 @@
 //! Compiled pipelines that outlive the program, where the driver hands them out.
 
-use super::cache::CacheFile;
+use super::cache_file::CacheFile;
 use super::{Gpu, fault::Scopes};
 use crate::kernel::Fingerprint;
 use std::path::Path;
