@@ -1,6 +1,6 @@
-//! What is kept between programs: files in the user's cache folder, one per adapter, driver and version of Gristmill. Nothing
-//! depends on them; a file that is damaged, foreign or not to be written is passed over, and one that nobody used for long is
-//! removed by whoever writes next.
+//! Files in the user's cache folder, one for each adapter, driver and version of Gristmill, by which programs start faster.
+//! Nothing depends on them: a file that is damaged, foreign or cannot be written is passed over. A program that writes one
+//! removes files that were not used for long.
 
 use crate::kernel::{Caps, Fingerprint};
 use std::fs::{self, File, TryLockError};
@@ -11,10 +11,10 @@ use std::time::{Duration, SystemTime};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Files that are longer are neither read nor written.
+/// Longer files are neither read nor written.
 const MAX_BYTES: u64 = 256 << 20;
 
-/// How long a file stays that nobody reads or writes. Another version's is not removed at once: programs with different
+/// The age at which an unused file is removed. Files of other versions are not removed at once, since programs with different
 /// versions may share the folder.
 const UNUSED: Duration = DAY.saturating_mul(90);
 
@@ -22,11 +22,11 @@ const UNUSED: Duration = DAY.saturating_mul(90);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum CacheFolder {
     /// `gristmill` in the user's cache folder: `$XDG_CACHE_HOME` or `~/.cache`, `~/Library/Caches` on macOS, `%LOCALAPPDATA%` on
-    /// Windows. In a browser nothing is kept. What no program used for 90 days is removed.
+    /// Windows. In a browser nothing is kept. Files that no program used for 90 days are removed.
     #[default]
     User,
-    /// A folder of the caller's, which is made when it does not exist. Nobody may be able to write it who may not run code
-    /// here: drivers trust what they find.
+    /// A folder of the caller's, which is made when it does not exist. Drivers run the compiled kernels that they find there, so
+    /// give write permission to trusted users only.
     At(PathBuf),
     /// Nothing is kept.
     Off,
@@ -80,7 +80,7 @@ impl CacheFile {
             return None;
         }
         if is_older(&self.path, DAY) {
-            // It is in use, though it may have nothing to learn any more.
+            // A program that only reads the file keeps it from being removed.
             let touched = File::options().append(true).open(&self.path).and_then(|file| file.set_modified(SystemTime::now()));
             touched.unwrap_or_else(|error| log::debug!("{} cannot be marked as used: {error}", self.path.display()));
         }
@@ -99,8 +99,8 @@ impl CacheFile {
         (rest[..end] == *checksum(payload).as_bytes()).then_some(payload)
     }
 
-    /// Replaces the file by what `merge` makes of its payload, unless that is nothing. Other processes see the old file or the
-    /// new one, and of several that write at a time each merges with what the one before it wrote.
+    /// Replaces the payload by what `merge` makes of it; `None` leaves the file alone. Other processes see the old file or the
+    /// new one. Processes that write at the same time take turns, and each merges with the file of the one before.
     pub(crate) fn update(&self, merge: impl FnOnce(Option<Vec<u8>>) -> Option<Vec<u8>>) {
         if let Err(error) = self.try_update(merge) {
             log::debug!("{} cannot be written: {error}", self.path.display());
@@ -131,14 +131,14 @@ impl CacheFile {
     }
 }
 
-/// Whether a regular file is there that was not modified for so long.
+/// Whether a regular file was last modified longer ago than `age`.
 fn is_older(path: &Path, age: Duration) -> bool {
     let found = fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file);
     let elapsed = found.and_then(|metadata| metadata.modified().ok()?.elapsed().ok());
     elapsed.is_some_and(|elapsed| elapsed > age)
 }
 
-/// The stem of a file's name, where it is one that [`CacheFile`] makes.
+/// The stem of a file's name, if [`CacheFile`] makes such names.
 fn stem(name: &str) -> Option<&str> {
     let (stem, _) = name.split_once('.')?;
     let (device, hash) = stem.rsplit_once('-')?;
@@ -146,19 +146,19 @@ fn stem(name: &str) -> Option<&str> {
     (is_name && hash.chars().all(|c| c.is_ascii_hexdigit())).then_some(stem)
 }
 
-/// Removes files of the cache that are [`UNUSED`], whichever version made them. A caller's folder may hold other things.
+/// Removes cache files of any version that are [`UNUSED`]. A caller's folder may hold other files, which stay.
 fn sweep(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let (path, name) = (entry.path(), entry.file_name());
         let Some(stem) = name.to_str().and_then(stem) else { continue };
         let extension = path.extension().unwrap_or_default();
-        // A lock goes with its file; what begins like none of ours is not ours.
+        // A lock is removed with its file, and a file that begins otherwise than a cache file is somebody else's.
         if extension == "lock" || !is_older(&path, UNUSED) || !begins_like_ours(&path) {
             continue;
         }
         let lock_path = folder.join(stem).with_extension("lock");
-        // Held until the file is gone, as by one who replaces it. A process that waits for it and one that makes a new lock
-        // may write at a time then: the last one wins.
+        // The lock is held until the file is gone, as it is while a file is replaced. A process that waits for the old lock and
+        // one that makes a new lock may then write at the same time: the last one wins.
         let lock = File::options().write(true).open(&lock_path).map(|lock| (lock.try_lock(), lock));
         let is_held = matches!(lock, Ok((Err(TryLockError::WouldBlock), _)));
         if !is_held && is_older(&path, UNUSED) && fs::remove_file(&path).is_ok() && extension != "new" {
@@ -167,7 +167,7 @@ fn sweep(folder: &Path) {
     }
 }
 
-/// Whether a file begins as all of the cache do, as far as it goes.
+/// Whether a file begins as all cache files do, or is a beginning of that.
 fn begins_like_ours(path: &Path) -> bool {
     const MARK: &[u8] = b"gristmill ";
     let mut found = Vec::new();

@@ -93,7 +93,7 @@ impl Prepared {
         let Context { gpu, tally, options, .. } = *context;
         let weights = context.weights.upload(gpu, &plan.weights, tally).await?;
         let size = (plan.params.len() as u64).max(16);
-        let params = gpu.buffers(&[("params", size, Role::Uniform)], tally).await?.swap_remove(0);
+        let params = gpu.buffer("params", size, Role::Uniform, tally).await?;
         gpu.write(&params, 0, &plan.params);
         let progress = options.progress.clone();
         let (gpu, tally) = (gpu.clone(), tally.clone());
@@ -161,7 +161,7 @@ impl Prepared {
             let params = uniform((step.params_offset, step.params_bytes));
             let command = self.gpu.command(&self.pipelines[step.kernel], params, &bound, step.grid, &self.tally);
             step.copies.iter().try_fold(command, |command, copy| match self.bound(instance, copy.to) {
-                Bound::Texture(to) => Ok(command.after(self.range(instance, copy.from)?, to)),
+                Bound::Texture(to) => Ok(command.filling(to, self.range(instance, copy.from)?)),
                 Bound::Buffer(_) => Err(Error::internal("a buffer where a texture is expected")),
             })
         };
@@ -203,11 +203,11 @@ impl Prepared {
         let recording = |commands| Recording { commands, repeat: count - 1, ..Recording::default() };
         // The first round is not timed: it fills caches and raises clocks.
         for commands in &instance.commands {
-            self.gpu.run(&recording(commands)).await?;
+            self.gpu.submit_and_wait(&recording(commands)).await?;
         }
         let clock = Clock::start().ok_or_else(|| Error::unsupported("timing by the host's clock: there is none to read"))?;
         for commands in &instance.commands {
-            self.gpu.run(&recording(commands)).await?;
+            self.gpu.submit_and_wait(&recording(commands)).await?;
         }
         let elapsed = clock.microseconds();
         self.give_back(instance);
@@ -247,7 +247,7 @@ impl Prepared {
         for commands in instance.commands.iter().filter(|c| !c.is_empty()) {
             let timestamps = self.gpu.timestamps(commands.len() * count, &self.tally).await?;
             let recording = Recording { commands, repeat: count - 1, timestamps: Some(&timestamps), ..Recording::default() };
-            self.gpu.run(&recording).await?;
+            self.gpu.submit_and_wait(&recording).await?;
             total += self.gpu.span(&timestamps).await?;
         }
         self.give_back(instance);
@@ -360,7 +360,7 @@ impl Prepared {
         if self.progress.is_watched() && timestamps.is_none() {
             self.first_dispatches(segment, recording).await?;
         } else {
-            self.gpu.run(&recording).await?;
+            self.gpu.submit_and_wait(&recording).await?;
         }
         let Some(staging) = staging else { return Ok(()) };
         staging.mapped(offset.max(4), |bytes| {
@@ -394,10 +394,10 @@ impl Prepared {
                 commands: &commands[done..at],
                 ..Recording::default()
             };
-            self.gpu.run(&early).await?;
+            self.gpu.submit_and_wait(&early).await?;
             rest.before = &[];
             let clock = Clock::start();
-            self.gpu.run(&Recording { commands: &commands[at..=at], ..Recording::default() }).await?;
+            self.gpu.submit_and_wait(&Recording { commands: &commands[at..=at], ..Recording::default() }).await?;
             let microseconds = clock.map_or(f64::NAN, |clock| clock.microseconds());
             let kernel = segment.steps[at].kernel;
             self.pipelines[kernel].has_run();
@@ -405,7 +405,7 @@ impl Prepared {
             done = at + 1;
         }
         rest.commands = &commands[done..];
-        self.gpu.run(&rest).await
+        self.gpu.submit_and_wait(&rest).await
     }
 
     fn host(&self, segment: &Segment, values: &mut HostValues<'_>) -> Result<()> {

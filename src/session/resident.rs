@@ -101,7 +101,7 @@ impl Session {
             let mut bytes = Vec::new();
             widen(tensor.dtype(), tensor.bytes(), &mut bytes);
             let size = (bytes.len() as u64).max(1).next_multiple_of(16);
-            let buffer = device.gpu.buffers(&[(&name, size, Role::Storage)], &self.tally).await?.swap_remove(0);
+            let buffer = device.gpu.buffer(&name, size, Role::Storage, &self.tally).await?;
             device.gpu.write(&buffer, 0, &bytes);
             entries.push((name, tensor.ty().clone(), buffer));
         }

@@ -82,12 +82,12 @@ impl Weights {
                 )));
             }
             let storage = if weight.texture {
-                let texture = gpu.textures(&[(&weight.name, size)], tally).await?.swap_remove(0);
+                let texture = gpu.texture(&weight.name, size, tally).await?;
                 gpu.write_texture(&texture, std::mem::take(&mut bytes));
                 Storage::Texture(texture)
             } else {
                 bytes.resize(bytes.len().next_multiple_of(4), 0);
-                let buffer = gpu.buffers(&[(&weight.name, size, Role::Storage)], tally).await?.swap_remove(0);
+                let buffer = gpu.buffer(&weight.name, size, Role::Storage, tally).await?;
                 gpu.write(&buffer, 0, &bytes);
                 Storage::Buffer(buffer)
             };
