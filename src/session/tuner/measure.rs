@@ -5,8 +5,8 @@ use crate::gpu::Pipeline;
 use crate::graph::{Graph, Input};
 use crate::kernel::Caps;
 use crate::plan::{self, Plan};
-use crate::session::prepared::Prepared;
-use crate::session::unit::{Context, Ready, first};
+use crate::session::execution::loaded::Prepared;
+use crate::session::stages::planned::{Context, Ready, first};
 use std::sync::Arc;
 
 /// Times of each variant, as many as fit `BUDGET`.
@@ -21,18 +21,18 @@ const MOST_REPEATS: f64 = 64.0;
 const HOPELESS: f64 = 3.0;
 
 /// Whether anything here can tell time: a browser has no clock beside the device's.
-pub(super) fn is_possible(caps: &Caps) -> bool {
+pub(crate) fn is_possible(caps: &Caps) -> bool {
     caps.timestamps || !cfg!(target_arch = "wasm32")
 }
 
 /// A node made ready by one variant.
-pub(super) struct Trial {
+pub(crate) struct Trial {
     prepared: Prepared,
 }
 
 impl Trial {
     /// `None` when the driver refuses the variant, which is remembered.
-    pub(super) async fn new(context: &Context<'_>, graph: &Graph, node: usize, variant: &str) -> Result<Option<Trial>> {
+    pub(crate) async fn new(context: &Context<'_>, graph: &Graph, node: usize, variant: &str) -> Result<Option<Trial>> {
         let single = single(graph, node)?;
         let options = plan::Options { variant: Some(variant.to_string()), ..context.plan_options() };
         let plan = Plan::new(&single, context.gpu.caps(), &options)?;
@@ -46,7 +46,7 @@ impl Trial {
     }
 
     /// The pipelines it runs.
-    pub(super) fn pipelines(&self) -> &[Arc<Pipeline>] {
+    pub(crate) fn pipelines(&self) -> &[Arc<Pipeline>] {
         self.prepared.pipelines()
     }
 }
@@ -66,7 +66,7 @@ fn single(graph: &Graph, node: usize) -> Result<Graph> {
 
 /// Microseconds that each trial takes, several times over; `None` when there is nothing to compare. Trials take turns, so that
 /// whatever slows the device down slows all of them down.
-pub(super) async fn times(trials: &[&Trial]) -> Result<Option<Vec<Vec<f64>>>> {
+pub(crate) async fn times(trials: &[&Trial]) -> Result<Option<Vec<Vec<f64>>>> {
     if trials.len() < 2 {
         return Ok(None);
     }

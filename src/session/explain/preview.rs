@@ -1,13 +1,15 @@
 //! Planning without running: what a run of given inputs, or of inputs of which only the types are known, would do.
 
-use super::convert::within_assumed;
-use super::unit::{MAX_VALUE_ELEMENTS, assumed, make_plan, sources};
-use super::{Explanation, Options, Session, inputs};
+use super::Explanation;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Graph};
 use crate::kernel::Caps;
 use crate::passes::{self, Specialized};
 use crate::plan::{Choices, Plan};
+use crate::session::data::elements::within_assumed;
+use crate::session::data::inputs;
+use crate::session::stages::planned::{MAX_VALUE_ELEMENTS, assumed, make_plan, sources};
+use crate::session::{Options, Session};
 use crate::tensor::{Tensor, TensorType, TensorView};
 use std::sync::Arc;
 

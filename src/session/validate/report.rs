@@ -90,7 +90,7 @@ pub struct Suspect {
 }
 
 /// Compares one tensor with its reference.
-pub(super) fn compare(value: &str, node: &str, found: &Tensor, expected: &Tensor, tolerance: Tolerance) -> ValueReport {
+pub(crate) fn compare(value: &str, node: &str, found: &Tensor, expected: &Tensor, tolerance: Tolerance) -> ValueReport {
     let elements = expected.elements();
     let mut report = ValueReport {
         value: value.into(),
@@ -153,7 +153,7 @@ fn ulp(a: f64, b: f64, dtype: DType) -> u64 {
 }
 
 /// One report per value that a node of the graph makes and the GPU run kept.
-pub(super) fn report(
+pub(crate) fn report(
     graph: &Graph,
     found: &HashMap<String, Tensor>,
     expected: &[Option<Tensor>],

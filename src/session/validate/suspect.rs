@@ -1,24 +1,25 @@
 //! Finding the rewrite that makes a fused run wrong, by leaving out passes, then rewrites.
 
-use super::validate::{Suspect, Tolerance, ValueReport, compare};
-use super::{Options, Session, host};
+use super::report::{Suspect, Tolerance, ValueReport, compare};
 use crate::error::Result;
 use crate::graph::Fact;
 use crate::passes::{self, Rewrite, Selection, Specialized, Trace};
+use crate::session::execution::reference as host;
+use crate::session::{Options, Session};
 use crate::tensor::{Tensor, TensorView};
 
 /// A run whose outputs are known.
-pub(super) struct Trial<'a> {
-    pub(super) session: &'a Session,
-    pub(super) inputs: &'a [(&'a str, TensorView<'a>)],
+pub(crate) struct Trial<'a> {
+    pub(crate) session: &'a Session,
+    pub(crate) inputs: &'a [(&'a str, TensorView<'a>)],
     /// The model's outputs, in order.
-    pub(super) expected: Vec<Tensor>,
-    pub(super) tolerance: Tolerance,
+    pub(crate) expected: Vec<Tensor>,
+    pub(crate) tolerance: Tolerance,
 }
 
 impl Trial<'_> {
     /// How far the outputs of a session of the same model lie from those expected.
-    pub(super) async fn outputs(&self, session: &Session) -> Result<Vec<ValueReport>> {
+    pub(crate) async fn outputs(&self, session: &Session) -> Result<Vec<ValueReport>> {
         let (graph, found) = (self.session.model.graph(), session.run(self.inputs).await?);
         let producers = graph.producers();
         let mut reports: Vec<ValueReport> = Vec::new();
@@ -50,7 +51,7 @@ impl Trial<'_> {
     }
 
     /// The rewrite without which the run is right, given that it is wrong with all and right with none.
-    pub(super) async fn suspect(&self, inputs: &[Tensor]) -> Result<Option<Suspect>> {
+    pub(crate) async fn suspect(&self, inputs: &[Tensor]) -> Result<Option<Suspect>> {
         let given = &self.session.options.passes;
         let rewrites = self.rewrites(given).await?;
         let added = given.added.iter().map(|pass| pass.name().to_string());

@@ -1,9 +1,10 @@
 //! Runs whose inputs and outputs stay on the GPU.
 
-use super::convert::{narrow, widen};
-use super::prepared::Lease;
-use super::unit::Entry;
-use super::{Session, inputs};
+use super::Session;
+use super::data::elements::{narrow, widen};
+use super::data::inputs;
+use super::execution::loaded::Lease;
+use super::stages::planned::Entry;
 use crate::error::{Error, Result};
 use crate::gpu::{GpuBuffer, GpuInput, Role};
 use crate::graph::Fact;

@@ -1,10 +1,10 @@
 //! Constants on the device: uploaded once per session, in each layout that a kernel wants, and shared by its plans.
 
-use super::convert::widen;
 use crate::error::{Error, Result};
 use crate::gpu::{Bound, Gpu, GpuBuffer, GpuTexture, Role, Tally};
 use crate::kernel::Packing;
 use crate::plan::Weight;
+use crate::session::data::elements::widen;
 use crate::tensor::Tensor;
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
@@ -12,13 +12,13 @@ use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// Where a constant lies.
-pub(super) enum Storage {
+pub(crate) enum Storage {
     Buffer(GpuBuffer),
     Texture(GpuTexture),
 }
 
 /// One constant in one layout.
-pub(super) struct Resident {
+pub(crate) struct Resident {
     pub storage: Storage,
     tensor: Tensor,
     packing: Option<Packing>,
@@ -26,7 +26,7 @@ pub(super) struct Resident {
 
 impl Storage {
     /// All of it, for a kernel to bind.
-    pub(super) fn bound(&self) -> Bound<'_> {
+    pub(crate) fn bound(&self) -> Bound<'_> {
         match self {
             Storage::Buffer(buffer) => Bound::Buffer(buffer.range(buffer.size())),
             Storage::Texture(texture) => Bound::Texture(texture),
@@ -49,13 +49,13 @@ const MAX_DEAD: usize = 4096;
 
 /// All constants of a session that some plan still uses, by a hash of layout and contents.
 #[derive(Default)]
-pub(super) struct Weights {
+pub(crate) struct Weights {
     resident: Mutex<HashMap<u64, Vec<Weak<Resident>>>>,
 }
 
 impl Weights {
     /// The buffers of a plan's weights, uploading those that are not there yet.
-    pub(super) async fn upload(&self, gpu: &Gpu, weights: &[Weight], tally: &Tally) -> Result<Vec<Arc<Resident>>> {
+    pub(crate) async fn upload(&self, gpu: &Gpu, weights: &[Weight], tally: &Tally) -> Result<Vec<Arc<Resident>>> {
         let mut result = Vec::with_capacity(weights.len());
         let mut bytes = Vec::new();
         for weight in weights {

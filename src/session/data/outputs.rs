@@ -6,7 +6,7 @@ use std::ops::Index;
 /// The outputs of a run by name, in the model's order, then the taps.
 #[derive(Clone, Debug, Default)]
 pub struct Outputs {
-    pub(super) entries: Vec<(String, Tensor)>,
+    pub(crate) entries: Vec<(String, Tensor)>,
 }
 
 impl Outputs {

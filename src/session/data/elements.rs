@@ -6,7 +6,7 @@ use half::{bf16, f16};
 
 /// Inputs of 64-bit integers are assumed to lie within this of zero; a run that breaks the assumption gets a plan
 /// without it. All of these are exact in f32 too.
-pub(super) const ASSUMED: i128 = 1 << 24;
+pub(crate) const ASSUMED: i128 = 1 << 24;
 
 fn each<T: Element>(bytes: &[u8], out: &mut Vec<u8>, convert: impl Fn(T) -> u32) {
     let elements = T::from_bytes(bytes).unwrap_or_default();
@@ -14,7 +14,7 @@ fn each<T: Element>(bytes: &[u8], out: &mut Vec<u8>, convert: impl Fn(T) -> u32)
 }
 
 /// The bytes of a tensor as the scalars of a storage buffer. 64-bit integers must be known to fit.
-pub(super) fn widen(dtype: DType, bytes: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn widen(dtype: DType, bytes: &[u8], out: &mut Vec<u8>) {
     out.clear();
     match dtype {
         DType::F32 | DType::I32 | DType::U32 => out.extend_from_slice(bytes),
@@ -32,7 +32,7 @@ pub(super) fn widen(dtype: DType, bytes: &[u8], out: &mut Vec<u8>) {
 }
 
 /// A tensor of any dtype from the scalars of a storage buffer.
-pub(super) fn narrow(ty: &TensorType, scalar: Scalar, bytes: &[u8]) -> Result<Tensor> {
+pub(crate) fn narrow(ty: &TensorType, scalar: Scalar, bytes: &[u8]) -> Result<Tensor> {
     fn pack<T: Element>(ty: &TensorType, bytes: &[u8], convert: impl Fn(u32) -> T) -> Result<Tensor> {
         let words = bytes.chunks_exact(4).map(|b| b.try_into().map_or(0, u32::from_ne_bytes));
         let elements: Vec<T> = words.map(convert).collect();
@@ -55,7 +55,7 @@ pub(super) fn narrow(ty: &TensorType, scalar: Scalar, bytes: &[u8]) -> Result<Te
 }
 
 /// Whether every element of a 64-bit integer tensor lies within the assumed bounds; true for other dtypes.
-pub(super) fn within_assumed(view: &TensorView<'_>) -> bool {
+pub(crate) fn within_assumed(view: &TensorView<'_>) -> bool {
     match view.dtype() {
         DType::I64 => i64::from_bytes(view.bytes()).is_some_and(|all| all.iter().all(|x| i128::from(*x).abs() <= ASSUMED)),
         DType::U64 => u64::from_bytes(view.bytes()).is_some_and(|all| all.iter().all(|x| i128::from(*x) <= ASSUMED)),

@@ -10,7 +10,7 @@ use crate::tensor::{DType, Tensor};
 ///
 /// Every node is done as it stands, but for normalizations that a model writes out in 16-bit floats: they are one operator here
 /// as they are on a GPU, since their squares leave what such floats can hold.
-pub(super) fn run(graph: &Graph, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+pub(crate) fn run(graph: &Graph, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
     // No input is given by value, so that none of them goes.
     match normalized(graph, inputs) {
         Some(normalized) => outputs(&normalized, inputs),
@@ -19,7 +19,7 @@ pub(super) fn run(graph: &Graph, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
 }
 
 /// The outputs, with every node as it stands.
-pub(super) fn outputs(graph: &Graph, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+pub(crate) fn outputs(graph: &Graph, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
     let mut values = evaluate(graph, inputs)?;
     let mut output = |id: usize| {
         let again = graph.outputs().iter().filter(|o| o.index() == id).count() > 1;

@@ -1,9 +1,6 @@
 //! A plan made ready on a device: its pipelines and weights, and a pool of instances so that threads do not wait for
 //! each other.
 
-use super::convert::{narrow, widen};
-use super::profile::{Recorder, Timing};
-use super::unit::Context;
 use super::weights::Resident;
 use crate::error::{Error, Result};
 use crate::gpu::{
@@ -12,6 +9,9 @@ use crate::gpu::{
 };
 use crate::graph::ValueId;
 use crate::plan::{Place, Plan, Segment, Step, Transfer};
+use crate::session::data::elements::{narrow, widen};
+use crate::session::stages::planned::Context;
+use crate::session::timing::profile::{Recorder, Timing};
 use crate::tensor::{Scalar, Tensor, TensorView};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 const UPLOAD_ALIGNMENT: u64 = 8;
 
 /// A plan with everything that its instances share.
-pub(super) struct Prepared {
+pub(crate) struct Prepared {
     pub plan: Plan,
     gpu: Gpu,
     tally: Arc<Tally>,
@@ -49,7 +49,7 @@ struct Instance {
 }
 
 /// An instance in use; it goes back to the pool when dropped.
-pub(super) struct Lease {
+pub(crate) struct Lease {
     prepared: Arc<Prepared>,
     /// `Some` until dropped.
     instance: Option<Instance>,
@@ -65,13 +65,13 @@ impl Drop for Lease {
 
 impl Lease {
     /// The buffer of an output, which has one of its own.
-    pub(super) fn buffer(&self, tensor: usize) -> Option<&GpuBuffer> {
+    pub(crate) fn buffer(&self, tensor: usize) -> Option<&GpuBuffer> {
         self.instance.as_ref().and_then(|instance| Some(self.prepared.range(instance, tensor).ok()?.buffer))
     }
 }
 
 /// Tensors that the host holds during a run.
-pub(super) struct HostValues<'a> {
+pub(crate) struct HostValues<'a> {
     /// The run's inputs.
     pub inputs: HashMap<ValueId, TensorView<'a>>,
     /// What was downloaded or computed.
@@ -89,7 +89,7 @@ impl HostValues<'_> {
 }
 
 impl Prepared {
-    pub(super) async fn new(context: &Context<'_>, plan: Plan, pipelines: Vec<Arc<Pipeline>>) -> Result<Prepared> {
+    pub(crate) async fn new(context: &Context<'_>, plan: Plan, pipelines: Vec<Arc<Pipeline>>) -> Result<Prepared> {
         let Context { gpu, tally, options, .. } = *context;
         let weights = context.weights.upload(gpu, &plan.weights, tally).await?;
         let size = (plan.params.len() as u64).max(16);
@@ -100,7 +100,7 @@ impl Prepared {
         Ok(Prepared { plan, gpu, tally, pipelines, weights, params, progress, idle: Mutex::default() })
     }
 
-    pub(super) fn pipelines(&self) -> &[Arc<Pipeline>] {
+    pub(crate) fn pipelines(&self) -> &[Arc<Pipeline>] {
         &self.pipelines
     }
 
@@ -173,7 +173,7 @@ impl Prepared {
     }
 
     /// One run; results are in `values` afterwards.
-    pub(super) async fn run(&self, values: &mut HostValues<'_>, recorder: Option<&Recorder>) -> Result<()> {
+    pub(crate) async fn run(&self, values: &mut HostValues<'_>, recorder: Option<&Recorder>) -> Result<()> {
         let mut instance = self.instance().await?;
         if recorder.is_some() && instance.timestamps.is_empty() {
             for segment in &self.plan.segments {
@@ -187,7 +187,7 @@ impl Prepared {
     }
 
     /// Records the commands of a run and forgets them; the number of dispatches.
-    pub(super) async fn rehearse(&self) -> Result<usize> {
+    pub(crate) async fn rehearse(&self) -> Result<usize> {
         let instance = self.instance().await?;
         for commands in &instance.commands {
             self.gpu.rehearse(&Recording { commands, ..Recording::default() });
@@ -198,7 +198,7 @@ impl Prepared {
 
     /// Microseconds that the dispatches of a run take, from `count` of them in one submission. They work on what the last run
     /// left in the instance's buffers.
-    pub(super) async fn pace(&self, count: usize) -> Result<f64> {
+    pub(crate) async fn pace(&self, count: usize) -> Result<f64> {
         let instance = self.instance().await?;
         let recording = |commands| Recording { commands, repeat: count - 1, ..Recording::default() };
         // The first round is not timed: it fills caches and raises clocks.
@@ -216,7 +216,7 @@ impl Prepared {
 
     /// Fills the inputs with something to compute with: floats between -1 and 1, and zeros for integers, which are in range
     /// as indices of anything.
-    pub(super) async fn scratch(&self) -> Result<()> {
+    pub(crate) async fn scratch(&self) -> Result<()> {
         let instance = self.instance().await?;
         let mut number = 1u32;
         let floats = || {
@@ -238,7 +238,7 @@ impl Prepared {
 
     /// Microseconds that the dispatches take, from `count` times in one submission: by the device's clock where it has one. A
     /// clock that runs backwards gives a negative number.
-    pub(super) async fn timed(&self, count: usize) -> Result<f64> {
+    pub(crate) async fn timed(&self, count: usize) -> Result<f64> {
         if !self.gpu.caps().timestamps {
             return self.pace(count).await;
         }
@@ -255,7 +255,7 @@ impl Prepared {
     }
 
     /// One run that stays on the GPU: the callers' buffers are copied in, and the results stay in the lease's.
-    pub(super) async fn run_resident(self: &Arc<Self>, inputs: &HashMap<ValueId, GpuBuffer>) -> Result<Lease> {
+    pub(crate) async fn run_resident(self: &Arc<Self>, inputs: &HashMap<ValueId, GpuBuffer>) -> Result<Lease> {
         let lease = Lease { instance: Some(self.instance().await?), prepared: self.clone() };
         for (instance, (index, segment)) in lease.instance.iter().zip(self.plan.segments.iter().enumerate()) {
             let missing = || Error::internal("an input has no buffer");
@@ -271,7 +271,7 @@ impl Prepared {
     }
 
     /// Whether a run can stay on the GPU: one segment, whose uploads are the run's inputs and whose outputs lie there.
-    pub(super) fn is_resident(&self) -> bool {
+    pub(crate) fn is_resident(&self) -> bool {
         self.plan.segments.len() == 1 && self.plan.host_nodes().next().is_none() && self.plan.outputs.iter().all(Option::is_some)
     }
 
@@ -425,7 +425,7 @@ impl Prepared {
     }
 
     /// The plan's outputs after a run, in order.
-    pub(super) fn outputs(&self, values: &HostValues<'_>) -> Result<Vec<Tensor>> {
+    pub(crate) fn outputs(&self, values: &HostValues<'_>) -> Result<Vec<Tensor>> {
         self.plan.graph.outputs().iter().map(|id| values.get(&self.plan, *id)).collect()
     }
 }

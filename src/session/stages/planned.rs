@@ -1,18 +1,18 @@
 //! A graph with its plans, by input shapes.
 
-use super::Options;
-use super::convert::{ASSUMED, within_assumed};
-use super::prepared::{HostValues, Prepared};
-use super::profile::Recorder;
-use super::split::Split;
-use super::tuner::Tuner;
-use super::weights::Weights;
+use super::cut::Split;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{Compile, Gpu, Pipeline, Tally};
 use crate::graph::{Fact, Graph, ValueId};
 use crate::kernel::Caps;
 use crate::passes::{self, Specialized};
 use crate::plan::{self, Choices, Plan};
+use crate::session::Options;
+use crate::session::data::elements::{ASSUMED, within_assumed};
+use crate::session::execution::loaded::{HostValues, Prepared};
+use crate::session::execution::weights::Weights;
+use crate::session::planning::choices::Tuner;
+use crate::session::timing::profile::Recorder;
 use crate::tensor::{DType, Shape, Tensor, TensorType, TensorView};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,10 +22,10 @@ const MAX_PLANS: usize = 16;
 
 /// The most elements of inputs whose values a plan may depend on: room for every input that holds a shape, and none for
 /// data that is new in every run.
-pub(super) const MAX_VALUE_ELEMENTS: usize = 64;
+pub(crate) const MAX_VALUE_ELEMENTS: usize = 64;
 
 /// What a run is done with.
-pub(super) struct Context<'a> {
+pub(crate) struct Context<'a> {
     pub gpu: &'a Gpu,
     pub weights: &'a Weights,
     pub tally: &'a Arc<Tally>,
@@ -47,7 +47,7 @@ struct Key {
 
 /// How a graph is run for inputs of one key.
 #[derive(Clone)]
-pub(super) enum Entry {
+pub(crate) enum Entry {
     /// By one plan.
     Plan(Arc<Prepared>),
     /// In two parts, since a shape in the second depends on the data of the first.
@@ -55,7 +55,7 @@ pub(super) enum Entry {
 }
 
 /// A graph and its plans.
-pub(super) struct Unit {
+pub(crate) struct Unit {
     graph: Arc<Graph>,
     /// The last used stands last.
     entries: Mutex<Vec<(Key, Entry)>>,
@@ -68,7 +68,7 @@ pub(super) struct Unit {
 }
 
 impl Unit {
-    pub(super) fn new(graph: Arc<Graph>) -> Self {
+    pub(crate) fn new(graph: Arc<Graph>) -> Self {
         Unit {
             graph,
             entries: Mutex::default(),
@@ -78,12 +78,12 @@ impl Unit {
         }
     }
 
-    pub(super) fn graph(&self) -> &Graph {
+    pub(crate) fn graph(&self) -> &Graph {
         &self.graph
     }
 
     /// The graph's outputs for these inputs, in order. When the device has no memory left, other plans give up theirs.
-    pub(super) async fn run(&self, context: &Context<'_>, inputs: &[TensorView<'_>]) -> Result<Vec<Tensor>> {
+    pub(crate) async fn run(&self, context: &Context<'_>, inputs: &[TensorView<'_>]) -> Result<Vec<Tensor>> {
         match self.run_once(context, inputs).await {
             Err(error) if error.kind() == ErrorKind::OutOfMemory => {
                 log::warn!("{error}; trying again without the buffers of other plans");
@@ -108,12 +108,12 @@ impl Unit {
     }
 
     /// Whether some shape was found to depend on what an input holds.
-    pub(super) fn depends_on_values(&self) -> bool {
+    pub(crate) fn depends_on_values(&self) -> bool {
         !self.by_value.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     /// How inputs like these are run; makes a plan when there is none yet.
-    pub(super) async fn entry(&self, context: &Context<'_>, inputs: &[TensorView<'_>]) -> Result<Entry> {
+    pub(crate) async fn entry(&self, context: &Context<'_>, inputs: &[TensorView<'_>]) -> Result<Entry> {
         if let Some(found) = self.find(&self.key(inputs)) {
             return Ok(found);
         }
@@ -196,7 +196,7 @@ fn elements(view: &TensorView<'_>) -> usize {
 }
 
 /// What is known of an input of this type.
-pub(super) fn assumed(ty: &TensorType, bounded: bool) -> Fact {
+pub(crate) fn assumed(ty: &TensorType, bounded: bool) -> Fact {
     let bounds = match ty.dtype {
         DType::I64 if bounded => Some((-ASSUMED, ASSUMED)),
         DType::U64 if bounded => Some((0, ASSUMED)),
@@ -207,12 +207,12 @@ pub(super) fn assumed(ty: &TensorType, bounded: bool) -> Fact {
 
 impl Context<'_> {
     /// Options of a plan, with what is known of variants by now.
-    pub(super) fn plan_options(&self) -> plan::Options {
+    pub(crate) fn plan_options(&self) -> plan::Options {
         plan_options(self.options, self.tuner.choices(self.gpu.caps()))
     }
 
     /// Makes a plan ready, unless some of its kernels cannot be compiled.
-    pub(super) async fn ready(&self, plan: Plan) -> Result<Ready> {
+    pub(crate) async fn ready(&self, plan: Plan) -> Result<Ready> {
         let (checked, folder, progress) = (self.options.checked, self.tuner.folder(), &self.options.progress);
         let how = Compile { checked, folder, progress, tally: self.tally };
         let compiled = self.gpu.pipelines(&plan.kernels, &how).await;
@@ -231,7 +231,7 @@ impl Context<'_> {
 }
 
 /// What became of a plan.
-pub(super) enum Ready {
+pub(crate) enum Ready {
     /// It can run.
     Plan(Prepared),
     /// Some of its kernels cannot be compiled.
@@ -245,7 +245,7 @@ pub(super) enum Ready {
 }
 
 /// The fault to report of several.
-pub(super) fn first(faults: Vec<(usize, Error)>) -> Error {
+pub(crate) fn first(faults: Vec<(usize, Error)>) -> Error {
     let first = faults.into_iter().next();
     first.map_or_else(|| Error::internal("a plan was refused without a fault"), |(_, error)| error)
 }
@@ -265,7 +265,7 @@ fn optimized(graph: &Graph, caps: &Caps, options: &Options) -> Result<Graph> {
 }
 
 /// The plan of a specialised graph.
-pub(super) fn make_plan(graph: &Graph, caps: &Caps, options: &Options, choices: Arc<Choices>) -> Result<Plan> {
+pub(crate) fn make_plan(graph: &Graph, caps: &Caps, options: &Options, choices: Arc<Choices>) -> Result<Plan> {
     Plan::new(&optimized(graph, caps, options)?, caps, &plan_options(options, choices))
 }
 
@@ -295,14 +295,14 @@ async fn prepare(context: &Context<'_>, graph: &Graph) -> Result<Prepared> {
 }
 
 /// The inputs that a value depends on.
-pub(super) fn sources(graph: &Graph, value: ValueId) -> BTreeSet<usize> {
+pub(crate) fn sources(graph: &Graph, value: ValueId) -> BTreeSet<usize> {
     let (_, needed) = ancestors(graph, [value]);
     let inputs = graph.inputs().iter().enumerate();
     inputs.filter(|(_, i)| needed[i.value.index()]).map(|(k, _)| k).collect()
 }
 
 /// The nodes and the values that some values depend on, as flags by index.
-pub(super) fn ancestors(graph: &Graph, values: impl IntoIterator<Item = ValueId>) -> (Vec<bool>, Vec<bool>) {
+pub(crate) fn ancestors(graph: &Graph, values: impl IntoIterator<Item = ValueId>) -> (Vec<bool>, Vec<bool>) {
     let mut needed = vec![false; graph.values().len()];
     values.into_iter().for_each(|value| needed[value.index()] = true);
     let mut nodes = vec![false; graph.nodes().len()];

@@ -3,7 +3,7 @@
 use crate::plan::{Choices, Refusal, Signature};
 use std::fmt::Write;
 
-pub(super) fn print(choices: &Choices) -> Vec<u8> {
+pub(crate) fn print(choices: &Choices) -> Vec<u8> {
     let mut text = String::new();
     for (signature, variant) in choices.measured.iter().flatten() {
         let _ = writeln!(text, "measured\t{signature}\t{variant}");
@@ -15,7 +15,7 @@ pub(super) fn print(choices: &Choices) -> Vec<u8> {
 }
 
 /// `None` when a line is none of those that [`print()`] writes.
-pub(super) fn parse(payload: &[u8]) -> Option<Choices> {
+pub(crate) fn parse(payload: &[u8]) -> Option<Choices> {
     let mut choices = Choices::default();
     for line in std::str::from_utf8(payload).ok()?.lines() {
         match *line.split('\t').collect::<Vec<_>>().as_slice() {

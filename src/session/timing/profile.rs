@@ -56,31 +56,31 @@ impl Profile {
 
 /// Collects the dispatches of one run.
 #[derive(Default)]
-pub(super) struct Recorder(Mutex<Vec<Timing>>);
+pub(crate) struct Recorder(Mutex<Vec<Timing>>);
 
 impl Recorder {
-    pub(super) fn extend(&self, timings: impl Iterator<Item = Timing>) {
+    pub(crate) fn extend(&self, timings: impl Iterator<Item = Timing>) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(timings);
     }
 
-    pub(super) fn take(&self) -> Vec<Timing> {
+    pub(crate) fn take(&self) -> Vec<Timing> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 /// The middle of some times.
-pub(super) fn median(mut times: Vec<f64>) -> f64 {
+pub(crate) fn median(mut times: Vec<f64>) -> f64 {
     times.sort_by(f64::total_cmp);
     times.get(times.len() / 2).copied().unwrap_or(0.0)
 }
 
 /// The time of all dispatches of each run.
-pub(super) fn totals(runs: &[Vec<Timing>]) -> Vec<f64> {
+pub(crate) fn totals(runs: &[Vec<Timing>]) -> Vec<f64> {
     runs.iter().map(|run| run.iter().map(|t| t.microseconds).sum()).collect()
 }
 
 /// The same dispatches with the median of their times.
-pub(super) fn merge(runs: &[Vec<Timing>]) -> Vec<Timing> {
+pub(crate) fn merge(runs: &[Vec<Timing>]) -> Vec<Timing> {
     let first = runs.first().cloned().unwrap_or_default();
     let time = |k: usize| median(runs.iter().filter_map(|run| run.get(k)).map(|t| t.microseconds).collect());
     first.into_iter().enumerate().map(|(k, timing)| Timing { microseconds: time(k), ..timing }).collect()

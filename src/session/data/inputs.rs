@@ -17,12 +17,12 @@ pub struct InputInfo {
 }
 
 /// The inputs of a graph that a run must give.
-pub(super) fn declared(graph: &Graph) -> Vec<InputInfo> {
+pub(crate) fn declared(graph: &Graph) -> Vec<InputInfo> {
     graph.inputs().iter().map(|input| info(graph, input)).collect()
 }
 
 /// The inputs of a graph that have a default.
-pub(super) fn with_defaults(graph: &Graph) -> Vec<InputInfo> {
+pub(crate) fn with_defaults(graph: &Graph) -> Vec<InputInfo> {
     graph.defaults().iter().map(|default| info(graph, &default.input)).collect()
 }
 
@@ -31,7 +31,7 @@ fn info(graph: &Graph, input: &Input) -> InputInfo {
 }
 
 /// For each declared input its place among the given ones, after a check of names, dtypes and extents.
-pub(super) fn matched(declared: &[InputInfo], given: &[(&str, DType, &[usize])]) -> Result<Vec<usize>> {
+pub(crate) fn matched(declared: &[InputInfo], given: &[(&str, DType, &[usize])]) -> Result<Vec<usize>> {
     let names = || declared.iter().map(|d| format!("`{}`", d.name)).collect::<Vec<_>>().join(", ");
     for (index, (name, ..)) in given.iter().enumerate() {
         if !declared.iter().any(|d| d.name == *name) {

@@ -1,15 +1,15 @@
 //! Data-dependent shapes: a graph cut in two where a shape in the second part depends on data of the first.
 
-use super::Options;
-use super::unit::{Context, Unit, ancestors};
+use super::planned::{Context, Unit, ancestors};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Input, Node, ValueId};
+use crate::session::Options;
 use crate::tensor::{Tensor, TensorView};
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 /// A graph in two parts: the first runs, then perhaps one node on the host, then the second with what they made as inputs.
-pub(super) struct Split {
+pub(crate) struct Split {
     graph: Arc<Graph>,
     /// What the blocking value depends on.
     head: Unit,
@@ -27,7 +27,7 @@ impl Split {
     /// A value that the first part computes becomes an input of the second, which is then planned for its contents if it
     /// is small. Otherwise, or when the node reads nothing else, the node itself runs on the host in between, so that the
     /// second part is planned for the shape of its result.
-    pub(super) fn new(graph: &Arc<Graph>, value: ValueId, blocked: usize, options: &Options) -> Result<Split> {
+    pub(crate) fn new(graph: &Arc<Graph>, value: ValueId, blocked: usize, options: &Options) -> Result<Split> {
         let node = &graph.nodes()[blocked];
         let computed = graph.producers()[value.index()].is_some();
         let alone = node.inputs.iter().flatten().all(|id| *id == value || graph.constant(*id).is_some());
@@ -68,7 +68,7 @@ impl Split {
     }
 
     /// The whole graph's outputs, in order.
-    pub(super) async fn run(&self, context: &Context<'_>, inputs: &[TensorView<'_>]) -> Result<Vec<Tensor>> {
+    pub(crate) async fn run(&self, context: &Context<'_>, inputs: &[TensorView<'_>]) -> Result<Vec<Tensor>> {
         let given: HashMap<ValueId, TensorView<'_>> =
             self.graph.inputs().iter().map(|i| i.value).zip(inputs.iter().copied()).collect();
         let mut made: HashMap<ValueId, Tensor> = HashMap::new();

@@ -72,7 +72,7 @@ pub struct Explanation {
 }
 
 impl Explanation {
-    pub(super) fn new(plan: &Plan, caps: &Caps, model_nodes: usize) -> Self {
+    pub(crate) fn new(plan: &Plan, caps: &Caps, model_nodes: usize) -> Self {
         let node = |index: usize| &plan.graph.nodes()[index];
         let step = |s: &crate::plan::Step| ExplainedStep {
             node: node(s.node).path.clone(),

@@ -1,0 +1,5 @@
+//! How long dispatches take.
+
+pub(super) mod profile;
+
+pub use profile::{Profile, Timing};
