@@ -1,72 +1,26 @@
-//! A model ready to run.
+//! A model ready to run, as callers see it. Other rooms add the calls that are theirs.
 
 use super::data::Outputs;
-use super::data::inputs::{self, InputInfo};
-use super::execution::reference as host;
-use super::execution::weights::Weights;
-use super::planning::choices::{Tuner, Tuning};
-use super::stages::planned::{Context, Entry, Unit};
-use super::timing::profile::{self, Profile, Recorder};
-use super::validate::report::{self as validate, Tolerance, Validation};
-use super::validate::suspect::Trial;
-use crate::error::{Error, Result};
-use crate::gpu::{CacheFolder, Clock, Counters, Gpu, Progress, Tally};
-use crate::graph::{Graph, Model, ValueId, evaluate};
-use crate::passes::Selection;
-use crate::tensor::{DType, Tensor, TensorView};
+use super::data::inputs::{InputInfo, with_defaults};
+use super::options::Options;
+use super::runtime::Runtime;
+use crate::error::Result;
+use crate::gpu::{Counters, Gpu, Tally};
+use crate::graph::{Model, ValueId};
+use crate::tensor::TensorView;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-
-/// How a session runs its model.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// Compile kernels with run-time checks of every index, and with zeros in workgroup memory at first.
-    pub checked: bool,
-    /// A node that would run on the host is an error.
-    pub strict_gpu: bool,
-    /// Names of intermediate values to return beside the outputs.
-    pub taps: Vec<String>,
-    /// Return every intermediate value, and fuse nothing.
-    pub keep_all: bool,
-    /// Name of the kernel variant to take wherever it is offered.
-    pub variant: Option<String>,
-    /// Whether variants are chosen by measurement.
-    pub tuning: Tuning,
-    /// Where measurements and compiled kernels are kept from one program to the next.
-    pub cache: CacheFolder,
-    /// Who is told of kernels as they are compiled and first dispatched.
-    pub progress: Progress,
-    /// Which passes over the graph run, and which of the caller's own.
-    pub passes: Selection,
-}
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A model ready to run. It can be used from several threads at once.
 pub struct Session {
-    pub(crate) model: Model,
-    /// The model's graph with taps as outputs.
-    pub(crate) graph: Arc<Graph>,
-    pub(crate) inputs: Vec<InputInfo>,
-    pub(crate) defaults: Vec<InputInfo>,
-    /// Sessions for runs that give inputs that have defaults, by which of them.
-    pub(crate) replaced: Mutex<HashMap<Vec<ValueId>, Arc<Session>>>,
-    pub(crate) options: Options,
-    pub(crate) tally: Arc<Tally>,
-    pub(crate) tuner: Tuner,
-    /// `None` runs on the host.
-    pub(crate) device: Option<RwLock<Arc<Device>>>,
-}
-
-/// A device with what the session keeps on it; replaced as a whole when the device is lost.
-pub(crate) struct Device {
-    pub(crate) gpu: Gpu,
-    pub(crate) weights: Weights,
-    pub(crate) unit: Unit,
-}
-
-impl Device {
-    fn new(gpu: Gpu, graph: &Arc<Graph>) -> Arc<Device> {
-        Arc::new(Device { gpu, weights: Weights::default(), unit: Unit::new(graph.clone()) })
-    }
+    model: Model,
+    options: Options,
+    tally: Arc<Tally>,
+    defaults: Vec<InputInfo>,
+    /// For runs that leave out every input with a default.
+    plain: Arc<Runtime>,
+    /// For runs that give inputs with defaults, by which of them.
+    replacing: Mutex<HashMap<Vec<ValueId>, Arc<Runtime>>>,
 }
 
 impl Session {
@@ -95,17 +49,16 @@ impl Session {
         Self::build(None, model, options)
     }
 
-    pub(crate) fn build(gpu: Option<&Gpu>, model: &Model, options: Options) -> Result<Session> {
-        let graph = Arc::new(tapped(model.graph(), &options)?);
-        let device = gpu.map(|gpu| RwLock::new(Device::new(gpu.clone(), &graph)));
-        let (inputs, tuner) = (inputs::declared(&graph), Tuner::new(&options));
-        let (model, defaults, replaced) = (model.clone(), inputs::with_defaults(&graph), Mutex::default());
-        Ok(Session { model, inputs, defaults, replaced, graph, options, tally: Arc::default(), tuner, device })
+    fn build(gpu: Option<&Gpu>, model: &Model, options: Options) -> Result<Session> {
+        let tally = Arc::<Tally>::default();
+        let plain = Arc::new(Runtime::new(gpu, model, &options, tally.clone())?);
+        let (model, defaults) = (model.clone(), with_defaults(model.graph()));
+        Ok(Session { model, options, tally, defaults, plain, replacing: Mutex::default() })
     }
 
     /// The model's inputs that a run must give, in order.
     pub fn inputs(&self) -> &[InputInfo] {
-        &self.inputs
+        &self.plain.inputs
     }
 
     /// The model's inputs that a run may leave out, since they have a default. Runs that give other sets of them have plans of their
@@ -114,32 +67,9 @@ impl Session {
         &self.defaults
     }
 
-    /// The session for a run that gives these inputs, where there are some among them that have a default.
-    pub(crate) fn replacing<'a>(&self, names: impl Iterator<Item = &'a str>) -> Result<Option<Arc<Session>>> {
-        if self.defaults.is_empty() {
-            return Ok(None);
-        }
-        let graph = self.model.graph();
-        let default = |name: &str| graph.defaults().iter().map(|d| d.input.value).find(|id| graph.value(*id).name == name);
-        let mut given: Vec<ValueId> = names.filter_map(default).collect();
-        given.sort_unstable();
-        given.dedup();
-        if given.is_empty() {
-            return Ok(None);
-        }
-        let mut sessions = self.replaced.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = sessions.get(&given) {
-            return Ok(Some(found.clone()));
-        }
-        let model = Model::from_graph(graph.requiring(&given));
-        let gpu = self.device().map(|device| device.gpu.clone());
-        let session = Session { tally: self.tally.clone(), ..Session::build(gpu.as_ref(), &model, self.options.clone())? };
-        Ok(Some(sessions.entry(given).or_insert(Arc::new(session)).clone()))
-    }
-
     /// Names of what a run returns: the model's outputs, then the taps.
     pub fn outputs(&self) -> Vec<String> {
-        self.graph.outputs().iter().map(|id| self.graph.value(*id).name.clone()).collect()
+        self.plain.output_names()
     }
 
     /// How many objects this session made so far.
@@ -147,19 +77,26 @@ impl Session {
         self.tally.read()
     }
 
-    pub(crate) fn device(&self) -> Option<Arc<Device>> {
-        self.device.as_ref().map(|lock| lock.read().unwrap_or_else(PoisonError::into_inner).clone())
-    }
-
-    pub(crate) fn context<'a>(&'a self, device: &'a Device, recorder: Option<&'a Recorder>) -> Context<'a> {
-        Context {
-            gpu: &device.gpu,
-            weights: &device.weights,
-            tally: &self.tally,
-            options: &self.options,
-            tuner: &self.tuner,
-            recorder,
+    /// What runs with inputs of these names are done by.
+    pub(crate) fn runtime<'a>(&self, names: impl Iterator<Item = &'a str>) -> Result<Arc<Runtime>> {
+        if self.defaults.is_empty() {
+            return Ok(self.plain.clone());
         }
+        let graph = self.model.graph();
+        let default = |name: &str| graph.defaults().iter().map(|d| d.input.value).find(|id| graph.value(*id).name == name);
+        let mut given: Vec<ValueId> = names.filter_map(default).collect();
+        given.sort_unstable();
+        given.dedup();
+        if given.is_empty() {
+            return Ok(self.plain.clone());
+        }
+        let mut runtimes = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = runtimes.get(&given) {
+            return Ok(found.clone());
+        }
+        let model = Model::from_graph(graph.requiring(&given));
+        let runtime = Runtime::new(self.plain.gpu().as_ref(), &model, &self.options, self.tally.clone())?;
+        Ok(runtimes.entry(given).or_insert(Arc::new(runtime)).clone())
     }
 
     /// Runs the model. On native targets, polling the future waits for the device; in a browser it does not block.
@@ -168,15 +105,7 @@ impl Session {
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) naming the input, what was expected and what was found; what
     /// operators and the device report.
     pub async fn run(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<Outputs> {
-        if let Some(session) = self.replacing(inputs.iter().map(|(name, _)| *name))? {
-            return Box::pin(session.run(inputs)).await;
-        }
-        let views = self.ordered(inputs)?;
-        let tensors = match self.device() {
-            Some(device) => self.run_on(device, &views, None).await?,
-            None => self.run_on_host(&views)?,
-        };
-        Ok(Outputs { entries: self.outputs().into_iter().zip(tensors).collect() })
+        self.runtime(inputs.iter().map(|(name, _)| *name))?.outputs(inputs).await
     }
 
     /// [`run`](Session::run), blocking.
@@ -187,203 +116,14 @@ impl Session {
     pub fn run_blocking(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<Outputs> {
         crate::gpu::block_on(self.run(inputs))
     }
-
-    /// The inputs in the model's order, after a check.
-    fn ordered<'a>(&self, inputs: &[(&str, TensorView<'a>)]) -> Result<Vec<TensorView<'a>>> {
-        let given: Vec<(&str, DType, &[usize])> = inputs.iter().map(|(name, view)| (*name, view.dtype(), view.shape())).collect();
-        Ok(inputs::matched(&self.inputs, &given)?.into_iter().map(|k| inputs[k].1).collect())
-    }
-
-    /// Runs on the device; once more on a fresh one when it was lost.
-    async fn run_on(&self, device: Arc<Device>, inputs: &[TensorView<'_>], recorder: Option<&Recorder>) -> Result<Vec<Tensor>> {
-        let result = device.unit.run(&self.context(&device, recorder), inputs).await;
-        if result.is_ok() || !device.gpu.is_lost() {
-            return result;
-        }
-        let fresh = self.reopen(&device).await?;
-        log::warn!("the device was lost; running again on a fresh one");
-        fresh.unit.run(&self.context(&fresh, recorder), inputs).await
-    }
-
-    /// Replaces a lost device; the weights are uploaded again from the host.
-    async fn reopen(&self, lost: &Arc<Device>) -> Result<Arc<Device>> {
-        let fresh = Device::new(lost.gpu.replacement().await?, &self.graph);
-        let Some(lock) = &self.device else { return Ok(fresh) };
-        let mut current = lock.write().unwrap_or_else(PoisonError::into_inner);
-        if Arc::ptr_eq(&current, lost) {
-            *current = fresh;
-        }
-        Ok(current.clone())
-    }
-
-    fn run_on_host(&self, inputs: &[TensorView<'_>]) -> Result<Vec<Tensor>> {
-        host::run(&self.graph, &inputs.iter().map(TensorView::to_tensor).collect::<Vec<_>>())
-    }
-
-    /// Holds a run against the references: every intermediate value of a run that fuses nothing, and the outputs of the
-    /// run as it is.
-    ///
-    /// # Errors
-    /// As [`run`](Session::run).
-    pub async fn validate(&self, inputs: &[(&str, TensorView<'_>)], tolerance: Tolerance) -> Result<Validation> {
-        if let Some(session) = self.replacing(inputs.iter().map(|(name, _)| *name))? {
-            return Box::pin(session.validate(inputs, tolerance)).await;
-        }
-        let views = self.ordered(inputs)?;
-        let tensors: Vec<Tensor> = views.iter().map(TensorView::to_tensor).collect();
-        let graph = self.model.graph();
-        let expected = evaluate(graph, &tensors)?;
-        let options = Options { keep_all: true, taps: vec![], ..self.options.clone() };
-        let gpu = self.device().map(|d| d.gpu.clone());
-        let kept = Session::build(gpu.as_ref(), &self.model, options)?.run(inputs).await?;
-        let kept = kept.iter().map(|(name, tensor)| (name.to_string(), tensor.clone())).collect();
-        let values = validate::report(graph, &kept, &expected, tolerance);
-        let trial = Trial { session: self, inputs, expected: host::run(graph, &tensors)?, tolerance };
-        let outputs = trial.outputs(self).await?;
-        let mut validation = Validation { values, outputs, suspect: None };
-        if validation.first_divergent().is_none() && !validation.passed() {
-            validation.suspect = trial.suspect(&tensors).await?;
-        }
-        Ok(validation)
-    }
-
-    /// [`validate`](Session::validate), blocking.
-    ///
-    /// # Errors
-    /// As `validate`.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn validate_blocking(&self, inputs: &[(&str, TensorView<'_>)], tolerance: Tolerance) -> Result<Validation> {
-        crate::gpu::block_on(self.validate(inputs, tolerance))
-    }
-
-    /// Runs the model `repeat` times and takes the time of every dispatch.
-    ///
-    /// # Errors
-    /// As [`run`](Session::run); [`Unsupported`](crate::ErrorKind::Unsupported) on the CPU, and where the adapter cannot
-    /// write timestamps inside a pass.
-    pub async fn profile(&self, inputs: &[(&str, TensorView<'_>)], repeat: usize) -> Result<Profile> {
-        if let Some(session) = self.replacing(inputs.iter().map(|(name, _)| *name))? {
-            return Box::pin(session.profile(inputs, repeat)).await;
-        }
-        let views = self.ordered(inputs)?;
-        let device = self.device().ok_or_else(|| Error::unsupported("profiling needs a GPU, and this session runs on the CPU"))?;
-        let caps = device.gpu.caps();
-        if !caps.timestamps {
-            return Err(Error::unsupported(format!("{caps} cannot write timestamps inside a pass, so dispatches cannot be timed")));
-        }
-        // The first run compiles.
-        self.run_on(device.clone(), &views, None).await?;
-        let (mut runs, mut walls) = (Vec::new(), Vec::new());
-        // The first round warms up.
-        for round in 0..=repeat.max(1) {
-            let recorder = Recorder::default();
-            self.run_on(device.clone(), &views, Some(&recorder)).await?;
-            let clock = Clock::start();
-            self.run_on(device.clone(), &views, None).await?;
-            if round > 0 {
-                walls.push(clock.map_or(f64::NAN, |clock| clock.microseconds()));
-                runs.push(recorder.take());
-            }
-        }
-        Ok(Profile {
-            adapter: caps.to_string(),
-            dispatches: profile::merge(&runs),
-            totals: profile::totals(&runs),
-            wall_microseconds: profile::median(walls),
-            repeat: runs.len(),
-        })
-    }
-
-    /// Records the commands of a run like this one and forgets them: what a run costs the CPU per dispatch, without the
-    /// device's own time. Returns the number of dispatches.
-    ///
-    /// # Errors
-    /// As [`run`](Session::run); [`Unsupported`](crate::ErrorKind::Unsupported) on the CPU, and for models that run in
-    /// stages.
-    pub async fn rehearse(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<usize> {
-        if let Some(session) = self.replacing(inputs.iter().map(|(name, _)| *name))? {
-            return Box::pin(session.rehearse(inputs)).await;
-        }
-        let views = self.ordered(inputs)?;
-        let device = self.device().ok_or_else(|| Error::unsupported("recording needs a GPU, and this session runs on the CPU"))?;
-        match device.unit.entry(&self.context(&device, None), &views).await? {
-            Entry::Plan(prepared) => prepared.rehearse().await,
-            Entry::Split(_) => Err(Error::unsupported("a model that runs in stages has no single recording")),
-        }
-    }
-
-    /// Runs the dispatches of these inputs `count` times over in one submission, and returns the microseconds that one time
-    /// takes on the host's clock: what kernels cost where an adapter has no timestamps. Inputs are uploaded before, once, and
-    /// nothing is read back.
-    ///
-    /// # Errors
-    /// As [`rehearse`](Session::rehearse), and in a browser, which lends no clock.
-    pub async fn pace(&self, inputs: &[(&str, TensorView<'_>)], count: usize) -> Result<f64> {
-        if let Some(session) = self.replacing(inputs.iter().map(|(name, _)| *name))? {
-            return Box::pin(session.pace(inputs, count)).await;
-        }
-        let views = self.ordered(inputs)?;
-        let device =
-            self.device().ok_or_else(|| Error::unsupported("timing kernels needs a GPU, and this session runs on the CPU"))?;
-        // It uploads, compiles and warms up.
-        self.run_on(device.clone(), &views, None).await?;
-        match device.unit.entry(&self.context(&device, None), &views).await? {
-            Entry::Plan(prepared) => prepared.pace(count.max(1)).await,
-            Entry::Split(_) => Err(Error::unsupported("a model that runs in stages has no single recording")),
-        }
-    }
-
-    /// [`pace`](Session::pace), blocking.
-    ///
-    /// # Errors
-    /// As `pace`.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn pace_blocking(&self, inputs: &[(&str, TensorView<'_>)], count: usize) -> Result<f64> {
-        crate::gpu::block_on(self.pace(inputs, count))
-    }
-
-    /// [`rehearse`](Session::rehearse), blocking.
-    ///
-    /// # Errors
-    /// As `rehearse`.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn rehearse_blocking(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<usize> {
-        crate::gpu::block_on(self.rehearse(inputs))
-    }
-
-    /// [`profile`](Session::profile), blocking.
-    ///
-    /// # Errors
-    /// As `profile`.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn profile_blocking(&self, inputs: &[(&str, TensorView<'_>)], repeat: usize) -> Result<Profile> {
-        crate::gpu::block_on(self.profile(inputs, repeat))
-    }
 }
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.device() {
-            Some(device) => write!(f, "Session({} on {})", self.graph.name(), device.gpu.caps()),
-            None => write!(f, "Session({} on the CPU)", self.graph.name()),
+        let name = self.model.graph().name();
+        match self.plain.gpu() {
+            Some(gpu) => write!(f, "Session({name} on {})", gpu.caps()),
+            None => write!(f, "Session({name} on the CPU)"),
         }
     }
-}
-
-/// The graph with taps as outputs.
-fn tapped(graph: &Graph, options: &Options) -> Result<Graph> {
-    let mut result = graph.clone();
-    if options.keep_all {
-        let made = graph.nodes().iter().flat_map(|n| n.outputs.iter().flatten());
-        result.outputs.extend(made.filter(|id| !graph.outputs().contains(id)));
-    }
-    for name in &options.taps {
-        let id = graph
-            .find(name)
-            .ok_or_else(|| Error::invalid_argument(format!("tap `{name}`: the model has no value of that name")))?;
-        if !result.outputs.contains(&id) {
-            result.outputs.push(id);
-        }
-    }
-    Ok(result)
 }

@@ -1,11 +1,16 @@
-//! Floor 7: running models. A [`Session`] holds a model's plans by input shapes, and runs them.
+//! Floor 7: running models. A [`Session`] holds a model's plans by input shapes, and runs them. ARCHITECTURE.md describes the
+//! rooms; each imports from those before it.
 
 mod data;
+mod device;
 mod execution;
 mod explain;
 mod front;
 mod on_gpu;
+mod options;
 mod planning;
+mod resources;
+mod runtime;
 mod stages;
 mod timing;
 mod tuner;
@@ -13,8 +18,8 @@ mod validate;
 
 pub use data::{InputInfo, Outputs};
 pub use explain::{ExplainedHostNode, ExplainedStep, Explanation, Known};
-pub use front::{Options, Session};
+pub use front::Session;
 pub use on_gpu::GpuOutputs;
-pub use planning::Tuning;
+pub use options::{Options, Tuning};
 pub use timing::{Profile, Timing};
 pub use validate::{Suspect, Tolerance, Validation, ValueReport};

@@ -1,5 +1,10 @@
 //! One plan on a device, and one graph by the references.
 
+mod execute;
+mod first_dispatches;
+mod instance;
+pub(super) mod load;
 pub(super) mod loaded;
 pub(super) mod reference;
-pub(super) mod weights;
+mod shared;
+pub(super) mod values;

@@ -1,4 +1,4 @@
-//! Running a graph on the CPU, by the operators' references.
+//! A graph on the CPU, by the operators' references.
 
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Graph, OpExt, evaluate};
@@ -8,18 +8,18 @@ use crate::tensor::{DType, Tensor};
 
 /// The graph's outputs for these inputs, in order.
 ///
-/// Every node is done as it stands, but for normalizations that a model writes out in 16-bit floats: they are one operator here
-/// as they are on a GPU, since their squares leave what such floats can hold.
-pub(crate) fn run(graph: &Graph, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-    // No input is given by value, so that none of them goes.
+/// Every node is computed as it stands, except normalizations that a model writes out in 16-bit floats: those are one operator, as
+/// on a GPU, since their squares exceed the range of such floats.
+pub(crate) fn outputs(graph: &Graph, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+    // No fact holds an input's value, so that the specialised graph has all inputs.
     match normalized(graph, inputs) {
-        Some(normalized) => outputs(&normalized, inputs),
-        None => outputs(graph, inputs),
+        Some(normalized) => plain_outputs(&normalized, inputs),
+        None => plain_outputs(graph, inputs),
     }
 }
 
-/// The outputs, with every node as it stands.
-pub(crate) fn outputs(graph: &Graph, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+/// The graph's outputs, with every node computed as it stands.
+pub(crate) fn plain_outputs(graph: &Graph, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
     let mut values = evaluate(graph, inputs)?;
     let mut output = |id: usize| {
         let again = graph.outputs().iter().filter(|o| o.index() == id).count() > 1;

@@ -1,15 +1,18 @@
 //! Planning without running: what a run of given inputs, or of inputs of which only the types are known, would do.
 
-use super::Explanation;
+use super::explanation::Explanation;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Graph};
 use crate::kernel::Caps;
 use crate::passes::{self, Specialized};
-use crate::plan::{Choices, Plan};
+use crate::plan::Plan;
 use crate::session::data::elements::within_assumed;
-use crate::session::data::inputs;
-use crate::session::stages::planned::{MAX_VALUE_ELEMENTS, assumed, make_plan, sources};
-use crate::session::{Options, Session};
+use crate::session::data::inputs::matched;
+use crate::session::front::Session;
+use crate::session::planning::ancestors::sources;
+use crate::session::planning::key::{MAX_VALUE_ELEMENTS, assumed, elements};
+use crate::session::planning::make;
+use crate::session::runtime::Runtime;
 use crate::tensor::{Tensor, TensorType, TensorView};
 use std::sync::Arc;
 
@@ -62,12 +65,9 @@ impl Session {
     /// # Errors
     /// As `explain`.
     pub fn explain_known(&self, inputs: &[(&str, Known<'_>)]) -> Result<Explanation> {
-        if let Some(session) = self.replacing(inputs.iter().map(|(name, _)| *name))? {
-            return session.explain_known(inputs);
-        }
-        let (given, caps) = (self.given(inputs)?, self.caps());
-        let (plan, assumptions) = foresee(&self.graph, &caps, &self.options, self.choices(&caps), &given)?;
-        Ok(Explanation { assumptions, ..Explanation::new(&plan, &caps, self.graph.nodes().len()) })
+        let runtime = self.runtime(inputs.iter().map(|(name, _)| *name))?;
+        let Preview { plan, caps, assumptions } = Preview::new(&runtime, inputs)?;
+        Ok(Explanation { assumptions, ..Explanation::new(&plan, &caps, runtime.graph.nodes().len()) })
     }
 
     /// The plan that a run with these inputs gets.
@@ -75,61 +75,58 @@ impl Session {
     /// # Errors
     /// As [`explain`](Session::explain).
     pub fn plan(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<Plan> {
-        if let Some(session) = self.replacing(inputs.iter().map(|(name, _)| *name))? {
-            return session.plan(inputs);
-        }
-        let caps = self.caps();
+        let runtime = self.runtime(inputs.iter().map(|(name, _)| *name))?;
         let known: Vec<_> = inputs.iter().map(|(name, view)| (*name, Known::Tensor(*view))).collect();
-        Ok(foresee(&self.graph, &caps, &self.options, self.choices(&caps), &self.given(&known)?)?.0)
-    }
-
-    /// What is known of the inputs, in the model's order.
-    fn given(&self, inputs: &[(&str, Known<'_>)]) -> Result<Vec<Given>> {
-        let declared = |(name, known): &(&'_ str, Known<'_>)| match known {
-            Known::Type(ty) => (name.to_string(), ty.dtype, ty.shape.dims().to_vec()),
-            Known::Tensor(view) => (name.to_string(), view.dtype(), view.shape().to_vec()),
-        };
-        let declared: Vec<_> = inputs.iter().map(declared).collect();
-        let declared: Vec<_> = declared.iter().map(|(name, dtype, dims)| (name.as_str(), *dtype, dims.as_slice())).collect();
-        let given = |k: usize| match &inputs[k].1 {
-            Known::Type(ty) => Given { ty: ty.clone(), value: None, bounded: true },
-            Known::Tensor(view) => {
-                let value = (view.shape().iter().product::<usize>() <= MAX_VALUE_ELEMENTS).then(|| view.to_tensor());
-                Given { ty: TensorType::new(view.dtype(), view.shape()), value, bounded: within_assumed(view) }
-            }
-        };
-        Ok(inputs::matched(&self.inputs, &declared)?.into_iter().map(given).collect())
-    }
-
-    fn caps(&self) -> Caps {
-        self.device().map_or_else(Caps::portable, |d| d.gpu.caps().clone())
-    }
-
-    /// What is known of variants; nothing without a device.
-    fn choices(&self, caps: &Caps) -> Arc<Choices> {
-        self.device().map_or_else(Arc::default, |_| self.tuner.choices(caps))
+        Ok(Preview::new(&runtime, &known)?.plan)
     }
 }
 
-fn foresee(
-    graph: &Graph,
-    caps: &Caps,
-    options: &Options,
-    choices: Arc<Choices>,
-    given: &[Given],
-) -> Result<(Plan, Vec<Assumption>)> {
-    let mut extents: Vec<usize> = given.iter().flat_map(|g| g.ty.shape.iter().copied()).chain([1]).collect();
-    extents.sort_unstable_by(|a, b| b.cmp(a));
-    extents.dedup();
-    let mut first = None;
-    for extent in extents {
-        match specialize(graph, given, extent) {
-            Ok((graph, assumptions)) => return Ok((make_plan(&graph, caps, options, choices)?, assumptions)),
-            Err((error, false)) => return Err(error),
-            Err((error, true)) => drop(first.get_or_insert(error)),
+/// What a run would do.
+struct Preview {
+    plan: Plan,
+    caps: Caps,
+    assumptions: Vec<Assumption>,
+}
+
+impl Preview {
+    fn new(runtime: &Runtime, inputs: &[(&str, Known<'_>)]) -> Result<Self> {
+        let (given, caps) = (given(runtime, inputs)?, runtime.caps());
+        // Without a device nothing was measured.
+        let choices = runtime.device().map_or_else(Arc::default, |_| runtime.choices.choices(&caps));
+        let mut extents: Vec<usize> = given.iter().flat_map(|g| g.ty.shape.iter().copied()).chain([1]).collect();
+        extents.sort_unstable_by(|a, b| b.cmp(a));
+        extents.dedup();
+        let mut first = None;
+        for extent in extents {
+            match specialize(&runtime.graph, &given, extent) {
+                Ok((graph, assumptions)) => {
+                    let plan = make::plan(&graph, &caps, &runtime.options, choices)?;
+                    return Ok(Preview { plan, caps, assumptions });
+                }
+                Err((error, false)) => return Err(error),
+                Err((error, true)) => drop(first.get_or_insert(error)),
+            }
         }
+        Err(first.unwrap_or_else(|| Error::internal("no extent to try")))
     }
-    Err(first.unwrap_or_else(|| Error::internal("no extent to try")))
+}
+
+/// What is known of the inputs, in the model's order.
+fn given(runtime: &Runtime, inputs: &[(&str, Known<'_>)]) -> Result<Vec<Given>> {
+    let declared = |(name, known): &(&'_ str, Known<'_>)| match known {
+        Known::Type(ty) => (name.to_string(), ty.dtype, ty.shape.dims().to_vec()),
+        Known::Tensor(view) => (name.to_string(), view.dtype(), view.shape().to_vec()),
+    };
+    let declared: Vec<_> = inputs.iter().map(declared).collect();
+    let declared: Vec<_> = declared.iter().map(|(name, dtype, dims)| (name.as_str(), *dtype, dims.as_slice())).collect();
+    let given = |k: usize| match &inputs[k].1 {
+        Known::Type(ty) => Given { ty: ty.clone(), value: None, bounded: true },
+        Known::Tensor(view) => {
+            let value = (elements(view) <= MAX_VALUE_ELEMENTS).then(|| view.to_tensor());
+            Given { ty: TensorType::new(view.dtype(), view.shape()), value, bounded: within_assumed(view) }
+        }
+    };
+    Ok(matched(&runtime.inputs, &declared)?.into_iter().map(given).collect())
 }
 
 /// Specialises with `extent` for the integers that shapes depend on. An error says whether anything was assumed.

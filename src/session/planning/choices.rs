@@ -1,43 +1,19 @@
-//! The tuner: which variants a session's plans take, by measurement. A plan stays a function of the graph, the adapter and the
-//! [`Choices`]; measuring happens when a plan is made, never in a run.
+//! What a session knows of variants: which it measured to be the fastest, and which the driver refused. It reads them from the
+//! cache folder, adds to them as plans are made, and writes them back.
 
-use super::choices_file as kept;
-use crate::error::{Error, ErrorKind, Result};
-use crate::gpu::{CacheFile, Gpu, Pipeline};
-use crate::graph::Graph;
+use super::choices_file::{parse, print};
+use crate::error::{Error, ErrorKind};
+use crate::gpu::{CacheFile, Gpu};
 use crate::kernel::Caps;
-use crate::plan::{self, Choices, Measurable, Plan, Refusal, Signature};
-use crate::session::Options;
-use crate::session::stages::planned::Context;
-use crate::session::tuner::{choose, measure};
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use crate::plan::{Choices, Plan, Refusal, Signature};
+use crate::session::options::{Options, Tuning};
+use futures_intrusive::sync::MutexGuard as AsyncGuard;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// How a session chooses among the variants of a kernel.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Tuning {
-    /// By a table: the order that each operator gives its variants in for the adapter's class.
-    #[default]
-    Off,
-    /// By measuring the first few of the table when a plan is made, once for each kind of node and bucket of shapes (see
-    /// [`Signature`]). Results are kept in [`Options::cache`]; where measurement tells nothing, the table decides.
-    On,
-    /// As `On`, and what was measured in earlier sessions is measured again.
-    Forced,
-}
-
-/// The most variants of a node that are measured.
-const MOST_CANDIDATES: usize = 4;
-
-/// How often times are taken anew that tell nothing.
-const ATTEMPTS: usize = 3;
-
-/// Name of a variant, and its pipelines.
-type Winner = (&'static str, Vec<Arc<Pipeline>>);
-
-/// What a session knows of variants.
-pub(crate) struct Tuner {
+/// The choices of a session, as they grow.
+pub(crate) struct ChoiceStore {
     tuning: Tuning,
     /// Runs with and without run-time checks differ in speed.
     checked: bool,
@@ -58,9 +34,20 @@ struct State {
     news: Choices,
 }
 
-impl Tuner {
+/// What the faults of a plan's kernels mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The kernels are not at fault: the device is lost, or has no memory left.
+    Unrelated,
+    /// The driver refuses kernels that it was known to refuse.
+    Known,
+    /// The driver refuses kernels for the first time, so that another plan may do.
+    New,
+}
+
+impl ChoiceStore {
     pub(crate) fn new(options: &Options) -> Self {
-        Tuner {
+        ChoiceStore {
             tuning: options.tuning,
             checked: options.checked,
             folder: options.cache.path(),
@@ -69,9 +56,19 @@ impl Tuner {
         }
     }
 
+    /// Waits until nobody else measures.
+    pub(crate) async fn measuring(&self) -> AsyncGuard<'_, ()> {
+        self.measuring.lock().await
+    }
+
     /// Where compiled kernels are kept.
-    pub(crate) fn folder(&self) -> Option<&std::path::Path> {
+    pub(crate) fn folder(&self) -> Option<&Path> {
         self.folder.as_deref()
+    }
+
+    /// Whether variants are measured at all.
+    pub(crate) fn is_tuned(&self) -> bool {
+        self.tuning != Tuning::Off
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -83,90 +80,46 @@ impl Tuner {
         self.folder.as_ref().map(|folder| CacheFile::new(folder, "tuning", about, caps))
     }
 
-    /// What is known by now; the first call reads what earlier sessions kept.
+    /// What is known by now; the first call reads what earlier sessions wrote.
     pub(crate) fn choices(&self, caps: &Caps) -> Arc<Choices> {
         let mut state = self.state();
         if !state.loaded {
             state.loaded = true;
-            let kept = self.file(caps).and_then(|file| file.read()).and_then(|payload| kept::parse(&payload));
-            let Choices { measured, refused } = kept.unwrap_or_default();
-            let measured = (self.tuning != Tuning::Off).then(|| measured.unwrap_or_default());
+            let found = self.file(caps).and_then(|file| file.read()).and_then(|payload| parse(&payload));
+            let Choices { measured, refused } = found.unwrap_or_default();
+            let measured = self.is_tuned().then(|| measured.unwrap_or_default());
             state.choices = Arc::new(Choices { measured, refused });
         }
         state.choices.clone()
     }
 
-    /// Measures what is not known yet of the nodes of a graph, which is specialised and optimised. Returns the pipelines of the
-    /// variants that won, which the graph's plan will want.
-    pub(crate) async fn tune(&self, context: &Context<'_>, graph: &Graph) -> Result<Vec<Arc<Pipeline>>> {
-        let caps = context.gpu.caps();
-        if self.tuning == Tuning::Off || !measure::is_possible(caps) {
-            return Ok(vec![]);
-        }
-        let mut winners = Vec::new();
-        let _measuring = self.measuring.lock().await;
-        let options = plan::Options { choices: self.choices(caps), ..context.plan_options() };
-        let offers = plan::measurable(graph, caps, &options)?;
-        for offer in offers {
-            if !self.take(&offer.signature) {
-                continue;
-            }
-            let fastest = self.fastest(context, graph, &offer).await?;
-            let mut state = self.state();
-            let State { choices, news, .. } = &mut *state;
-            let measured = Arc::make_mut(choices).measured.get_or_insert_default();
-            match fastest {
-                Some((variant, pipelines)) => {
-                    winners.extend(pipelines);
-                    log::debug!("{}: {variant} of {:?}", offer.signature, offer.variants);
-                    measured.insert(offer.signature.clone(), variant.to_string());
-                    news.measured.get_or_insert_default().insert(offer.signature, variant.to_string());
-                }
-                None => drop(measured.remove(&offer.signature)),
-            }
-        }
-        self.keep(caps);
-        Ok(winners)
-    }
-
-    /// Whether to measure this now; not again in this session then.
-    fn take(&self, signature: &Signature) -> bool {
+    /// Whether a problem is to be measured now; the answer is no from then on.
+    pub(crate) fn claim(&self, problem: &Signature) -> bool {
         let mut state = self.state();
-        let known = state.choices.measured.as_ref().is_some_and(|m| m.contains_key(signature));
-        (self.tuning == Tuning::Forced || !known) && state.tried.insert(signature.clone())
+        let known = state.choices.measured.as_ref().is_some_and(|m| m.contains_key(problem));
+        (self.tuning == Tuning::Forced || !known) && state.tried.insert(problem.clone())
     }
 
-    /// The fastest variant of an offer, with its pipelines; `None` when measurement does not tell.
-    async fn fastest(&self, context: &Context<'_>, graph: &Graph, offer: &Measurable) -> Result<Option<Winner>> {
-        let mut trials = Vec::new();
-        for &variant in offer.variants.iter().take(MOST_CANDIDATES) {
-            match measure::Trial::new(context, graph, offer.node, variant).await {
-                Ok(trial) => trials.extend(trial.map(|trial| (variant, trial))),
-                Err(error) if context.gpu.is_lost() => return Err(error),
-                // Scratch memory may be short where the plan's own is not; then nothing can be said of the others either.
-                Err(error) => {
-                    log::debug!("{}: {variant} cannot be measured: {error}", offer.signature);
-                    return Ok(None);
-                }
+    /// Takes down which variant was the fastest; `None` when measurement does not tell.
+    pub(crate) fn record(&self, problem: Signature, fastest: Option<&str>) {
+        let mut state = self.state();
+        let State { choices, news, .. } = &mut *state;
+        let measured = Arc::make_mut(choices).measured.get_or_insert_default();
+        match fastest {
+            Some(variant) => {
+                measured.insert(problem.clone(), variant.to_string());
+                news.measured.get_or_insert_default().insert(problem, variant.to_string());
             }
+            None => drop(measured.remove(&problem)),
         }
-        let measured: Vec<&measure::Trial> = trials.iter().map(|(_, trial)| trial).collect();
-        for _ in 0..ATTEMPTS {
-            if let Some(fastest) = measure::times(&measured).await?.and_then(|times| choose::choose(&times)) {
-                let (variant, trial) = &trials[fastest];
-                return Ok(Some((*variant, trial.pipelines().to_vec())));
-            }
-        }
-        Ok(None)
     }
 
-    /// Remembers the kernels of a plan that the device refused to compile, with one warning for each variant. Says whether any
-    /// was not known to be refused, so that another plan may do; `None` when the fault is none of the kernels'.
-    pub(crate) fn refuse(&self, gpu: &Gpu, plan: &Plan, faults: &[(usize, Error)]) -> Option<bool> {
+    /// Takes down the kernels of a plan that the device refused to compile, with one warning for each variant.
+    pub(crate) fn refuse(&self, gpu: &Gpu, plan: &Plan, faults: &[(usize, Error)]) -> Verdict {
         if gpu.is_lost() || faults.iter().any(|(_, e)| e.kind() != ErrorKind::Internal) {
-            return None;
+            return Verdict::Unrelated;
         }
-        let mut grown = false;
+        let mut verdict = Verdict::Known;
         for (kernel, error) in faults {
             for step in plan.steps().filter(|s| s.kernel == *kernel) {
                 let node = &plan.graph.nodes()[step.node];
@@ -177,27 +130,26 @@ impl Tuner {
                     log::warn!("variant `{}` of {} is skipped from now on: {error}", step.variant, node.path);
                     Arc::make_mut(choices).refused.insert(refusal.clone());
                     news.refused.insert(refusal);
-                    grown = true;
+                    verdict = Verdict::New;
                 }
             }
         }
-        self.keep(gpu.caps());
-        Some(grown)
+        self.save(gpu.caps());
+        verdict
     }
 
-    /// Writes the news of this session into the cache file, beside what other processes wrote since it was read.
-    fn keep(&self, caps: &Caps) {
+    /// Adds the news of this session to the cache file, beside what other processes wrote since it was read.
+    pub(crate) fn save(&self, caps: &Caps) {
         let news = std::mem::take(&mut self.state().news);
         if news == Choices::default() {
             return;
         }
         if let Some(file) = self.file(caps) {
             file.update(|found| {
-                let mut all = found.and_then(|payload| kept::parse(&payload)).unwrap_or_default();
-                let measured: BTreeMap<Signature, String> = news.measured.unwrap_or_default();
-                all.measured.get_or_insert_default().extend(measured);
+                let mut all = found.and_then(|payload| parse(&payload)).unwrap_or_default();
+                all.measured.get_or_insert_default().extend(news.measured.unwrap_or_default());
                 all.refused.extend(news.refused);
-                Some(kept::print(&all))
+                Some(print(&all))
             });
         }
     }

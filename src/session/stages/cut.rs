@@ -1,112 +1,78 @@
-//! Data-dependent shapes: a graph cut in two where a shape in the second part depends on data of the first.
+//! Cutting a graph where a shape depends on data.
 
-use super::planned::{Context, Unit, ancestors};
+use super::planned::{Part, Stage, Stages};
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Input, Node, ValueId};
-use crate::session::Options;
-use crate::tensor::{Tensor, TensorView};
-use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use crate::graph::{Graph, Node, ValueId};
+use crate::session::planning::ancestors::ancestors;
+use std::sync::Arc;
 
-/// A graph in two parts: the first runs, then perhaps one node on the host, then the second with what they made as inputs.
-pub(crate) struct Split {
-    graph: Arc<Graph>,
-    /// What the blocking value depends on.
-    head: Unit,
-    /// The node whose output shape depends on data, when it runs on the host.
-    node: Option<Node>,
-    /// The rest; its inputs have types only once the first part has run.
-    tail: OnceLock<Unit>,
-    tail_nodes: Vec<Node>,
-    tail_inputs: Vec<ValueId>,
+/// Cuts `graph` before node `blocked`, whose output shape depends on `value`: into what that value depends on, then perhaps
+/// the node itself on the host, then the rest.
+///
+/// A value that the first part computes becomes an input of the rest, which is then planned for its contents if it
+/// is small. Otherwise, or when the node reads nothing else, the node itself runs on the host in between, so that the
+/// rest is planned for the shape of its result.
+pub(super) fn cut(graph: &Arc<Graph>, value: ValueId, blocked: usize, strict_gpu: bool) -> Result<Stages> {
+    let node = &graph.nodes()[blocked];
+    let on_host = runs_on_host(graph, node, value);
+    if on_host && strict_gpu {
+        let name = &graph.value(value).name;
+        let message =
+            format!("the node would run on the host, which strict_gpu forbids: its output shape depends on the data of `{name}`");
+        return Err(Error::unsupported(message).at(&node.path));
+    }
+    let wanted: Vec<ValueId> = if on_host { node.inputs.iter().flatten().copied().collect() } else { vec![value] };
+    let (in_first, _) = ancestors(graph, wanted.iter().copied());
+    let nodes = |wanted: &dyn Fn(usize) -> bool| -> Vec<Node> {
+        graph.nodes().iter().enumerate().filter(|(k, _)| wanted(*k)).map(|(_, node)| node.clone()).collect()
+    };
+    let first = nodes(&|k| in_first[k]);
+    let rest = nodes(&|k| !in_first[k] && !(on_host && k == blocked));
+
+    let (by_first, by_rest) = (made_by(graph, &first), made_by(graph, &rest));
+    let read_by_rest = rest.iter().flat_map(|n| n.inputs.iter().flatten()).chain(graph.outputs());
+    let from_outside = |id: &&ValueId| !by_rest[id.index()] && graph.constant(**id).is_none();
+    let rest_inputs = distinct(read_by_rest.filter(from_outside));
+    let first_outputs = distinct(wanted.iter().chain(&rest_inputs).filter(|id| by_first[id.index()]));
+    let read_by_first = flags(graph, first.iter().flat_map(|n| n.inputs.iter().flatten()));
+    let first_inputs = graph.inputs().iter().map(|i| i.value).filter(|id| read_by_first[id.index()]).collect();
+
+    let mut stages = Vec::with_capacity(3);
+    if !first.is_empty() {
+        stages.push(Stage::Part(Part::new(first, first_inputs, first_outputs)));
+    }
+    if on_host {
+        stages.push(Stage::Node(node.clone()));
+    }
+    stages.push(Stage::Part(Part::new(rest, rest_inputs, graph.outputs().to_vec())));
+    Ok(Stages { graph: graph.clone(), stages })
 }
 
-impl Split {
-    /// Cuts `graph` before node `blocked`, whose output shape depends on `value`.
-    ///
-    /// A value that the first part computes becomes an input of the second, which is then planned for its contents if it
-    /// is small. Otherwise, or when the node reads nothing else, the node itself runs on the host in between, so that the
-    /// second part is planned for the shape of its result.
-    pub(crate) fn new(graph: &Arc<Graph>, value: ValueId, blocked: usize, options: &Options) -> Result<Split> {
-        let node = &graph.nodes()[blocked];
-        let computed = graph.producers()[value.index()].is_some();
-        let alone = node.inputs.iter().flatten().all(|id| *id == value || graph.constant(*id).is_some());
-        let on_host = !computed || alone;
-        if on_host && options.strict_gpu {
-            let name = &graph.value(value).name;
-            let message = format!(
-                "the node would run on the host, which strict_gpu forbids: its output shape depends on the data of `{name}`"
-            );
-            return Err(Error::unsupported(message).at(&node.path));
-        }
-        let wanted: Vec<ValueId> = if on_host { node.inputs.iter().flatten().copied().collect() } else { vec![value] };
-        let (in_head, _) = ancestors(graph, wanted.iter().copied());
-        let nodes = || graph.nodes().iter().enumerate();
-        let head_nodes: Vec<Node> = nodes().filter(|(k, _)| in_head[*k]).map(|(_, n)| n.clone()).collect();
-        let host = on_host.then_some(blocked);
-        let tail_nodes: Vec<Node> = nodes().filter(|(k, _)| !in_head[*k] && host != Some(*k)).map(|(_, n)| n.clone()).collect();
-        let made = |nodes: &[Node]| flags(graph, nodes.iter().flat_map(|n| n.outputs.iter().flatten()));
-        let (by_head, by_tail) = (made(&head_nodes), made(&tail_nodes));
-        let read_by_tail = tail_nodes.iter().flat_map(|n| n.inputs.iter().flatten()).chain(graph.outputs());
-        let mut tail_inputs: Vec<ValueId> = Vec::new();
-        for id in read_by_tail {
-            if !by_tail[id.index()] && graph.constant(*id).is_none() && !tail_inputs.contains(id) {
-                tail_inputs.push(*id);
-            }
-        }
-        let mut head_outputs: Vec<ValueId> = Vec::new();
-        for id in wanted.iter().chain(&tail_inputs) {
-            if by_head[id.index()] && !head_outputs.contains(id) {
-                head_outputs.push(*id);
-            }
-        }
-        let read_by_head = flags(graph, head_nodes.iter().flat_map(|n| n.inputs.iter().flatten()));
-        let head_inputs = graph.inputs().iter().filter(|i| read_by_head[i.value.index()]).cloned().collect();
-        let head = part(graph, head_nodes, head_inputs, head_outputs);
-        let node = on_host.then(|| node.clone());
-        Ok(Split { graph: graph.clone(), head: Unit::new(Arc::new(head)), node, tail: OnceLock::new(), tail_nodes, tail_inputs })
-    }
-
-    /// The whole graph's outputs, in order.
-    pub(crate) async fn run(&self, context: &Context<'_>, inputs: &[TensorView<'_>]) -> Result<Vec<Tensor>> {
-        let given: HashMap<ValueId, TensorView<'_>> =
-            self.graph.inputs().iter().map(|i| i.value).zip(inputs.iter().copied()).collect();
-        let mut made: HashMap<ValueId, Tensor> = HashMap::new();
-        let missing = |id: ValueId| Error::internal(format!("`{}` was not computed", self.graph.value(id).name));
-        let head = self.head.graph();
-        if !head.nodes().is_empty() {
-            let views: Option<Vec<TensorView<'_>>> = head.inputs().iter().map(|i| given.get(&i.value).copied()).collect();
-            let views = views.ok_or_else(|| Error::internal("an input of a stage is missing"))?;
-            let tensors = Box::pin(self.head.run(context, &views)).await?;
-            made.extend(head.outputs().iter().copied().zip(tensors));
-        }
-        if let Some(node) = &self.node {
-            let tensor = |id: ValueId| match made.get(&id).or(self.graph.constant(id)) {
-                Some(tensor) => Ok(tensor.clone()),
-                None => given.get(&id).map(TensorView::to_tensor).ok_or_else(|| missing(id)),
-            };
-            let inputs: Vec<Option<Tensor>> = node.inputs.iter().map(|i| i.map(tensor).transpose()).collect::<Result<_>>()?;
-            let results =
-                node.op.reference(&inputs.iter().map(Option::as_ref).collect::<Vec<_>>()).map_err(|e| e.at(&node.path))?;
-            made.extend(node.outputs.iter().zip(results).filter_map(|(id, t)| Some(((*id)?, t))));
-        }
-        let view = |id: &ValueId| made.get(id).map(Tensor::view).or(given.get(id).copied()).ok_or_else(|| missing(*id));
-        let views: Vec<TensorView<'_>> = self.tail_inputs.iter().map(view).collect::<Result<_>>()?;
-        let tail = self.tail.get_or_init(|| {
-            let input = |(value, view): (&ValueId, &TensorView<'_>)| Input { value: *value, dtype: view.dtype(), dims: None };
-            let inputs = self.tail_inputs.iter().zip(&views).map(input).collect();
-            Unit::new(Arc::new(part(&self.graph, self.tail_nodes.clone(), inputs, self.graph.outputs().to_vec())))
-        });
-        Box::pin(tail.run(context, &views)).await
-    }
+/// Whether a node runs on the host whose output shape depends on `value`.
+fn runs_on_host(graph: &Graph, node: &Node, value: ValueId) -> bool {
+    let computed = graph.producers()[value.index()].is_some();
+    let alone = node.inputs.iter().flatten().all(|id| *id == value || graph.constant(*id).is_some());
+    !computed || alone
 }
 
-fn part(graph: &Graph, nodes: Vec<Node>, inputs: Vec<Input>, outputs: Vec<ValueId>) -> Graph {
-    Graph { nodes, inputs, outputs, ..graph.clone() }
+/// For each value, whether one of these nodes makes it.
+fn made_by(graph: &Graph, nodes: &[Node]) -> Vec<bool> {
+    flags(graph, nodes.iter().flat_map(|n| n.outputs.iter().flatten()))
 }
 
 fn flags<'a>(graph: &Graph, ids: impl Iterator<Item = &'a ValueId>) -> Vec<bool> {
     let mut flags = vec![false; graph.values().len()];
     ids.for_each(|id| flags[id.index()] = true);
     flags
+}
+
+/// Each value once, in the order of their first appearance.
+fn distinct<'a>(ids: impl Iterator<Item = &'a ValueId>) -> Vec<ValueId> {
+    let mut distinct = Vec::new();
+    for id in ids {
+        if !distinct.contains(id) {
+            distinct.push(*id);
+        }
+    }
+    distinct
 }

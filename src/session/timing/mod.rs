@@ -1,5 +1,8 @@
-//! How long dispatches take.
+//! How long dispatches take: the recorder that a run may carry, and dispatches that run for the sake of the clock.
 
-pub(super) mod profile;
+mod calls;
+mod pace;
+mod profile;
+pub(super) mod recorder;
 
 pub use profile::{Profile, Timing};

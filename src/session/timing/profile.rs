@@ -1,7 +1,6 @@
 //! How long each dispatch takes, by the device's own clock.
 
 use crate::kernel::{Grid, Work};
-use std::sync::{Mutex, PoisonError};
 
 /// One dispatch with its time.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,20 +53,6 @@ impl Profile {
     }
 }
 
-/// Collects the dispatches of one run.
-#[derive(Default)]
-pub(crate) struct Recorder(Mutex<Vec<Timing>>);
-
-impl Recorder {
-    pub(crate) fn extend(&self, timings: impl Iterator<Item = Timing>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(timings);
-    }
-
-    pub(crate) fn take(&self) -> Vec<Timing> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
 /// The middle of some times.
 pub(crate) fn median(mut times: Vec<f64>) -> f64 {
     times.sort_by(f64::total_cmp);
@@ -79,7 +64,7 @@ pub(crate) fn totals(runs: &[Vec<Timing>]) -> Vec<f64> {
     runs.iter().map(|run| run.iter().map(|t| t.microseconds).sum()).collect()
 }
 
-/// The same dispatches with the median of their times.
+/// The dispatches of some runs of one plan, each with the median of its times.
 pub(crate) fn merge(runs: &[Vec<Timing>]) -> Vec<Timing> {
     let first = runs.first().cloned().unwrap_or_default();
     let time = |k: usize| median(runs.iter().filter_map(|run| run.get(k)).map(|t| t.microseconds).collect());

@@ -1,4 +1,9 @@
-//! Measuring candidates beside each other.
+//! The tuner: which variants a session's plans take, by measurement. A plan stays a function of the graph, the adapter and the
+//! [`Choices`](crate::plan::Choices); variants are measured when a plan is made, never in a run.
 
-pub(super) mod choose;
-pub(super) mod measure;
+mod choose;
+mod measure;
+mod trial;
+mod tune;
+
+pub(super) use tune::tune;

@@ -1,6 +1,7 @@
 //! Runs held against the references.
 
-pub(super) mod report;
-pub(super) mod suspect;
+mod calls;
+mod report;
+mod suspect;
 
 pub use report::{Suspect, Tolerance, Validation, ValueReport};

@@ -1,8 +1,8 @@
 //! Holding a GPU run against the references, node by node.
 
 use crate::graph::Graph;
+use crate::session::data::Outputs;
 use crate::tensor::{DType, Tensor};
-use std::collections::HashMap;
 
 /// How far a value may lie from the reference: `|a - b| <= absolute + relative * |b|`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -153,12 +153,7 @@ fn ulp(a: f64, b: f64, dtype: DType) -> u64 {
 }
 
 /// One report per value that a node of the graph makes and the GPU run kept.
-pub(crate) fn report(
-    graph: &Graph,
-    found: &HashMap<String, Tensor>,
-    expected: &[Option<Tensor>],
-    tolerance: Tolerance,
-) -> Vec<ValueReport> {
+pub(crate) fn report(graph: &Graph, found: &Outputs, expected: &[Option<Tensor>], tolerance: Tolerance) -> Vec<ValueReport> {
     let mut reports = Vec::new();
     for node in graph.nodes() {
         for id in node.outputs.iter().flatten() {
