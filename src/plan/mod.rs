@@ -7,11 +7,24 @@
 mod assemble;
 mod bindings;
 mod choices;
+mod constants;
+mod measurable;
 mod memory;
+mod options;
 mod placement;
 mod print;
 mod schedule;
+mod scratch;
+mod slots;
+mod tensors;
+mod tuning_key;
 mod types;
+mod uniforms;
+mod values;
+mod variants;
 
-pub use choices::{Choices, Chosen, Measurable, Refusal, Signature, measurable};
-pub use types::{HostNode, Memory, Options, Place, Plan, PlannedTensor, Segment, Step, TextureCopy, Transfer, Weight};
+pub use choices::{Choices, Chosen, Refusal};
+pub use measurable::{Measurable, measurable};
+pub use options::PlanOptions;
+pub use tuning_key::TuningKey;
+pub use types::{HostNode, Memory, Place, Plan, PlannedTensor, Segment, Step, TextureCopy, Transfer, Weight};

@@ -1,22 +1,10 @@
 //! What a plan is made of.
 
-use super::{Choices, Chosen, assemble};
-use crate::error::Result;
+use super::choices::Chosen;
 use crate::graph::{Graph, ValueId};
-use crate::kernel::{Caps, Grid, Kernel, Packing, Work};
+use crate::kernel::{Grid, Kernel, Packing, Work};
 use crate::tensor::{Scalar, Tensor, TensorType};
 use std::sync::Arc;
-
-/// Choices of a plan.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Options {
-    /// A node that would run on the host is an error.
-    pub strict_gpu: bool,
-    /// Name of the kernel variant to take wherever it is offered; elsewhere, and without a name, `choices` decide.
-    pub variant: Option<String>,
-    /// What was measured and refused before; without it the first variant is taken.
-    pub choices: Arc<Choices>,
-}
 
 /// Where a tensor lies on the GPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -198,15 +186,6 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan of a specialised graph.
-    ///
-    /// # Errors
-    /// [`Limit`](crate::ErrorKind::Limit) when a tensor exceeds what the adapter can bind, naming it;
-    /// [`Unsupported`](crate::ErrorKind::Unsupported) when a node must run on the host and the options forbid it.
-    pub fn new(graph: &Graph, caps: &Caps, options: &Options) -> Result<Plan> {
-        assemble::plan(graph, caps, options)
-    }
-
     /// All dispatches in order.
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
         self.segments.iter().flat_map(|s| &s.steps)

@@ -33,7 +33,7 @@ pub enum Tuning {
     #[default]
     Off,
     /// By measuring the first few of the table when a plan is made, once for each kind of node and bucket of shapes (see
-    /// [`Signature`](crate::plan::Signature)). Results are kept in [`Options::cache`]; where measurement tells nothing, the table decides.
+    /// [`TuningKey`](crate::plan::TuningKey)). Results are kept in [`Options::cache`]; where measurement tells nothing, the table decides.
     On,
     /// As `On`, and what was measured in earlier sessions is measured again.
     Forced,

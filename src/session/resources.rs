@@ -5,7 +5,7 @@ use super::options::Options;
 use super::planning::choices::ChoiceStore;
 use super::planning::make::plan_options;
 use crate::gpu::{Gpu, Tally};
-use crate::plan;
+use crate::plan::PlanOptions;
 use std::sync::Arc;
 
 /// A device, what lies on it for a graph, and how the caller wants the graph to run.
@@ -20,7 +20,7 @@ pub(crate) struct Resources<'a> {
 
 impl Resources<'_> {
     /// Options of a plan, with what is known of variants by now.
-    pub(crate) fn plan_options(&self) -> plan::Options {
+    pub(crate) fn plan_options(&self) -> PlanOptions {
         plan_options(self.options, self.choices.choices(self.gpu.caps()))
     }
 }

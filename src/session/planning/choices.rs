@@ -5,7 +5,7 @@ use super::choices_file::{parse, print};
 use crate::error::{Error, ErrorKind};
 use crate::gpu::{CacheFile, Gpu};
 use crate::kernel::Caps;
-use crate::plan::{Choices, Plan, Refusal, Signature};
+use crate::plan::{Choices, Plan, Refusal, TuningKey};
 use crate::session::options::{Options, Tuning};
 use futures_intrusive::sync::MutexGuard as AsyncGuard;
 use std::collections::BTreeSet;
@@ -29,7 +29,7 @@ struct State {
     /// The cache file was read.
     loaded: bool,
     /// What this session measured, or tried to.
-    tried: BTreeSet<Signature>,
+    tried: BTreeSet<TuningKey>,
     /// What this session has to add to the cache file.
     news: Choices,
 }
@@ -94,14 +94,14 @@ impl ChoiceStore {
     }
 
     /// Whether a problem is to be measured now; the answer is no from then on.
-    pub(crate) fn claim(&self, problem: &Signature) -> bool {
+    pub(crate) fn claim(&self, problem: &TuningKey) -> bool {
         let mut state = self.state();
         let known = state.choices.measured.as_ref().is_some_and(|m| m.contains_key(problem));
         (self.tuning == Tuning::Forced || !known) && state.tried.insert(problem.clone())
     }
 
     /// Takes down which variant was the fastest; `None` when measurement does not tell.
-    pub(crate) fn record(&self, problem: Signature, fastest: Option<&str>) {
+    pub(crate) fn record(&self, problem: TuningKey, fastest: Option<&str>) {
         let mut state = self.state();
         let State { choices, news, .. } = &mut *state;
         let measured = Arc::make_mut(choices).measured.get_or_insert_default();

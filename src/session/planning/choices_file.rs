@@ -1,12 +1,12 @@
 //! The tuner's cache file: a line for each choice, its parts separated by tabs.
 
-use crate::plan::{Choices, Refusal, Signature};
+use crate::plan::{Choices, Refusal, TuningKey};
 use std::fmt::Write;
 
 pub(crate) fn print(choices: &Choices) -> Vec<u8> {
     let mut text = String::new();
-    for (signature, variant) in choices.measured.iter().flatten() {
-        let _ = writeln!(text, "measured\t{signature}\t{variant}");
+    for (key, variant) in choices.measured.iter().flatten() {
+        let _ = writeln!(text, "measured\t{key}\t{variant}");
     }
     for Refusal { operator, variant, text: hash } in &choices.refused {
         let _ = writeln!(text, "refused\t{operator}\t{variant}\t{hash:016x}");
@@ -19,8 +19,8 @@ pub(crate) fn parse(payload: &[u8]) -> Option<Choices> {
     let mut choices = Choices::default();
     for line in std::str::from_utf8(payload).ok()?.lines() {
         match *line.split('\t').collect::<Vec<_>>().as_slice() {
-            ["measured", signature, variant] => {
-                choices.measured.get_or_insert_default().insert(Signature::parse(signature), variant.to_string());
+            ["measured", key, variant] => {
+                choices.measured.get_or_insert_default().insert(TuningKey::parse(key), variant.to_string());
             }
             ["refused", operator, variant, hash] => {
                 let text = u64::from_str_radix(hash, 16).ok()?;

@@ -4,13 +4,13 @@ use crate::error::Result;
 use crate::graph::Graph;
 use crate::kernel::Caps;
 use crate::passes;
-use crate::plan::{self, Choices, Plan};
+use crate::plan::{Choices, Plan, PlanOptions};
 use crate::session::options::Options;
 use std::sync::Arc;
 
 /// The options of a plan.
-pub(crate) fn plan_options(options: &Options, choices: Arc<Choices>) -> plan::Options {
-    plan::Options { strict_gpu: options.strict_gpu, variant: options.variant.clone(), choices }
+pub(crate) fn plan_options(options: &Options, choices: Arc<Choices>) -> PlanOptions {
+    PlanOptions { strict_gpu: options.strict_gpu, variant: options.variant.clone(), choices }
 }
 
 /// The graph after all passes.

@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::gpu::Pipeline;
 use crate::graph::{Graph, Input};
-use crate::plan::{self, Plan};
+use crate::plan::{Plan, PlanOptions};
 use crate::session::execution::load::{Loading, load};
 use crate::session::execution::loaded::LoadedPlan;
 use crate::session::planning::choices::Verdict;
@@ -19,7 +19,7 @@ impl Trial {
     /// `None` when the driver refuses the variant, which is taken down.
     pub(super) async fn new(resources: &Resources<'_>, graph: &Graph, node: usize, variant: &str) -> Result<Option<Trial>> {
         let alone = alone(graph, node)?;
-        let options = plan::Options { variant: Some(variant.to_string()), ..resources.plan_options() };
+        let options = PlanOptions { variant: Some(variant.to_string()), ..resources.plan_options() };
         let plan = Plan::new(&alone, resources.gpu.caps(), &options)?;
         let loaded = match load(resources, plan).await? {
             Loading::Loaded(loaded) => loaded,

@@ -6,7 +6,7 @@ use super::trial::Trial;
 use crate::error::Result;
 use crate::gpu::Pipeline;
 use crate::graph::Graph;
-use crate::plan::{self, Measurable};
+use crate::plan::{Measurable, measurable};
 use crate::session::resources::Resources;
 use std::sync::Arc;
 
@@ -28,15 +28,15 @@ pub(crate) async fn tune(resources: &Resources<'_>, graph: &Graph) -> Result<Vec
     }
     let mut winners = Vec::new();
     let _measuring = choices.measuring().await;
-    for problem in plan::measurable(graph, caps, &resources.plan_options())? {
-        if !choices.claim(&problem.signature) {
+    for problem in measurable(graph, caps, &resources.plan_options())? {
+        if !choices.claim(&problem.key) {
             continue;
         }
         let winner = fastest(resources, graph, &problem).await?;
         if let Some((variant, _)) = &winner {
-            log::debug!("{}: {variant} of {:?}", problem.signature, problem.variants);
+            log::debug!("{}: {variant} of {:?}", problem.key, problem.variants);
         }
-        choices.record(problem.signature, winner.as_ref().map(|(variant, _)| *variant));
+        choices.record(problem.key, winner.as_ref().map(|(variant, _)| *variant));
         winners.extend(winner.into_iter().flat_map(|(_, pipelines)| pipelines));
     }
     choices.save(caps);
@@ -52,7 +52,7 @@ async fn fastest(resources: &Resources<'_>, graph: &Graph, problem: &Measurable)
             Err(error) if resources.gpu.is_lost() => return Err(error),
             // Scratch memory may be short where the plan's own is not; then nothing can be said of the others either.
             Err(error) => {
-                log::debug!("{}: {variant} cannot be measured: {error}", problem.signature);
+                log::debug!("{}: {variant} cannot be measured: {error}", problem.key);
                 return Ok(None);
             }
         }
