@@ -1,5 +1,6 @@
 //! Floor 0: dtypes, shapes, strided views and host tensors. Knows nothing of graphs or GPUs.
 
+mod convert;
 mod dtype;
 mod host;
 mod shape;
