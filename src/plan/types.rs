@@ -55,7 +55,7 @@ impl Weight {
 pub struct PlannedTensor {
     /// Name of the value, or what a scratch buffer is for.
     pub name: String,
-    /// Its size, rounded up to what a buffer may be.
+    /// Its size, rounded up to whole vectors of four elements.
     pub bytes: u64,
     /// Where it lies.
     pub place: Place,
@@ -78,7 +78,7 @@ pub struct Step {
     pub numbers: Option<(u32, u32)>,
     /// What is copied before it runs.
     pub copies: Vec<TextureCopy>,
-    /// What stands at binding 1 and on: indices into [`Plan::tensors`]. The numbers, where there are any, stand behind.
+    /// What is bound from binding 1 on: indices into [`Plan::tensors`]. Numbers, if there are any, are bound after these.
     pub bindings: Vec<usize>,
     /// How many workgroups.
     pub grid: Grid,
@@ -124,16 +124,16 @@ pub struct HostNode {
     pub reason: String,
 }
 
-/// What happens between two meetings of GPU and host, in this order.
+/// What is done between two points at which the host waits for the GPU, in this order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Segment {
     /// Inputs of the run, and results of the host, that the steps read.
     pub uploads: Vec<Transfer>,
     /// The dispatches.
     pub steps: Vec<Step>,
-    /// What the host needs of the results.
+    /// Results that the host reads.
     pub downloads: Vec<Transfer>,
-    /// What the host does then.
+    /// Nodes that the host then computes.
     pub host: Vec<HostNode>,
 }
 
@@ -148,7 +148,7 @@ pub struct Memory {
     pub textures: u64,
     /// Inputs and outputs.
     pub own: u64,
-    /// The largest binding, and the tensor it belongs to.
+    /// The largest binding.
     pub largest_binding: u64,
 }
 
