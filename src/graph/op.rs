@@ -62,6 +62,11 @@ pub trait Op: Debug + Send + Sync + Any {
         given
     }
 
+    /// The operator that this one is with an elementwise program fused behind it; `None` for one that is whole by itself.
+    fn base(&self) -> Option<&dyn Op> {
+        None
+    }
+
     /// Output `output` as a strided view of input 0, for operators that only move data (Transpose, Slice, Split, Reshape).
     fn view(&self, inputs: &[Option<&Fact>], output: usize) -> Option<View> {
         let _ = (inputs, output);

@@ -77,6 +77,10 @@ impl Op for Fused {
         self.arity
     }
 
+    fn base(&self) -> Option<&dyn Op> {
+        Some(&*self.base)
+    }
+
     fn absorb(&self, index: usize, view: &View, base: &Fact) -> Option<Arc<dyn Op>> {
         let mut fused = self.clone();
         if index < self.arity {

@@ -1,6 +1,7 @@
 //! Floor 0: dtypes, shapes, strided views and host tensors. Knows nothing of graphs or GPUs.
 
 mod axes;
+mod convert;
 mod dtype;
 mod host;
 mod shape;
