@@ -1,6 +1,6 @@
 //! Everything the engine knows of one operator.
 
-use super::{Edit, Fact, Node};
+use super::{Fact, Node, ValueId, Writer};
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Caps, Kernel, Lowering, Operand, Program, preludes};
 use crate::tensor::{Tensor, View};
@@ -52,13 +52,13 @@ pub trait Op: Debug + Send + Sync + Any {
         None
     }
 
-    /// The simpler nodes that an operator stands for, once its input types are known; they make the same outputs. Fresh values
-    /// come from `edit`. `None` for operators that have kernels of their own.
+    /// Writes the simpler nodes that an operator stands for, once its input types are known, and gives the values that its outputs are,
+    /// each made by one of these nodes. `None` for operators that have kernels of their own.
     ///
     /// # Errors
     /// [`InvalidModel`](crate::ErrorKind::InvalidModel) with what was expected and found.
-    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], edit: &mut Edit) -> Result<Option<Vec<Node>>> {
-        let _ = (node, inputs, edit);
+    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], writer: &mut Writer) -> Result<Option<Vec<ValueId>>> {
+        let _ = (node, inputs, writer);
         Ok(None)
     }
 

@@ -4,7 +4,7 @@ use super::Registration;
 use super::movement::{facts, known};
 use super::pad::{PadMode, pad};
 use crate::error::{Error, Result};
-use crate::graph::{Edit, Fact, Io, Node, Op, required};
+use crate::graph::{Fact, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::{Caps, Lowering};
 use crate::tensor::Tensor;
 use std::sync::Arc;
@@ -66,9 +66,8 @@ impl Op for CenterCropPad {
         Err(Error::unsupported("CenterCropPad is expanded before a run and has no kernel"))
     }
 
-    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], edit: &mut Edit) -> Result<Option<Vec<Node>>> {
-        let pads = edit.constant("pads", self.pads(inputs)?);
-        let inputs = vec![node.inputs[0], Some(pads)];
-        Ok(Some(vec![Node { op: pad(PadMode::Constant), inputs, ..node.clone() }]))
+    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], writer: &mut Writer) -> Result<Option<Vec<ValueId>>> {
+        let pads = writer.tensor(self.pads(inputs)?);
+        Ok(Some(vec![writer.apply(pad(PadMode::Constant), &[node.needed(0)?, pads])?]))
     }
 }

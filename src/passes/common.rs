@@ -2,7 +2,7 @@
 
 use super::{Options, Pass};
 use crate::error::{Error, Result};
-use crate::graph::{Edit, Node, NodeId, ValueId};
+use crate::graph::{Node, NodeId, ValueId, Writer};
 use crate::kernel::{Program, ScalarFunction};
 use crate::ops::elementwise::function;
 use crate::tensor::{Shape, View};
@@ -12,34 +12,16 @@ pub(crate) fn elementwise(name: &'static str) -> Result<&'static ScalarFunction>
     function(name).ok_or_else(|| Error::internal(format!("no scalar function is named {name}")))
 }
 
-/// The name in a node's path, without the operator.
-pub(crate) fn name_of(node: &Node) -> &str {
-    node.path.split_once(':').map_or(node.path.as_str(), |(_, name)| name)
-}
-
-/// Input `index` of a node.
-pub(crate) fn input(node: &Node, index: usize) -> Option<ValueId> {
-    node.inputs.get(index).copied().flatten()
-}
-
-/// The one output of a node that has no other.
-pub(crate) fn only_output(node: &Node) -> Option<ValueId> {
-    match node.outputs.as_slice() {
-        [output] => *output,
-        _ => None,
-    }
-}
-
 /// Operand `k` of an elementwise node as it is seen by an output of this shape; `None` when it raises the rank of the result
 /// or widens it, or cannot be seen so.
-pub(crate) fn seen(edit: &Edit, node: &Node, program: &Program, k: usize, shape: &Shape) -> Option<View> {
-    let whole = || Some(View::contiguous(edit.fact(input(node, k)?).ok()?.shape()));
+pub(crate) fn seen(writer: &Writer, node: &Node, program: &Program, k: usize, shape: &Shape) -> Option<View> {
+    let whole = || Some(View::contiguous(writer.fact(node.input(k)?).ok()?.shape()));
     program.operands.get(k)?.view.clone().or_else(whole)?.broadcast(shape)
 }
 
 /// True when operand `k` of an elementwise node has the result's shape and is read element by element in its order.
-pub(crate) fn plain(edit: &Edit, node: &Node, program: &Program, k: usize, shape: &Shape) -> bool {
-    let fact = input(node, k).and_then(|id| edit.fact(id).ok());
+pub(crate) fn plain(writer: &Writer, node: &Node, program: &Program, k: usize, shape: &Shape) -> bool {
+    let fact = node.input(k).and_then(|id| writer.fact(id).ok());
     fact.is_some_and(|fact| fact.shape() == shape)
         && program
             .operands
@@ -56,12 +38,12 @@ impl Pass for Deduplicate {
         "deduplicate"
     }
 
-    fn visit(&self, edit: &mut Edit, id: NodeId, _: &Options) -> Result<()> {
-        let Some(node) = edit.node(id) else { return Ok(()) };
+    fn visit(&self, writer: &mut Writer, id: NodeId, _: &Options) -> Result<()> {
+        let Some(node) = writer.node(id) else { return Ok(()) };
         let Some(read) = node.inputs.iter().flatten().next() else { return Ok(()) };
         let replaceable = |(mine, theirs): (&Option<ValueId>, &Option<ValueId>)| match (mine, theirs) {
             (None, _) => true,
-            (Some(mine), Some(_)) => !edit.is_output(*mine),
+            (Some(mine), Some(_)) => !writer.is_output(*mine),
             (Some(_), None) => false,
         };
         let same = |other: &Node| {
@@ -71,12 +53,12 @@ impl Pass for Deduplicate {
                 && node.outputs.iter().zip(&other.outputs).all(replaceable)
                 && format!("{:?}", other.op) == format!("{:?}", node.op)
         };
-        let earlier = edit.consumers(*read).take_while(|other| *other < id);
-        let Some(first) = earlier.filter_map(|other| edit.node(other)).find(|other| same(other)) else { return Ok(()) };
+        let earlier = writer.consumers(*read).take_while(|other| *other < id);
+        let Some(first) = earlier.filter_map(|other| writer.node(other)).find(|other| same(other)) else { return Ok(()) };
         let pairs = node.outputs.iter().zip(&first.outputs);
         let pairs: Vec<(ValueId, ValueId)> = pairs.filter_map(|(mine, theirs)| Some(((*mine)?, (*theirs)?))).collect();
-        pairs.into_iter().for_each(|(mine, theirs)| edit.redirect(mine, theirs));
-        edit.remove(id);
+        pairs.into_iter().for_each(|(mine, theirs)| writer.redirect(mine, theirs));
+        writer.remove(id);
         Ok(())
     }
 }

@@ -1,10 +1,10 @@
 //! Layer and RMS normalization found where exporters wrote them out as ReduceMean, Sub, Pow, ReduceMean, Add, Sqrt, Div,
 //! and made one node. The scale and bias that follow become its epilogue.
 
-use super::common::{input, name_of, only_output, plain, seen};
+use super::common::{plain, seen};
 use super::{Options, Pass};
 use crate::error::Result;
-use crate::graph::{Edit, Node, NodeId, OpExt, ValueId};
+use crate::graph::{Node, NodeId, OpExt, ValueId, Writer};
 use crate::kernel::Term;
 use crate::ops::elementwise::Map;
 use crate::ops::norm::{layer_normalization, rms_normalization};
@@ -23,10 +23,10 @@ impl Pass for Norms {
         NORMS
     }
 
-    fn visit(&self, edit: &mut Edit, id: NodeId, _: &Options) -> Result<()> {
-        let Some(node) = edit.node(id).cloned() else { return Ok(()) };
-        match Found::at(edit, &node) {
-            Some(found) => found.emit(edit, id, &node),
+    fn visit(&self, writer: &mut Writer, id: NodeId, _: &Options) -> Result<()> {
+        let Some(node) = writer.node(id).cloned() else { return Ok(()) };
+        match Found::at(writer, &node) {
+            Some(found) => found.emit(writer, id, &node),
             None => Ok(()),
         }
     }
@@ -58,8 +58,8 @@ enum Argument {
 
 impl Found {
     /// The normalization whose last node, the division by the deviation, is `node`.
-    fn at(edit: &Edit, node: &Node) -> Option<Self> {
-        let (data, deviation) = match simple(edit, node)? {
+    fn at(writer: &Writer, node: &Node) -> Option<Self> {
+        let (data, deviation) = match simple(writer, node)? {
             Simple { name: "Div", terms } => match terms.as_slice() {
                 [Argument::Value(data), Argument::Value(deviation) | Argument::Broadcast(deviation)] => (*data, *deviation),
                 _ => return None,
@@ -67,7 +67,7 @@ impl Found {
             Simple { name: "Mul", terms } => {
                 let inverse = |term: &Argument| {
                     let (Argument::Value(id) | Argument::Broadcast(id)) = term else { return None };
-                    match made(edit, *id)? {
+                    match made(writer, *id)? {
                         Simple { name: "Reciprocal", terms } => value(&terms, 0),
                         Simple { name: "Div", terms } if terms.first() == Some(&Argument::Number(1.0)) => value(&terms, 1),
                         _ => None,
@@ -82,37 +82,37 @@ impl Found {
             }
             _ => return None,
         };
-        let variance = match made(edit, deviation)? {
+        let variance = match made(writer, deviation)? {
             Simple { name: "Sqrt", terms } => value(&terms, 0)?,
             Simple { name: "Pow", terms } if terms.get(1) == Some(&Argument::Number(0.5)) => value(&terms, 0)?,
             _ => return None,
         };
-        let (mean_square, epsilon) = match made(edit, variance)? {
+        let (mean_square, epsilon) = match made(writer, variance)? {
             Simple { name: "Add", terms } => match terms.as_slice() {
                 [Argument::Value(v), Argument::Number(x)] | [Argument::Number(x), Argument::Value(v)] => (*v, *x),
                 _ => return None,
             },
             _ => return None,
         };
-        let (square, axis) = mean(edit, mean_square)?;
-        let squared = match made(edit, square)? {
+        let (square, axis) = mean(writer, mean_square)?;
+        let squared = match made(writer, square)? {
             Simple { name: "Pow", terms } if terms.get(1) == Some(&Argument::Number(2.0)) => value(&terms, 0)?,
             Simple { name: "Mul", terms } if terms.first() == terms.get(1) => value(&terms, 0)?,
             _ => return None,
         };
-        let fact = edit.fact(data).ok()?;
+        let fact = writer.fact(data).ok()?;
         // What is divided by must be the deviation of each row: the data's own shape, with rows of one element.
         let statistic: Shape =
             fact.shape().iter().enumerate().map(|(k, d)| if k < axis { *d } else { 1 }).collect::<Vec<_>>().into();
         let float = matches!(fact.dtype(), DType::F32 | DType::F16 | DType::BF16);
-        if squared != data || !float || edit.fact(deviation).ok()?.shape() != &statistic {
+        if squared != data || !float || writer.fact(deviation).ok()?.shape() != &statistic {
             return None;
         }
-        let centre = || match made(edit, data)? {
+        let centre = || match made(writer, data)? {
             Simple { name: "Sub", terms } => {
                 let (Argument::Value(subtracted) | Argument::Broadcast(subtracted)) = *terms.get(1)? else { return None };
                 let input = value(&terms, 0)?;
-                (mean(edit, subtracted)? == (input, axis)).then_some(input)
+                (mean(writer, subtracted)? == (input, axis)).then_some(input)
             }
             _ => None,
         };
@@ -122,16 +122,16 @@ impl Found {
         })
     }
 
-    fn emit(self, edit: &mut Edit, id: NodeId, node: &Node) -> Result<()> {
-        let name = name_of(node);
-        let fact = edit.fact(self.input)?;
+    fn emit(self, writer: &mut Writer, id: NodeId, node: &Node) -> Result<()> {
+        let name = node.name();
+        let fact = writer.fact(self.input)?;
         let ones = TensorType::new(fact.dtype(), fact.shape()[self.axis..].to_vec());
         let ones = Tensor::from_f64(ones.clone(), &vec![1.0; ones.elements()])?;
-        let ones = edit.constant(&format!("{name}.ones"), ones);
+        let ones = writer.constant(&format!("{name}.ones"), ones);
         let (axis, epsilon) = (self.axis as i64, self.epsilon as f32);
         let op = if self.centered { layer_normalization(axis, epsilon) } else { rms_normalization(axis, epsilon) };
         let path = format!("{}:{name}", op.name());
-        edit.replace(id, Node { path, op, inputs: vec![Some(self.input), Some(ones)], outputs: node.outputs.clone() });
+        writer.replace(id, Node { path, op, inputs: vec![Some(self.input), Some(ones)], outputs: node.outputs.clone() });
         Ok(())
     }
 }
@@ -145,22 +145,22 @@ fn value(terms: &[Argument], index: usize) -> Option<ValueId> {
 }
 
 /// The elementwise node that makes a value.
-fn made(edit: &Edit, id: ValueId) -> Option<Simple> {
-    simple(edit, edit.maker(id)?)
+fn made(writer: &Writer, id: ValueId) -> Option<Simple> {
+    simple(writer, writer.maker(id)?)
 }
 
 /// A node as one plain instruction.
-fn simple(edit: &Edit, node: &Node) -> Option<Simple> {
+fn simple(writer: &Writer, node: &Node) -> Option<Simple> {
     let program = &node.op.downcast::<Map>()?.program;
-    let shape = edit.fact(only_output(node)?).ok()?.shape();
+    let shape = writer.fact(node.only_output()?).ok()?.shape();
     let [instruction] = program.instructions.as_slice() else { return None };
     let term = |term: &Term| match *term {
         Term::Literal(x) => Some(Argument::Number(x)),
         Term::Operand(k) => {
-            let id = input(node, k)?;
-            match edit.scalar(id) {
-                Some(number) => seen(edit, node, program, k, shape).map(|_| Argument::Number(number)),
-                None if plain(edit, node, program, k, shape) => Some(Argument::Value(id)),
+            let id = node.input(k)?;
+            match writer.scalar(id) {
+                Some(number) => seen(writer, node, program, k, shape).map(|_| Argument::Number(number)),
+                None if plain(writer, node, program, k, shape) => Some(Argument::Value(id)),
                 None => program.operands[k].view.is_none().then_some(Argument::Broadcast(id)),
             }
         }
@@ -173,14 +173,14 @@ fn simple(edit: &Edit, node: &Node) -> Option<Simple> {
 }
 
 /// What a value is the mean of, kept broadcastable, and the first of the trailing axes that the mean runs over.
-fn mean(edit: &Edit, id: ValueId) -> Option<(ValueId, usize)> {
-    let node = edit.maker(id)?;
+fn mean(writer: &Writer, id: ValueId) -> Option<(ValueId, usize)> {
+    let node = writer.maker(id)?;
     let reduce = node.op.downcast::<Reduce>().filter(|r| r.reduction == Reduction::Mean && r.keepdims)?;
-    let data = input(node, 0)?;
-    let shape = edit.fact(data).ok()?.shape();
-    let given = match (&reduce.axes, input(node, 1)) {
+    let data = node.input(0)?;
+    let shape = writer.fact(data).ok()?.shape();
+    let given = match (&reduce.axes, node.input(1)) {
         (Some(axes), _) => axes.clone(),
-        (None, Some(axes)) => edit.contents(axes)?.to_i64(),
+        (None, Some(axes)) => writer.contents(axes)?.to_i64(),
         (None, None) => vec![],
     };
     let mut axes = given.iter().map(|a| shape.axis(*a).ok()).collect::<Option<Vec<_>>>()?;

@@ -6,7 +6,7 @@ use super::graph::Importer;
 use super::order;
 use super::proto::NodeProto;
 use crate::error::{Error, Result};
-use crate::graph::{Dim, Op, ValueId};
+use crate::graph::{Dim, Node, Op, ValueId};
 use crate::tensor::{DType, Tensor};
 use std::sync::Arc;
 
@@ -163,7 +163,7 @@ impl<'c, 'm> Context<'c, 'm> {
     /// Adds a node whose result stays inside this row.
     pub(super) fn node(&mut self, op: Arc<dyn Op>, inputs: &[Option<ValueId>]) -> ValueId {
         let name = format!("{}/{}", self.name, op.name());
-        self.importer.current.builder.node(&name, op, inputs)
+        self.importer.current.writer.add(&name, op, inputs)
     }
 
     /// Adds a node with one argument whose result stays inside this row.
@@ -178,11 +178,11 @@ impl<'c, 'm> Context<'c, 'm> {
             outputs.push(if name.is_empty() {
                 None
             } else {
-                Some(self.importer.current.builder.value(&format!("{}{name}", self.prefix), None))
+                Some(self.importer.current.writer.value(&format!("{}{name}", self.prefix), None))
             });
         }
         self.results.clone_from(&outputs);
-        self.importer.current.builder.push(&self.name, op, inputs.to_vec(), outputs);
+        self.importer.current.writer.push(Node::new(&self.name, op, inputs.to_vec(), outputs));
         Ok(())
     }
 
@@ -198,8 +198,8 @@ impl<'c, 'm> Context<'c, 'm> {
     /// Adds a node that makes one output of this one.
     pub(super) fn emit_output(&mut self, output: usize, op: Arc<dyn Op>, inputs: &[Option<ValueId>]) {
         let Some(name) = self.node.output.get(output).filter(|name| !name.is_empty()) else { return };
-        let value = self.importer.current.builder.value(&format!("{}{name}", self.prefix), None);
-        self.importer.current.builder.push(&self.name, op, inputs.to_vec(), vec![Some(value)]);
+        let value = self.importer.current.writer.value(&format!("{}{name}", self.prefix), None);
+        self.importer.current.writer.push(Node::new(&self.name, op, inputs.to_vec(), vec![Some(value)]));
         if let Some(result) = self.results.get_mut(output) {
             *result = Some(value);
         }

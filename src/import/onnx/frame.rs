@@ -3,7 +3,7 @@
 use super::dtype::Declared;
 use super::graph::Importer;
 use crate::error::{Error, Result};
-use crate::graph::{Builder, Dim, Graph, ValueId};
+use crate::graph::{Dim, Graph, ValueId, Writer};
 use crate::tensor::{DType, Tensor};
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ use std::rc::Rc;
 /// One graph under construction, and what is known of its values.
 #[derive(Debug, Default)]
 pub(super) struct Frame {
-    pub(super) builder: Builder,
+    pub(super) writer: Writer,
     /// Types of values, as far as the file declares them.
     pub(super) types: HashMap<ValueId, Declared>,
     /// Contents of the values that are constant.
@@ -32,12 +32,12 @@ pub(super) struct Constant {
 
 impl Frame {
     pub(super) fn new(name: &str) -> Self {
-        Frame { builder: Builder::new(name), ..Frame::default() }
+        Frame { writer: Writer::new(name), ..Frame::default() }
     }
 
     /// Adds a constant.
     pub(super) fn constant(&mut self, name: &str, tensor: Tensor) -> ValueId {
-        let value = self.builder.constant(name, tensor.clone());
+        let value = self.writer.constant(name, tensor.clone());
         let dims = tensor.shape().iter().map(|d| Dim::Known(*d)).collect();
         self.types.insert(value, Declared { dtype: tensor.dtype(), dims: Some(dims) });
         self.constants.insert(value, Constant { name: name.to_string(), tensor, settled: Rc::default() });
@@ -58,7 +58,7 @@ impl Frame {
         }
         // The types of a branch are inferred when it is taken.
         let dtype = declared.as_ref().map_or(DType::F32, |d| d.dtype);
-        let own = self.builder.declare(&format!("captured.{}", self.captured.len()), dtype, None);
+        let own = self.writer.declare(&format!("captured.{}", self.captured.len()), dtype, None);
         self.types.extend(declared.map(|declared| (own, declared)));
         self.constants.extend(constant.map(|constant| (own, constant)));
         self.captured.push((value, own));
@@ -97,13 +97,13 @@ impl<'m> Importer<'m> {
         self.outer.push(around);
         let outputs = work(self);
         let around = self.outer.pop().ok_or_else(|| Error::internal("a branch without a graph around it"))?;
-        let Frame { mut builder, captured, .. } = std::mem::replace(&mut self.current, around);
+        let Frame { mut writer, captured, .. } = std::mem::replace(&mut self.current, around);
         for (index, output) in outputs?.into_iter().enumerate() {
             let output = output.ok_or_else(|| Error::invalid_model("the output of a branch is a value that was left out"))?;
             // Outputs have names of their own, whatever they are.
-            let output = builder.node(&format!("output.{index}"), crate::ops::reshape::identity(), &[Some(output)]);
-            builder.output(&format!("output.{index}"), output)?;
+            let output = writer.add(&format!("output.{index}"), crate::ops::reshape::identity(), &[Some(output)]);
+            writer.output(&format!("output.{index}"), output)?;
         }
-        Ok((builder.finish()?, captured.into_iter().map(|(outer, _)| outer).collect()))
+        Ok((writer.finish()?, captured.into_iter().map(|(outer, _)| outer).collect()))
     }
 }

@@ -66,7 +66,7 @@ pub(super) fn import(model: &ModelProto, folder: Folder) -> Result<Graph> {
     importer.nodes(&graph.node)?;
     importer.declare_defaults()?;
     importer.declare_outputs(&graph.output, inputs)?;
-    importer.current.builder.finish()
+    importer.current.writer.finish()
 }
 
 impl<'m> Importer<'m> {
@@ -111,7 +111,7 @@ impl<'m> Importer<'m> {
                 continue;
             }
             let declared = declared(info)?;
-            let value = self.current.builder.declare(&info.name, declared.dtype, declared.dims.clone());
+            let value = self.current.writer.declare(&info.name, declared.dtype, declared.dims.clone());
             self.current.types.insert(value, declared);
             self.scope()?.bind(&info.name, Some(value))?;
             values.insert(value, info.name.as_str());
@@ -124,7 +124,7 @@ impl<'m> Importer<'m> {
         for (value, Declared { dtype, dims }, place) in std::mem::take(&mut self.defaults) {
             let constant = self.current.constants.get(&value);
             if constant.is_some_and(|c| !c.settled.get() && c.tensor.dtype() == dtype) {
-                self.current.builder.default_input(value, dims, place)?;
+                self.current.writer.default_input(value, dims, place)?;
             }
         }
         Ok(())
@@ -145,10 +145,10 @@ impl<'m> Importer<'m> {
             let mut value = self.find(name)?.flatten().ok_or_else(missing)?;
             let known = taken.get(&value).copied().or_else(|| self.current.constants.get(&value).map(|c| c.name.as_str()));
             if known.is_some_and(|known| known != name) {
-                value = self.current.builder.node(&format!("{name}.identity"), reshape::identity(), &[Some(value)]);
+                value = self.current.writer.add(&format!("{name}.identity"), reshape::identity(), &[Some(value)]);
             }
             taken.insert(value, name);
-            self.current.builder.output(name, value)?;
+            self.current.writer.output(name, value)?;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ mod expand;
 
 use super::Registration;
 use crate::error::{Error, Result};
-use crate::graph::{Edit, Fact, Io, Node, Op, required};
+use crate::graph::{Fact, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::{Caps, Lowering};
 use crate::tensor::{DType, Shape, Tensor, TensorType, View};
 use equation::{Equation, Label};
@@ -106,9 +106,9 @@ impl Op for Einsum {
         Err(Error::unsupported(format!("the equation `{}` was not expanded into simpler operators", self.equation)))
     }
 
-    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], edit: &mut Edit) -> Result<Option<Vec<Node>>> {
+    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], writer: &mut Writer) -> Result<Option<Vec<ValueId>>> {
         let types: Vec<&TensorType> = operands(inputs)?.into_iter().map(|f| &f.ty).collect();
         let equation = self.parse(&types)?;
-        expand::expand(&equation, node, &types, edit).map(Some)
+        Ok(Some(vec![expand::expand(&equation, node, &types, writer)?]))
     }
 }

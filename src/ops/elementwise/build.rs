@@ -2,7 +2,7 @@
 
 use super::{Map, function};
 use crate::error::{Error, Result};
-use crate::graph::{Edit, Fact, Io, Node, Op, required};
+use crate::graph::{Fact, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::{Caps, Instruction, Lowering, Program, ProgramOperand, ScalarFunction, Term};
 use crate::tensor::{DType, Tensor};
 use std::sync::Arc;
@@ -135,9 +135,9 @@ impl Op for CastLike {
         cast_map(io.input(1)?.dtype())?.lower(io, caps)
     }
 
-    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], _edit: &mut Edit) -> Result<Option<Vec<Node>>> {
+    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], writer: &mut Writer) -> Result<Option<Vec<ValueId>>> {
         let like = required(self.name(), inputs, 1)?;
-        Ok(Some(vec![Node { op: cast(like.dtype())?, inputs: node.inputs[..1].to_vec(), ..node.clone() }]))
+        Ok(Some(vec![writer.apply(cast(like.dtype())?, &[node.needed(0)?])?]))
     }
 }
 

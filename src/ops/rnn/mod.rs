@@ -14,7 +14,7 @@ pub use activation::{Activation, ActivationFunction, activations};
 use super::Registration;
 use super::matmul::MatMul;
 use crate::error::{Error, Result};
-use crate::graph::{Edit, Fact, Io, Node, Op, required};
+use crate::graph::{Fact, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::{Caps, Lowering};
 use crate::tensor::{DType, Shape, Tensor, View};
 use reference::{Start, Weights};
@@ -234,22 +234,15 @@ impl Op for Recurrent {
     }
 
     /// One product of all inputs and W, the weights packed (folded where they are constants), and the steps.
-    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], edit: &mut Edit) -> Result<Option<Vec<Node>>> {
+    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], writer: &mut Writer) -> Result<Option<Vec<ValueId>>> {
         let g = self.geometry(|k| inputs.get(k).copied().flatten().map(Fact::shape))?;
         let columns = g.directions * self.cell.gates() * g.hidden;
         let a = View::contiguous(&[g.steps * g.batch, g.input].into());
         let b = View::contiguous(&[columns, g.input].into()).transpose(&[1, 0]);
-        let input = |k: usize| node.inputs.get(k).copied().flatten();
-        let (products, packed) = (edit.value("recurrent_products", None), edit.value("recurrent_weights", None));
-        let inner = |op: Arc<dyn Op>, inputs, outputs| Node { path: node.path.clone(), op, inputs, outputs };
-        Ok(Some(vec![
-            inner(Arc::new(MatMul { a: Some(a), b: Some(b) }), vec![input(0), input(1)], vec![Some(products)]),
-            inner(Arc::new(self.packer(g)), vec![input(2), input(3), input(7)], vec![Some(packed)]),
-            inner(
-                Arc::new(Steps { layer: self.clone(), geometry: g }),
-                vec![Some(products), Some(packed), input(4), input(5), input(6)],
-                node.outputs.clone(),
-            ),
-        ]))
+        let products = writer.apply(Arc::new(MatMul { a: Some(a), b: Some(b) }), &[node.needed(0)?, node.needed(1)?])?;
+        let weights = writer.apply_all(Arc::new(self.packer(g)), &[node.input(2), node.input(3), node.input(7)], 1)?;
+        let inputs = [Some(products), weights.first().copied(), node.input(4), node.input(5), node.input(6)];
+        let steps = Steps { layer: self.clone(), geometry: g };
+        Ok(Some(writer.apply_all(Arc::new(steps), &inputs, node.outputs.len())?))
     }
 }

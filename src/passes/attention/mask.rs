@@ -1,10 +1,10 @@
 //! What hides keys from queries between their product and the softmax: numbers that are added to scores, or one that
 //! replaces them.
 
-use super::super::common::{elementwise, input, plain, seen};
+use super::super::common::{elementwise, plain, seen};
 use super::{Seen, unmasked};
 use crate::error::Result;
-use crate::graph::{Edit, Fact, Node, ValueId};
+use crate::graph::{Fact, Node, ValueId, Writer};
 use crate::kernel::{Program, Term};
 use crate::ops::attention::Unseen;
 use crate::ops::elementwise::Map;
@@ -49,14 +49,14 @@ impl Mask {
     }
 
     /// The mask for so many queries and keys; where it takes a node of its own, that is added to the graph.
-    pub(super) fn emit(self, edit: &mut Edit, name: &str, queries: usize, keys: usize) -> Result<Emitted> {
+    pub(super) fn emit(self, writer: &mut Writer, name: &str, queries: usize, keys: usize) -> Result<Emitted> {
         let hidden = f32::NEG_INFINITY;
         match self {
             Mask::None => Ok(Emitted::default()),
             Mask::Added { value, view } => {
-                let constant = edit.contents(value).and_then(|tensor| tensor.as_slice::<f32>().ok()).unwrap_or_default();
+                let constant = writer.contents(value).and_then(|tensor| tensor.as_slice::<f32>().ok()).unwrap_or_default();
                 let Some(fill) = constant.iter().copied().find(|x| *x != 0.0) else {
-                    let input = Some((value, view)).filter(|_| edit.contents(value).is_none());
+                    let input = Some((value, view)).filter(|_| writer.contents(value).is_none());
                     return Ok(Emitted { input, ..Emitted::default() });
                 };
                 let seen = |x: f32| if x == 0.0 { Some(true) } else { (x == fill).then_some(false) };
@@ -69,8 +69,8 @@ impl Mask {
             }
             Mask::Replaced { condition, view, keep, fill } => {
                 let unseen = if fill == hidden { Unseen::Hidden } else { Unseen::Replaced(fill) };
-                let Some(constant) = edit.contents(condition) else {
-                    let value = if keep { condition } else { negated(edit, name, condition)? };
+                let Some(constant) = writer.contents(condition) else {
+                    let value = if keep { condition } else { negated(writer, name, condition)? };
                     return Ok(Emitted { input: Some((value, view)), causal: false, unseen });
                 };
                 let ty = constant.ty().clone();
@@ -81,7 +81,7 @@ impl Mask {
                 if is_causal(|k| seen.get(k).copied(), &view, queries, keys) {
                     return Ok(Emitted { input: None, causal: true, unseen });
                 }
-                let value = edit.constant(&format!("{name}.seen"), Tensor::new(ty.shape, &seen)?);
+                let value = writer.constant(&format!("{name}.seen"), Tensor::new(ty.shape, &seen)?);
                 Ok(Emitted { input: Some((value, view)), causal: false, unseen })
             }
         }
@@ -89,11 +89,11 @@ impl Mask {
 }
 
 /// The opposite of a condition, as a node of its own.
-fn negated(edit: &mut Edit, name: &str, condition: ValueId) -> Result<ValueId> {
-    let shape = edit.fact(condition)?.shape().clone();
-    let value = edit.value(&format!("{name}.seen"), Some(Fact::new(DType::Bool, shape)));
+fn negated(writer: &mut Writer, name: &str, condition: ValueId) -> Result<ValueId> {
+    let shape = writer.fact(condition)?.shape().clone();
+    let value = writer.value(&format!("{name}.seen"), Some(Fact::new(DType::Bool, shape)));
     let op = Arc::new(Map { program: Program::single(elementwise("Not")?, 1) });
-    edit.push(Node { path: format!("Not:{name}.seen"), op, inputs: vec![Some(condition)], outputs: vec![Some(value)] });
+    writer.push(Node { path: format!("Not:{name}.seen"), op, inputs: vec![Some(condition)], outputs: vec![Some(value)] });
     Ok(value)
 }
 
@@ -110,12 +110,13 @@ fn is_causal(seen: impl Fn(usize) -> Option<bool>, view: &View, queries: usize, 
 }
 
 /// The scores and the mask of an elementwise node that masks.
-pub(super) fn masking(edit: &Edit, node: &Node, program: &Program, shape: &Shape) -> Option<(ValueId, Mask)> {
+pub(super) fn masking(writer: &Writer, node: &Node, program: &Program, shape: &Shape) -> Option<(ValueId, Mask)> {
     let [instruction] = program.instructions.as_slice() else { return None };
-    let value = |k: usize| input(node, k);
-    let view = |k: usize| seen(edit, node, program, k, shape);
-    let from_product = |k: usize| plain(edit, node, program, k, shape) && value(k).is_some_and(|id| edit.contents(id).is_none());
-    let is_product = |k: usize| value(k).is_some_and(|id| matches!(unmasked(edit, id), Ok(Some(_))));
+    let value = |k: usize| node.input(k);
+    let view = |k: usize| seen(writer, node, program, k, shape);
+    let from_product =
+        |k: usize| plain(writer, node, program, k, shape) && value(k).is_some_and(|id| writer.contents(id).is_none());
+    let is_product = |k: usize| value(k).is_some_and(|id| matches!(unmasked(writer, id), Ok(Some(_))));
     match (instruction.function.name, instruction.arguments.as_slice()) {
         ("Add", [Term::Operand(a), Term::Operand(b)]) if a != b => {
             // Scores are the operand that is no larger thing broadcast: a product's, of the full shape.
@@ -131,7 +132,7 @@ pub(super) fn masking(edit: &Edit, node: &Node, program: &Program, shape: &Shape
             };
             let fill = match fill {
                 Term::Literal(x) => *x as f32,
-                Term::Operand(k) => uniform(edit.contents(value(*k)?)?)?,
+                Term::Operand(k) => uniform(writer.contents(value(*k)?)?)?,
                 Term::Carried | Term::Result(_) => return None,
             };
             let sound = fill.is_finite() || fill == f32::NEG_INFINITY;
