@@ -8,7 +8,7 @@ pub mod attention;
 pub mod branch;
 pub mod ceiling;
 pub mod center_crop_pad;
-mod compose;
+pub(crate) mod compose;
 pub mod concat;
 pub mod conv;
 mod copy;

@@ -20,10 +20,10 @@ impl Pass for Affine {
 
     fn visit(&self, writer: &mut Writer, id: NodeId, _: &Options) -> Result<()> {
         let Some(node) = writer.node(id).cloned() else { return Ok(()) };
-        let Some(mut folded) = Folded::of(writer, &node) else { return Ok(()) };
+        let Some(mut scaled) = ScaledWeights::of(writer, &node) else { return Ok(()) };
         let mut chain = Vec::new();
         let mut last = node.clone();
-        while let Some((next, node)) = folded.next(writer, &last) {
+        while let Some((next, node)) = scaled.next(writer, &last) {
             chain.push(next);
             last = node;
         }
@@ -31,7 +31,7 @@ impl Pass for Affine {
             return Ok(());
         }
         let name = node.name();
-        let (weights, bias) = folded.constants()?;
+        let (weights, bias) = scaled.constants()?;
         let weights = writer.constant(&format!("{name}.weight"), weights);
         let bias = writer.constant(&format!("{name}.bias"), bias);
         let inputs = vec![node.inputs[0], Some(weights), Some(bias)];
@@ -41,8 +41,8 @@ impl Pass for Affine {
     }
 }
 
-/// One factor and one addend for each output channel.
-struct Folded {
+/// The weights of a convolution, with a factor and an addend for each output channel.
+struct ScaledWeights {
     weights: Tensor,
     bias: Vec<f64>,
     scale: Vec<f64>,
@@ -50,7 +50,7 @@ struct Folded {
     extremes: Vec<(f64, f64)>,
 }
 
-impl Folded {
+impl ScaledWeights {
     /// A convolution with constant weights, and bias if it has one.
     fn of(writer: &Writer, node: &Node) -> Option<Self> {
         node.op.downcast::<Conv>()?;
@@ -70,7 +70,7 @@ impl Folded {
             (f64::from(if most == 0.0 { 0.0 } else { least }), f64::from(most))
         };
         let extremes = numbers.chunks(numbers.len() / channels).map(magnitudes).collect();
-        Some(Folded { weights: weights.clone(), bias, scale: vec![1.0; channels], extremes })
+        Some(ScaledWeights { weights: weights.clone(), bias, scale: vec![1.0; channels], extremes })
     }
 
     /// Takes in the scale or shift that alone reads the output of `last`.

@@ -1,6 +1,6 @@
 //! Running the passes one after another, each on the verified result of those before it.
 
-use super::{Options, Pass, affine, attention, common, fuse, norms, quantized, views};
+use super::{Options, Pass, affine, attention, deduplicate, fuse, norms, quantized, views};
 use crate::error::{Error, Result};
 use crate::graph::{Changes, Graph, Writer};
 use std::cell::Cell;
@@ -50,7 +50,7 @@ impl Trace {
 
 /// Every pass, in the order in which they run.
 const PASSES: &[&dyn Pass] = &[
-    &common::Deduplicate,
+    &deduplicate::Deduplicate,
     &quantized::QuantizedProducts,
     &quantized::Dequantize,
     &affine::Affine,

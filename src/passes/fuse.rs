@@ -1,11 +1,11 @@
 //! Elementwise chains become one program, and programs become epilogues of the kernels that make their input.
 
-use super::common::elementwise;
+use super::common::read_as;
 use super::{Options, Pass};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::{Fact, Node, NodeId, OpExt, ValueId, Writer};
-use crate::kernel::{Instruction, Program, ProgramOperand, Signature, Term};
-use crate::ops::elementwise::Map;
+use crate::kernel::{Instruction, Program, ProgramOperand, ScalarFunction, Signature, Term};
+use crate::ops::elementwise::{Map, function};
 use crate::ops::fused::Fused;
 use crate::ops::view::strided_view;
 use crate::tensor::{DType, View};
@@ -28,7 +28,7 @@ impl Pass for Join {
     }
 
     fn visit(&self, writer: &mut Writer, id: NodeId, options: &Options) -> Result<()> {
-        moved(writer, id)?;
+        program_of_movement(writer, id)?;
         literals(writer, id)?;
         while join(writer, id, options)? {}
         Ok(())
@@ -63,11 +63,7 @@ impl Elementwise {
         let mut reads = Vec::new();
         for (operand, input) in map.program.operands.iter().zip(&node.inputs) {
             let Some(input) = input else { return Ok(None) };
-            let view = match &operand.view {
-                Some(view) => view.broadcast(shape),
-                None => View::contiguous(writer.fact(*input)?.shape()).broadcast(shape),
-            };
-            let Some(view) = view else { return Ok(None) };
+            let Some(view) = read_as(writer, *input, &operand.view)?.broadcast(shape) else { return Ok(None) };
             reads.push((*input, view));
         }
         Ok(Some(Elementwise { program: map.program.clone(), reads, output }))
@@ -79,7 +75,7 @@ impl Elementwise {
 }
 
 /// Makes a node an elementwise one of such a program.
-fn set(writer: &mut Writer, id: NodeId, reads: Vec<Read>, instructions: Vec<Instruction>) {
+fn set_program(writer: &mut Writer, id: NodeId, reads: Vec<Read>, instructions: Vec<Instruction>) {
     let Some(node) = writer.node(id) else { return };
     let inputs = reads.iter().map(|(id, _)| Some(*id)).collect();
     let operands = reads.into_iter().map(|(_, view)| ProgramOperand { view: Some(view) }).collect();
@@ -88,31 +84,36 @@ fn set(writer: &mut Writer, id: NodeId, reads: Vec<Read>, instructions: Vec<Inst
     writer.replace(id, node);
 }
 
+fn identity() -> Result<&'static ScalarFunction> {
+    function("Identity").ok_or_else(|| Error::internal("no scalar function is the identity"))
+}
+
 /// A copy of what an elementwise node made becomes an elementwise node itself, to be joined with its maker: that
 /// writes its result in the copy's order.
-fn moved(writer: &mut Writer, id: NodeId) -> Result<()> {
+fn program_of_movement(writer: &mut Writer, id: NodeId) -> Result<()> {
     let Some(node) = writer.node(id) else { return Ok(()) };
     let (Some(read), Some(_)) = (node.input(0), node.only_output()) else { return Ok(()) };
     let Some((_, view)) = writer.view(node, 0).filter(|(_, view)| !view.is_contiguous()) else { return Ok(()) };
     let shrinks = view.shape.elements() <= writer.fact(read)?.ty.elements();
     let Some((producer, _)) = sole_producer(writer, read, id).filter(|_| shrinks) else { return Ok(()) };
     if Elementwise::of(writer, producer)?.is_some() {
-        let identity = Instruction { function: elementwise("Identity")?, arguments: vec![Term::Operand(0)], cast: None };
-        set(writer, id, vec![(read, view)], vec![identity]);
+        let identity = Instruction { function: identity()?, arguments: vec![Term::Operand(0)], cast: None };
+        set_program(writer, id, vec![(read, view)], vec![identity]);
     }
     Ok(())
 }
 
 /// Constants of one element become numbers in the program, which saves their bindings.
 fn literals(writer: &mut Writer, id: NodeId) -> Result<()> {
-    let Some(Elementwise { program, reads, .. }) = Elementwise::of(writer, id)? else { return Ok(()) };
+    let Some(own) = Elementwise::of(writer, id)? else { return Ok(()) };
+    let dtypes = own.dtypes(writer)?;
+    let Elementwise { program, reads, .. } = own;
     let number = |k: usize| {
         let tensor = writer.contents(reads[k].0)?;
         // Integers of that size are exact as f64.
         let exact = |x: &f64| tensor.dtype().is_float() || x.abs() < 9e15;
         if tensor.elements() == 1 { tensor.to_f64().first().copied().filter(exact) } else { None }
     };
-    let dtypes = reads.iter().map(|(id, _)| writer.fact(*id).map(Fact::dtype)).collect::<Result<Vec<_>>>()?;
     let mut instructions = program.instructions;
     for instruction in &mut instructions {
         // A literal has the dtype of its neighbours, so a neighbour of that dtype must stay.
@@ -137,12 +138,12 @@ fn literals(writer: &mut Writer, id: NodeId) -> Result<()> {
             }
         }
     }
-    let mut merged = Merged::default();
+    let mut merged = Operands::default();
     let renumbered: Option<Vec<_>> =
         instructions.iter().map(|i| merged.instruction(i, 0, |k| Some(Term::Operand(k)), &reads)).collect();
     // A node must keep an operand that carries its shape.
     if let Some(renumbered) = renumbered.filter(|_| !merged.reads.is_empty() && merged.reads.len() < reads.len()) {
-        set(writer, id, merged.reads, renumbered);
+        set_program(writer, id, merged.reads, renumbered);
     }
     Ok(())
 }
@@ -184,7 +185,7 @@ fn join(writer: &mut Writer, id: NodeId, options: &Options) -> Result<bool> {
         }
         let composed: Option<Vec<Read>> = inner_reads.iter().map(|(id, own)| Some((*id, view.of(own)?))).collect();
         let Some(composed) = composed else { continue };
-        let mut merged = Merged::default();
+        let mut merged = Operands::default();
         let carried = inner.instructions.len();
         let first = inner.instructions.iter().map(|i| merged.instruction(i, 0, |j| Some(Term::Operand(j)), &composed));
         let Some(mut instructions) = first.collect::<Option<Vec<_>>>() else { continue };
@@ -196,7 +197,7 @@ fn join(writer: &mut Writer, id: NodeId, options: &Options) -> Result<bool> {
             continue;
         }
         // Its maker goes with its last reader.
-        set(writer, id, merged.reads, instructions);
+        set_program(writer, id, merged.reads, instructions);
         return Ok(true);
     }
     Ok(false)
@@ -226,7 +227,7 @@ fn epilogue(writer: &mut Writer, id: NodeId, options: &Options) -> Result<()> {
     }
     let reshaped: Option<Vec<Read>> = reads.iter().map(|(id, view)| Some((*id, view.reshape(fact.shape())?))).collect();
     let Some(reshaped) = reshaped else { return Ok(()) };
-    let mut merged = Merged::default();
+    let mut merged = Operands::default();
     let term = |j: usize| Some(if reads[j].0 == *value { Term::Carried } else { Term::Operand(j) });
     let instructions = outer.instructions.iter().map(|i| merged.instruction(i, 0, term, &reshaped));
     let Some(instructions) = instructions.collect::<Option<Vec<_>>>() else { return Ok(()) };
@@ -269,13 +270,13 @@ fn data_dtype(terms: &[Term], dtypes: &[DType]) -> Option<DType> {
     terms.iter().find_map(|t| if let Term::Operand(k) = t { Some(dtypes[*k]) } else { None })
 }
 
-/// Operands of a program under construction, each read once.
+/// The operands of a program that is being put together, each there once.
 #[derive(Default)]
-struct Merged {
+struct Operands {
     reads: Vec<Read>,
 }
 
-impl Merged {
+impl Operands {
     /// An instruction with results shifted by `results` and operands renumbered; `term` says what each operand became.
     fn instruction(
         &mut self,

@@ -8,6 +8,7 @@
 mod affine;
 mod attention;
 mod common;
+mod deduplicate;
 mod driver;
 mod fuse;
 mod norms;

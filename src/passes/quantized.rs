@@ -27,8 +27,8 @@ impl Pass for QuantizedProducts {
 
     fn visit(&self, writer: &mut Writer, id: NodeId, _: &Options) -> Result<()> {
         let Some(node) = writer.node(id).cloned() else { return Ok(()) };
-        match Weights::of(writer, &node)? {
-            Some((product, weights)) => weights.emit(product, writer, id, &node),
+        match QuantizedWeights::of(writer, &node)? {
+            Some((product, weights)) => weights.replace(product, writer, id, &node),
             None => Ok(()),
         }
     }
@@ -40,7 +40,7 @@ impl Pass for Dequantize {
     }
 
     fn visit(&self, writer: &mut Writer, id: NodeId, _: &Options) -> Result<()> {
-        let Some(node) = writer.node(id).filter(|node| node.op.downcast::<DequantizeLinear>().is_some()) else { return Ok(()) };
+        let Some(node) = writer.node(id).filter(|node| node.op.stays_constant()) else { return Ok(()) };
         let constants: Option<Vec<Option<&Tensor>>> =
             node.inputs.iter().map(|id| id.map(|id| writer.contents(id)).map_or(Some(None), |c| c.map(Some))).collect();
         if let (Some(constants), Some(output)) = (constants, node.outputs.first().copied().flatten()) {
@@ -52,7 +52,7 @@ impl Pass for Dequantize {
 }
 
 /// 8-bit weights as the inputs of a product with quantized weights, one block for each column.
-struct Weights {
+struct QuantizedWeights {
     k: usize,
     n: usize,
     bits: Tensor,
@@ -60,7 +60,7 @@ struct Weights {
     zero_points: Tensor,
 }
 
-impl Weights {
+impl QuantizedWeights {
     /// The weights of a product whose right operand is dequantized from 8-bit constants, perhaps transposed.
     fn of<'a>(writer: &Writer, node: &'a Node) -> Result<Option<(&'a MatMul, Self)>> {
         let (Some(product), Some(right)) = (node.op.downcast::<MatMul>(), node.input(1)) else {
@@ -117,7 +117,7 @@ impl Weights {
         }
         let scales: Vec<f32> = scale_of.iter().map(|i| scales[*i] as f32).collect();
         let zero_points: Vec<u8> = zero_of.iter().map(|i| (zeros[*i] + shift) as u8).collect();
-        Ok(Some(Weights {
+        Ok(Some(QuantizedWeights {
             k,
             n,
             bits: Tensor::from_bytes(TensorType::new(DType::U8, [n, 1, block]), &bits)?,
@@ -126,7 +126,7 @@ impl Weights {
         }))
     }
 
-    fn emit(self, product: &MatMul, writer: &mut Writer, id: NodeId, node: &Node) -> Result<()> {
+    fn replace(self, product: &MatMul, writer: &mut Writer, id: NodeId, node: &Node) -> Result<()> {
         let name = node.name();
         let op = MatMulNBits { k: self.k, n: self.n, bits: 8, block: self.k.next_multiple_of(4), a: product.a.clone() };
         let uniform = self.zero_points.to_i128().iter().all(|z| *z == MIDDLE);
@@ -136,7 +136,7 @@ impl Weights {
         if !uniform {
             inputs.push(Some(writer.constant(&format!("{name}.zero_point"), self.zero_points)));
         }
-        writer.replace(id, Node { path: format!("MatMulNBits:{name}"), op: Arc::new(op), inputs, outputs: node.outputs.clone() });
+        writer.replace(id, Node::new(name, Arc::new(op), inputs, node.outputs.clone()));
         Ok(())
     }
 }

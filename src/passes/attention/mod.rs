@@ -6,11 +6,11 @@
 
 mod mask;
 
-use self::mask::{Mask, masking};
-use super::common::plain;
+use self::mask::{Mask, masked_scores};
+use super::common::{plain, read_as};
 use super::{Options, Pass};
 use crate::error::Result;
-use crate::graph::{Fact, Node, NodeId, OpExt, ValueId, Writer};
+use crate::graph::{Node, NodeId, OpExt, ValueId, Writer};
 use crate::kernel::{Program, Term};
 use crate::ops::attention::Attention;
 use crate::ops::elementwise::Map;
@@ -31,8 +31,8 @@ impl Pass for AttentionPattern {
 
     fn visit(&self, writer: &mut Writer, id: NodeId, _: &Options) -> Result<()> {
         let Some(node) = writer.node(id) else { return Ok(()) };
-        match Found::at(writer, node)? {
-            Some(found) => found.emit(writer),
+        match WrittenAttention::at(writer, node)? {
+            Some(attention) => attention.replace(writer),
             None => Ok(()),
         }
     }
@@ -41,8 +41,8 @@ impl Pass for AttentionPattern {
 /// A value read through a view.
 type Seen = (ValueId, View);
 
-/// An attention in a graph.
-struct Found {
+/// An attention that is written out.
+struct WrittenAttention {
     name: String,
     query: Seen,
     key: Seen,
@@ -54,47 +54,24 @@ struct Found {
     output: ValueId,
 }
 
-impl Found {
+impl WrittenAttention {
     /// The attention whose softmax is `node`.
     fn at(writer: &Writer, node: &Node) -> Result<Option<Self>> {
-        let Some(softmax) = node.op.downcast::<Softmax>() else { return Ok(None) };
-        let (Some(scores), Some(weights)) = (node.input(0), node.only_output()) else { return Ok(None) };
-        let rows = writer.fact(scores)?;
-        let rank = rows.shape().rank();
-        let exponential = softmax.normalization == Normalization::Softmax;
-        if !exponential || rows.dtype() != DType::F32 || rank < 2 || rows.shape().axis(softmax.axis)? != rank - 1 {
-            return Ok(None);
-        }
+        let Some((scores, weights)) = softmax(writer, node)? else { return Ok(None) };
         let Some(product) = through_aliases(writer, weights) else { return Ok(None) };
         let Some((first, mask, scale)) = scored(writer, scores)? else { return Ok(None) };
         let Some(second) = writer.node(product) else { return Ok(None) };
         let (Some(scored), Some(summed)) = (first.op.downcast::<MatMul>(), second.op.downcast::<MatMul>()) else { return Ok(None) };
         let (Some(made), Some(output)) = (first.only_output(), second.only_output()) else { return Ok(None) };
-        let (Some(left), Some(right)) = (second.input(0), second.input(1)) else { return Ok(None) };
-        let batch = writer.fact(made)?.shape().clone();
-        let Some(layout) = heads(&batch) else { return Ok(None) };
-        let (queries, keys) = (batch[batch.rank() - 2], batch[batch.rank() - 1]);
-        // The weights must be the left factor alone, and whole: a row of weights for each query, as the softmax made them.
-        let factor = summed.a.clone().unwrap_or_else(|| View::contiguous(writer.fact(left).map_or(&batch, Fact::shape)));
-        let whole = factor.is_contiguous() && factor.shape.elements() == batch.elements();
-        if left == right
-            || right == weights
-            || !whole
-            || !factor.shape.ends_with(&[queries, keys])
-            || rows.shape()[rank - 1] != keys
-        {
+        let Some(layout) = Layout::of(writer.fact(made)?.shape()) else { return Ok(None) };
+        let rows = writer.fact(scores)?.shape();
+        if rows.last() != Some(&layout.keys) || !layout.weighs(writer, second, &summed.a, weights) {
             return Ok(None);
         }
-        let read = |node: &Node, index: usize, own: &Option<View>| -> Result<Option<Seen>> {
-            let Some(id) = node.input(index) else { return Ok(None) };
-            let whole = View::contiguous(writer.fact(id)?.shape());
-            let view = own.clone().unwrap_or(whole);
-            Ok(Some((id, view)).filter(|(_, view)| view.shape.rank() >= 2))
-        };
-        let (Some(a), Some(b), Some(v)) = (read(first, 0, &scored.a)?, read(first, 1, &scored.b)?, read(second, 1, &summed.b)?)
-        else {
+        let (Some(a), Some(b)) = (factor(writer, first, 0, &scored.a)?, factor(writer, first, 1, &scored.b)?) else {
             return Ok(None);
         };
+        let Some(v) = factor(writer, second, 1, &summed.b)? else { return Ok(None) };
         let (a, scale) = unscaled(writer, a, scale)?;
         let (b, scale) = unscaled(writer, b, scale)?;
         let scale = scale as f32;
@@ -103,31 +80,23 @@ impl Found {
             return Ok(None);
         }
         let b = (b.0, swap(&b.1));
-        let four = |(id, view): Seen, length: usize| -> Option<Seen> {
-            let size = *view.shape.last()?;
-            let mut wide = batch.to_vec();
-            let rank = wide.len();
-            (wide[rank - 2], wide[rank - 1]) = (length, size);
-            let shape = [layout.0, layout.1, length, size].into();
-            // A matrix has as many rows as it is read to have: only batches are broadcast.
-            let rows = view.shape[view.shape.rank() - 2] == length;
-            Some((id, view.broadcast(&wide.into())?.reshape(&shape)?)).filter(|_| rows)
+        let (queries, keys) = (layout.queries, layout.keys);
+        let (Some(query), Some(key), Some(value)) = (layout.heads(a, queries), layout.heads(b, keys), layout.heads(v, keys)) else {
+            return Ok(None);
         };
-        let (Some(query), Some(key), Some(value)) = (four(a, queries), four(b, keys), four(v, keys)) else { return Ok(None) };
-        let size = value.1.shape[3];
-        if writer.fact(output)?.ty.elements() != layout.0 * layout.1 * queries * size {
+        if writer.fact(output)?.ty.elements() != layout.batch * layout.head_count * queries * value.1.shape[3] {
             return Ok(None);
         }
         let (key, value) = ungroup(writer, key, value);
-        let Some(mask) = mask.over(&[layout.0, layout.1, queries, keys].into()) else { return Ok(None) };
-        Ok(Some(Found { name: node.name().into(), query, key, value, mask, scale, product, output }))
+        let Some(mask) = mask.over(&[layout.batch, layout.head_count, queries, keys].into()) else { return Ok(None) };
+        Ok(Some(WrittenAttention { name: node.name().into(), query, key, value, mask, scale, product, output }))
     }
 
-    fn emit(self, writer: &mut Writer) -> Result<()> {
+    fn replace(self, writer: &mut Writer) -> Result<()> {
         let dims = |view: &View| (view.shape[0], view.shape[1], view.shape[2], view.shape[3]);
         let (batch, heads, queries, _) = dims(&self.query.1);
         let (_, _, keys, size) = dims(&self.value.1);
-        let mask = self.mask.emit(writer, &self.name, queries, keys)?;
+        let mask = self.mask.write(writer, &self.name, queries, keys)?;
         // Heads merged by a transpose right after: the kernel writes that order itself.
         let merged = writer.only_consumer(self.output).and_then(|id| {
             let consumer = writer.node(id)?;
@@ -135,10 +104,7 @@ impl Found {
             let transposed = View::contiguous(&[batch, heads, queries, size].into()).transpose(&[0, 2, 1, 3]);
             Some((id, consumer.only_output()?)).filter(|_| view.same_elements(&transposed))
         });
-        let shape: Shape =
-            if merged.is_some() { [batch, queries, heads, size].into() } else { [batch, heads, queries, size].into() };
-        let result = writer.value(&format!("{}.attention", self.name), Some(Fact::new(DType::F32, shape)));
-        let output = merged.map_or(self.output, |(_, value)| value);
+        let (replaced, output) = merged.unwrap_or((self.product, self.output));
         let op = Attention {
             causal: mask.causal,
             causal_offset: keys as i64 - queries as i64,
@@ -152,15 +118,72 @@ impl Found {
         };
         let mut inputs = vec![Some(self.query.0), Some(self.key.0), Some(self.value.0)];
         inputs.extend(mask.input.map(|(value, _)| Some(value)));
+        let result = writer.value(&format!("{}.attention", self.name), None);
+        let path = format!("Attention:{}", self.name);
+        writer.write(Node { path, op: Arc::new(op), inputs, outputs: vec![Some(result)] })?;
         let view = strided_view(View::contiguous(writer.fact(output)?.shape()));
-        writer.push(Node { path: format!("Attention:{}", self.name), op: Arc::new(op), inputs, outputs: vec![Some(result)] });
-        let view = Node { path: format!("View:{}", self.name), op: view, inputs: vec![Some(result)], outputs: vec![Some(output)] };
-        match merged {
-            Some((transpose, _)) => writer.replace(transpose, view),
-            None => writer.replace(self.product, view),
-        }
+        writer.replace(replaced, Node::new(&self.name, view, vec![Some(result)], vec![Some(output)]));
         Ok(())
     }
+}
+
+/// The extents of scores `[..., queries, keys]`.
+struct Layout {
+    shape: Shape,
+    batch: usize,
+    head_count: usize,
+    queries: usize,
+    keys: usize,
+}
+
+impl Layout {
+    fn of(scores: &Shape) -> Option<Self> {
+        let (batch, head_count, queries, keys) = match scores.dims() {
+            [queries, keys] => (1, 1, *queries, *keys),
+            [heads, queries, keys] => (1, *heads, *queries, *keys),
+            [batch @ .., heads, queries, keys] => (batch.iter().product(), *heads, *queries, *keys),
+            _ => return None,
+        };
+        Some(Layout { shape: scores.clone(), batch, head_count, queries, keys })
+    }
+
+    /// Whether the left factor of a product (read through its `own` view) is the weights alone, and whole: a row of weights for each
+    /// query, as the softmax made them.
+    fn weighs(&self, writer: &Writer, product: &Node, own: &Option<View>, weights: ValueId) -> bool {
+        let (Some(left), Some(right)) = (product.input(0), product.input(1)) else { return false };
+        let Ok(view) = read_as(writer, left, own) else { return false };
+        let whole = view.is_contiguous() && view.shape.elements() == self.shape.elements();
+        left != right && right != weights && whole && view.shape.ends_with(&[self.queries, self.keys])
+    }
+
+    /// Matrices of `length` rows seen as `[batch, heads, length, size]`.
+    fn heads(&self, (id, view): Seen, length: usize) -> Option<Seen> {
+        let size = *view.shape.last()?;
+        let mut wide = self.shape.to_vec();
+        let rank = wide.len();
+        (wide[rank - 2], wide[rank - 1]) = (length, size);
+        let shape = [self.batch, self.head_count, length, size].into();
+        // A matrix has as many rows as it is read to have: only batches are broadcast.
+        let rows = view.shape[view.shape.rank() - 2] == length;
+        Some((id, view.broadcast(&wide.into())?.reshape(&shape)?)).filter(|_| rows)
+    }
+}
+
+/// The scores and the weights of a softmax of 32-bit floats over the last axis.
+fn softmax(writer: &Writer, node: &Node) -> Result<Option<(ValueId, ValueId)>> {
+    let Some(softmax) = node.op.downcast::<Softmax>() else { return Ok(None) };
+    let (Some(scores), Some(weights)) = (node.input(0), node.only_output()) else { return Ok(None) };
+    let rows = writer.fact(scores)?;
+    let rank = rows.shape().rank();
+    let exponential = softmax.normalization == Normalization::Softmax;
+    let found = exponential && rows.dtype() == DType::F32 && rank >= 2 && rows.shape().axis(softmax.axis)? == rank - 1;
+    Ok(found.then_some((scores, weights)))
+}
+
+/// A factor of a product, as matrices.
+fn factor(writer: &Writer, node: &Node, index: usize, own: &Option<View>) -> Result<Option<Seen>> {
+    let Some(id) = node.input(index) else { return Ok(None) };
+    Ok(Some((id, read_as(writer, id, own)?)).filter(|(_, view)| view.shape.rank() >= 2))
 }
 
 /// The node that alone consumes a value, past reshapes that copy nothing.
@@ -187,7 +210,7 @@ fn scored(writer: &Writer, scores: ValueId) -> Result<Option<(&Node, Mask, f64)>
     }
     let (Some(node), Some(_)) = (writer.maker(id), writer.only_consumer(id)) else { return Ok(None) };
     let Some(map) = node.op.downcast::<Map>() else { return Ok(None) };
-    let Some((operand, mask)) = masking(writer, node, &map.program, writer.fact(id)?.shape()) else { return Ok(None) };
+    let Some((operand, mask)) = masked_scores(writer, node, &map.program, writer.fact(id)?.shape()) else { return Ok(None) };
     Ok(unmasked(writer, operand)?.map(|(product, scale)| (product, mask, scale)))
 }
 
@@ -236,10 +259,7 @@ fn unscaled(writer: &Writer, (mut id, mut view): Seen, mut scale: f64) -> Result
         let Some(map) = node.op.downcast::<Map>() else { break };
         let Some((operand, factor)) = scaling(writer, node, &map.program) else { break };
         let Some(input) = node.input(operand) else { break };
-        let own = match &map.program.operands[operand].view {
-            Some(own) => own.clone(),
-            None => View::contiguous(writer.fact(input)?.shape()),
-        };
+        let own = read_as(writer, input, &map.program.operands[operand].view)?;
         if &own.shape != writer.fact(id)?.shape() {
             break;
         }
@@ -255,16 +275,6 @@ fn swap(view: &View) -> View {
     let mut permutation: Vec<usize> = (0..rank).collect();
     permutation.swap(rank - 2, rank - 1);
     view.transpose(&permutation)
-}
-
-/// Batch and heads of scores `[..., queries, keys]`.
-fn heads(scores: &Shape) -> Option<(usize, usize)> {
-    match scores.dims() {
-        [_, _] => Some((1, 1)),
-        [heads, _, _] => Some((1, *heads)),
-        [batch @ .., heads, _, _] => Some((batch.iter().product(), *heads)),
-        _ => None,
-    }
 }
 
 /// Keys and values without the copies that grouped queries make of them (heads repeated by Expand and Reshape).
