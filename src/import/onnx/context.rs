@@ -7,7 +7,8 @@ use super::order;
 use super::proto::NodeProto;
 use crate::error::{Error, Result};
 use crate::graph::{Dim, Node, Op, ValueId};
-use crate::tensor::{DType, Tensor};
+use crate::ops::elementwise::cast_like;
+use crate::tensor::{DType, Element, Tensor};
 use std::sync::Arc;
 
 /// A node being imported.
@@ -158,6 +159,18 @@ impl<'c, 'm> Context<'c, 'm> {
         // A function called often would copy them each time.
         self.importer.spend(values.len().saturating_mul(8))?;
         Ok(self.constant(label, Tensor::vector(values)))
+    }
+
+    /// An attribute of integers that must be there, as the input that it became later.
+    pub(super) fn ints_as_input(&mut self, name: &str) -> Result<ValueId> {
+        let values = self.attributes.ints(name)?.ok_or_else(|| self.missing(name))?;
+        self.int_constant(name, values)
+    }
+
+    /// A constant of one element, with the element type of a value.
+    pub(super) fn number_like<T: Element>(&mut self, label: &str, number: T, like: ValueId) -> ValueId {
+        let number = self.constant(label, Tensor::scalar(number));
+        self.node(cast_like(), &[Some(number), Some(like)])
     }
 
     /// Adds a node whose result stays inside this row.
