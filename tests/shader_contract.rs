@@ -69,7 +69,7 @@ fn lower(op: &dyn Op, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
 fn composed(case: &Case, inputs: &[Option<Fact>]) -> Result<Graph> {
     let run_time = (0..inputs.len()).filter(|k| !case.weights.contains(k));
     let facts: Vec<Fact> = run_time.filter_map(|k| inputs[k].clone()).collect();
-    match specialize(crate::kernels::model(case).graph(), &facts)? {
+    match specialize(case.model().graph(), &facts)? {
         Specialized::Graph(graph) => Ok(graph),
         Specialized::Blocked { .. } => Ok(Graph::default()),
     }

@@ -215,37 +215,6 @@ fn files_that_nobody_used_for_long_are_removed() {
     assert!(modified > days(1));
 }
 
-#[cfg(feature = "cli")]
-#[test]
-fn processes_share_a_folder() {
-    use std::process::{Command, Stdio};
-    let folder = Folder::new();
-    let command = |name: &str, arguments: &[&str]| {
-        let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models").join(name).join("model.onnx");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gristmill"));
-        command.arg(arguments[0]).arg(model).args(&arguments[1..]).env("XDG_CACHE_HOME", &folder.0);
-        command.env("LOCALAPPDATA", &folder.0).env("HOME", &folder.0).stdout(Stdio::piped()).stderr(Stdio::null());
-        command
-    };
-    let names = ["digit_cnn", "gpt2_tiny"];
-    let explained = |name: &str| {
-        let output = command(name, &["explain", "--tune", "on"]).output().expect("the binary was built beside this test");
-        assert!(output.status.success());
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    };
-    for _ in 0..20 {
-        let started = names.map(|name| command(name, &["run", "--random", "1", "--tune", "on"]).spawn());
-        for process in started {
-            let output = process.and_then(|p| p.wait_with_output()).expect("the binary was built beside this test");
-            assert!(output.status.success());
-        }
-        if names.iter().all(|name| explained(name).contains("measured")) {
-            return;
-        }
-    }
-    panic!("measurement told nothing in twenty tries");
-}
-
 #[test]
 fn a_damaged_file_of_pipelines_is_ignored_and_rewritten() {
     let (folder, model, x) = (Folder::new(), model(32, 32), input(8, 32));

@@ -4,6 +4,7 @@ use crate::cases;
 use crate::failure::{Failure, Result};
 use crate::image;
 use crate::npy;
+use crate::random::Random;
 use clap::Args;
 use gristmill::graph::{Dim, Input};
 use gristmill::{Model, Tensor, TensorType, TensorView};
@@ -113,7 +114,7 @@ impl InputArguments {
     /// Every input of the model. With `fallback`, those that nothing gives are drawn from that seed instead of being an error.
     pub(crate) fn load(&self, model: &Model, fallback: Option<u64>) -> Result<Inputs> {
         let (given, extents) = self.given(model)?;
-        let mut random = self.random.or(fallback).map(Random);
+        let mut random = self.random.or(fallback).map(Random::new);
         let mut inputs = Inputs::new();
         for input in model.graph().inputs() {
             let name = &model.graph().value(input.value).name;
@@ -121,7 +122,7 @@ impl InputArguments {
                 (Some(index), _) => given[index].1.clone(),
                 // Its default is better than what could be drawn.
                 (None, _) if model.graph().defaults().iter().any(|d| d.input.value == input.value) => continue,
-                (None, Some(random)) => random.tensor(extents.resolve(model, input)?)?,
+                (None, Some(random)) => drawn(random, extents.resolve(model, input)?)?,
                 (None, None) => {
                     let what = describe(model, input);
                     return Err(Failure::message(format!(
@@ -248,26 +249,13 @@ impl Extents {
     }
 }
 
-/// A seeded generator (SplitMix64, Steele et al. 2014), so that a seed draws the same inputs everywhere.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
+/// Data of a type that a seed draws.
+fn drawn(random: &mut Random, ty: TensorType) -> Result<Tensor> {
+    let count = ty.elements();
+    if ty.dtype.is_float() {
+        let values: Vec<f64> = (0..count).map(|_| random.unit()).collect();
+        return Ok(Tensor::from_f64(ty, &values)?);
     }
-
-    fn tensor(&mut self, ty: TensorType) -> Result<Tensor> {
-        let count = ty.elements();
-        if ty.dtype.is_float() {
-            // 24 random bits: every value is exact in f32.
-            let values: Vec<f64> = (0..count).map(|_| (self.next() >> 40) as f64 / f64::from(1 << 23) - 1.0).collect();
-            return Ok(Tensor::from_f64(ty, &values)?);
-        }
-        let values: Vec<i128> = (0..count).map(|_| i128::from(self.next() >> 63)).collect();
-        Ok(Tensor::from_i128(ty, &values)?)
-    }
+    let values: Vec<i128> = (0..count).map(|_| i128::from(random.next() >> 63)).collect();
+    Ok(Tensor::from_i128(ty, &values)?)
 }

@@ -2,7 +2,7 @@
 
 use super::ceiling::Ceiling;
 use super::measure::Measured;
-use crate::shapes::Row;
+use crate::rows::Row;
 use crate::table::{Table, duration};
 use serde::Serialize;
 use std::time::Duration;

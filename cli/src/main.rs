@@ -13,11 +13,13 @@ mod inputs;
 mod isa;
 mod kernels;
 mod npy;
+mod problems;
 mod profile;
 mod progress;
+mod random;
 mod report;
+mod rows;
 mod run;
-mod shapes;
 mod spirv;
 mod table;
 mod test;
@@ -33,7 +35,7 @@ use std::process::ExitCode;
 
 /// Runs neural networks on any GPU through hand-written WGSL compute kernels.
 #[derive(Parser)]
-#[command(version, about, after_help = "Exit status: 0 success, 1 a comparison failed, 2 any other error.")]
+#[command(name = "gristmill", version, about, after_help = "Exit status: 0 success, 1 a comparison failed, 2 any other error.")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

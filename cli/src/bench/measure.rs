@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, Result};
 use crate::inputs::{Inputs, views};
-use crate::shapes::{Row, subject};
+use crate::rows::{Row, subject};
 use gristmill::kernel::AdapterClass;
 use gristmill::{ErrorKind, Gpu, Model, Options, Outputs, Session};
 

@@ -1,25 +1,7 @@
 //! The command line, run as a user runs it.
 
+use crate::support::{gristmill, model, models, root, text};
 use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-
-fn models() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models")
-}
-
-fn gristmill(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gristmill"));
-    if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
-        // Without it some Vulkan drivers write a line to stderr.
-        command.env("XDG_RUNTIME_DIR", std::env::temp_dir());
-    }
-    command.args(arguments).output().expect("the binary was built beside this test")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
 
 /// Runs and expects success; the text on stdout.
 fn succeeds(arguments: &[&str]) -> String {
@@ -44,10 +26,6 @@ fn fails(arguments: &[&str]) -> String {
     lines[0].to_string()
 }
 
-fn model(name: &str) -> String {
-    models().join(name).join("model.onnx").to_string_lossy().into_owned()
-}
-
 #[test]
 fn info_names_the_chosen_adapter() {
     let text = succeeds(&["info"]);
@@ -69,7 +47,7 @@ fn run_prints_and_writes_every_output() {
 
 #[test]
 fn an_image_is_an_input() {
-    let image = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/images/digits/7_0.png");
+    let image = root().join("tests/images/digits/7_0.png");
     let argument = format!("image={}", image.display());
     let text =
         succeeds(&["run", &model("digit_cnn"), "--inputs", &argument, "--mean", "0.1307", "--std", "0.3081", "--device", "cpu"]);
@@ -210,6 +188,6 @@ fn errors_say_what_to_do() {
         let line = fails(arguments);
         assert!(line.contains(expected), "{arguments:?}: expected `{expected}` in {line}");
     }
-    let empty = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
+    let empty = root().join("scripts");
     assert!(fails(&["test", &empty.to_string_lossy()]).contains("no test case"));
 }

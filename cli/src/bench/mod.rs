@@ -11,7 +11,7 @@ use crate::device::DeviceArguments;
 use crate::failure::{Failure, Result};
 use crate::inputs::InputArguments;
 use crate::report::write_json;
-use crate::shapes::{self, wanted};
+use crate::rows::{self, Row, wanted};
 use crate::tune::TuneArguments;
 use ceiling::Ceiling;
 use clap::Args;
@@ -28,7 +28,7 @@ use std::path::PathBuf;
 /// bandwidth, a loop of multiply-adds in registers for arithmetic. Where an adapter has no timestamps, many runs go into one
 /// submission that is timed as a whole.
 #[derive(Args)]
-#[command(after_long_help = shapes::help())]
+#[command(after_long_help = rows::help())]
 pub(crate) struct Bench {
     /// What to time, as FAMILY or FAMILY:SHAPE; everything if left out
     #[arg(value_name = "FAMILY[:SHAPE]")]
@@ -69,7 +69,7 @@ impl Bench {
             let bench = ModelBench { path, inputs: &self.inputs, device: &self.device, options, json: self.json.as_ref() };
             return if self.first_result { bench.first_result(out) } else { bench.run(out) }.map(|()| Verdict::Good);
         }
-        let wanted = wanted(&self.rows)?;
+        let problems = wanted(&self.rows)?;
         let dtype = match self.dtype.as_str() {
             "f32" => DType::F32,
             "f16" => DType::F16,
@@ -78,14 +78,15 @@ impl Bench {
         let gpu = self.device.open_gpu()?;
         let caps = gpu.caps();
         // What is asked for in vain is told before anything is timed.
-        let variants = wanted.iter().map(|wanted| self.variants(&gpu, &wanted.row(dtype)?)).collect::<Result<Vec<_>>>()?;
+        let variants =
+            problems.iter().map(|problem| self.variants(&gpu, &Row::new(problem, dtype)?)).collect::<Result<Vec<_>>>()?;
         let ceiling = Ceiling::measure(&gpu)?;
         writeln!(out, "adapter  {caps}")?;
         writeln!(out, "driver   {}", caps.driver)?;
         writeln!(out, "ceiling  {:.1} GFLOP/s, {:.1} GB/s\n", ceiling.gflops, ceiling.gbps)?;
         let mut lines = Vec::new();
-        for (wanted, variants) in wanted.iter().zip(variants) {
-            let row = wanted.row(dtype)?;
+        for (problem, variants) in problems.iter().zip(variants) {
+            let row = Row::new(problem, dtype)?;
             let expected = Expected::new(&row.model, &row.inputs)?;
             for variant in variants {
                 let options = Options { checked: self.checked, variant, ..self.tune.options() };
@@ -103,7 +104,7 @@ impl Bench {
     }
 
     /// The variants to time: the session's choice, the one asked for, or all.
-    fn variants(&self, gpu: &Gpu, row: &shapes::Row) -> Result<Vec<Option<String>>> {
+    fn variants(&self, gpu: &Gpu, row: &Row) -> Result<Vec<Option<String>>> {
         let Some(asked) = &self.variant else { return Ok(vec![None]) };
         let offered = variants(gpu, row)?;
         match asked.as_str() {

@@ -3,7 +3,7 @@
 use super::assembly::{Mix, hottest};
 use super::driver::{ADVICE, Driver};
 use crate::failure::{Failure, Result};
-use crate::shapes::{Row, subject};
+use crate::rows::{Row, subject};
 use crate::spirv::module;
 use gristmill::graph::{Fact, Graph};
 use gristmill::kernel::{Caps, Kernel};

@@ -2,7 +2,7 @@
 
 use super::measure::{Expected, measure};
 use crate::failure::Result;
-use crate::shapes::Row;
+use crate::rows::Row;
 use gristmill::graph::{Builder, Dim};
 use gristmill::kernel::AdapterClass;
 use gristmill::ops::{ceiling::ceiling, elementwise::unary};

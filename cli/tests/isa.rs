@@ -2,8 +2,8 @@
 //!
 //! `cargo run --features isa -- isa --write` renews them; look at the difference before committing it.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use crate::support::{gristmill, text};
+use std::path::PathBuf;
 
 /// True when a manifest of RADV lies where the Vulkan loader looks, or the environment names drivers of its own.
 fn radv_is_installed() -> bool {
@@ -19,10 +19,7 @@ fn radv_is_installed() -> bool {
 }
 
 fn isa(arguments: &[&str]) -> (Option<i32>, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gristmill"));
-    command.arg("isa").args(arguments).current_dir(Path::new(env!("CARGO_MANIFEST_DIR")));
-    let output = command.output().expect("the binary was built beside this test");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let output = gristmill(&[&["isa"], arguments].concat());
     (output.status.code(), text(&output.stdout) + &text(&output.stderr))
 }
 

@@ -11,7 +11,7 @@ mod snapshot;
 
 use crate::Verdict;
 use crate::failure::{Failure, Result};
-use crate::shapes::{self, wanted};
+use crate::rows::{self, Row, wanted};
 use crate::table::Table;
 use clap::Args;
 use figures::{Compiler, Figures, Request};
@@ -32,7 +32,7 @@ const TARGET: &str = "GFX1100";
 /// The kernels are those that the planner picks for such a GPU, with all their parameters, and are translated as they are
 /// for a run. The compiler is Mesa's RADV.
 #[derive(Args)]
-#[command(after_long_help = shapes::help())]
+#[command(after_long_help = rows::help())]
 pub(crate) struct Isa {
     /// What to look at, as FAMILY or FAMILY:SHAPE; everything if left out
     #[arg(value_name = "FAMILY[:SHAPE]")]
@@ -126,8 +126,8 @@ impl Isa {
         let [target] = self.targets.as_slice() else { return Err(Failure::message("expected one target")) };
         let request = Request { target, variant: self.variant.as_deref(), checked: self.checked, assembly: self.asm };
         let mut compiler = Compiler::open(request)?;
-        for wanted in wanted(&self.rows)? {
-            compiler.row(&wanted.row(DType::F32)?, |figures| {
+        for problem in wanted(&self.rows)? {
+            compiler.row(&Row::new(&problem, DType::F32)?, |figures| {
                 let line = serde_json::to_string(&figures).map_err(|e| Failure::message(e.to_string()))?;
                 Ok(writeln!(out, "{line}")?)
             })?;
