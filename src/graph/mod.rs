@@ -4,6 +4,7 @@
 mod builder;
 mod evaluate;
 mod fact;
+mod key;
 mod model;
 mod node;
 mod op;
@@ -15,6 +16,7 @@ pub use crate::kernel::Bounds;
 pub use builder::Builder;
 pub use evaluate::evaluate;
 pub use fact::Fact;
+pub use key::{Attribute, Key, Part};
 pub use model::Model;
 pub use node::Node;
 pub use op::{Epilogue, Io, Op, OpExt, required};

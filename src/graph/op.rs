@@ -1,6 +1,6 @@
 //! Everything the engine knows of one operator.
 
-use super::{Fact, Node, ValueId, Writer};
+use super::{Fact, Key, Node, ValueId, Writer};
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Caps, Kernel, Lowering, Offers, Operand, Program, preludes};
 use crate::tensor::{Tensor, View};
@@ -9,11 +9,13 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 /// An operator with its attributes.
-///
-/// The Debug form is part of a node's identity (equal text means equal meaning), so derive it.
 pub trait Op: Debug + Send + Sync + Any {
     /// The ONNX name, or the standard term where ONNX has none.
     fn name(&self) -> &'static str;
+
+    /// Adds all attributes to what the operator is known by: two of equal [`Key`]s are one. The macro [`attributes!`](crate::attributes)
+    /// writes this method from the names of the fields.
+    fn attributes(&self, key: &mut Key);
 
     /// What is known of the outputs from what is known of the inputs (`None` for an optional input left out): shape and
     /// dtype rules, bounds of integers, and the value itself where types alone decide it (Shape, Size).
@@ -55,6 +57,11 @@ pub trait Op: Debug + Send + Sync + Any {
     fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let _ = (io, caps);
         Err(Error::unsupported(format!("{} has no kernel", self.name())))
+    }
+
+    /// The operator whose kernels these are, where something is fused into them.
+    fn base(&self) -> Option<&dyn Op> {
+        None
     }
 
     /// How many of a node's inputs are the operator's own; those that follow are the operands of its epilogue.

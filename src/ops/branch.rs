@@ -20,6 +20,8 @@ pub struct Branch {
     pub inputs: Vec<usize>,
 }
 
+crate::attributes!(struct Branch { graph, inputs });
+
 /// ONNX If: input 0 is the condition, the others are what the branches read. It is replaced by the nodes of the branch that is taken as
 /// soon as the condition is known.
 #[derive(Clone, Debug)]
@@ -102,6 +104,8 @@ impl Op for If {
     fn name(&self) -> &'static str {
         "If"
     }
+
+    crate::attributes!(then_branch, else_branch);
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let branch = self.known(inputs)?;

@@ -51,6 +51,8 @@ impl Op for CenterCropPad {
         "CenterCropPad"
     }
 
+    crate::attributes!(axes);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let pads = Fact::of(self.pads(inputs)?);
         pad(PadMode::Constant).infer(&[inputs[0], Some(&pads)])

@@ -63,6 +63,8 @@ impl Op for DequantizeLinear {
         "DequantizeLinear"
     }
 
+    crate::attributes!(axis, dtype);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let (data, scale) = (required("DequantizeLinear", inputs, 0)?, required("DequantizeLinear", inputs, 1)?);
         let dtype = self.dtype.unwrap_or(scale.dtype());

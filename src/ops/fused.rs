@@ -49,6 +49,8 @@ impl Op for Fused {
         self.base.name()
     }
 
+    crate::attributes!(base, program, arity);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let (own, operands) = self.split(inputs)?;
         let mut facts = self.base.infer(own)?;
@@ -71,6 +73,10 @@ impl Op for Fused {
         let operands = operands.into_iter().enumerate().map(|(k, fact)| (fact, Operand::Epilogue(k))).collect();
         let epilogue = Some(Epilogue { program: &self.program, operands });
         self.base.lower(&Io { inputs: own.to_vec(), epilogue, ..io.clone() }, offers)
+    }
+
+    fn base(&self) -> Option<&dyn Op> {
+        Some(&*self.base)
     }
 
     fn own_inputs(&self, _given: usize) -> usize {

@@ -4,7 +4,7 @@
 use super::copy;
 use super::view::StridedView;
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Op, required};
+use crate::graph::{Fact, Io, Key, Op, required};
 use crate::kernel::{Caps, Dispatch, Lowering, Operand};
 use crate::tensor::{Shape, Tensor, View};
 use std::any::Any;
@@ -38,6 +38,9 @@ pub trait Movement: Debug + Send + Sync + Any {
     /// The ONNX name, or the standard term where ONNX has none.
     const NAME: &'static str;
 
+    /// As [`Op::attributes`].
+    fn attributes(&self, key: &mut Key);
+
     /// Where each output stands in input 0.
     ///
     /// # Errors
@@ -48,6 +51,10 @@ pub trait Movement: Debug + Send + Sync + Any {
 impl<M: Movement> Op for M {
     fn name(&self) -> &'static str {
         M::NAME
+    }
+
+    fn attributes(&self, key: &mut Key) {
+        Movement::attributes(self, key);
     }
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {

@@ -49,6 +49,8 @@ impl Op for QuantizeLinear {
         "QuantizeLinear"
     }
 
+    crate::attributes!(axis, dtype);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let (data, scale) = (required(self.name(), inputs, 0)?, required(self.name(), inputs, 1)?);
         let number = data.dtype().is_float() || data.dtype() == DType::I32;

@@ -76,6 +76,8 @@ impl Op for Shape {
         "Shape"
     }
 
+    crate::attributes!(start, end);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         Ok(vec![Fact::of(self.extents(required("Shape", inputs, 0)?.shape()))])
     }
@@ -102,6 +104,8 @@ impl Op for Size {
     fn name(&self) -> &'static str {
         "Size"
     }
+
+    crate::attributes!();
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         Ok(vec![Fact::of(Tensor::scalar(required("Size", inputs, 0)?.ty.elements() as i64))])
@@ -144,6 +148,8 @@ impl Op for ConstantOfShape {
     fn name(&self) -> &'static str {
         "ConstantOfShape"
     }
+
+    crate::attributes!(value);
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let ty = self.output(&known("ConstantOfShape", inputs, 0)?)?;
@@ -199,6 +205,8 @@ impl Op for Range {
     fn name(&self) -> &'static str {
         "Range"
     }
+
+    crate::attributes!();
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let mut values = Vec::with_capacity(3);
@@ -278,6 +286,8 @@ impl Op for EyeLike {
     fn name(&self) -> &'static str {
         "EyeLike"
     }
+
+    crate::attributes!(dtype, k);
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         Ok(vec![Fact::of(self.matrix(&required("EyeLike", inputs, 0)?.ty)?)])

@@ -2,7 +2,7 @@
 
 use super::{Options, Pass};
 use crate::error::Result;
-use crate::graph::{Node, NodeId, ValueId, Writer};
+use crate::graph::{Key, Node, NodeId, ValueId, Writer};
 
 /// Drops nodes that do what an earlier one does with the same inputs.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ impl Pass for Deduplicate {
                 && other.op.name() == node.op.name()
                 && node.outputs.len() <= other.outputs.len()
                 && node.outputs.iter().zip(&other.outputs).all(replaceable)
-                && format!("{:?}", other.op) == format!("{:?}", node.op)
+                && Key::of(&*other.op) == Key::of(&*node.op)
         };
         let earlier = writer.consumers(*read).take_while(|other| *other < id);
         let Some(first) = earlier.filter_map(|other| writer.node(other)).find(|other| same(other)) else { return Ok(()) };

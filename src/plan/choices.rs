@@ -3,9 +3,8 @@
 use super::Options;
 use super::placement::{Placement, place};
 use crate::error::Result;
-use crate::graph::{Fact, Graph, Node, OpExt};
+use crate::graph::{Fact, Graph, Key, Node, Part};
 use crate::kernel::{Caps, Fingerprint, Kernel};
-use crate::ops::fused::Fused;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -28,11 +27,9 @@ impl Signature {
         inputs: &[Option<&Fact>],
         candidates: impl Iterator<Item = (&'static str, Vec<&'a Kernel>)>,
     ) -> Self {
-        let (own, attributes) = match node.op.downcast::<Fused>() {
-            Some(fused) => (inputs.get(..fused.arity).unwrap_or(inputs), format!("{:?}", fused.base)),
-            None => (inputs, format!("{:?}", node.op)),
-        };
-        let mut hash = Fingerprint::default().and(rounded(&attributes).as_bytes());
+        let own = inputs.get(..node.op.own_inputs(inputs.len())).unwrap_or(inputs);
+        let key = Key::of(node.op.base().unwrap_or(&*node.op));
+        let mut hash = key.parts().iter().fold(Fingerprint::default(), rounded);
         for (variant, kernels) in candidates {
             hash = hash.and(b"|").and(variant.as_bytes());
             for kernel in kernels {
@@ -71,21 +68,19 @@ fn bucket(number: u64) -> u64 {
     }
 }
 
-/// A text with every number in it rounded.
-fn rounded(text: &str) -> String {
-    let mut result = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
-        let (before, digits) = rest.split_at(start);
-        let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
-        result.push_str(before);
-        match digits[..end].parse() {
-            Ok(number) => result.push_str(&bucket(number).to_string()),
-            Err(_) => result.push_str(&digits[..end]),
+/// The fingerprint with a part of an operator's key, integers rounded.
+fn rounded(hash: Fingerprint, part: &Part) -> Fingerprint {
+    match part {
+        Part::Name(name) => hash.and(name.as_bytes()).and(b":"),
+        Part::Text(text) => hash.and(text.as_bytes()).and(b";"),
+        Part::Integer(number) => {
+            let magnitude = bucket(u64::try_from(number.unsigned_abs()).unwrap_or(u64::MAX));
+            hash.and(&[u8::from(*number < 0)]).and(&magnitude.to_le_bytes())
         }
-        rest = &digits[end..];
+        Part::Float(bits) => hash.and(&bits.to_le_bytes()),
+        Part::Length(length) => hash.and(&(*length as u64).to_le_bytes()),
+        Part::Tensor(tensor) => hash.and(tensor.ty().to_string().as_bytes()).and(tensor.bytes()),
     }
-    result + rest
 }
 
 /// A variant that the driver refused to compile.
@@ -175,15 +170,16 @@ pub fn measurable(graph: &Graph, caps: &Caps, options: &Options) -> Result<Vec<M
 #[cfg(test)]
 mod tests {
     use super::{bucket, rounded};
+    use crate::graph::Part;
+    use crate::kernel::Fingerprint;
 
     #[test]
     fn buckets_are_powers_of_two_and_the_middles_between_them() {
         let buckets: Vec<u64> = (0..=13).map(bucket).collect();
         assert_eq!(buckets, [0, 1, 2, 3, 4, 6, 6, 8, 8, 12, 12, 12, 12, 16]);
         assert_eq!((bucket(1023), bucket(1025), bucket(u64::MAX)), (1024, 1536, u64::MAX));
-        assert_eq!(
-            rounded("Conv { pads: [1, 5], x: 99999999999999999999999 }"),
-            "Conv { pads: [1, 6], x: 99999999999999999999999 }"
-        );
+        let of = |number: i128| rounded(Fingerprint::default(), &Part::Integer(number));
+        assert_eq!((of(5), of(-5)), (of(6), of(-6)));
+        assert_ne!(of(5), of(-5));
     }
 }

@@ -80,6 +80,8 @@ impl Op for RotaryEmbedding {
         NAME
     }
 
+    crate::attributes!(interleaved, rotary_embedding_dim, num_heads);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let (x, cos, sin) = (required(NAME, inputs, 0)?, required(NAME, inputs, 1)?, required(NAME, inputs, 2)?);
         if !x.dtype().is_float() || cos.ty != sin.ty || cos.dtype() != x.dtype() {

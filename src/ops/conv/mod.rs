@@ -232,6 +232,8 @@ impl Op for Conv {
         "Conv"
     }
 
+    crate::attributes!(window, group);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let problem = self.problem(&types(inputs, |f| &f.ty))?;
         let dims = [problem.batches, problem.groups * problem.filters].into_iter().chain(problem.axes.iter().map(|a| a.output));

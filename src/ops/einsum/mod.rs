@@ -76,6 +76,8 @@ impl Op for Einsum {
         "Einsum"
     }
 
+    crate::attributes!(equation);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let types: Vec<&TensorType> = operands(inputs)?.into_iter().map(|f| &f.ty).collect();
         let equation = self.parse(&types)?;

@@ -121,6 +121,8 @@ impl Op for CastLike {
         "CastLike"
     }
 
+    crate::attributes!();
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let (data, like) = (required(self.name(), inputs, 0)?, required(self.name(), inputs, 1)?);
         cast_map(like.dtype())?.infer(&[Some(data)])

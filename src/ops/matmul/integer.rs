@@ -57,6 +57,8 @@ impl Op for MatMulInteger {
         "MatMulInteger"
     }
 
+    crate::attributes!();
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let mut operands = Vec::new();
         for index in 0..2 {

@@ -30,6 +30,8 @@ impl Op for BatchNormalization {
         NAME
     }
 
+    crate::attributes!(epsilon, momentum, training_mode);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let x = required(NAME, inputs, 0)?;
         if !x.dtype().is_float() || x.shape().rank() == 0 {

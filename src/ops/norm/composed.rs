@@ -55,6 +55,8 @@ impl Op for LpNormalization {
         "LpNormalization"
     }
 
+    crate::attributes!(axis, p);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let fact = float_like(self.name(), inputs)?;
         fact.shape().axis(self.axis)?;
@@ -100,6 +102,8 @@ impl Op for MeanVarianceNormalization {
     fn name(&self) -> &'static str {
         "MeanVarianceNormalization"
     }
+
+    crate::attributes!(axes);
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let fact = float_like(self.name(), inputs)?;

@@ -52,6 +52,8 @@ pub enum Rows {
     },
 }
 
+crate::attributes!(enum Rows { Layer { axis }, Rms { axis }, Instance, Group { groups } });
+
 /// `(x - mean) / sqrt(variance + epsilon) * scale + bias` over rows of input 0; scale is input 1, bias input 2.
 #[derive(Clone, Debug)]
 pub struct Normalization {
@@ -151,6 +153,8 @@ impl Op for Normalization {
             Rows::Group { .. } => "GroupNormalization",
         }
     }
+
+    crate::attributes!(rows, epsilon);
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let x = required(self.name(), inputs, 0)?;

@@ -48,6 +48,8 @@ impl Op for GlobalPool {
         }
     }
 
+    crate::attributes!(pooling);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let mut facts = self.windowed(&required(self.name(), inputs, 0)?.ty).infer(inputs)?;
         facts.truncate(1);

@@ -14,7 +14,7 @@ pub use activation::{Activation, ActivationFunction, activations};
 use super::Registration;
 use super::matmul::MatMul;
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Node, Op, ValueId, Writer, required};
+use crate::graph::{Attribute, Fact, Io, Key, Node, Op, ValueId, Writer, required};
 use crate::kernel::{Caps, Lowering};
 use crate::tensor::{DType, Shape, Tensor, View};
 use reference::{Start, Weights};
@@ -40,6 +40,8 @@ pub enum Cell {
         input_forget: bool,
     },
 }
+
+crate::attributes!(enum Cell { Rnn, Gru { linear_before_reset }, Lstm { input_forget } });
 
 impl Cell {
     /// Gates, that is blocks of `hidden_size` rows in the weights: `z r h` for GRU, `i o f c` for LSTM.
@@ -87,6 +89,14 @@ pub enum Direction {
     Bidirectional,
 }
 
+crate::attributes!(
+    enum Direction {
+        Forward,
+        Reverse,
+        Bidirectional,
+    }
+);
+
 /// A recurrent layer over inputs X, W, R and optional B, sequence_lens, initial_h, initial_c and P (peepholes).
 #[derive(Clone, Debug)]
 pub struct Recurrent {
@@ -125,6 +135,8 @@ struct Geometry {
     hidden: usize,
     directions: usize,
 }
+
+crate::attributes!(struct Geometry { steps, batch, input, hidden, directions });
 
 impl Recurrent {
     fn geometry<'a>(&self, shape: impl Fn(usize) -> Option<&'a Shape>) -> Result<Geometry> {
@@ -189,6 +201,12 @@ impl Recurrent {
     }
 }
 
+impl Attribute for Recurrent {
+    fn add_to(&self, key: &mut Key) {
+        self.attributes(key);
+    }
+}
+
 impl Op for Recurrent {
     fn name(&self) -> &'static str {
         match self.cell {
@@ -197,6 +215,8 @@ impl Op for Recurrent {
             Cell::Lstm { .. } => "LSTM",
         }
     }
+
+    crate::attributes!(cell, direction, hidden_size, activations, clip, batch_first);
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let x = required(self.name(), inputs, 0)?;

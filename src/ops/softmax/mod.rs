@@ -26,6 +26,14 @@ pub enum Normalization {
     Hardmax,
 }
 
+crate::attributes!(
+    enum Normalization {
+        Softmax,
+        LogSoftmax,
+        Hardmax,
+    }
+);
+
 /// Softmax and its relatives along one axis, as since opset 13.
 #[derive(Clone, Debug)]
 pub struct Softmax {
@@ -73,6 +81,8 @@ impl Op for Softmax {
             Normalization::Hardmax => "Hardmax",
         }
     }
+
+    crate::attributes!(normalization, axis);
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let x = required(self.name(), inputs, 0)?;
