@@ -2,7 +2,7 @@
 
 use super::attributes::Attributes;
 use super::dtype::Declared;
-use super::graph::Importer;
+use super::importer::Importer;
 use super::order;
 use super::proto::NodeProto;
 use crate::error::{Error, Result};

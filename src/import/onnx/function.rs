@@ -1,7 +1,7 @@
 //! Graphs within nodes: calls of model-local functions, which are inlined, and the branches of an If.
 
 use super::attributes::Attributes;
-use super::graph::Importer;
+use super::importer::Importer;
 use super::order;
 use super::proto::{FunctionProto, NodeProto};
 use super::scope::{Scope, versions};
