@@ -1,6 +1,6 @@
 //! What an operator is, as data: its name and its attributes. Equal keys mean equal operators.
 
-use super::{Graph, Op, ValueId};
+use super::{Graph, ValueId};
 use crate::kernel::{Instruction, Program, ProgramOperand, ScalarFunction, Term};
 use crate::tensor::{DType, Shape, Tensor, View};
 use std::collections::BTreeMap;
@@ -30,14 +30,6 @@ pub struct Key {
 }
 
 impl Key {
-    /// What an operator is known by.
-    pub fn of(op: &dyn Op) -> Self {
-        let mut key = Key::default();
-        key.put(Part::Name(op.name()));
-        op.attributes(&mut key);
-        key
-    }
-
     /// Its parts, in order.
     pub fn parts(&self) -> &[Part] {
         &self.parts
@@ -167,13 +159,6 @@ impl<K: Attribute, V: Attribute> Attribute for BTreeMap<K, V> {
 impl<T: Attribute> Attribute for Arc<T> {
     fn add_to(&self, key: &mut Key) {
         (**self).add_to(key);
-    }
-}
-
-impl Attribute for Arc<dyn Op> {
-    fn add_to(&self, key: &mut Key) {
-        key.put(Part::Name(self.name()));
-        self.attributes(key);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Everything the engine knows of one operator.
 
-use super::{Fact, Key, Node, ValueId, Writer};
+use super::{Attribute, Fact, Key, Node, Part, ValueId, Writer};
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Caps, Kernel, Lowering, Offers, Operand, Program, preludes};
 use crate::tensor::{Tensor, View};
@@ -114,6 +114,23 @@ pub trait OpExt {
 impl OpExt for dyn Op {
     fn downcast<T: Op>(&self) -> Option<&T> {
         (self as &dyn Any).downcast_ref()
+    }
+}
+
+impl Key {
+    /// What an operator is known by.
+    pub fn of(op: &dyn Op) -> Self {
+        let mut key = Key::default();
+        key.put(Part::Name(op.name()));
+        op.attributes(&mut key);
+        key
+    }
+}
+
+impl Attribute for Arc<dyn Op> {
+    fn add_to(&self, key: &mut Key) {
+        key.put(Part::Name(self.name()));
+        self.attributes(key);
     }
 }
 

@@ -1,7 +1,6 @@
 //! An equation as strided views, sums, and products of two operands at a time.
 
-use super::equation::{Equation, Label};
-use super::walk;
+use super::equation::{Equation, Label, walk};
 use crate::error::{Error, Result};
 use crate::graph::{Node, ValueId, Writer};
 use crate::ops::compose::Compose;

@@ -7,8 +7,8 @@ use super::Registration;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::{Caps, Lowering};
-use crate::tensor::{DType, Shape, Tensor, TensorType, View};
-use equation::{Equation, Label};
+use crate::tensor::{DType, Tensor, TensorType, View};
+use equation::{Equation, Label, walk};
 use std::sync::Arc;
 
 pub(super) static REGISTRATION: Registration = Registration { operators: &["Einsum"], shaders: &[] };
@@ -41,15 +41,6 @@ impl Einsum {
 /// All operands, which must be there.
 fn operands<'a, T>(inputs: &[Option<&'a T>]) -> Result<Vec<&'a T>> {
     (0..inputs.len()).map(|k| required("Einsum", inputs, k)).collect()
-}
-
-/// An operand as seen by a walk over `labels`: axes it lacks, or has with extent 1, stand still; repeated ones step together.
-fn walk(own: &[Label], shape: &Shape, labels: &[Label], extents: &[usize]) -> View {
-    let step = |label: &Label| {
-        let axes = own.iter().zip(shape.iter().zip(shape.strides()));
-        axes.filter(|(l, (extent, _))| *l == label && **extent != 1).map(|(_, (_, stride))| stride as i64).sum()
-    };
-    View { shape: extents.into(), strides: labels.iter().map(step).collect(), offset: 0 }
 }
 
 /// Sums of products of the elements that the walks meet; the walks go over the output and, inside it, the labels summed.

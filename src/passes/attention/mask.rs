@@ -2,7 +2,7 @@
 //! replaces them.
 
 use super::super::common::{plain, seen};
-use super::{Seen, unmasked};
+use super::scale::{Seen, scaled_product};
 use crate::error::Result;
 use crate::graph::{Node, ValueId, Writer};
 use crate::kernel::{Program, Term};
@@ -107,7 +107,7 @@ pub(super) fn masked_scores(writer: &Writer, node: &Node, program: &Program, sha
     let view = |k: usize| seen(writer, node, program, k, shape);
     let from_product =
         |k: usize| plain(writer, node, program, k, shape) && value(k).is_some_and(|id| writer.contents(id).is_none());
-    let is_product = |k: usize| value(k).is_some_and(|id| matches!(unmasked(writer, id), Ok(Some(_))));
+    let is_product = |k: usize| value(k).is_some_and(|id| matches!(scaled_product(writer, id), Ok(Some(_))));
     match (instruction.function.name, instruction.arguments.as_slice()) {
         ("Add", [Term::Operand(a), Term::Operand(b)]) if a != b => {
             // Scores are the operand that is no larger thing broadcast: a product's, of the full shape.

@@ -5,13 +5,14 @@
 //! added or that replace scores, keys repeated for grouped queries, heads split and merged by reshapes and transposes.
 
 mod mask;
+mod scale;
 
 use self::mask::{Mask, masked_scores};
-use super::common::{plain, read_as};
+use self::scale::{Seen, scaled_product, unscaled};
+use super::common::read_as;
 use super::{Options, Pass};
 use crate::error::Result;
 use crate::graph::{Node, NodeId, OpExt, ValueId, Writer};
-use crate::kernel::{Program, Term};
 use crate::ops::attention::Attention;
 use crate::ops::elementwise::Map;
 use crate::ops::matmul::MatMul;
@@ -37,9 +38,6 @@ impl Pass for AttentionPattern {
         }
     }
 }
-
-/// A value read through a view.
-type Seen = (ValueId, View);
 
 /// An attention that is written out.
 struct WrittenAttention {
@@ -201,7 +199,7 @@ fn through_aliases(writer: &Writer, mut id: ValueId) -> Option<NodeId> {
 /// The product that scores come from, with the mask and scale met on the way back from the softmax. A mask is applied last: a
 /// scale after it would scale it as well.
 fn scored(writer: &Writer, scores: ValueId) -> Result<Option<(&Node, Mask, f64)>> {
-    if let Some((product, scale)) = unmasked(writer, scores)? {
+    if let Some((product, scale)) = scaled_product(writer, scores)? {
         return Ok(Some((product, Mask::None, scale)));
     }
     let mut id = scores;
@@ -211,62 +209,7 @@ fn scored(writer: &Writer, scores: ValueId) -> Result<Option<(&Node, Mask, f64)>
     let (Some(node), Some(_)) = (writer.maker(id), writer.only_consumer(id)) else { return Ok(None) };
     let Some(map) = node.op.downcast::<Map>() else { return Ok(None) };
     let Some((operand, mask)) = masked_scores(writer, node, &map.program, writer.fact(id)?.shape()) else { return Ok(None) };
-    Ok(unmasked(writer, operand)?.map(|(product, scale)| (product, mask, scale)))
-}
-
-/// The product that a value comes from through nothing but scales and reshapes, none of which anything else reads, and the scale.
-fn unmasked(writer: &Writer, mut id: ValueId) -> Result<Option<(&Node, f64)>> {
-    let mut scale = 1.0;
-    loop {
-        let (Some(node), Some(_)) = (writer.maker(id), writer.only_consumer(id)) else { return Ok(None) };
-        if node.op.downcast::<MatMul>().is_some() {
-            return Ok(Some((node, scale)));
-        }
-        if let Some(input) = writer.alias(id) {
-            id = input;
-            continue;
-        }
-        let Some(map) = node.op.downcast::<Map>() else { return Ok(None) };
-        let Some((operand, factor)) = scaling(writer, node, &map.program) else { return Ok(None) };
-        match node.input(operand) {
-            Some(value) if plain(writer, node, &map.program, operand, writer.fact(id)?.shape()) => {
-                (id, scale) = (value, scale * factor)
-            }
-            _ => return Ok(None),
-        }
-    }
-}
-
-/// The operand that a program multiplies by a number, and the number.
-fn scaling(writer: &Writer, node: &Node, program: &Program) -> Option<(usize, f64)> {
-    let [instruction] = program.instructions.as_slice() else { return None };
-    let number = |term: &Term| match term {
-        Term::Literal(x) => Some(*x),
-        Term::Operand(k) => writer.scalar(node.input(*k)?),
-        _ => None,
-    };
-    match (instruction.function.name, instruction.arguments.as_slice()) {
-        ("Mul", [Term::Operand(k), other]) if number(other).is_some() => Some((*k, number(other)?)),
-        ("Mul", [other, Term::Operand(k)]) if number(other).is_some() => Some((*k, number(other)?)),
-        ("Div", [Term::Operand(k), other]) if number(other).is_some_and(|x| x != 0.0) => Some((*k, 1.0 / number(other)?)),
-        _ => None,
-    }
-}
-
-/// A factor of a product without the number it was multiplied by, which joins the scale.
-fn unscaled(writer: &Writer, (mut id, mut view): Seen, mut scale: f64) -> Result<(Seen, f64)> {
-    while let Some(node) = writer.maker(id) {
-        let Some(map) = node.op.downcast::<Map>() else { break };
-        let Some((operand, factor)) = scaling(writer, node, &map.program) else { break };
-        let Some(input) = node.input(operand) else { break };
-        let own = read_as(writer, input, &map.program.operands[operand].view)?;
-        if &own.shape != writer.fact(id)?.shape() {
-            break;
-        }
-        let Some(composed) = view.of(&own) else { break };
-        (id, view, scale) = (input, composed, scale * factor);
-    }
-    Ok(((id, view), scale))
+    Ok(scaled_product(writer, operand)?.map(|(product, scale)| (product, mask, scale)))
 }
 
 /// The last two axes swapped.
