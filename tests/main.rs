@@ -6,6 +6,7 @@ mod engine;
 mod exactness;
 mod faults;
 mod hostile;
+mod identity;
 mod imports;
 mod kernels;
 mod layering;

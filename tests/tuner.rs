@@ -1,7 +1,7 @@
 //! The tuner and what is kept between programs: measured choices, refused variants, compiled pipelines.
 
 use crate::support::{gpu, optimized, warnings};
-use gristmill::graph::{Builder, Dim, Fact, Graph, Io, Op};
+use gristmill::graph::{Builder, Dim, Fact, Graph, Io, Key, Op};
 use gristmill::kernel::{Access, Caps, Dispatch, Field, Kernel, Lowering, Operand, Shader, Work};
 use gristmill::ops::{matmul, softmax};
 use gristmill::plan::{Choices, Chosen, Plan, PlanOptions, measurable};
@@ -269,6 +269,8 @@ impl Op for Doubled {
     fn name(&self) -> &'static str {
         "Doubled"
     }
+
+    fn attributes(&self, _: &mut Key) {}
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let input = inputs[0].ok_or_else(|| Error::invalid_model("an input is missing"))?;
         Ok(vec![Fact::new(input.dtype(), input.shape().clone())])

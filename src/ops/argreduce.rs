@@ -121,6 +121,8 @@ impl Op for ArgReduce {
         if self.greatest { "ArgMax" } else { "ArgMin" }
     }
 
+    crate::attributes!(greatest, axis, keepdims, select_last_index);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let x = required(self.name(), inputs, 0)?;
         let axis = x.shape().axis(self.axis)?;

@@ -46,6 +46,8 @@ impl Op for Ceiling {
         "Ceiling"
     }
 
+    crate::attributes!(rounds);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let x = required("Ceiling", inputs, 0)?;
         if !x.dtype().is_float() || !x.ty.elements().is_multiple_of(4) {

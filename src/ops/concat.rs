@@ -145,6 +145,8 @@ impl Op for Concat {
         "Concat"
     }
 
+    crate::attributes!(axis, views);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let facts = (0..inputs.len()).map(|k| required("Concat", inputs, k)).collect::<Result<Vec<_>>>()?;
         let types: Vec<TensorType> = facts.iter().enumerate().map(|(k, f)| self.seen(k, &f.ty)).collect();

@@ -61,6 +61,8 @@ impl Op for Cumulative {
         if self.product { "CumProd" } else { "CumSum" }
     }
 
+    crate::attributes!(product, exclusive, reverse);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let data = required(self.name(), inputs, 0)?;
         let axis = required(self.name(), inputs, 1)?;

@@ -31,6 +31,8 @@ pub fn expand() -> Arc<dyn Op> {
 impl Movement for Expand {
     const NAME: &'static str = "Expand";
 
+    crate::attributes!();
+
     fn moves(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Moved>> {
         let shape = required(Self::NAME, inputs, 0)?.shape();
         let wanted = Shape::from(extents(Self::NAME, &known(Self::NAME, inputs, 1)?)?);
@@ -51,6 +53,8 @@ pub fn tile() -> Arc<dyn Op> {
 
 impl Movement for Tile {
     const NAME: &'static str = "Tile";
+
+    crate::attributes!();
 
     fn moves(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Moved>> {
         let shape = required(Self::NAME, inputs, 0)?.shape();

@@ -49,6 +49,8 @@ impl Op for Fused {
         self.base.name()
     }
 
+    crate::attributes!(base, program, arity);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let (own, operands) = self.split(inputs)?;
         let mut facts = self.base.infer(own)?;

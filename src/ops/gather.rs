@@ -102,6 +102,8 @@ impl Op for Gather {
         "Gather"
     }
 
+    crate::attributes!(axis);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let (data, indices) = (required("Gather", inputs, 0)?, indices("Gather", inputs)?);
         Ok(picked(data, self.shape(data.shape(), indices.shape())?.0))
@@ -173,6 +175,8 @@ impl Op for GatherElements {
     fn name(&self) -> &'static str {
         "GatherElements"
     }
+
+    crate::attributes!(axis);
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let (data, indices) = (required("GatherElements", inputs, 0)?, indices("GatherElements", inputs)?);
@@ -300,6 +304,8 @@ impl Op for GatherNd {
     fn name(&self) -> &'static str {
         "GatherND"
     }
+
+    crate::attributes!(batch_dims);
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let (data, indices) = (required("GatherND", inputs, 0)?, indices("GatherND", inputs)?);

@@ -40,6 +40,14 @@ pub enum Outside {
     Reflection,
 }
 
+crate::attributes!(
+    enum Outside {
+        Zeros,
+        Border,
+        Reflection,
+    }
+);
+
 impl Outside {
     /// What the ONNX attribute `padding_mode` names.
     ///
@@ -152,6 +160,8 @@ impl Op for GridSample {
     fn name(&self) -> &'static str {
         "GridSample"
     }
+
+    crate::attributes!(interpolation, outside, align_corners);
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let (image, grid) = (required("GridSample", inputs, 0)?, required("GridSample", inputs, 1)?);

@@ -94,6 +94,8 @@ impl Op for Lrn {
         "LRN"
     }
 
+    crate::attributes!(alpha, beta, bias, size);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let x = required("LRN", inputs, 0)?;
         Self::extents(x.shape())?;

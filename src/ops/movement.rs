@@ -5,7 +5,7 @@ use super::copy::{self, Copy};
 pub(crate) use super::shared::{facts, no_scalar, unravel, wrap};
 use super::view::StridedView;
 use crate::error::Result;
-use crate::graph::{Fact, Io, Op, required};
+use crate::graph::{Fact, Io, Key, Op, required};
 use crate::kernel::{Offers, Operand};
 use crate::tensor::{Shape, Tensor, View};
 use std::any::Any;
@@ -39,6 +39,9 @@ pub trait Movement: Debug + Send + Sync + Any {
     /// The ONNX name, or the standard term where ONNX has none.
     const NAME: &'static str;
 
+    /// As [`Op::attributes`].
+    fn attributes(&self, key: &mut Key);
+
     /// Where each output stands in input 0.
     ///
     /// # Errors
@@ -49,6 +52,10 @@ pub trait Movement: Debug + Send + Sync + Any {
 impl<M: Movement> Op for M {
     fn name(&self) -> &'static str {
         M::NAME
+    }
+
+    fn attributes(&self, key: &mut Key) {
+        Movement::attributes(self, key);
     }
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {

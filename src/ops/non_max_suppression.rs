@@ -89,6 +89,8 @@ impl Op for NonMaxSuppression {
         "NonMaxSuppression"
     }
 
+    crate::attributes!(center_point_box);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let mut values = Vec::with_capacity(inputs.len());
         for (index, fact) in inputs.iter().enumerate() {

@@ -51,6 +51,8 @@ impl Op for OneHot {
         "OneHot"
     }
 
+    crate::attributes!(axis);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let (indices, depth, values) =
             (required("OneHot", inputs, 0)?, required("OneHot", inputs, 1)?, required("OneHot", inputs, 2)?);

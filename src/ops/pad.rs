@@ -40,6 +40,15 @@ pub enum PadMode {
     Wrap,
 }
 
+crate::attributes!(
+    enum PadMode {
+        Constant,
+        Reflect,
+        Edge,
+        Wrap,
+    }
+);
+
 impl PadMode {
     /// The mode that the ONNX attribute `mode` names.
     ///
@@ -183,6 +192,8 @@ impl Op for Pad {
     fn name(&self) -> &'static str {
         "Pad"
     }
+
+    crate::attributes!(mode);
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let data = required("Pad", inputs, 0)?;

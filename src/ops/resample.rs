@@ -23,6 +23,18 @@ pub enum Coordinates {
     CropAndResize,
 }
 
+crate::attributes!(
+    enum Coordinates {
+        HalfPixel,
+        HalfPixelSymmetric,
+        PytorchHalfPixel,
+        AlignCorners,
+        TfHalfPixel,
+        Asymmetric,
+        CropAndResize,
+    }
+);
+
 impl Coordinates {
     /// The transformation that ONNX names.
     ///
@@ -55,6 +67,15 @@ pub enum Rounding {
     /// Up.
     Ceil,
 }
+
+crate::attributes!(
+    enum Rounding {
+        PreferFloor,
+        PreferCeil,
+        Floor,
+        Ceil,
+    }
+);
 
 impl Rounding {
     /// The rounding that ONNX names.
@@ -91,6 +112,14 @@ pub enum Interpolation {
     /// Four by a cubic polynomial with this parameter (Keys 1981).
     Cubic(f64),
 }
+
+crate::attributes!(
+    enum Interpolation {
+        Nearest(value),
+        Linear,
+        Cubic(value),
+    }
+);
 
 /// How much larger than the input an output is, as a fraction: dividing by its float would miss pixels where it is exact.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -44,6 +44,14 @@ pub enum AspectRatio {
     NotSmaller,
 }
 
+crate::attributes!(
+    enum AspectRatio {
+        Stretch,
+        NotLarger,
+        NotSmaller,
+    }
+);
+
 impl AspectRatio {
     /// The policy that ONNX names.
     ///
@@ -172,6 +180,8 @@ impl Op for Resize {
     fn name(&self) -> &'static str {
         "Resize"
     }
+
+    crate::attributes!(interpolation, coordinates, antialias, exclude_outside, extrapolation, aspect_ratio, axes);
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let data = required("Resize", inputs, 0)?;

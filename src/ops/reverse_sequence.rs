@@ -60,6 +60,8 @@ impl Op for ReverseSequence {
         "ReverseSequence"
     }
 
+    crate::attributes!(time_axis, batch_axis);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let (data, lengths) = (required("ReverseSequence", inputs, 0)?, required("ReverseSequence", inputs, 1)?);
         self.check(data.shape(), lengths.shape())?;

@@ -96,6 +96,8 @@ impl Op for RoiAlign {
         "RoiAlign"
     }
 
+    crate::attributes!(maximum, half_pixel, output, sampling_ratio, spatial_scale);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let [images, regions, batch] = [0, 1, 2].map(|k| required("RoiAlign", inputs, k));
         let (images, regions) = (images?, regions?);

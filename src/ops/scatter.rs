@@ -67,6 +67,15 @@ pub enum Combine {
     Min,
 }
 
+crate::attributes!(
+    enum Combine {
+        Add,
+        Mul,
+        Max,
+        Min,
+    }
+);
+
 impl Combine {
     /// What the ONNX attribute `reduction` names; `none` is `None`.
     ///
@@ -265,6 +274,8 @@ impl Op for ScatterElements {
         "ScatterElements"
     }
 
+    crate::attributes!(axis, combine);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let (data, indices) = (required("ScatterElements", inputs, 0)?, indices("ScatterElements", inputs)?);
         elements_axis("ScatterElements", self.axis, &data.ty, &indices.ty)?;
@@ -346,6 +357,8 @@ impl Op for ScatterNd {
     fn name(&self) -> &'static str {
         "ScatterND"
     }
+
+    crate::attributes!(combine);
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let (data, indices) = (required("ScatterND", inputs, 0)?, indices("ScatterND", inputs)?);

@@ -60,6 +60,8 @@ impl Op for Compress {
         "Compress"
     }
 
+    crate::attributes!(axis);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let data = required("Compress", inputs, 0)?;
         let (.., shape) = self.kept(data.shape(), known("Compress", inputs, 1)?)?;
@@ -107,6 +109,8 @@ impl Op for NonZero {
     fn name(&self) -> &'static str {
         "NonZero"
     }
+
+    crate::attributes!();
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let data = known("NonZero", inputs, 0)?;
@@ -199,6 +203,8 @@ impl Op for Unique {
     fn name(&self) -> &'static str {
         "Unique"
     }
+
+    crate::attributes!(axis, sorted);
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let outputs = self.all(known("Unique", inputs, 0)?)?;

@@ -68,6 +68,8 @@ impl Op for Shape {
         "Shape"
     }
 
+    crate::attributes!(start, end);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         Ok(vec![Fact::of(self.extents(required("Shape", inputs, 0)?.shape()))])
     }
@@ -90,6 +92,8 @@ impl Op for Size {
     fn name(&self) -> &'static str {
         "Size"
     }
+
+    crate::attributes!();
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         Ok(vec![Fact::of(Tensor::scalar(required("Size", inputs, 0)?.ty.elements() as i64))])
@@ -128,6 +132,8 @@ impl Op for ConstantOfShape {
     fn name(&self) -> &'static str {
         "ConstantOfShape"
     }
+
+    crate::attributes!(value);
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let ty = self.output(&known("ConstantOfShape", inputs, 0)?)?;
@@ -183,6 +189,8 @@ impl Op for Range {
     fn name(&self) -> &'static str {
         "Range"
     }
+
+    crate::attributes!();
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let mut values = Vec::with_capacity(3);
@@ -262,6 +270,8 @@ impl Op for EyeLike {
     fn name(&self) -> &'static str {
         "EyeLike"
     }
+
+    crate::attributes!(dtype, k);
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         Ok(vec![Fact::of(self.matrix(&required("EyeLike", inputs, 0)?.ty)?)])

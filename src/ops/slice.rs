@@ -45,6 +45,8 @@ fn range(start: i64, end: i64, step: i64, extent: usize) -> Result<(usize, usize
 impl Movement for Slice {
     const NAME: &'static str = "Slice";
 
+    crate::attributes!();
+
     fn moves(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Moved>> {
         let shape = required(Self::NAME, inputs, 0)?.shape();
         let starts = known(Self::NAME, inputs, 1)?;
@@ -87,6 +89,8 @@ pub fn split(axis: i64, outputs: usize) -> Arc<dyn Op> {
 
 impl Movement for Split {
     const NAME: &'static str = "Split";
+
+    crate::attributes!(axis, outputs);
 
     fn moves(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Moved>> {
         let shape = required(Self::NAME, inputs, 0)?.shape();

@@ -58,6 +58,8 @@ impl Op for TopK {
         "TopK"
     }
 
+    crate::attributes!(axis, largest);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let data = required("TopK", inputs, 0)?;
         let (axis, _, shape) = self.check(data.shape(), &known("TopK", inputs, 1)?)?;

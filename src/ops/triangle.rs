@@ -40,6 +40,8 @@ impl Op for Trilu {
         "Trilu"
     }
 
+    crate::attributes!(upper);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let data = required("Trilu", inputs, 0)?;
         if data.shape().rank() < 2 {

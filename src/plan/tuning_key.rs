@@ -1,6 +1,6 @@
 //! What a choice among variants is known by.
 
-use crate::graph::{Fact, Node};
+use crate::graph::{Fact, Key, Node, Part};
 use crate::kernel::{Fingerprint, Kernel};
 use std::fmt;
 
@@ -23,8 +23,8 @@ impl TuningKey {
         inputs: &[Option<&Fact>],
         variants: impl Iterator<Item = (&'static str, Vec<&'a Kernel>)>,
     ) -> Self {
-        let attributes = node.op.base().map_or_else(|| format!("{:?}", node.op), |base| format!("{base:?}"));
-        let mut hash = Fingerprint::default().and(rounded(&attributes).as_bytes());
+        let key = Key::of(node.op.base().unwrap_or(&*node.op));
+        let mut hash = key.parts().iter().fold(Fingerprint::default(), rounded);
         for (variant, kernels) in variants {
             hash = hash.and(b"|").and(variant.as_bytes());
             for kernel in kernels {
@@ -64,35 +64,34 @@ fn bucket(number: u64) -> u64 {
     }
 }
 
-/// A text with every number in it rounded up.
-fn rounded(text: &str) -> String {
-    let mut result = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
-        let (before, digits) = rest.split_at(start);
-        let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
-        result.push_str(before);
-        match digits[..end].parse() {
-            Ok(number) => result.push_str(&bucket(number).to_string()),
-            Err(_) => result.push_str(&digits[..end]),
+/// The fingerprint with a part of an operator's key, integers rounded.
+fn rounded(hash: Fingerprint, part: &Part) -> Fingerprint {
+    match part {
+        Part::Name(name) => hash.and(name.as_bytes()).and(b":"),
+        Part::Text(text) => hash.and(text.as_bytes()).and(b";"),
+        Part::Integer(number) => {
+            let magnitude = bucket(u64::try_from(number.unsigned_abs()).unwrap_or(u64::MAX));
+            hash.and(&[u8::from(*number < 0)]).and(&magnitude.to_le_bytes())
         }
-        rest = &digits[end..];
+        Part::Float(bits) => hash.and(&bits.to_le_bytes()),
+        Part::Length(length) => hash.and(&(*length as u64).to_le_bytes()),
+        Part::Tensor(tensor) => hash.and(tensor.ty().to_string().as_bytes()).and(tensor.bytes()),
     }
-    result + rest
 }
 
 #[cfg(test)]
 mod tests {
     use super::{bucket, rounded};
+    use crate::graph::Part;
+    use crate::kernel::Fingerprint;
 
     #[test]
     fn buckets_are_powers_of_two_and_the_middles_between_them() {
         let buckets: Vec<u64> = (0..=13).map(bucket).collect();
         assert_eq!(buckets, [0, 1, 2, 3, 4, 6, 6, 8, 8, 12, 12, 12, 12, 16]);
         assert_eq!((bucket(1023), bucket(1025), bucket(u64::MAX)), (1024, 1536, u64::MAX));
-        assert_eq!(
-            rounded("Conv { pads: [1, 5], x: 99999999999999999999999 }"),
-            "Conv { pads: [1, 6], x: 99999999999999999999999 }"
-        );
+        let of = |number: i128| rounded(Fingerprint::default(), &Part::Integer(number));
+        assert_eq!((of(5), of(-5)), (of(6), of(-6)));
+        assert_ne!(of(5), of(-5));
     }
 }

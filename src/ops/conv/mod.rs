@@ -239,6 +239,8 @@ impl Op for Conv {
         "Conv"
     }
 
+    crate::attributes!(window, group);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let conv = self.resolve(&types(inputs, |f| &f.ty))?;
         let dims = [conv.batches, conv.groups * conv.filters].into_iter().chain(conv.axes.iter().map(|a| a.output));

@@ -57,6 +57,8 @@ impl Op for ConvTranspose {
         "ConvTranspose"
     }
 
+    crate::attributes!(window, group, output_padding, output_shape);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let conv = self.resolve(&types(inputs, |f| &f.ty))?;
         Ok(vec![Fact::new(required("ConvTranspose", inputs, 0)?.dtype(), output_shape(&conv))])

@@ -16,6 +16,15 @@ pub enum AutoPad {
     Valid,
 }
 
+crate::attributes!(
+    enum AutoPad {
+        NotSet,
+        SameUpper,
+        SameLower,
+        Valid,
+    }
+);
+
 impl AutoPad {
     /// The variant with an ONNX name.
     ///
@@ -50,6 +59,8 @@ pub struct SlidingWindow {
     /// Where padding comes from.
     pub auto_pad: AutoPad,
 }
+
+crate::attributes!(struct SlidingWindow { kernel_shape, strides, dilations, pads, auto_pad });
 
 /// The window along one axis: output `o` and tap `k` meet at input `o * stride + k * dilation - begin`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

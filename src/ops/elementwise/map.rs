@@ -35,6 +35,8 @@ impl Op for Map {
         }
     }
 
+    crate::attributes!(program);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let operands = &self.program.operands;
         if inputs.len() != operands.len() {

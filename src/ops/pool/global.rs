@@ -2,7 +2,7 @@
 
 use super::{Pool, Pooling};
 use crate::error::Result;
-use crate::graph::{Edit, Fact, Io, Node, Op, required};
+use crate::graph::{Fact, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::Offers;
 use crate::ops::conv::SlidingWindow;
 use crate::ops::reduce::{Reduction, reduce};
@@ -48,6 +48,8 @@ impl Op for GlobalPool {
         }
     }
 
+    crate::attributes!(pooling);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let mut facts = self.windowed(&required(self.name(), inputs, 0)?.ty).infer(inputs)?;
         facts.truncate(1);
@@ -64,7 +66,7 @@ impl Op for GlobalPool {
         self.windowed(&io.input(0)?.ty).lower(io, offers)
     }
 
-    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], _edit: &mut Edit) -> Result<Option<Vec<Node>>> {
+    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], writer: &mut Writer) -> Result<Option<Vec<ValueId>>> {
         let x = required(self.name(), inputs, 0)?;
         let reduction = match self.pooling {
             Pooling::Max { .. } if x.dtype().is_float() => Reduction::Max,
@@ -75,6 +77,6 @@ impl Op for GlobalPool {
         };
         self.infer(inputs)?;
         let axes = (2..x.shape().rank() as i64).collect();
-        Ok(Some(vec![Node { op: reduce(reduction, Some(axes), true, false), ..node.clone() }]))
+        Ok(Some(vec![writer.apply(reduce(reduction, Some(axes), true, false), &[node.needed(0)?])?]))
     }
 }

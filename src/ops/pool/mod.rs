@@ -39,6 +39,8 @@ pub enum Pooling {
     },
 }
 
+crate::attributes!(enum Pooling { Max { column_major }, Average { count_include_pad }, Lp { p } });
+
 /// A pooling operator over any number of spatial axes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pool {
@@ -104,6 +106,8 @@ impl Op for Pool {
             Pooling::Lp { .. } => "LpPool",
         }
     }
+
+    crate::attributes!(pooling, window, ceil_mode);
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let x = required(self.name(), inputs, 0)?;

@@ -50,6 +50,21 @@ pub enum Reduction {
     SumSquare,
 }
 
+crate::attributes!(
+    enum Reduction {
+        Sum,
+        Mean,
+        Max,
+        Min,
+        Prod,
+        L1,
+        L2,
+        LogSum,
+        LogSumExp,
+        SumSquare,
+    }
+);
+
 impl Reduction {
     /// The name of the ONNX operator.
     pub fn operator(self) -> &'static str {
@@ -185,6 +200,8 @@ impl Op for Reduce {
     fn name(&self) -> &'static str {
         self.reduction.operator()
     }
+
+    crate::attributes!(reduction, axes, keepdims, noop_with_empty_axes);
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let x = required(self.name(), inputs, 0)?;
