@@ -1,5 +1,8 @@
 //! The laws of ARCHITECTURE.md that can be read off the source text.
 
+mod circles;
+mod functions;
+
 use gristmill::ops::REGISTRY;
 use std::fs;
 use std::path::{Path, PathBuf};

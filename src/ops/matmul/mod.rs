@@ -74,6 +74,8 @@ impl Op for MatMul {
         "MatMul"
     }
 
+    crate::attributes!(a, b);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let (a, b) = (required("MatMul", inputs, 0)?, required("MatMul", inputs, 1)?);
         if a.dtype() != b.dtype() || a.dtype() == DType::Bool {

@@ -102,6 +102,8 @@ impl Op for MatMulNBits {
         "MatMulNBits"
     }
 
+    crate::attributes!(k, n, bits, block, a);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let input = |index| required("MatMulNBits", inputs, index);
         let (a, bits, scales) = (input(0)?, input(1)?, input(2)?);

@@ -1,11 +1,11 @@
 //! Recurrent layers: RNN, GRU and LSTM.
 
 mod activation;
-mod lanes;
 mod lower;
 mod pack;
 mod persistent;
 mod reference;
+mod software;
 mod steps;
 mod tiled;
 
@@ -14,8 +14,8 @@ pub use activation::{Activation, ActivationFunction, activations};
 use super::Registration;
 use super::matmul::MatMul;
 use crate::error::{Error, Result};
-use crate::graph::{Edit, Fact, Io, Node, Op, required};
-use crate::kernel::{Caps, Lowering};
+use crate::graph::{Attribute, Fact, Io, Key, Node, Op, ValueId, Writer, required};
+use crate::kernel::Offers;
 use crate::tensor::{DType, Shape, Tensor, View};
 use reference::{Start, Weights};
 use std::sync::Arc;
@@ -40,6 +40,8 @@ pub enum Cell {
         input_forget: bool,
     },
 }
+
+crate::attributes!(enum Cell { Rnn, Gru { linear_before_reset }, Lstm { input_forget } });
 
 impl Cell {
     /// Gates, that is blocks of `hidden_size` rows in the weights: `z r h` for GRU, `i o f c` for LSTM.
@@ -87,6 +89,14 @@ pub enum Direction {
     Bidirectional,
 }
 
+crate::attributes!(
+    enum Direction {
+        Forward,
+        Reverse,
+        Bidirectional,
+    }
+);
+
 /// A recurrent layer over inputs X, W, R and optional B, sequence_lens, initial_h, initial_c and P (peepholes).
 #[derive(Clone, Debug)]
 pub struct Recurrent {
@@ -118,7 +128,7 @@ pub fn recurrent(attributes: Recurrent) -> Arc<dyn Op> {
 
 /// Extents of one layer.
 #[derive(Clone, Copy, Debug)]
-struct Geometry {
+struct RecurrentShape {
     steps: usize,
     batch: usize,
     input: usize,
@@ -126,8 +136,10 @@ struct Geometry {
     directions: usize,
 }
 
+crate::attributes!(struct RecurrentShape { steps, batch, input, hidden, directions });
+
 impl Recurrent {
-    fn geometry<'a>(&self, shape: impl Fn(usize) -> Option<&'a Shape>) -> Result<Geometry> {
+    fn geometry<'a>(&self, shape: impl Fn(usize) -> Option<&'a Shape>) -> Result<RecurrentShape> {
         let name = self.name();
         let need = |k: usize| shape(k).ok_or_else(|| Error::invalid_model(format!("{name} needs input {k}, which is missing")));
         let (x, w, r) = (need(0)?, need(1)?, need(2)?);
@@ -136,7 +148,7 @@ impl Recurrent {
         }
         let (steps, batch) = if self.batch_first { (x[1], x[0]) } else { (x[0], x[1]) };
         let directions = if self.direction == Direction::Bidirectional { 2 } else { 1 };
-        let g = Geometry { steps, batch, input: x[2], hidden: self.hidden_size.unwrap_or(r[2]), directions };
+        let g = RecurrentShape { steps, batch, input: x[2], hidden: self.hidden_size.unwrap_or(r[2]), directions };
         let gates = self.cell.gates().saturating_mul(g.hidden);
         let state: Shape =
             if self.batch_first { [batch, directions, g.hidden].into() } else { [directions, batch, g.hidden].into() };
@@ -159,8 +171,8 @@ impl Recurrent {
     }
 
     /// The shapes of Y, and of Y_h and Y_c.
-    fn output_shapes(&self, g: Geometry) -> (Shape, Shape) {
-        let Geometry { steps, batch, directions, hidden, .. } = g;
+    fn output_shapes(&self, g: RecurrentShape) -> (Shape, Shape) {
+        let RecurrentShape { steps, batch, directions, hidden, .. } = g;
         if self.batch_first {
             ([batch, steps, directions, hidden].into(), [batch, directions, hidden].into())
         } else {
@@ -168,7 +180,7 @@ impl Recurrent {
         }
     }
 
-    fn output_facts(&self, g: Geometry, dtype: DType) -> Vec<Fact> {
+    fn output_facts(&self, g: RecurrentShape, dtype: DType) -> Vec<Fact> {
         let (all, last) = self.output_shapes(g);
         let mut outputs = vec![Fact::new(dtype, all), Fact::new(dtype, last.clone())];
         if matches!(self.cell, Cell::Lstm { .. }) {
@@ -189,6 +201,12 @@ impl Recurrent {
     }
 }
 
+impl Attribute for Recurrent {
+    fn add_to(&self, key: &mut Key) {
+        self.attributes(key);
+    }
+}
+
 impl Op for Recurrent {
     fn name(&self) -> &'static str {
         match self.cell {
@@ -197,6 +215,8 @@ impl Op for Recurrent {
             Cell::Lstm { .. } => "LSTM",
         }
     }
+
+    crate::attributes!(cell, direction, hidden_size, activations, clip, batch_first);
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let x = required(self.name(), inputs, 0)?;
@@ -229,27 +249,20 @@ impl Op for Recurrent {
         reference::steps(self, g, need(0)?.dtype(), &products, &weights, &start)
     }
 
-    fn candidates(&self, _io: &Io, _caps: &Caps) -> Result<Vec<Lowering>> {
+    fn lower(&self, _io: &Io, _offers: &mut Offers) -> Result<()> {
         Err(Error::unsupported(format!("{} runs as the nodes it expands into", self.name())))
     }
 
     /// One product of all inputs and W, the weights packed (folded where they are constants), and the steps.
-    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], edit: &mut Edit) -> Result<Option<Vec<Node>>> {
+    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], writer: &mut Writer) -> Result<Option<Vec<ValueId>>> {
         let g = self.geometry(|k| inputs.get(k).copied().flatten().map(Fact::shape))?;
         let columns = g.directions * self.cell.gates() * g.hidden;
         let a = View::contiguous(&[g.steps * g.batch, g.input].into());
         let b = View::contiguous(&[columns, g.input].into()).transpose(&[1, 0]);
-        let input = |k: usize| node.inputs.get(k).copied().flatten();
-        let (products, packed) = (edit.value("recurrent_products", None), edit.value("recurrent_weights", None));
-        let inner = |op: Arc<dyn Op>, inputs, outputs| Node { path: node.path.clone(), op, inputs, outputs };
-        Ok(Some(vec![
-            inner(Arc::new(MatMul { a: Some(a), b: Some(b) }), vec![input(0), input(1)], vec![Some(products)]),
-            inner(Arc::new(self.packer(g)), vec![input(2), input(3), input(7)], vec![Some(packed)]),
-            inner(
-                Arc::new(Steps { layer: self.clone(), geometry: g }),
-                vec![Some(products), Some(packed), input(4), input(5), input(6)],
-                node.outputs.clone(),
-            ),
-        ]))
+        let products = writer.apply(Arc::new(MatMul { a: Some(a), b: Some(b) }), &[node.needed(0)?, node.needed(1)?])?;
+        let weights = writer.apply_all(Arc::new(self.packer(g)), &[node.input(2), node.input(3), node.input(7)], 1)?;
+        let inputs = [Some(products), weights.first().copied(), node.input(4), node.input(5), node.input(6)];
+        let steps = Steps { layer: self.clone(), geometry: g };
+        Ok(Some(writer.apply_all(Arc::new(steps), &inputs, node.outputs.len())?))
     }
 }
