@@ -26,3 +26,4 @@ mod specials;
 mod support;
 mod suspects;
 mod tuner;
+mod variants;

@@ -180,7 +180,7 @@ impl<'a> Assembly<'a> {
                 self.constants.value(input(packing.input)?, Some(packing), texture, tensors)
             }
             Operand::Table(k) => self.constants.table(&work.tables[k], texture, tensors),
-            Operand::Nothing => self.constants.table(&Table { name: "nothing", numbers: vec![0; 4] }, false, tensors),
+            Operand::Nothing => self.constants.table(&Table { name: "nothing", numbers: vec![0; 4] }, access.is_texture(), tensors),
             Operand::Output(_) if texture => Err(Error::internal(format!("{operand:?} is bound as a texture"))),
             Operand::Output(k) => match node.outputs.get(k).copied().flatten() {
                 Some(value) => self.values.write(value, tensors),

@@ -71,7 +71,7 @@ impl Bindings<'_> {
                 Operand::Packed(k) if k < packed.len() => {}
                 Operand::Table(k) if k < tables.len() => {}
                 Operand::Numbers if !dispatch.numbers.is_empty() => {}
-                Operand::Nothing if *access == Access::Read => {}
+                Operand::Nothing if !access.writes() => {}
                 _ => return Err(Error::internal(format!("binding {operand:?} does not exist"))),
             }
         }

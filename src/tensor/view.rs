@@ -1,5 +1,6 @@
 //! Strided views: how data movement is described before (and often instead of) being done.
 
+use super::axes::joined_axes;
 use super::shape::Shape;
 
 /// A shape laid over a buffer of elements: element `i` stands at `offset + sum(i[k] * strides[k])`.
@@ -139,17 +140,7 @@ impl View {
     /// Extents and strides with extents of 1 dropped and axes that are walked without a gap joined: two views with equal
     /// runs and offsets take the same elements in the same order.
     pub fn runs(&self) -> Vec<(usize, i64)> {
-        let mut runs: Vec<(usize, i64)> = Vec::new();
-        for (&d, &s) in self.shape.iter().zip(&self.strides).filter(|(d, _)| **d != 1) {
-            match runs.last_mut() {
-                Some((n, inner)) if *inner == s * d as i64 => {
-                    *n *= d;
-                    *inner = s;
-                }
-                _ => runs.push((d, s)),
-            }
-        }
-        runs
+        joined_axes(&self.shape, [&self.strides]).into_iter().map(|axis| (axis.extent, axis.strides[0])).collect()
     }
 
     /// True when both take the same elements in the same order; their extents may differ.

@@ -82,18 +82,7 @@ pub(super) fn fours(runs: &[(i64, i64)], offset: i64) -> bool {
 
 /// The axes of a view from the outermost in, as (extent, stride), joined where they are walked without a gap.
 pub(super) fn runs(view: &View) -> Vec<(i64, i64)> {
-    let mut runs: Vec<(i64, i64)> = Vec::new();
-    for (&d, &s) in view.shape.iter().zip(&view.strides).filter(|(d, _)| **d != 1) {
-        let d = d as i64;
-        match runs.last_mut() {
-            Some((extent, stride)) if *stride == s * d => {
-                *extent *= d;
-                *stride = s;
-            }
-            _ => runs.push((d, s)),
-        }
-    }
-    runs
+    view.runs().into_iter().map(|(extent, stride)| (extent as i64, stride)).collect()
 }
 
 #[cfg(test)]

@@ -5,8 +5,7 @@ mod expand;
 
 use super::Registration;
 use crate::error::{Error, Result};
-use crate::graph::{Edit, Fact, Io, Node, Op, required};
-use crate::kernel::{Caps, Lowering};
+use crate::graph::{Edit, Fact, Node, Op, required};
 use crate::tensor::{DType, Shape, Tensor, TensorType, View};
 use equation::{Equation, Label};
 use std::sync::Arc;
@@ -100,10 +99,6 @@ impl Op for Einsum {
             Tensor::from_i128(ty, &contract(&data, &walks, outputs, 1, i128::wrapping_add, i128::wrapping_mul))?
         };
         Ok(vec![output])
-    }
-
-    fn candidates(&self, _io: &Io, _caps: &Caps) -> Result<Vec<Lowering>> {
-        Err(Error::unsupported(format!("the equation `{}` was not expanded into simpler operators", self.equation)))
     }
 
     fn expand(&self, node: &Node, inputs: &[Option<&Fact>], edit: &mut Edit) -> Result<Option<Vec<Node>>> {

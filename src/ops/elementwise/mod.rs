@@ -9,6 +9,7 @@ mod evaluate;
 mod functions;
 mod logic;
 mod map;
+mod software;
 mod transcendental;
 
 pub use build::{CastLike, binary, cast, cast_like, clip, clip_operands, select, unary, unary_with, variadic};

@@ -2,8 +2,7 @@
 
 use super::matmul;
 use crate::error::{Error, Result};
-use crate::graph::{Edit, Fact, Io, Node, Op, required};
-use crate::kernel::{Caps, Lowering};
+use crate::graph::{Edit, Fact, Node, Op, required};
 use crate::ops::compose::Composer;
 use crate::ops::elementwise::cast;
 use crate::tensor::{DType, Shape, Tensor, TensorType, View, broadcast};
@@ -86,10 +85,6 @@ impl Op for MatMulInteger {
         };
         let (a, b) = (operand(0)?, operand(1)?);
         matmul().reference(&[Some(&a), Some(&b)])
-    }
-
-    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
-        Err(Error::unsupported("MatMulInteger is expanded before a run and has no kernel"))
     }
 
     fn expand(&self, node: &Node, inputs: &[Option<&Fact>], edit: &mut Edit) -> Result<Option<Vec<Node>>> {

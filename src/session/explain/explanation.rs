@@ -21,6 +21,8 @@ pub struct ExplainedStep {
     pub chosen: Chosen,
     /// The other variants that could be taken.
     pub alternatives: Vec<&'static str>,
+    /// The variants that do not fit, each with the reason.
+    pub declined: Vec<(&'static str, String)>,
     /// How many workgroups.
     pub grid: Grid,
     /// How much it does.
@@ -82,6 +84,7 @@ impl Explanation {
             variant: s.variant,
             chosen: plan.chosen[s.node],
             alternatives: plan.variants[s.node].iter().copied().filter(|v| *v != s.variant).collect(),
+            declined: plan.declined[s.node].clone(),
             grid: s.grid,
             work: s.work,
         };
