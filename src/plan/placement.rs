@@ -14,7 +14,7 @@ pub(super) enum Placement {
     /// Its output shares the buffer of a value.
     Alias(ValueId),
     /// By dispatches.
-    Gpu(GpuNode),
+    Gpu(Box<GpuNode>),
     /// By its reference on the host, for a reason.
     Host(String),
 }
@@ -81,7 +81,7 @@ fn lower(graph: &Graph, node: &Node, caps: &Caps, options: &PlanOptions) -> Resu
             let id = node.inputs.get(input).copied().flatten();
             id.map(Placement::Alias).ok_or_else(|| Error::internal("an alias of an input that is left out"))
         }
-        Lowering::Dispatches { dispatches, temporaries, packed, tables, .. } => Ok(Placement::Gpu(GpuNode {
+        Lowering::Dispatches { dispatches, temporaries, packed, tables, .. } => Ok(Placement::Gpu(Box::new(GpuNode {
             variant,
             variants: names,
             declined: variants.declined.into_iter().map(|d| (d.variant, d.reason.message().to_string())).collect(),
@@ -93,6 +93,6 @@ fn lower(graph: &Graph, node: &Node, caps: &Caps, options: &PlanOptions) -> Resu
             packed,
             tables,
             outputs,
-        })),
+        }))),
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn cut(graph: &Arc<Graph>, value: ValueId, blocked: usize, strict_gpu
         graph.nodes().iter().enumerate().filter(|(k, _)| wanted(*k)).map(|(_, node)| node.clone()).collect()
     };
     let first = nodes(&|k| in_first[k]);
-    let rest = nodes(&|k| !in_first[k] && !(on_host && k == blocked));
+    let rest = nodes(&|k| !(in_first[k] || on_host && k == blocked));
 
     let (by_first, by_rest) = (made_by(graph, &first), made_by(graph, &rest));
     let read_by_rest = rest.iter().flat_map(|n| n.inputs.iter().flatten()).chain(graph.outputs());

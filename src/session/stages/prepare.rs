@@ -10,10 +10,11 @@ use crate::session::planning::choices::Verdict;
 use crate::session::planning::make::optimized;
 use crate::session::resources::Resources;
 use crate::session::tuner::tune;
+use std::sync::Arc;
 
 /// Makes the plan of a specialised graph and all that its runs need. Measures variants beforehand if asked to, and makes
 /// another plan when the device refuses a kernel of this one.
-pub(super) async fn prepare(resources: &Resources<'_>, graph: &Graph) -> Result<LoadedPlan> {
+pub(super) async fn prepare(resources: &Resources<'_>, graph: &Graph) -> Result<Arc<LoadedPlan>> {
     let caps = resources.gpu.caps();
     let graph = optimized(graph, caps, resources.options)?;
     // Pipelines that are compiled on the way to the plan live until the plan holds its own.

@@ -23,7 +23,7 @@ impl PlannedGraph {
                 return Ok(found);
             }
             let route = match passes::specialize(&self.graph, &key.facts(inputs))? {
-                Specialized::Graph(graph) => Route::Plan(Arc::new(prepare(resources, &graph).await?)),
+                Specialized::Graph(graph) => Route::Plan(prepare(resources, &graph).await?),
                 Specialized::Blocked { value, .. } if self.routes.key_by_value(&self.graph, value, inputs) => continue,
                 Specialized::Blocked { value, node } => Route::Stages(self.cut(value, node, resources.options.strict_gpu)?),
             };

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 /// A node made ready by one variant.
 pub(super) struct Trial {
-    loaded: LoadedPlan,
+    loaded: Arc<LoadedPlan>,
 }
 
 impl Trial {
