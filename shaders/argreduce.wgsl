@@ -1,3 +1,4 @@
+// Takes number_f32 or number_i32 (Number); perhaps number_integer (number_is_nan).
 // ArgMax and ArgMin: the index along an axis at which the greatest or least value stands.
 //
 // LANES neighbouring invocations share a row (1 where rows lie side by side or are many), so a workgroup serves

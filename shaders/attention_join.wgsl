@@ -1,3 +1,4 @@
+// Takes lowest (LOWEST).
 // Second of two attention kernels for few queries over many keys: joins what the workgroups of the first left. One
 // invocation per query and group of four elements.
 @group(0) @binding(1) var<storage, read> states: array<vec4<f32>>; // [rows, queries, splits, 1 + groups]

@@ -1,3 +1,6 @@
+// Takes lowest (LOWEST); attention (head_at, normalizer); four_vectors or four_words; attention_query_vectors or
+// attention_query_scalars (query_group); attention_key_vectors or attention_key_scalars (key_group, value_group);
+// attention_four_keys (four_keys, products, weighed); attention_output (store_group).
 // Attention without a matrix of scores in memory (Dao et al. 2022): softmax(scale * Q K^T + mask) V, the weights of four
 // keys at a time, with the greatest score so far as reference.
 //

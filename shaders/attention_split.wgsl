@@ -1,3 +1,6 @@
+// Takes lowest (LOWEST); attention (head_at, score); four_vectors or four_words; attention_query_vectors or
+// attention_query_scalars (query_group); attention_key_vectors or attention_key_scalars (key_group, value_group); reduce_shared
+// or reduce_subgroup (reduce_max, reduce_sum).
 // First of two attention kernels for few queries over many keys: each workgroup takes one query of one head and one
 // stretch of the keys, and leaves its greatest score, its sum of weights and its weighted sum of values.
 //

@@ -1,3 +1,6 @@
+// Takes lowest (LOWEST); attention (CAUSAL, UNSEEN, head_at, normalizer, score, unseen_count); four_vectors or four_words (four);
+// attention_query_vectors or attention_query_scalars (query_group); attention_key_vectors or attention_key_scalars (key_group,
+// value_group); attention_output (store_group).
 // Attention for GPUs: tiles of keys and values pass through workgroup memory, and softmax goes along with the greatest
 // score so far as reference (Dao et al. 2022, "FlashAttention").
 //

@@ -1,3 +1,4 @@
+// Takes divide (divide); width1 or width4 (Uint).
 // Up to four matrices of equally many rows side by side, written into columns offset .. offset + width of the output.
 //
 // One element (width1) or four neighbours (width4) per invocation, numbered row-major over the columns written; the grid

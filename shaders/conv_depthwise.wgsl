@@ -1,3 +1,6 @@
+// Takes divide (divide); conv_row (Place, Row); conv_row_exchange or conv_row_direct (load_row); conv_taps_exchange or
+// conv_taps_direct (load_taps); store_width1 or store_width4 (store_four); width1 or width4 (Float); perhaps plane_fours or
+// plane_elements; an epilogue.
 // Convolution of each channel by itself, over one or two spatial axes.
 //
 // An invocation makes four neighbouring columns of `rows` output rows. It walks down them and keeps the input rows under the

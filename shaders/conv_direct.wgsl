@@ -1,3 +1,4 @@
+// Takes window_params; volume_element (Element, element); an epilogue.
 // Convolution over up to three spatial axes, or the transpose of one by gathering: one written element per invocation. The kernel
 // of last resort.
 //

@@ -1,3 +1,4 @@
+// Takes volume_element (element); an epilogue.
 // Sums the columns of a transposed convolution into its output: columns[plane][tap][window] is what tap `tap` of the window at
 // an input pixel adds to one element of the output, and each element of the output gathers what falls on it.
 //

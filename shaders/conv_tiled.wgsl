@@ -1,3 +1,4 @@
+// Takes store_width1 or store_width4 (store_four); width1 or width4 (Float); an epilogue.
 // Convolution for GPUs as a product of weights and the pixels under the window: tiles of both in workgroup memory, a block
 // of the output in the registers of each invocation.
 //

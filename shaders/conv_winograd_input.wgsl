@@ -1,3 +1,6 @@
+// Takes divide (divide); conv_row (Place, quads); conv_row_exchange or conv_row_direct; winograd_input_texels or
+// winograd_input_floats (Channels, load_channels, put, start); perhaps four_words; perhaps plane_fours or plane_elements; perhaps
+// texels.
 // First step of Winograd's convolution F(4x4, 3x3): tiles of 6x6 input elements, which overlap by two, become 36 values
 // each, B^T d B.
 //

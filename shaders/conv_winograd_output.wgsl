@@ -1,3 +1,5 @@
+// Takes winograd_sums_texels or winograd_sums_floats (Filters, TOGETHER, load_sum, one, spot); divide (divide); store_width1 or
+// store_width4 (store_four); width1 or width4 (Float); perhaps texels; an epilogue.
 // Last step of Winograd's convolution F(4x4, 3x3): the sums over channels of the 36 values of a tile become its 4x4 output
 // elements, A^T m A.
 //

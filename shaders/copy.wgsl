@@ -1,3 +1,4 @@
+// Takes divide; copy_axes (AXES, extent_of, places, row_of); width1 or width4 (Uint).
 // Strided copy: destination[to(i)] = source[from(i)] for all i of the joined axes.
 //
 // RUN neighbours along the innermost axis per invocation, each one element (width1) or four (width4); runs are numbered

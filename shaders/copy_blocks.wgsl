@@ -1,3 +1,4 @@
+// Takes divide; copy_axes (AXES, places); four_vectors or four_words (FourBits, four_bits).
 // Transposing copy in blocks of 4 by 4: source elements are neighbours along the last axis but one, destination elements
 // along the last. For adapters without fast workgroup memory.
 //

@@ -1,3 +1,4 @@
+// Takes divide; copy_axes (AXES, extent_of, places, row_of).
 // Strided copy where only the destination has four neighbours in a row: destination[to(i)] = four elements of source,
 // `from_step` apart, for i = 0 .. count groups of four.
 //

@@ -1,3 +1,4 @@
+// Takes divide; copy_axes (AXES, extent_of, places).
 // Transposing copy in tiles of 32 by 32 through workgroup memory: source elements are neighbours along the last axis but
 // one, destination elements along the last, and both are read and written 32 neighbours at a time.
 //

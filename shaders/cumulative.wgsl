@@ -1,3 +1,4 @@
+// Takes combine (combine).
 // Running sums or products along an axis, as bit patterns of any scalar type.
 //
 // One row (all elements that differ in nothing but the axis) per invocation, walked in order; the grid is

@@ -1,3 +1,4 @@
+// Takes perhaps texels; a program.
 // Elementwise arithmetic: output[i] = element(i).
 //
 // `element`, the alias `Out` of what it returns and the bindings it reads (from 2 on) are generated from the operator's

@@ -1,3 +1,4 @@
+// Takes divide (divide); index (clamped_index); width1 or width4 (Uint).
 // Gather: picked[outer, n, inner] = data[outer, indices[n], inner]. Indices count from the end when negative and are
 // clamped to the axis.
 //

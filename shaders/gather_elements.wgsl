@@ -1,3 +1,4 @@
+// Takes divide (divide); index (clamped_index).
 // GatherElements: picked[i] = data[i with the index along one axis replaced by indices[i]]. Indices count from the end
 // when negative and are clamped to the axis.
 //

@@ -1,3 +1,4 @@
+// Takes divide (divide); index; index_tuples (tuple_position); width1 or width4 (Uint).
 // GatherND: picked[batch, row, inner] = data[batch, tuple of indices[batch, row], inner]. Indices count from the end when
 // negative and are clamped to their axes.
 //

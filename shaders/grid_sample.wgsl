@@ -1,3 +1,4 @@
+// Takes divide (divide).
 // GridSample of two-dimensional images: sampled[n, c, p] = the image n, c at the point grid[n, p], a sum of TAPS by TAPS
 // weighted pixels.
 //

@@ -1,3 +1,4 @@
+// Takes an epilogue.
 // Local response normalization: each element divided by a power of the mean square of neighbouring channels.
 //
 // One element per invocation; the grid is one-dimensional, folded into y. Neighbours lie `inner` elements apart, so the

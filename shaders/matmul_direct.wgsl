@@ -1,3 +1,4 @@
+// Takes matmul (batch_start); element_f32 or element_i32 or element_u32 (Element); perhaps an epilogue.
 // Matrix product, one element of C per invocation: any strides, any scalar. The kernel of last resort.
 //
 // Invocations are numbered row-major over C; the grid is one-dimensional, folded into y. Neighbours read neighbouring

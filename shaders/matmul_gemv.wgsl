@@ -1,3 +1,7 @@
+// Takes reduce_shared or reduce_subgroup (reduce_sum); matmul (batch_start); place_column (place); store_width1 or store_width4
+// (store_four); matmul_a_rows or matmul_a_scalar (a_four, a_place); matmul_b_columns or matmul_panels (b_columns); width1 or
+// width4 (Float); perhaps matmul_b_panels_f16 or matmul_b_bits (b_places); perhaps matmul_zero_middle or matmul_zero_points;
+// perhaps matmul_b_bits4 or matmul_b_bits8; an epilogue.
 // Matrix product for few rows: each row of C by itself, bound by how fast B is read.
 //
 // B lies (or is packed) as n columns of k neighbours. A workgroup of WORKGROUP invocations makes 4 * GROUPS (1, 2 or 4)

@@ -1,3 +1,4 @@
+// Takes width1 or width4 (Float); an epilogue.
 // Adds the partial sums of a matrix product whose k was split over workgroups, a Float of C per invocation.
 //
 // Invocations are numbered along C; the grid is one-dimensional, folded into y.

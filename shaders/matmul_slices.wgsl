@@ -1,3 +1,7 @@
+// Takes matmul (batch_start); place_column (place); store_width1 or store_width4 (store_four); matmul_a_rows or matmul_a_scalar
+// (a_four, a_place); matmul_b_rows or matmul_b_columns or matmul_b_scalar or matmul_b_panels or matmul_b_panels_f16 or
+// matmul_b_bits (b_block, b_places); width1 or width4 (Float); perhaps matmul_panels; perhaps matmul_zero_middle or
+// matmul_zero_points; perhaps matmul_b_bits4 or matmul_b_bits8; an epilogue.
 // Matrix product for few rows on GPUs, bound by how fast B is read: each element of B is read once for ROWS rows.
 //
 // A workgroup of 16 by SLICES invocations makes ROWS (at most SLICES) rows by 64 columns of C: invocation x has four columns,

@@ -1,3 +1,8 @@
+// Takes matmul (batch_start); place_column (place); store_width1 or store_width4 (store_four); matmul_a_rows or matmul_a_columns
+// or matmul_a_scalar (a_block, a_places); matmul_b_rows or matmul_b_columns or matmul_b_scalar or matmul_b_panels or
+// matmul_b_panels_f16 or matmul_b_bits or conv_gather (b_places); matmul_share_blocks or matmul_share_halves (BShare, B_SHARE,
+// b_share); width1 or width4 (Float); perhaps matmul_panels; perhaps matmul_zero_middle or matmul_zero_points; perhaps
+// matmul_b_bits4 or matmul_b_bits8; an epilogue.
 // Matrix product for GPUs: tiles of A and B in workgroup memory, a block of C in the registers of each invocation.
 //
 // A workgroup of 8 by DOWN (8 or 16) invocations makes a tile of 4 * PARTS * DOWN rows by 32 * PARTS columns of C (PARTS is

@@ -1,3 +1,6 @@
+// Takes norm_chunks (count_of); row_chunks (chunk_at); reduce_shared or reduce_subgroup (reduce_sum); affine_columns or
+// affine_channels (bias_at, scale_at); width1 or width4 (Float, WIDTH); stored_width1 or stored_width4 (Stored, floats); an
+// epilogue.
 // Second of two kernels that normalise long rows: joins the statistics of all chunks of a row (Chan, Golub and LeVeque
 // 1979) and writes one chunk of the result.
 //

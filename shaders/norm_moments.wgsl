@@ -1,3 +1,4 @@
+// Takes norm_chunks (count_of); width1 or width4 (WIDTH); stored_width1 or stored_width4; perhaps four_vectors or four_words.
 // The outputs Mean and InvStdDev of LayerNormalization, from the statistics that norm_statistics made. One invocation
 // per row.
 @group(0) @binding(1) var<storage, read> statistics: array<vec2<f32>>; // [rows, chunks]: mean, squares

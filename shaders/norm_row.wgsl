@@ -1,3 +1,5 @@
+// Takes rows_stored or rows_texels (x_at); affine_columns or affine_columns_texels or affine_channels (bias_at, scale_at);
+// reduce_shared or reduce_subgroup (reduce_sum); width1 or width4 (Float, WIDTH, sum_of); perhaps texels; an epilogue.
 // Normalises rows, each short enough for the registers of its workgroup:
 // (x - mean) / sqrt(variance + epsilon) * scale + bias.
 //

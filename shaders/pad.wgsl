@@ -1,3 +1,4 @@
+// Takes divide (divide).
 // Pad: padded[i] = data[source(i - before)], or a constant outside of the data.
 //
 // RUN neighbours along the innermost axis per invocation, numbered row-major over the output's axes (those that are not

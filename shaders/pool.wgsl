@@ -1,3 +1,4 @@
+// Takes pool_values or pool_positions (store_position); window_params; volume_element (element); math (power); an epilogue.
 // Pooling over up to three spatial axes, one output element per invocation.
 //
 // Invocations are numbered row-major over the output; the grid is one-dimensional, folded into y. `Params` say how the window

@@ -1,3 +1,6 @@
+// Takes four_vectors or four_words (four); recurrent (Params, Place, is_backward, length_of, output_start, product_row,
+// state_row); recurrent_groups or recurrent_scalars (memory_group); activation; cell_rnn or cell_gru or cell_lstm (GATES,
+// HAS_MEMORY, TWO_PRODUCTS, next_state, scaled_state); recurrent_weights (bias).
 // The steps of a recurrent layer, one after another within one dispatch; a prelude holds the equations of the cell.
 //
 // One workgroup per direction (y) and TILE batch elements (x). The state lives in workgroup memory as groups of four

@@ -1,3 +1,4 @@
+// Takes recurrent_first_state (given_start, tiles_of_batch).
 // Puts the initial state of a recurrent layer into the order in which `recurrent_step_tiled` reads it: four neighbouring batch
 // elements together, zeros past the last unit.
 //

@@ -1,3 +1,5 @@
+// Takes four_vectors or four_words (four); recurrent (Place, is_backward, product_row); recurrent_groups or recurrent_scalars;
+// activation; cell_rnn or cell_gru or cell_lstm (GATES); recurrent_weights; recurrent_products (set_sums, take_product).
 // One step of a recurrent layer for GPUs: a matrix product of states and weights, tile by tile, whose sums become the next
 // state. A prelude holds the equations of the cell.
 //

@@ -1,3 +1,4 @@
+// Takes divide (divide).
 // Resize along one or two axes: each output element is a weighted sum of FIRST_TAPS by SECOND_TAPS input elements, which
 // a table names for each index along an axis. With one tap for each, elements are copied, so any scalar type will do.
 //

@@ -1,3 +1,4 @@
+// Takes width1 or width4 (Uint).
 // ReverseSequence: the first lengths[batch] steps of each sequence in reverse, the others as they are. Lengths are
 // clamped to the axis of time.
 //

@@ -1,3 +1,4 @@
+// Takes index; scatter_elements (AXES, named_index).
 // ScatterElements without a reduction: scattered[i with the index along one axis replaced by indices[i]] = updates[i], in
 // an output that holds the data already. Indices count from the end when negative and are clamped to the axis.
 //

@@ -1,3 +1,4 @@
+// Takes index; combine (combine); scatter_elements (AXES, named_index).
 // ScatterElements with a reduction: each element of the output, which holds the data already, is combined with the
 // updates first .. end along the axis whose index names it. Indices count from the end when negative and are clamped.
 //

@@ -1,3 +1,4 @@
+// Takes index; index_tuples (tuple_position); scatter_nd; width1 or width4.
 // ScatterND without a reduction: scattered[tuple of indices[row], inner] = updates[row, inner], in an output that holds the
 // data already. Indices count from the end when negative and are clamped to their axes.
 //

@@ -1,3 +1,4 @@
+// Takes index; combine (combine); index_tuples (tuple_position); scatter_nd; width1.
 // ScatterND with a reduction: each element of the output, which holds the data already, is combined with those of the
 // updates first .. end whose tuple names its slice. Indices count from the end when negative and are clamped.
 //

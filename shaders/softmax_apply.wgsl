@@ -1,3 +1,5 @@
+// Takes lowest (LOWEST); softmax_chunks (row_start); row_chunks (chunk_at); reduce_shared or reduce_subgroup (reduce_max,
+// reduce_sum); an epilogue.
 // Second of two kernels for long rows: softmax or LogSoftmax from the statistics of all chunks of a row.
 //
 // One workgroup per row and chunk, as in softmax_statistics.

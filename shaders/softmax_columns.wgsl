@@ -1,3 +1,4 @@
+// Takes lowest (LOWEST); width1 or width4 (Float); stored_width1 or stored_width4 (Stored, floats); an epilogue.
 // Softmax or LogSoftmax along an axis with others inside it: each invocation walks one row, whose values stand `stride`
 // apart, and neighbouring invocations walk neighbouring rows.
 override LOGARITHM: bool;

@@ -1,3 +1,5 @@
+// Takes rows_stored or rows_texels (x_at); lowest (LOWEST); reduce_shared or reduce_subgroup (reduce_max, reduce_sum); width1 or
+// width4 (Float, max_of, sum_of); math (power); perhaps texels; an epilogue.
 // Softmax or LogSoftmax of rows that lie in one piece, each short enough for the registers of its workgroup.
 //
 // One workgroup per row. Lane `l` holds groups of WIDTH values `l`, `l + WORKGROUP`, ... of the row; memory is read once.

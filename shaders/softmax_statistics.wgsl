@@ -1,3 +1,5 @@
+// Takes lowest (LOWEST); softmax_chunks (row_start); row_chunks (chunk_at); reduce_shared or reduce_subgroup (reduce_max,
+// reduce_sum).
 // First of two kernels for long rows: the greatest value of each chunk of a row, and the sum of exponentials below it.
 //
 // One workgroup per row and chunk. The values of a row stand `stride` apart.

@@ -2,7 +2,7 @@
 
 use crate::support::gpu;
 use gristmill::graph::{Builder, Dim, Fact, Io, Op};
-use gristmill::kernel::{Caps, Lowering};
+use gristmill::kernel::Offers;
 use gristmill::ops::{elementwise, matmul, reshape, select, shape};
 use gristmill::{DType, Error, ErrorKind, Gpu, GpuInput, Model, Options, Power, Result, Session, Tensor, Tolerance};
 use std::sync::Arc;
@@ -26,7 +26,7 @@ impl Op for HostDouble {
         let doubled: Vec<f64> = input.to_f64().iter().map(|x| x * 2.0).collect();
         Ok(vec![Tensor::from_f64(input.ty().clone(), &doubled)?])
     }
-    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
+    fn lower(&self, _: &Io, _: &mut Offers) -> Result<()> {
         Err(Error::unsupported("it is meant to run on the host"))
     }
 }

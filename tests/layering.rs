@@ -293,6 +293,36 @@ fn scripts_pipe_into_nothing_that_leaves_early() {
     assert_none("a pipe is read to its end", &found);
 }
 
+/// Words of what only software adapters need: their class, textures as storage, the limit on loops.
+const SOFTWARE: &[&str] = &[
+    "AdapterClass::Cpu",
+    "is_software",
+    "ReadTexture",
+    "WriteTexture",
+    "texels",
+    "texture_holds",
+    "max_loop",
+    "copying_pays",
+    "constants_in_textures",
+    "broadcasting_lanes",
+];
+
+#[test]
+fn only_software_rooms_know_of_software_adapters() {
+    let is_room = |path: &str| path.ends_with("/software.rs") || path.contains("/software/");
+    let mut found = Vec::new();
+    for source in sources("src/ops", "rs").iter().filter(|source| !is_room(&source.path)) {
+        let named = SOFTWARE.iter().filter(|word| source.code.contains(**word));
+        found.extend(named.map(|word| format!("{} has {word}", source.path)));
+    }
+    for source in sources("shaders", "wgsl").iter().filter(|source| !is_room(&source.path)) {
+        for word in ["texture_storage_2d", "textureLoad", "textureStore"] {
+            found.extend(source.code.contains(word).then(|| format!("{} has {word}", source.path)));
+        }
+    }
+    assert_none("what only software adapters need lies in rooms of its own", &found);
+}
+
 #[test]
 fn no_loose_ends() {
     let marks = ["TO", "FIX", "X", "HA"].into_iter().zip(["DO", "ME", "XX", "CK"]).map(|(a, b)| format!("{a}{b}"));

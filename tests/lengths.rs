@@ -2,10 +2,10 @@
 //! function to where it is called, and take their time for what is left: a window of 400 taps took a compiler seven minutes once.
 
 use crate::cases::{Case, Random};
-use crate::shader_contract::lowerings;
+use crate::shader_contract::offered;
 use gristmill::Tensor;
 use gristmill::graph::Op;
-use gristmill::kernel::{AdapterClass, Caps, Kernel, Lowering};
+use gristmill::kernel::{AdapterClass, Caps, Kernel, Offer};
 use gristmill::ops::attention::{Attention, attention};
 use gristmill::ops::conv::{SlidingWindow, conv, conv_transpose};
 use gristmill::ops::matmul::matmul;
@@ -194,12 +194,11 @@ fn what_is_left_after_unrolling_is_bounded_whatever_the_attributes() {
     let mut longest = (0, 0);
     for caps in [Caps::portable(), Caps::software(), narrow] {
         for case in extremes() {
-            let lowered = lowerings(&case, &caps).unwrap_or_else(|e| panic!("{}: {e}", case.name));
-            for (choice, lowering) in lowered.into_iter().enumerate() {
+            let (made, _) = offered(&case, &caps).unwrap_or_else(|e| panic!("{}: {e}", case.name));
+            for (choice, Offer { variant, lowering }) in made.into_iter().enumerate() {
                 let software = caps.class == AdapterClass::Cpu && choice == 0;
                 let most = if software { MOST_EXPRESSIONS } else { MOST_ON_GPUS };
-                let Lowering::Dispatches { variant, dispatches, .. } = lowering else { continue };
-                for dispatch in dispatches {
+                for dispatch in lowering.launches() {
                     let (count, bytes) = *lengths.entry(dispatch.kernel.clone()).or_insert_with(|| length(&dispatch.kernel, &caps));
                     longest = (count.max(longest.0), bytes.max(longest.1));
                     if count > most || bytes > MOST_ARRAY_BYTES {

@@ -3,7 +3,7 @@
 
 use crate::cases::{self, Case};
 use gristmill::graph::{Epilogue, Fact, Graph, Io, Op};
-use gristmill::kernel::{Access, Caps, Declined, Dispatch, Kernel, Lowering, Offer, Offers, Operand, preludes};
+use gristmill::kernel::{Access, Caps, Declined, Dispatch, Kernel, Offer, Offers, Operand, preludes};
 use gristmill::ops::REGISTRY;
 use gristmill::passes::{Specialized, specialize};
 use gristmill::tensor::Scalar;
@@ -80,11 +80,6 @@ fn composed(case: &Case, inputs: &[Option<Fact>]) -> Result<Graph> {
         Specialized::Graph(graph) => Ok(graph),
         Specialized::Blocked { .. } => Ok(Graph::default()),
     }
-}
-
-/// The ways to lower a row on an adapter: plain, and with an epilogue where the operator takes one.
-pub fn lowerings(case: &Case, caps: &Caps) -> Result<Vec<Lowering>> {
-    Ok(offered(case, caps)?.0.into_iter().map(|offer| offer.lowering).collect())
 }
 
 /// What a row's operator offers on an adapter, with and without an epilogue, and what the nodes offer that it stands for.
@@ -327,13 +322,10 @@ pub fn dispatches() -> Vec<(String, Caps, Dispatch)> {
     let mut all = Vec::new();
     for caps in adapters() {
         for case in cases::all() {
-            let lowered = lowerings(&case, &caps).unwrap_or_else(|e| panic!("{}: {e}", case.name));
-            for lowering in lowered {
-                if let Lowering::Dispatches { variant, dispatches, .. } = lowering {
-                    all.extend(
-                        dispatches.into_iter().map(|d| (format!("{} ({variant}, {})", case.name, caps.name), caps.clone(), d)),
-                    );
-                }
+            let (made, _) = offered(&case, &caps).unwrap_or_else(|e| panic!("{}: {e}", case.name));
+            for Offer { variant, lowering } in made {
+                let row = format!("{} ({variant}, {})", case.name, caps.name);
+                all.extend(lowering.launches().iter().map(|dispatch| (row.clone(), caps.clone(), dispatch.clone())));
             }
         }
     }

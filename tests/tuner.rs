@@ -2,7 +2,7 @@
 
 use crate::support::{gpu, optimized, warnings};
 use gristmill::graph::{Builder, Dim, Fact, Graph, Io, Key, Op};
-use gristmill::kernel::{Access, Caps, Dispatch, Field, Kernel, Lowering, Operand, Shader, Work};
+use gristmill::kernel::{Access, Caps, Dispatch, Field, Kernel, Lowering, Offers, Operand, Shader, Work};
 use gristmill::ops::{matmul, softmax};
 use gristmill::plan::{Choices, Chosen, Plan, PlanOptions, measurable};
 use gristmill::tensor::Scalar;
@@ -278,18 +278,18 @@ impl Op for Doubled {
     fn reference(&self, _: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
         Err(Error::unsupported("it is meant to run on the device"))
     }
-    fn candidates(&self, io: &Io, _: &Caps) -> Result<Vec<Lowering>> {
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
         let count = io.input(0)?.ty.elements() as u32;
-        let candidate = |(variant, shader, workgroup): &(&'static str, &'static Shader, [u32; 3])| {
-            let kernel = Kernel::new(shader, &[Access::Read, Access::Write], *workgroup);
-            let bindings = vec![Operand::Input(0), Operand::Output(0)];
-            let (params, grid) = (count.to_ne_bytes().to_vec(), [count.div_ceil(64), 1, 1]);
-            Lowering::dispatches(
-                variant,
-                vec![Dispatch { kernel, params, numbers: vec![], bindings, grid, turns: 0, work: Work::default() }],
-            )
-        };
-        Ok(self.0.iter().map(candidate).collect())
+        for (variant, shader, workgroup) in self.0 {
+            offers.add(variant, 0, || {
+                let kernel = Kernel::new(shader, &[Access::Read, Access::Write], *workgroup);
+                let bindings = vec![Operand::Input(0), Operand::Output(0)];
+                let (params, grid) = (count.to_ne_bytes().to_vec(), [count.div_ceil(64), 1, 1]);
+                let dispatch = Dispatch { kernel, params, numbers: vec![], bindings, grid, turns: 0, work: Work::default() };
+                Ok(Lowering::new(vec![dispatch]))
+            });
+        }
+        Ok(())
     }
 }
 

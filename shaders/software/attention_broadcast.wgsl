@@ -1,3 +1,6 @@
+// Takes lowest (LOWEST); attention (Head, head_at, normalizer); four_words; attention_query_vectors or attention_query_scalars
+// (query_group); attention_key_vectors or attention_key_scalars (key_group, value_group); attention_four_keys (four_keys,
+// products, weighed); attention_output (store_group).
 // Attention for adapters whose workgroups are subgroups of eight lanes (software Vulkan): one query per lane, held in
 // registers, and eight queries of one head per workgroup.
 //

@@ -1,3 +1,5 @@
+// Takes lowest; attention (head_at); four_words; attention_query_vectors or attention_query_scalars; attention_key_vectors or
+// attention_key_scalars (key_group, value_group); texels (texel).
 // First of two attention kernels for software adapters: packs keys and values into textures, blocks of eight keys side by
 // side, which the second reads once for each block of queries.
 //

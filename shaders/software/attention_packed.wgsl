@@ -1,3 +1,6 @@
+// Takes lowest (LOWEST); attention (CAUSAL, MASK, UNSEEN, capped, head_at, keys_seen, mask_of, masked, normalizer, reached,
+// unseen_count); four_words; attention_query_vectors or attention_query_scalars (query_group); texels (texel); attention_output
+// (store_group).
 // Second of two attention kernels for software adapters: softmax(scale * Q K^T + mask) V without a matrix of scores in memory
 // (Dao et al. 2022), with the greatest score so far as reference. Keys and values come from the textures of attention_pack.
 //

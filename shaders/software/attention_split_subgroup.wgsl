@@ -1,3 +1,6 @@
+// Takes lowest (LOWEST); attention (Head, head_at, minus_infinity, score); four_words; attention_query_vectors or
+// attention_query_scalars (query_group); attention_key_vectors or attention_key_texels or attention_key_scalars (key_group,
+// value_group); perhaps texels.
 // First of two attention kernels for few queries over many keys on software adapters: each workgroup, a subgroup of eight
 // lanes, takes one stretch of the keys of one key head and OWN of the queries that read it, and leaves for each its greatest
 // score, its sum of weights and its weighted sum of values, which attention_join joins.

@@ -1,3 +1,4 @@
+// Takes divide (divide); unfolded_floats or unfolded_texels (put); perhaps texels.
 // Pads the lines of an image and unfolds them along the kernel's width: unfolded[plane][line][tap][q] is the pixels under
 // tap `tap` of output columns 4 q to 4 q + 3. Serves windows of any width.
 //

@@ -1,3 +1,5 @@
+// Takes perhaps four_words; perhaps plane_fours or plane_elements; divide; conv_row (Place, quads); conv_row_exchange or
+// conv_row_direct (load_row); texels (texel).
 // Pads the lines of an image and unfolds them along the kernel's width into a texture: unfolded[plane][line][tap][q] is the
 // pixels under tap `tap` of output columns 4 q to 4 q + 3.
 //

@@ -1,3 +1,5 @@
+// Takes row_sums (TileSums); divide (divide); texels (texel); row_steps (add_step); row_stores (store_tile); store_width1 or
+// store_width4; width1 or width4 (Float); an epilogue.
 // Convolution for adapters that are a CPU, as a product of weights and unfolded pixels, both read from textures: no workgroup
 // memory, no barriers; weights travel by broadcast.
 //

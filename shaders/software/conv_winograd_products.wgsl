@@ -1,3 +1,4 @@
+// Takes texels (texel); divide (divide); row_sums (Rows, TileSums); row_steps (add_step); panel_texels (panel_block).
 // Second step of Winograd's convolution F(4x4, 3x3) for adapters that are a CPU: products of transformed tiles and weights over
 // the channels, one for each of the 36 values of a tile. All operands are textures; tiles travel by broadcast.
 //

@@ -1,3 +1,8 @@
+// Takes row_sums (TileSums, add_product); row_stores (store_tile); perhaps texels; matmul (batch_start); place_column or
+// place_pixel (place); store_width1 or store_width4; matmul_a_rows or matmul_a_scalar or matmul_a_texture (a_four, a_place);
+// matmul_b_rows or matmul_b_columns or matmul_b_scalar or matmul_b_texture or matmul_b_bits or conv_gather or conv_unfolded
+// (b_block, b_places); width1 or width4 (Float); perhaps matmul_panels; perhaps matmul_zero_middle or matmul_zero_points; perhaps
+// matmul_b_bits4 or matmul_b_bits8; an epilogue.
 // Matrix product for adapters that are a CPU: no workgroup memory, no barriers; values of A travel by broadcast.
 //
 // A workgroup is one subgroup of LANES lanes and makes ROWS (8, 16, 32 or 64) rows by 4 * LANES columns of C, four columns

@@ -1,3 +1,5 @@
+// Takes matmul_a_rows or matmul_a_columns or matmul_a_scalar (a_block, a_places); texels (texel); matmul (batch_start);
+// four_words.
 // Packs operand A of a matrix product into a texture: tiles of ROWS rows, in each of which the four values that every row
 // has in a step of four terms are neighbours. Rows past the last repeat it; terms past the last are zeros.
 //

@@ -1,3 +1,5 @@
+// Takes matmul_b_rows or matmul_b_columns or matmul_b_scalar (b_block, b_places); texels (texel); matmul (batch_start);
+// four_words.
 // Packs operand B of a matrix product into a texture: panels of PANEL columns, row after row. Columns past the last repeat
 // it or others; rows past the last are zeros.
 //

@@ -1,3 +1,5 @@
+// Takes texels (texel); matmul_packed_operands (packed_starts); panel_texels (panel_block); place_column (place); store_width1 or
+// store_width4; row_sums (TileSums); row_steps (add_step); row_stores (store_tile); width1 or width4 (Float); an epilogue.
 // Matrix product for adapters that are a CPU, of operands packed into textures, which such adapters read many times faster
 // than storage buffers; values of A travel by broadcast.
 //

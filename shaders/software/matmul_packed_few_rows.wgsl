@@ -1,3 +1,5 @@
+// Takes texels (texel); matmul_packed_operands (packed_starts); panel_texels (panel_block); place_column (place); store_width1 or
+// store_width4 (store_four); width1 or width4 (Float); an epilogue.
 // Matrix product of few rows for adapters that are a CPU, of operands packed into textures: bound by how fast B is read.
 //
 // A workgroup is one subgroup of LANES (8 or more) lanes and makes ROWS (1, 2 or 4) rows by 4 * LANES columns of C, four

@@ -1,3 +1,5 @@
+// Takes four_words; recurrent (Place, is_backward, product_row); recurrent_groups or recurrent_scalars; activation; cell_rnn or
+// cell_gru or cell_lstm (GATES); texels (texel); row_sums (Rows, add_product); recurrent_products (set_sums, take_product).
 // One step of a recurrent layer, for adapters that are a CPU: no workgroup memory, no barriers; weights and state are read
 // from textures, and values of the state travel by broadcast. A prelude holds the equations of the cell.
 //

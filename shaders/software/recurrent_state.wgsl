@@ -1,3 +1,4 @@
+// Takes texels (texel); recurrent_first_state (given_start, tiles_of_batch).
 // Puts the initial state of a recurrent layer, or zeros, into the texture in which `recurrent_broadcast` reads it.
 //
 // One invocation per group of four units of a batch element and direction.

@@ -2,7 +2,7 @@
 
 use super::{Attribute, Fact, Key, Node, Part, ValueId, Writer};
 use crate::error::{Error, Result};
-use crate::kernel::{Access, Caps, Kernel, Lowering, Offers, Operand, Program, preludes};
+use crate::kernel::{Access, Caps, Kernel, Offers, Operand, Program, preludes};
 use crate::tensor::{Tensor, View};
 use std::any::Any;
 use std::fmt::Debug;
@@ -40,22 +40,7 @@ pub trait Op: Debug + Send + Sync + Any {
     /// [`Unsupported`](crate::ErrorKind::Unsupported) with the reason when there is no kernel for these types; the node
     /// then runs on the host.
     fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
-        for lowering in self.candidates(io, offers.caps())? {
-            let variant = match &lowering {
-                Lowering::Alias { .. } => "alias",
-                Lowering::Dispatches { variant, .. } => variant,
-            };
-            offers.add(variant, 0, || Ok(lowering));
-        }
-        Ok(())
-    }
-
-    /// What is left of the former `lower`.
-    ///
-    /// # Errors
-    /// As `lower`.
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
-        let _ = (io, caps);
+        let _ = (io, offers);
         Err(Error::unsupported(format!("{} has no kernel", self.name())))
     }
 

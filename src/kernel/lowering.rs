@@ -2,7 +2,7 @@
 
 use super::dispatch::{Dispatch, Packing, Table};
 
-/// How a node is done on the GPU.
+/// How a node is done on the GPU, by one variant.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Lowering {
     /// Output 0 is input `input` under another shape: no work, one buffer.
@@ -12,8 +12,6 @@ pub enum Lowering {
     },
     /// Dispatches in order. None at all is right for outputs without elements.
     Dispatches {
-        /// Name of the variant, for `explain` and `bench`.
-        variant: &'static str,
         /// The launches.
         dispatches: Vec<Dispatch>,
         /// Bytes of each temporary.
@@ -28,7 +26,7 @@ pub enum Lowering {
 impl Lowering {
     /// Dispatches in order.
     pub fn new(dispatches: Vec<Dispatch>) -> Self {
-        Lowering::Dispatches { variant: "", dispatches, temporaries: vec![], packed: vec![], tables: vec![] }
+        Lowering::Dispatches { dispatches, temporaries: vec![], packed: vec![], tables: vec![] }
     }
 
     /// The same with scratch of so many bytes each.
@@ -55,14 +53,9 @@ impl Lowering {
         self
     }
 
-    /// Dispatches without temporaries or packed weights.
-    pub fn dispatches(variant: &'static str, dispatches: Vec<Dispatch>) -> Self {
-        Lowering::Dispatches { variant, dispatches, temporaries: vec![], packed: vec![], tables: vec![] }
-    }
-
     /// Nothing to do, since no output has an element.
     pub fn empty() -> Self {
-        Lowering::dispatches("empty", vec![])
+        Lowering::new(vec![])
     }
 
     /// Its dispatches; an alias has none.

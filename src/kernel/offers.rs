@@ -56,12 +56,7 @@ impl<'a> Offers<'a> {
             Ok(lowering)
         });
         match fitting {
-            Ok(mut lowering) => {
-                if let Lowering::Dispatches { variant: name, .. } = &mut lowering {
-                    *name = variant;
-                }
-                self.made.push((rank, Offer { variant, lowering }));
-            }
+            Ok(lowering) => self.made.push((rank, Offer { variant, lowering })),
             Err(reason) if matches!(reason.kind(), ErrorKind::Unsupported | ErrorKind::Limit) => {
                 self.declined.push((rank, Declined { variant, reason }));
             }
