@@ -9,38 +9,15 @@
 mod cases;
 
 use cases::Case;
-use gristmill::graph::{Builder, Dim};
-use gristmill::{Gpu, Model, Options, Power, Session, TensorView};
+use gristmill::{Gpu, Options, Power, Session};
 use std::time::Instant;
 
 /// Runs that a median is taken of.
 const RUNS: usize = 50;
 
-/// The network of one node.
-fn model(case: &Case) -> Model {
-    let mut b = Builder::new(case.name.clone());
-    let inputs = case.inputs.iter().enumerate().map(|(k, tensor)| {
-        let tensor = tensor.as_ref()?;
-        let dims: Vec<Dim> = tensor.shape().iter().map(|d| Dim::Known(*d)).collect();
-        let name = format!("input{k}");
-        Some(if case.weights.contains(&k) { b.constant(&name, tensor.clone()) } else { b.input(&name, tensor.dtype(), &dims) })
-    });
-    let inputs = inputs.collect();
-    let outputs: Vec<_> = (0..case.outputs).map(|k| b.value(&format!("output{k}"), None)).collect();
-    b.push("node", case.op.clone(), inputs, outputs.iter().copied().map(Some).collect());
-    for (k, id) in outputs.iter().enumerate() {
-        b.output(&format!("output{k}"), *id).expect("the name is free");
-    }
-    Model::from_graph(b.finish().expect("a case is a valid graph"))
-}
-
 fn measure(gpu: &Gpu, case: &Case) {
-    let session = Session::new_blocking(gpu, &model(case), Options::default()).expect("a case is a valid graph");
-    let given = |name: &str| {
-        let k: usize = name.trim_start_matches("input").parse().expect("inputs are numbered");
-        case.inputs[k].as_ref().expect("a declared input is given").view()
-    };
-    let inputs: Vec<(&str, TensorView)> = session.inputs().iter().map(|i| (i.name.as_str(), given(&i.name))).collect();
+    let session = Session::new_blocking(gpu, &case.model(), Options::default()).expect("a case is a valid graph");
+    let inputs = case.views(&session);
     let Ok(plan) = session.plan(&inputs) else { return };
     let work = plan.steps().fold((0, 0), |sum, step| (sum.0 + step.work.flops, sum.1 + step.work.bytes));
     if plan.steps().next().is_none() {

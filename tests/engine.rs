@@ -15,6 +15,8 @@ impl Op for HostDouble {
     fn name(&self) -> &'static str {
         "HostDouble"
     }
+
+    gristmill::attributes!();
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let input = inputs[0].ok_or_else(|| Error::invalid_model("an input is missing"))?;
         Ok(vec![Fact::new(input.dtype(), input.shape().clone())])

@@ -3,8 +3,7 @@
 
 use crate::cases::{self, Case};
 use crate::support::{difference, gpu};
-use gristmill::graph::{Builder, Dim};
-use gristmill::{ErrorKind, Model, Options, Outputs, Session, Tensor, TensorView};
+use gristmill::{ErrorKind, Model, Options, Outputs, Session, Tensor};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 fn selected() -> Vec<Case> {
@@ -23,39 +22,11 @@ fn for_each_case(check: impl Fn(&Case) -> Vec<String>) {
     assert!(failures.is_empty(), "{} failures in {} cases:\n  {}", failures.len(), cases.len(), failures.join("\n  "));
 }
 
-/// The model of one node.
-pub fn model(case: &Case) -> Model {
-    let mut b = Builder::new(case.name.clone());
-    let mut inputs = Vec::new();
-    for (k, tensor) in case.inputs.iter().enumerate() {
-        inputs.push(tensor.as_ref().map(|tensor| {
-            let dims: Vec<Dim> = tensor.shape().iter().map(|d| Dim::Known(*d)).collect();
-            let name = format!("input{k}");
-            if case.weights.contains(&k) { b.constant(&name, tensor.clone()) } else { b.input(&name, tensor.dtype(), &dims) }
-        }));
-    }
-    let outputs: Vec<_> = (0..case.outputs).map(|k| b.value(&format!("output{k}"), None)).collect();
-    b.push("node", case.op.clone(), inputs, outputs.iter().copied().map(Some).collect());
-    for (k, id) in outputs.iter().enumerate() {
-        b.output(&format!("output{k}"), *id).expect("the name is free");
-    }
-    Model::from_graph(b.finish().expect("a case is a valid graph"))
-}
-
-/// The inputs of a case's model.
-pub fn views<'a>(case: &'a Case, session: &'a Session) -> Vec<(&'a str, TensorView<'a>)> {
-    let view = |name: &'a str| {
-        let k: usize = name.trim_start_matches("input").parse().ok()?;
-        Some((name, case.inputs[k].as_ref()?.view()))
-    };
-    session.inputs().iter().filter_map(|input| view(&input.name)).collect()
-}
-
 /// Names of the kernel variants that the node can run by; empty when it runs on the host, is folded, or has no plan before
 /// its data are known.
 fn variants(case: &Case, model: &Model) -> gristmill::Result<Vec<&'static str>> {
     let session = Session::new_blocking(gpu(), model, Options::default())?;
-    match session.plan(&views(case, &session)) {
+    match session.plan(&case.views(&session)) {
         Ok(plan) => {
             let mut names: Vec<_> = plan.variants.into_iter().flatten().collect();
             names.dedup();
@@ -68,7 +39,7 @@ fn variants(case: &Case, model: &Model) -> gristmill::Result<Vec<&'static str>> 
 
 fn run(case: &Case, model: &Model, options: Options) -> gristmill::Result<Outputs> {
     let session = Session::new_blocking(gpu(), model, options)?;
-    session.run_blocking(&views(case, &session))
+    session.run_blocking(&case.views(&session))
 }
 
 fn against_reference(case: &Case, checked: bool) -> Vec<String> {
@@ -77,7 +48,7 @@ fn against_reference(case: &Case, checked: bool) -> Vec<String> {
         Ok(expected) => expected,
         Err(e) => return vec![format!("the reference fails: {e}")],
     };
-    let model = model(case);
+    let model = case.model();
     let variants = match variants(case, &model) {
         Ok(variants) => variants,
         Err(e) => return vec![format!("no plan: {e}")],

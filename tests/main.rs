@@ -2,15 +2,12 @@
 #![allow(unreachable_pub, reason = "a test binary exports nothing")]
 
 mod cases;
-#[cfg(feature = "cli")]
-mod cli;
 mod engine;
 mod exactness;
 mod faults;
 mod hostile;
+mod identity;
 mod imports;
-#[cfg(all(target_os = "linux", feature = "isa"))]
-mod isa;
 mod kernels;
 mod layering;
 mod lengths;
@@ -30,3 +27,4 @@ mod specials;
 mod support;
 mod suspects;
 mod tuner;
+mod variants;

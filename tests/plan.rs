@@ -1,7 +1,6 @@
 //! The laws of memory, checked on the plan of every row of the case table and of every network.
 
 use crate::cases;
-use crate::kernels::{model, views};
 use crate::models::{data_sets, folders};
 use crate::support::gpu;
 use gristmill::graph::{Builder, Dim, Fact};
@@ -95,9 +94,9 @@ pub fn violations(plan: &Plan) -> Vec<String> {
 fn no_plan_breaks_the_laws_of_memory() {
     let mut found = Vec::new();
     for case in cases::all() {
-        let session = Session::new_blocking(gpu(), &model(&case), Options::default()).expect("a case is a valid graph");
+        let session = Session::new_blocking(gpu(), &case.model(), Options::default()).expect("a case is a valid graph");
         // A row whose output shape depends on its data has no plan beforehand.
-        if let Ok(plan) = session.plan(&views(&case, &session)) {
+        if let Ok(plan) = session.plan(&case.views(&session)) {
             found.extend(violations(&plan).into_iter().map(|v| format!("{}: {v}", case.name)));
         }
     }

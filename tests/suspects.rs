@@ -2,7 +2,7 @@
 
 use crate::cases::Random;
 use crate::support::{gpu, warnings};
-use gristmill::graph::{Builder, Dim, Edit, Graph, Node, NodeId, OpExt, ValueId};
+use gristmill::graph::{Builder, Dim, Graph, Node, NodeId, OpExt, ValueId, Writer};
 use gristmill::ops::{elementwise, expand, matmul};
 use gristmill::passes::{Options, Pass, Selection, Specialized, optimize, specialize};
 use gristmill::{DType, Error, Model, Result, Session, Tensor, Tolerance};
@@ -32,21 +32,21 @@ impl Pass for Broken {
         self.name
     }
 
-    fn visit(&self, edit: &mut Edit, id: NodeId, _: &Options) -> Result<()> {
-        let Some(node) = edit.node(id).cloned().filter(|node| node.path.ends_with(":here")) else { return Ok(()) };
+    fn visit(&self, writer: &mut Writer, id: NodeId, _: &Options) -> Result<()> {
+        let Some(node) = writer.node(id).cloned().filter(|node| node.path.ends_with(":here")) else { return Ok(()) };
         let with = |op, inputs: Vec<Option<ValueId>>| Node { op, inputs, ..node.clone() };
         match self.kind {
             Fault::Error => return Err(Error::internal("a look-up failed")),
             Fault::Panic => panic!("index out of bounds"),
             Fault::Graph => {
-                let nothing = edit.value("nothing", None);
-                edit.replace(id, with(node.op.clone(), vec![Some(nothing), Some(nothing)]));
+                let nothing = writer.value("nothing", None);
+                writer.replace(id, with(node.op.clone(), vec![Some(nothing), Some(nothing)]));
             }
             Fault::Type => {
-                let shape = edit.constant("shape", Tensor::vector(&[9i64, 1, 1]));
-                edit.replace(id, with(expand::expand(), vec![node.inputs[0], Some(shape)]));
+                let shape = writer.constant("shape", Tensor::vector(&[9i64, 1, 1]));
+                writer.replace(id, with(expand::expand(), vec![node.inputs[0], Some(shape)]));
             }
-            Fault::Meaning => edit.replace(id, with(elementwise::binary("Sub")?, node.inputs.clone())),
+            Fault::Meaning => writer.replace(id, with(elementwise::binary("Sub")?, node.inputs.clone())),
         }
         Ok(())
     }
@@ -143,11 +143,11 @@ fn validation_names_one_rewrite_of_many() {
         fn name(&self) -> &str {
             "turn"
         }
-        fn visit(&self, edit: &mut Edit, id: NodeId, _: &Options) -> Result<()> {
-            let Some(node) = edit.node(id).cloned() else { return Ok(()) };
+        fn visit(&self, writer: &mut Writer, id: NodeId, _: &Options) -> Result<()> {
+            let Some(node) = writer.node(id).cloned() else { return Ok(()) };
             if node.op.downcast::<elementwise::Map>().is_some() && node.inputs.len() == 2 {
                 let op = elementwise::binary(if node.path.ends_with("wrong") { "Sub" } else { "Add" })?;
-                edit.replace(id, Node { inputs: vec![node.inputs[1], node.inputs[0]], op, ..node });
+                writer.replace(id, Node { inputs: vec![node.inputs[1], node.inputs[0]], op, ..node });
             }
             Ok(())
         }

@@ -1,10 +1,10 @@
 //! The tuner and what is kept between programs: measured choices, refused variants, compiled pipelines.
 
 use crate::support::{gpu, optimized, warnings};
-use gristmill::graph::{Builder, Dim, Fact, Graph, Io, Op};
+use gristmill::graph::{Builder, Dim, Fact, Graph, Io, Key, Op};
 use gristmill::kernel::{Access, Caps, Dispatch, Field, Kernel, Lowering, Operand, Shader, Work};
 use gristmill::ops::{matmul, softmax};
-use gristmill::plan::{self, Choices, Chosen, Plan, measurable};
+use gristmill::plan::{Choices, Chosen, Plan, PlanOptions, measurable};
 use gristmill::tensor::Scalar;
 use gristmill::{CacheFolder, DType, Error, ErrorKind, Gpu, Model, Options, Power, Result, Session, Tensor, Tuning};
 use std::collections::BTreeMap;
@@ -215,37 +215,6 @@ fn files_that_nobody_used_for_long_are_removed() {
     assert!(modified > days(1));
 }
 
-#[cfg(feature = "cli")]
-#[test]
-fn processes_share_a_folder() {
-    use std::process::{Command, Stdio};
-    let folder = Folder::new();
-    let command = |name: &str, arguments: &[&str]| {
-        let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models").join(name).join("model.onnx");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gristmill"));
-        command.arg(arguments[0]).arg(model).args(&arguments[1..]).env("XDG_CACHE_HOME", &folder.0);
-        command.env("LOCALAPPDATA", &folder.0).env("HOME", &folder.0).stdout(Stdio::piped()).stderr(Stdio::null());
-        command
-    };
-    let names = ["digit_cnn", "gpt2_tiny"];
-    let explained = |name: &str| {
-        let output = command(name, &["explain", "--tune", "on"]).output().expect("the binary was built beside this test");
-        assert!(output.status.success());
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    };
-    for _ in 0..20 {
-        let started = names.map(|name| command(name, &["run", "--random", "1", "--tune", "on"]).spawn());
-        for process in started {
-            let output = process.and_then(|p| p.wait_with_output()).expect("the binary was built beside this test");
-            assert!(output.status.success());
-        }
-        if names.iter().all(|name| explained(name).contains("measured")) {
-            return;
-        }
-    }
-    panic!("measurement told nothing in twenty tries");
-}
-
 #[test]
 fn a_damaged_file_of_pipelines_is_ignored_and_rewritten() {
     let (folder, model, x) = (Folder::new(), model(32, 32), input(8, 32));
@@ -300,6 +269,8 @@ impl Op for Doubled {
     fn name(&self) -> &'static str {
         "Doubled"
     }
+
+    fn attributes(&self, _: &mut Key) {}
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let input = inputs[0].ok_or_else(|| Error::invalid_model("an input is missing"))?;
         Ok(vec![Fact::new(input.dtype(), input.shape().clone())])
@@ -386,7 +357,7 @@ fn a_kernel_beyond_the_limits_is_no_candidate() {
     ];
     let x = Tensor::vector(&[1.0f32; 8]);
     let offered = |caps: &Caps, candidates| {
-        let plan = Plan::new(&graph_of(&doubled(candidates), std::slice::from_ref(&x), caps), caps, &plan::Options::default());
+        let plan = Plan::new(&graph_of(&doubled(candidates), std::slice::from_ref(&x), caps), caps, &PlanOptions::default());
         plan.expect("something is left, if only the host").variants.concat()
     };
     assert_eq!(offered(&Caps::portable(), CANDIDATES), ["sound"]);
@@ -400,7 +371,7 @@ fn a_kernel_beyond_the_limits_is_no_candidate() {
 fn plans_are_a_function_of_the_choices() {
     let caps = Caps::portable();
     let measured = Some(BTreeMap::new());
-    let choices = |measured| plan::Options { choices: Arc::new(Choices { measured, ..Choices::default() }), ..Default::default() };
+    let choices = |measured| PlanOptions { choices: Arc::new(Choices { measured, ..Choices::default() }), ..Default::default() };
     let offer = |m: usize, k: usize| {
         let graph = graph_of(&model(k, 256), &[input(m, k)], &caps);
         let offers = measurable(&graph, &caps, &choices(measured.clone())).expect("it can be planned");
@@ -409,15 +380,15 @@ fn plans_are_a_function_of_the_choices() {
     };
     let (graph, product) = offer(500, 256);
     let near = offer(488, 256).1;
-    assert_eq!((product.signature.to_string(), product.variants.clone()), (near.signature.to_string(), near.variants));
-    assert_ne!(product.signature, offer(300, 256).1.signature, "another bucket");
-    assert!(product.signature.to_string().starts_with("MatMul f32[512x256] f32[256x256]*"), "{}", product.signature);
+    assert_eq!((product.key.to_string(), product.variants.clone()), (near.key.to_string(), near.variants));
+    assert_ne!(product.key, offer(300, 256).1.key, "another bucket");
+    assert!(product.key.to_string().starts_with("MatMul f32[512x256] f32[256x256]*"), "{}", product.key);
     let second = product.variants[1];
-    let options = choices(Some([(product.signature, second.to_string())].into()));
+    let options = choices(Some([(product.key, second.to_string())].into()));
     let plan = Plan::new(&graph, &caps, &options).expect("it can be planned");
     assert_eq!(plan.chosen[product.node], Chosen::Measured);
     assert!(plan.steps().any(|s| s.node == product.node && s.variant == second));
-    let named = plan::Options { variant: Some(product.variants[0].to_string()), ..options };
+    let named = PlanOptions { variant: Some(product.variants[0].to_string()), ..options };
     assert_eq!(Plan::new(&graph, &caps, &named).expect("it can be planned").chosen[product.node], Chosen::Named);
-    assert!(measurable(&graph, &caps, &plan::Options::default()).expect("it can be planned").is_empty());
+    assert!(measurable(&graph, &caps, &PlanOptions::default()).expect("it can be planned").is_empty());
 }

@@ -1,26 +1,29 @@
 //! Floor 2: networks as data. A [`Graph`] of [`Node`]s and [`Value`]s, the [`Op`] trait, what is known of a value
-//! before a run ([`Fact`]), a [`Builder`], and the checks every graph passes. Knows no operator by name.
+//! before a run ([`Fact`]), the one [`Writer`] that makes nodes, and the checks every graph passes. Knows no operator by name.
 
 mod builder;
-mod edit;
 mod evaluate;
 mod fact;
+mod key;
 mod model;
+mod node;
 mod op;
 mod print;
 mod verify;
+mod writer;
 
 pub use crate::kernel::Bounds;
 pub use builder::Builder;
-pub use edit::{Changes, Edit, NodeId};
 pub use evaluate::evaluate;
 pub use fact::Fact;
+pub use key::{Attribute, Key, Part};
 pub use model::Model;
+pub use node::Node;
 pub use op::{Epilogue, Io, Op, OpExt, required};
+pub use writer::{Changes, NodeId, Writer};
 
 use crate::error::{Error, Result};
 use crate::tensor::{DType, Tensor};
-use std::sync::Arc;
 
 /// Names a value of a graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -42,19 +45,6 @@ pub struct Value {
     pub constant: Option<Tensor>,
     /// What is known of it; set on every value once the graph is specialised.
     pub fact: Option<Fact>,
-}
-
-/// One application of an operator.
-#[derive(Clone, Debug)]
-pub struct Node {
-    /// Operator and name, for messages.
-    pub path: String,
-    /// What it does.
-    pub op: Arc<dyn Op>,
-    /// Its arguments; `None` where an optional one is left out.
-    pub inputs: Vec<Option<ValueId>>,
-    /// Its results; `None` where nobody wants one.
-    pub outputs: Vec<Option<ValueId>>,
 }
 
 /// An extent of a declared input.

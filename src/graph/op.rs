@@ -1,6 +1,6 @@
 //! Everything the engine knows of one operator.
 
-use super::{Edit, Fact, Node};
+use super::{Attribute, Fact, Key, Node, Part, ValueId, Writer};
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Caps, Kernel, Lowering, Offers, Operand, Program, preludes};
 use crate::tensor::{Tensor, View};
@@ -9,11 +9,13 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 /// An operator with its attributes.
-///
-/// The Debug form is part of a node's identity (equal text means equal meaning), so derive it.
 pub trait Op: Debug + Send + Sync + Any {
     /// The ONNX name, or the standard term where ONNX has none.
     fn name(&self) -> &'static str;
+
+    /// Adds all attributes to what the operator is known by: two of equal [`Key`]s are one. The macro [`attributes!`](crate::attributes)
+    /// writes this method from the names of the fields.
+    fn attributes(&self, key: &mut Key);
 
     /// What is known of the outputs from what is known of the inputs (`None` for an optional input left out): shape and
     /// dtype rules, bounds of integers, and the value itself where types alone decide it (Shape, Size).
@@ -62,6 +64,11 @@ pub trait Op: Debug + Send + Sync + Any {
         given
     }
 
+    /// The operator that this one is with an elementwise program fused behind it; `None` for one that is whole by itself.
+    fn base(&self) -> Option<&dyn Op> {
+        None
+    }
+
     /// Output `output` as a strided view of input 0, for operators that only move data (Transpose, Slice, Split, Reshape).
     fn view(&self, inputs: &[Option<&Fact>], output: usize) -> Option<View> {
         let _ = (inputs, output);
@@ -75,13 +82,13 @@ pub trait Op: Debug + Send + Sync + Any {
         None
     }
 
-    /// The simpler nodes that an operator stands for, once its input types are known; they make the same outputs. Fresh values
-    /// come from `edit`. `None` for operators that have kernels of their own.
+    /// Writes the simpler nodes that an operator stands for, once its input types are known, and gives the values that its outputs are,
+    /// each made by one of these nodes. `None` for operators that have kernels of their own.
     ///
     /// # Errors
     /// [`InvalidModel`](crate::ErrorKind::InvalidModel) with what was expected and found.
-    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], edit: &mut Edit) -> Result<Option<Vec<Node>>> {
-        let _ = (node, inputs, edit);
+    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], writer: &mut Writer) -> Result<Option<Vec<ValueId>>> {
+        let _ = (node, inputs, writer);
         Ok(None)
     }
 
@@ -107,6 +114,23 @@ pub trait OpExt {
 impl OpExt for dyn Op {
     fn downcast<T: Op>(&self) -> Option<&T> {
         (self as &dyn Any).downcast_ref()
+    }
+}
+
+impl Key {
+    /// What an operator is known by.
+    pub fn of(op: &dyn Op) -> Self {
+        let mut key = Key::default();
+        key.put(Part::Name(op.name()));
+        op.attributes(&mut key);
+        key
+    }
+}
+
+impl Attribute for Arc<dyn Op> {
+    fn add_to(&self, key: &mut Key) {
+        key.put(Part::Name(self.name()));
+        self.attributes(key);
     }
 }
 

@@ -25,6 +25,24 @@ pub const READ_OFTEN: WorthCopying = WorthCopying { read: 1 << 15, copied: 2 };
 /// Elements of one invocation where finding a place costs more than loads and stores do.
 pub const RUN: usize = 4;
 
+/// Tiles below which cores would stand idle.
+const ENOUGH_TILES: usize = 16;
+
+/// Rows of a tile whose sums stay in registers while values travel by broadcast: 64, 32, 16 or 8, as many as registers hold unless
+/// that wastes rows or leaves too few tiles. A row of tiles has so many of them.
+pub fn tile_rows(rows: usize, tiles: usize) -> usize {
+    let wasteful = |height: usize| rows.next_multiple_of(height) - rows >= height / 2;
+    let few = |height: usize| rows.div_ceil(height) * tiles < ENOUGH_TILES;
+    [64, 32, 16].into_iter().find(|height| !wasteful(*height) && !few(*height)).unwrap_or(8)
+}
+
+/// The same where both operands lie in textures: 32, 16 or 8 rows, those for which all tiles of a column take least by what eight rows
+/// of sums and the reads of the other operand cost.
+pub fn packed_tile_rows(rows: usize) -> usize {
+    let cost = |height: &usize| rows.div_ceil(*height) * (height / 8 * 2 + 1);
+    [32, 16, 8].into_iter().min_by_key(cost).unwrap_or(8)
+}
+
 impl Caps {
     /// Whether the adapter is a CPU.
     pub fn is_software(&self) -> bool {
@@ -46,6 +64,18 @@ impl Caps {
     /// kernel at its barriers takes minutes to compile a long one.
     pub fn avoids_barriers(&self) -> bool {
         self.is_software() && self.subgroup.is_none_or(|lanes| lanes < 8)
+    }
+
+    /// Whether so many rows are better walked by an invocation each than by a workgroup each: on software adapters barriers cost, and
+    /// lanes gain nothing from neighbouring loads.
+    pub fn walks_rows_alone(&self, rows: usize) -> bool {
+        self.is_software() && rows >= 32
+    }
+
+    /// The most iterations of a loop that count as `each` of those that an invocation may run, for work that is split over
+    /// dispatches so that their loops stay short enough.
+    pub fn longest_loop(&self, each: usize) -> usize {
+        (self.max_loop as usize / each.max(1)).max(1)
     }
 
     /// Lanes of a workgroup that is one subgroup, and so needs no barrier.

@@ -3,8 +3,7 @@
 use super::Registration;
 use super::reshape::identity;
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::{Edit, Fact, Graph, Io, Node, Op, ValueId, evaluate, required};
-use crate::kernel::{Caps, Lowering};
+use crate::graph::{Fact, Graph, Node, Op, ValueId, Writer, evaluate, required};
 use crate::tensor::{DType, Tensor};
 use std::sync::Arc;
 
@@ -19,6 +18,8 @@ pub struct Branch {
     /// For each input of the graph, the input of the operator that it is.
     pub inputs: Vec<usize>,
 }
+
+crate::attributes!(struct Branch { graph, inputs });
 
 /// ONNX If: input 0 is the condition, the others are what the branches read. It is replaced by the nodes of the branch that is taken as
 /// soon as the condition is known.
@@ -103,6 +104,8 @@ impl Op for If {
         "If"
     }
 
+    crate::attributes!(then_branch, else_branch);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let branch = self.known(inputs)?;
         let facts = branch.infer(inputs)?;
@@ -118,31 +121,26 @@ impl Op for If {
         branch.graph.outputs().iter().map(output).collect()
     }
 
-    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
-        Err(Error::unsupported("If is replaced by a branch before a run and has no kernel"))
-    }
-
-    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], edit: &mut Edit) -> Result<Option<Vec<Node>>> {
+    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], writer: &mut Writer) -> Result<Option<Vec<ValueId>>> {
         let branch = self.known(inputs)?;
-        let prefix = node.path.split_once(':').map_or(node.path.as_str(), |(_, name)| name);
         let graph = &branch.graph;
         let mut own: Vec<Option<ValueId>> = vec![None; graph.values().len()];
         for (input, index) in graph.inputs().iter().zip(&branch.inputs) {
-            own[input.value.index()] = node.inputs.get(*index).copied().flatten();
+            own[input.value.index()] = node.input(*index);
         }
         for (value, own) in graph.values().iter().zip(&mut own).filter(|(_, own)| own.is_none()) {
-            let name = format!("{prefix}/{}", value.name);
+            let name = format!("{}/{}", node.name(), value.name);
             *own = Some(match &value.constant {
-                Some(tensor) => edit.constant(&name, tensor.clone()),
-                None => edit.value(&name, None),
+                Some(tensor) => writer.constant(&name, tensor.clone()),
+                None => writer.value(&name, None),
             });
         }
         let within = |ids: &[Option<ValueId>]| -> Vec<Option<ValueId>> { ids.iter().map(|id| own[(*id)?.index()]).collect() };
-        let mut nodes: Vec<Node> =
-            graph.nodes().iter().map(|n| Node { inputs: within(&n.inputs), outputs: within(&n.outputs), ..n.clone() }).collect();
-        for (id, output) in graph.outputs().iter().zip(&node.outputs).filter(|(_, output)| output.is_some()) {
-            nodes.push(Node { path: node.path.clone(), op: identity(), inputs: vec![own[id.index()]], outputs: vec![*output] });
+        for node in graph.nodes() {
+            writer.write(Node { inputs: within(&node.inputs), outputs: within(&node.outputs), ..node.clone() })?;
         }
-        Ok(Some(nodes))
+        // An output may be an input as it is.
+        let outputs = graph.outputs().iter().map(|id| writer.apply_all(identity(), &[own[id.index()]], 1));
+        Ok(Some(outputs.collect::<Result<Vec<_>>>()?.concat()))
     }
 }

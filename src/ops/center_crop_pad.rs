@@ -1,11 +1,10 @@
 //! CenterCropPad: axes cropped or padded with zeros about their middle. It stands for a Pad.
 
 use super::Registration;
-use super::movement::{facts, known};
 use super::pad::{PadMode, pad};
+use super::shared::{facts, known};
 use crate::error::{Error, Result};
-use crate::graph::{Edit, Fact, Io, Node, Op, required};
-use crate::kernel::{Caps, Lowering};
+use crate::graph::{Fact, Node, Op, ValueId, Writer, required};
 use crate::tensor::Tensor;
 use std::sync::Arc;
 
@@ -51,6 +50,8 @@ impl Op for CenterCropPad {
         "CenterCropPad"
     }
 
+    crate::attributes!(axes);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let pads = Fact::of(self.pads(inputs)?);
         pad(PadMode::Constant).infer(&[inputs[0], Some(&pads)])
@@ -62,13 +63,8 @@ impl Op for CenterCropPad {
         pad(PadMode::Constant).reference(&[inputs[0], Some(&pads)])
     }
 
-    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
-        Err(Error::unsupported("CenterCropPad is expanded before a run and has no kernel"))
-    }
-
-    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], edit: &mut Edit) -> Result<Option<Vec<Node>>> {
-        let pads = edit.constant("pads", self.pads(inputs)?);
-        let inputs = vec![node.inputs[0], Some(pads)];
-        Ok(Some(vec![Node { op: pad(PadMode::Constant), inputs, ..node.clone() }]))
+    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], writer: &mut Writer) -> Result<Option<Vec<ValueId>>> {
+        let pads = writer.tensor(self.pads(inputs)?);
+        Ok(Some(vec![writer.apply(pad(PadMode::Constant), &[node.needed(0)?, pads])?]))
     }
 }

@@ -2,11 +2,10 @@
 //! to the passes, which make weights of products of it that stay integers.
 
 use super::Registration;
-use super::compose::Composer;
+use super::compose::Compose;
 use super::elementwise::cast;
 use crate::error::{Error, Result};
-use crate::graph::{Edit, Fact, Io, Node, Op, ValueId, required};
-use crate::kernel::{Caps, Lowering};
+use crate::graph::{Fact, Node, Op, ValueId, Writer, required};
 use crate::tensor::{DType, Shape, Tensor, TensorType};
 use std::sync::Arc;
 
@@ -46,15 +45,15 @@ impl DequantizeLinear {
     }
 
     /// A scale or zero point standing where it broadcasts to the data.
-    pub(super) fn broadcast(&self, composer: &mut Composer, data: &Shape, value: ValueId, ty: &TensorType) -> Result<ValueId> {
-        let wide = composer.apply(cast(DType::F32)?, &[value]);
+    pub(super) fn broadcast(&self, writer: &mut Writer, data: &Shape, value: ValueId, ty: &TensorType) -> Result<ValueId> {
+        let wide = writer.apply(cast(DType::F32)?, &[value])?;
         if ty.elements() == 1 {
-            return Ok(composer.reshape(wide, &[]));
+            return writer.reshape(wide, &[]);
         }
         let axis = data.axis(self.axis)?;
         let mut shape = vec![1; data.rank() - axis];
         shape[0] = data[axis];
-        Ok(composer.reshape(wide, &shape))
+        writer.reshape(wide, &shape)
     }
 }
 
@@ -62,6 +61,8 @@ impl Op for DequantizeLinear {
     fn name(&self) -> &'static str {
         "DequantizeLinear"
     }
+
+    crate::attributes!(axis, dtype);
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let (data, scale) = (required("DequantizeLinear", inputs, 0)?, required("DequantizeLinear", inputs, 1)?);
@@ -94,31 +95,22 @@ impl Op for DequantizeLinear {
         Ok(vec![Tensor::from_f64(ty, &values)?])
     }
 
-    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
-        Err(Error::unsupported("DequantizeLinear is expanded before a run and has no kernel"))
-    }
-
     fn stays_constant(&self) -> bool {
         true
     }
 
-    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], edit: &mut Edit) -> Result<Option<Vec<Node>>> {
+    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], writer: &mut Writer) -> Result<Option<Vec<ValueId>>> {
         if inputs.iter().flatten().all(|fact| fact.value.is_some()) {
             return Ok(None);
         }
         let (data, scale) = (required("DequantizeLinear", inputs, 0)?, required("DequantizeLinear", inputs, 1)?);
-        let id = |index: usize| node.inputs.get(index).copied().flatten();
-        let input = |index| id(index).ok_or_else(|| Error::internal("an input that has a type and no value"));
-        let (x, factor) = (input(0)?, input(1)?);
-        let mut composer = Composer::new(node, edit);
-        let mut value = composer.apply(cast(DType::F32)?, &[x]);
-        if let (Some(zero_point), Some(fact)) = (id(2), inputs.get(2).copied().flatten()) {
-            let zero_point = self.broadcast(&mut composer, data.shape(), zero_point, &fact.ty)?;
-            value = composer.function("Sub", &[value, zero_point])?;
+        let mut value = writer.apply(cast(DType::F32)?, &[node.needed(0)?])?;
+        if let (Some(zero_point), Some(fact)) = (node.input(2), inputs.get(2).copied().flatten()) {
+            let zero_point = self.broadcast(writer, data.shape(), zero_point, &fact.ty)?;
+            value = writer.function("Sub", &[value, zero_point])?;
         }
-        let factor = self.broadcast(&mut composer, data.shape(), factor, &scale.ty)?;
-        value = composer.function("Mul", &[value, factor])?;
-        composer.apply(cast(self.dtype.unwrap_or(scale.dtype()))?, &[value]);
-        Ok(Some(composer.finish()))
+        let factor = self.broadcast(writer, data.shape(), node.needed(1)?, &scale.ty)?;
+        value = writer.function("Mul", &[value, factor])?;
+        Ok(Some(vec![writer.apply(cast(self.dtype.unwrap_or(scale.dtype()))?, &[value])?]))
     }
 }

@@ -1,7 +1,8 @@
 //! The elements of a tensor repeated: Expand and Tile.
 
 use super::Registration;
-use super::movement::{Moved, Movement, known};
+use super::movement::{Moved, Movement};
+use super::shared::known;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Op, required};
 use crate::tensor::{Shape, View, broadcast};
@@ -30,6 +31,8 @@ pub fn expand() -> Arc<dyn Op> {
 impl Movement for Expand {
     const NAME: &'static str = "Expand";
 
+    crate::attributes!();
+
     fn moves(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Moved>> {
         let shape = required(Self::NAME, inputs, 0)?.shape();
         let wanted = Shape::from(extents(Self::NAME, &known(Self::NAME, inputs, 1)?)?);
@@ -50,6 +53,8 @@ pub fn tile() -> Arc<dyn Op> {
 
 impl Movement for Tile {
     const NAME: &'static str = "Tile";
+
+    crate::attributes!();
 
     fn moves(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Moved>> {
         let shape = required(Self::NAME, inputs, 0)?.shape();

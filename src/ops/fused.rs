@@ -49,6 +49,8 @@ impl Op for Fused {
         self.base.name()
     }
 
+    crate::attributes!(base, program, arity);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let (own, operands) = self.split(inputs)?;
         let mut facts = self.base.infer(own)?;
@@ -75,6 +77,10 @@ impl Op for Fused {
 
     fn own_inputs(&self, _given: usize) -> usize {
         self.arity
+    }
+
+    fn base(&self) -> Option<&dyn Op> {
+        Some(&*self.base)
     }
 
     fn absorb(&self, index: usize, view: &View, base: &Fact) -> Option<Arc<dyn Op>> {

@@ -8,7 +8,7 @@ pub mod attention;
 pub mod branch;
 pub mod ceiling;
 pub mod center_crop_pad;
-mod compose;
+pub(crate) mod compose;
 pub mod concat;
 pub mod conv;
 mod copy;
@@ -30,6 +30,7 @@ pub mod pad;
 pub mod pool;
 pub mod quantize;
 pub mod reduce;
+mod registration;
 pub mod resample;
 pub mod reshape;
 pub mod resize;
@@ -40,6 +41,7 @@ mod row_workgroup;
 pub mod scatter;
 pub mod select;
 pub mod shape;
+mod shared;
 pub mod slice;
 pub mod softmax;
 pub mod top_k;
@@ -47,16 +49,7 @@ pub mod transpose;
 pub mod triangle;
 pub mod view;
 
-use crate::kernel::Shader;
-
-/// What a file of this folder offers.
-#[derive(Debug)]
-pub struct Registration {
-    /// Names of its operators, as [`Op::name`](crate::graph::Op::name) gives them.
-    pub operators: &'static [&'static str],
-    /// The hand-written kernels it lowers to.
-    pub shaders: &'static [&'static Shader],
-}
+pub use registration::Registration;
 
 /// Every operator family.
 pub static REGISTRY: &[&Registration] = &[

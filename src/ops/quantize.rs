@@ -1,12 +1,11 @@
 //! QuantizeLinear: floats to narrow integers by a scale and a zero point. It stands for elementwise arithmetic.
 
 use super::Registration;
-use super::compose::Composer;
+use super::compose::Compose;
 use super::dequantize::DequantizeLinear;
 use super::elementwise::{cast, clip};
 use crate::error::{Error, Result};
-use crate::graph::{Edit, Fact, Io, Node, Op, required};
-use crate::kernel::{Caps, Lowering};
+use crate::graph::{Fact, Node, Op, ValueId, Writer, required};
 use crate::tensor::{DType, Tensor, TensorType};
 use std::sync::Arc;
 
@@ -49,6 +48,8 @@ impl Op for QuantizeLinear {
         "QuantizeLinear"
     }
 
+    crate::attributes!(axis, dtype);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let (data, scale) = (required(self.name(), inputs, 0)?, required(self.name(), inputs, 1)?);
         let number = data.dtype().is_float() || data.dtype() == DType::I32;
@@ -85,28 +86,19 @@ impl Op for QuantizeLinear {
         Ok(vec![Tensor::from_f64(TensorType::new(dtype, data.shape().clone()), &values)?])
     }
 
-    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
-        Err(Error::unsupported("QuantizeLinear is expanded before a run and has no kernel"))
-    }
-
-    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], edit: &mut Edit) -> Result<Option<Vec<Node>>> {
+    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], writer: &mut Writer) -> Result<Option<Vec<ValueId>>> {
         let (data, scale) = (required(self.name(), inputs, 0)?, required(self.name(), inputs, 1)?);
         let zero_point = inputs.get(2).copied().flatten();
-        let id = |index: usize| node.inputs.get(index).copied().flatten();
-        let input = |index| id(index).ok_or_else(|| Error::internal("an input that has a type and no value"));
-        let (x, divisor) = (input(0)?, input(1)?);
         let (dtype, (low, high)) = self.result(zero_point.map(Fact::dtype))?;
-        let mut composer = Composer::new(node, edit);
-        let x = composer.apply(cast(DType::F32)?, &[x]);
-        let divisor = self.inverse().broadcast(&mut composer, data.shape(), divisor, &scale.ty)?;
-        let mut value = composer.function("Div", &[x, divisor])?;
-        value = composer.function("Round", &[value])?;
-        if let (Some(zero_point), Some(fact)) = (id(2), zero_point) {
-            let zero_point = self.inverse().broadcast(&mut composer, data.shape(), zero_point, &fact.ty)?;
-            value = composer.function("Add", &[value, zero_point])?;
+        let x = writer.apply(cast(DType::F32)?, &[node.needed(0)?])?;
+        let divisor = self.inverse().broadcast(writer, data.shape(), node.needed(1)?, &scale.ty)?;
+        let mut value = writer.function("Div", &[x, divisor])?;
+        value = writer.function("Round", &[value])?;
+        if let (Some(zero_point), Some(fact)) = (node.input(2), zero_point) {
+            let zero_point = self.inverse().broadcast(writer, data.shape(), zero_point, &fact.ty)?;
+            value = writer.function("Add", &[value, zero_point])?;
         }
-        value = composer.apply(clip(Some(low), Some(high))?, &[value]);
-        composer.apply(cast(dtype)?, &[value]);
-        Ok(Some(composer.finish()))
+        value = writer.apply(clip(Some(low), Some(high))?, &[value])?;
+        Ok(Some(vec![writer.apply(cast(dtype)?, &[value])?]))
     }
 }

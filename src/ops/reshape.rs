@@ -2,7 +2,8 @@
 //! nothing on the GPU.
 
 use super::Registration;
-use super::movement::{Moved, Movement, known, known_optional};
+use super::movement::{Moved, Movement};
+use super::shared::{known, known_optional};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Op, required};
 use crate::tensor::Shape;
@@ -26,6 +27,8 @@ pub fn reshape(allow_zero: bool) -> Arc<dyn Op> {
 
 impl Movement for Reshape {
     const NAME: &'static str = "Reshape";
+
+    crate::attributes!(allow_zero);
 
     fn moves(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Moved>> {
         let data = required(Self::NAME, inputs, 0)?;
@@ -70,6 +73,8 @@ pub fn flatten(axis: i64) -> Arc<dyn Op> {
 impl Movement for Flatten {
     const NAME: &'static str = "Flatten";
 
+    crate::attributes!(axis);
+
     fn moves(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Moved>> {
         let shape = required(Self::NAME, inputs, 0)?.shape();
         let axis = if self.axis == shape.rank() as i64 { shape.rank() } else { shape.axis(self.axis)? };
@@ -88,6 +93,8 @@ pub fn squeeze() -> Arc<dyn Op> {
 
 impl Movement for Squeeze {
     const NAME: &'static str = "Squeeze";
+
+    crate::attributes!();
 
     fn moves(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Moved>> {
         let shape = required(Self::NAME, inputs, 0)?.shape();
@@ -121,6 +128,8 @@ pub fn unsqueeze() -> Arc<dyn Op> {
 impl Movement for Unsqueeze {
     const NAME: &'static str = "Unsqueeze";
 
+    crate::attributes!();
+
     fn moves(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Moved>> {
         let shape = required(Self::NAME, inputs, 0)?.shape();
         let axes = known(Self::NAME, inputs, 1)?;
@@ -148,6 +157,8 @@ pub fn identity() -> Arc<dyn Op> {
 
 impl Movement for Identity {
     const NAME: &'static str = "Identity";
+
+    crate::attributes!();
 
     fn moves(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Moved>> {
         Ok(vec![Moved::reshaped(required(Self::NAME, inputs, 0)?.shape().clone())])

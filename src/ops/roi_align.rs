@@ -3,8 +3,7 @@
 use super::Registration;
 use super::movement::wrap;
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Caps, Lowering};
+use crate::graph::{Fact, Op, required};
 use crate::tensor::{Shape, Tensor, TensorType};
 use std::sync::Arc;
 
@@ -97,6 +96,8 @@ impl Op for RoiAlign {
         "RoiAlign"
     }
 
+    crate::attributes!(maximum, half_pixel, output, sampling_ratio, spatial_scale);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let [images, regions, batch] = [0, 1, 2].map(|k| required("RoiAlign", inputs, k));
         let (images, regions) = (images?, regions?);
@@ -131,9 +132,5 @@ impl Op for RoiAlign {
             }
         }
         Ok(vec![Tensor::from_f64(ty, &values)?])
-    }
-
-    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
-        Err(Error::unsupported("there is no kernel for RoiAlign"))
     }
 }

@@ -2,10 +2,10 @@
 //! shapes need the value itself there.
 
 use super::Registration;
-use super::movement::pick;
+use super::shared::{compare_floats, pick};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Caps, Lowering};
+use crate::kernel::Offers;
 use crate::tensor::{Shape, Tensor, TensorType};
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -13,7 +13,8 @@ use std::sync::Arc;
 /// The operators of this file.
 pub static REGISTRATION: Registration = Registration { operators: &["Compress", "NonZero", "Unique"], shaders: &[] };
 
-fn on_host(op: &'static str) -> Result<Vec<Lowering>> {
+/// Why an operator of this file has no kernel.
+fn on_host(op: &'static str) -> Result<()> {
     Err(Error::unsupported(format!("the length of the output of {op} depends on data, so it is computed on the host")))
 }
 
@@ -59,6 +60,8 @@ impl Op for Compress {
         "Compress"
     }
 
+    crate::attributes!(axis);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let data = required("Compress", inputs, 0)?;
         let (.., shape) = self.kept(data.shape(), known("Compress", inputs, 1)?)?;
@@ -79,7 +82,7 @@ impl Op for Compress {
         Ok(vec![pick(data, None, &shape, positions)?])
     }
 
-    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
+    fn lower(&self, _: &Io, _: &mut Offers) -> Result<()> {
         on_host("Compress")
     }
 }
@@ -107,6 +110,8 @@ impl Op for NonZero {
         "NonZero"
     }
 
+    crate::attributes!();
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let data = known("NonZero", inputs, 0)?;
         let largest = data.shape().iter().max().map_or(0, |d| *d as i128 - 1);
@@ -123,7 +128,7 @@ impl Op for NonZero {
         Ok(vec![Tensor::new([data.shape().rank(), places.len()], &indices)?])
     }
 
-    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
+    fn lower(&self, _: &Io, _: &mut Offers) -> Result<()> {
         on_host("NonZero")
     }
 }
@@ -194,15 +199,12 @@ impl Unique {
     }
 }
 
-/// Ascending, NaN last and equal to itself.
-pub(super) fn compare_floats(a: f64, b: f64) -> Ordering {
-    a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
-}
-
 impl Op for Unique {
     fn name(&self) -> &'static str {
         "Unique"
     }
+
+    crate::attributes!(axis, sorted);
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let outputs = self.all(known("Unique", inputs, 0)?)?;
@@ -218,7 +220,7 @@ impl Op for Unique {
         self.all(required("Unique", inputs, 0)?)
     }
 
-    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
+    fn lower(&self, _: &Io, _: &mut Offers) -> Result<()> {
         on_host("Unique")
     }
 }

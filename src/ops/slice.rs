@@ -1,7 +1,8 @@
 //! Parts of a tensor: Slice and Split.
 
 use super::Registration;
-use super::movement::{Moved, Movement, known, known_optional};
+use super::movement::{Moved, Movement};
+use super::shared::{known, known_optional};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Op, required};
 use crate::tensor::View;
@@ -43,6 +44,8 @@ fn range(start: i64, end: i64, step: i64, extent: usize) -> Result<(usize, usize
 
 impl Movement for Slice {
     const NAME: &'static str = "Slice";
+
+    crate::attributes!();
 
     fn moves(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Moved>> {
         let shape = required(Self::NAME, inputs, 0)?.shape();
@@ -86,6 +89,8 @@ pub fn split(axis: i64, outputs: usize) -> Arc<dyn Op> {
 
 impl Movement for Split {
     const NAME: &'static str = "Split";
+
+    crate::attributes!(axis, outputs);
 
     fn moves(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Moved>> {
         let shape = required(Self::NAME, inputs, 0)?.shape();

@@ -26,6 +26,8 @@ pub fn transpose(permutation: Option<Vec<i64>>) -> Arc<dyn Op> {
 impl Movement for Transpose {
     const NAME: &'static str = "Transpose";
 
+    crate::attributes!(permutation);
+
     fn moves(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Moved>> {
         let data = required(Self::NAME, inputs, 0)?;
         let rank = data.shape().rank();
@@ -50,6 +52,13 @@ pub enum BlockOrder {
     /// Column, row, depth: the channel varies slower than the block's position.
     ColumnFirst,
 }
+
+crate::attributes!(
+    enum BlockOrder {
+        DepthFirst,
+        ColumnFirst,
+    }
+);
 
 impl BlockOrder {
     /// The order that the ONNX attribute `mode` names.
@@ -113,6 +122,8 @@ fn rearranged(split: [usize; 6], permutation: [usize; 6], shape: [usize; 4]) -> 
 impl Movement for DepthToSpace {
     const NAME: &'static str = "DepthToSpace";
 
+    crate::attributes!(block, order);
+
     fn moves(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Moved>> {
         let ([n, c, h, w], b) = image(Self::NAME, inputs, self.block)?;
         let depth = b.checked_mul(b).filter(|square| c % square == 0).map(|square| c / square);
@@ -127,6 +138,8 @@ impl Movement for DepthToSpace {
 
 impl Movement for SpaceToDepth {
     const NAME: &'static str = "SpaceToDepth";
+
+    crate::attributes!(block, order);
 
     fn moves(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Moved>> {
         let ([n, c, h, w], b) = image(Self::NAME, inputs, self.block)?;

@@ -25,6 +25,8 @@ pub static REGISTRATION: Registration = Registration { operators: &["View"], sha
 impl Movement for StridedView {
     const NAME: &'static str = "View";
 
+    crate::attributes!(view);
+
     fn moves(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Moved>> {
         let data = required(Self::NAME, inputs, 0)?;
         if self.view.shape.elements() > 0 {

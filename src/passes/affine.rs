@@ -1,9 +1,9 @@
 //! Per-channel scales and shifts after a convolution (batch norms above all) move into its weights and bias.
 
-use super::common::{input, name_of, only_output, plain};
+use super::common::plain;
 use super::{Options, Pass};
 use crate::error::Result;
-use crate::graph::{Edit, Node, NodeId, OpExt};
+use crate::graph::{Node, NodeId, OpExt, Writer};
 use crate::kernel::Term;
 use crate::ops::conv::Conv;
 use crate::ops::elementwise::Map;
@@ -18,31 +18,31 @@ impl Pass for Affine {
         "affine"
     }
 
-    fn visit(&self, edit: &mut Edit, id: NodeId, _: &Options) -> Result<()> {
-        let Some(node) = edit.node(id).cloned() else { return Ok(()) };
-        let Some(mut folded) = Folded::of(edit, &node) else { return Ok(()) };
+    fn visit(&self, writer: &mut Writer, id: NodeId, _: &Options) -> Result<()> {
+        let Some(node) = writer.node(id).cloned() else { return Ok(()) };
+        let Some(mut scaled) = ScaledWeights::of(writer, &node) else { return Ok(()) };
         let mut chain = Vec::new();
         let mut last = node.clone();
-        while let Some((next, node)) = folded.next(edit, &last) {
+        while let Some((next, node)) = scaled.next(writer, &last) {
             chain.push(next);
             last = node;
         }
         if chain.is_empty() {
             return Ok(());
         }
-        let name = name_of(&node);
-        let (weights, bias) = folded.constants()?;
-        let weights = edit.constant(&format!("{name}.weight"), weights);
-        let bias = edit.constant(&format!("{name}.bias"), bias);
+        let name = node.name();
+        let (weights, bias) = scaled.constants()?;
+        let weights = writer.constant(&format!("{name}.weight"), weights);
+        let bias = writer.constant(&format!("{name}.bias"), bias);
         let inputs = vec![node.inputs[0], Some(weights), Some(bias)];
-        edit.replace(id, Node { inputs, outputs: last.outputs.clone(), ..node });
-        chain.into_iter().for_each(|id| edit.remove(id));
+        writer.replace(id, Node { inputs, outputs: last.outputs.clone(), ..node });
+        chain.into_iter().for_each(|id| writer.remove(id));
         Ok(())
     }
 }
 
-/// One factor and one addend for each output channel.
-struct Folded {
+/// The weights of a convolution, with a factor and an addend for each output channel.
+struct ScaledWeights {
     weights: Tensor,
     bias: Vec<f64>,
     scale: Vec<f64>,
@@ -50,14 +50,14 @@ struct Folded {
     extremes: Vec<(f64, f64)>,
 }
 
-impl Folded {
+impl ScaledWeights {
     /// A convolution with constant weights, and bias if it has one.
-    fn of(edit: &Edit, node: &Node) -> Option<Self> {
+    fn of(writer: &Writer, node: &Node) -> Option<Self> {
         node.op.downcast::<Conv>()?;
-        let weights = edit.contents(input(node, 1)?)?;
+        let weights = writer.contents(node.input(1)?)?;
         let channels = *weights.shape().first()?;
-        let bias = match input(node, 2) {
-            Some(bias) => edit.contents(bias)?.to_f64(),
+        let bias = match node.input(2) {
+            Some(bias) => writer.contents(bias)?.to_f64(),
             None => vec![0.0; channels],
         };
         let numbers = weights.as_slice::<f32>().ok()?;
@@ -70,28 +70,28 @@ impl Folded {
             (f64::from(if most == 0.0 { 0.0 } else { least }), f64::from(most))
         };
         let extremes = numbers.chunks(numbers.len() / channels).map(magnitudes).collect();
-        Some(Folded { weights: weights.clone(), bias, scale: vec![1.0; channels], extremes })
+        Some(ScaledWeights { weights: weights.clone(), bias, scale: vec![1.0; channels], extremes })
     }
 
     /// Takes in the scale or shift that alone reads the output of `last`.
-    fn next(&mut self, edit: &Edit, last: &Node) -> Option<(NodeId, Node)> {
-        let output = only_output(last)?;
-        let id = edit.only_consumer(output)?;
-        let next = edit.node(id)?;
-        let (map, result) = (next.op.downcast::<Map>()?, only_output(next)?);
+    fn next(&mut self, writer: &Writer, last: &Node) -> Option<(NodeId, Node)> {
+        let output = last.only_output()?;
+        let id = writer.only_consumer(output)?;
+        let next = writer.node(id)?;
+        let (map, result) = (next.op.downcast::<Map>()?, next.only_output()?);
         let [instruction] = map.program.instructions.as_slice() else { return None };
         let (value, other, first) = match instruction.arguments.as_slice() {
-            [Term::Operand(a), b] if input(next, *a) == Some(output) => (*a, b, true),
-            [a, Term::Operand(b)] if input(next, *b) == Some(output) => (*b, a, false),
+            [Term::Operand(a), b] if next.input(*a) == Some(output) => (*a, b, true),
+            [a, Term::Operand(b)] if next.input(*b) == Some(output) => (*b, a, false),
             _ => return None,
         };
-        let shape = edit.fact(output).ok()?.shape();
-        if edit.fact(result).ok()?.shape() != shape || !plain(edit, next, &map.program, value, shape) {
+        let shape = writer.fact(output).ok()?.shape();
+        if writer.fact(result).ok()?.shape() != shape || !plain(writer, next, &map.program, value, shape) {
             return None;
         }
         let numbers = match other {
             Term::Literal(x) => vec![*x; self.scale.len()],
-            Term::Operand(k) if map.program.operands[*k].view.is_none() => per_channel(edit.contents(input(next, *k)?)?, shape)?,
+            Term::Operand(k) if map.program.operands[*k].view.is_none() => per_channel(writer.contents(next.input(*k)?)?, shape)?,
             _ => return None,
         };
         let (scale, bias) = (self.scale.clone(), self.bias.clone());

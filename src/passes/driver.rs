@@ -1,8 +1,8 @@
 //! Running the passes one after another, each on the verified result of those before it.
 
-use super::{Options, Pass, affine, attention, common, fuse, norms, quantized, views};
+use super::{Options, Pass, affine, attention, deduplicate, fuse, norms, quantized, views};
 use crate::error::{Error, Result};
-use crate::graph::{Changes, Edit, Graph};
+use crate::graph::{Changes, Graph, Writer};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -50,7 +50,7 @@ impl Trace {
 
 /// Every pass, in the order in which they run.
 const PASSES: &[&dyn Pass] = &[
-    &common::Deduplicate,
+    &deduplicate::Deduplicate,
     &quantized::QuantizedProducts,
     &quantized::Dequantize,
     &affine::Affine,
@@ -107,22 +107,22 @@ fn attempt(pass: &dyn Pass, graph: &Graph, options: &Options) -> Result<Graph> {
 
 fn visit(pass: &dyn Pass, graph: &Graph, options: &Options, at: &Cell<Option<usize>>, written: &mut Vec<Rewrite>) -> Result<Graph> {
     let limit = options.selection.limit.as_ref().filter(|(name, _)| name == pass.name()).map_or(usize::MAX, |(_, limit)| *limit);
-    let mut edit = Edit::of(graph);
-    for (index, (id, node)) in edit.nodes().into_iter().zip(graph.nodes()).enumerate() {
+    let mut writer = Writer::rewriting(graph);
+    for (index, (id, node)) in writer.nodes().into_iter().zip(graph.nodes()).enumerate() {
         if written.len() >= limit {
             break;
         }
         at.set(Some(index));
-        if edit.node(id).is_some() {
-            pass.visit(&mut edit, id, options)?;
+        if writer.node(id).is_some() {
+            pass.visit(&mut writer, id, options)?;
         }
-        let changes = edit.take_changes();
+        let changes = writer.take_changes();
         if changes != Changes::default() {
             written.push(Rewrite { pass: pass.name().into(), number: written.len() + 1, node: node.path.clone(), changes });
         }
     }
     at.set(None);
-    let graph = edit.finish()?;
+    let graph = writer.finish()?;
     graph.verify_types()?;
     Ok(graph)
 }

@@ -8,6 +8,7 @@
 mod affine;
 mod attention;
 mod common;
+mod deduplicate;
 mod driver;
 mod fuse;
 mod norms;
@@ -20,7 +21,7 @@ pub use norms::NORMS;
 pub use specialize::{Specialized, specialize};
 
 use crate::error::Result;
-use crate::graph::{Edit, NodeId};
+use crate::graph::{NodeId, Writer};
 use std::fmt::Debug;
 
 /// A rewrite that is tried at every node of a specialised graph.
@@ -33,7 +34,7 @@ pub trait Pass: Debug + Send + Sync {
     ///
     /// # Errors
     /// Anything; the pass is then left out.
-    fn visit(&self, edit: &mut Edit, node: NodeId, options: &Options) -> Result<()>;
+    fn visit(&self, writer: &mut Writer, node: NodeId, options: &Options) -> Result<()>;
 }
 
 /// What the passes may do.

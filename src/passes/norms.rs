@@ -1,10 +1,10 @@
 //! Layer and RMS normalization found where exporters wrote them out as ReduceMean, Sub, Pow, ReduceMean, Add, Sqrt, Div,
 //! and made one node. The scale and bias that follow become its epilogue.
 
-use super::common::{input, name_of, only_output, plain, seen};
+use super::common::{plain, seen};
 use super::{Options, Pass};
 use crate::error::Result;
-use crate::graph::{Edit, Node, NodeId, OpExt, ValueId};
+use crate::graph::{Node, NodeId, OpExt, ValueId, Writer};
 use crate::kernel::Term;
 use crate::ops::elementwise::Map;
 use crate::ops::norm::{layer_normalization, rms_normalization};
@@ -23,17 +23,17 @@ impl Pass for Norms {
         NORMS
     }
 
-    fn visit(&self, edit: &mut Edit, id: NodeId, _: &Options) -> Result<()> {
-        let Some(node) = edit.node(id).cloned() else { return Ok(()) };
-        match Found::at(edit, &node) {
-            Some(found) => found.emit(edit, id, &node),
+    fn visit(&self, writer: &mut Writer, id: NodeId, _: &Options) -> Result<()> {
+        let Some(node) = writer.node(id).cloned() else { return Ok(()) };
+        match WrittenNorm::at(writer, &node) {
+            Some(norm) => norm.replace(writer, id, &node),
             None => Ok(()),
         }
     }
 }
 
-/// A normalization without scale and bias.
-struct Found {
+/// A normalization that is written out, without scale and bias.
+struct WrittenNorm {
     input: ValueId,
     /// First of the axes it runs over; they end with the last.
     axis: usize,
@@ -41,146 +41,155 @@ struct Found {
     epsilon: f64,
 }
 
-/// An elementwise node of one instruction: its name and the values it reads in the result's order, or numbers.
-struct Simple {
-    name: &'static str,
-    terms: Vec<Argument>,
+/// An elementwise node of one function: the function's name and its arguments.
+struct Application {
+    function: &'static str,
+    arguments: Vec<Argument>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
 enum Argument {
-    /// A tensor of the result's shape.
+    /// A tensor of the result's shape, read in its order.
     Value(ValueId),
     /// A tensor that is broadcast to the result's shape.
     Broadcast(ValueId),
     Number(f64),
 }
 
-impl Found {
+impl WrittenNorm {
     /// The normalization whose last node, the division by the deviation, is `node`.
-    fn at(edit: &Edit, node: &Node) -> Option<Self> {
-        let (data, deviation) = match simple(edit, node)? {
-            Simple { name: "Div", terms } => match terms.as_slice() {
-                [Argument::Value(data), Argument::Value(deviation) | Argument::Broadcast(deviation)] => (*data, *deviation),
-                _ => return None,
-            },
-            Simple { name: "Mul", terms } => {
-                let inverse = |term: &Argument| {
-                    let (Argument::Value(id) | Argument::Broadcast(id)) = term else { return None };
-                    match made(edit, *id)? {
-                        Simple { name: "Reciprocal", terms } => value(&terms, 0),
-                        Simple { name: "Div", terms } if terms.first() == Some(&Argument::Number(1.0)) => value(&terms, 1),
-                        _ => None,
-                    }
-                };
-                let pair = |data: &Argument, other: &Argument| {
-                    let Argument::Value(data) = data else { return None };
-                    Some((*data, inverse(other)?))
-                };
-                let [a, b] = terms.as_slice() else { return None };
-                pair(a, b).or_else(|| pair(b, a))?
-            }
-            _ => return None,
-        };
-        let variance = match made(edit, deviation)? {
-            Simple { name: "Sqrt", terms } => value(&terms, 0)?,
-            Simple { name: "Pow", terms } if terms.get(1) == Some(&Argument::Number(0.5)) => value(&terms, 0)?,
-            _ => return None,
-        };
-        let (mean_square, epsilon) = match made(edit, variance)? {
-            Simple { name: "Add", terms } => match terms.as_slice() {
-                [Argument::Value(v), Argument::Number(x)] | [Argument::Number(x), Argument::Value(v)] => (*v, *x),
-                _ => return None,
-            },
-            _ => return None,
-        };
-        let (square, axis) = mean(edit, mean_square)?;
-        let squared = match made(edit, square)? {
-            Simple { name: "Pow", terms } if terms.get(1) == Some(&Argument::Number(2.0)) => value(&terms, 0)?,
-            Simple { name: "Mul", terms } if terms.first() == terms.get(1) => value(&terms, 0)?,
-            _ => return None,
-        };
-        let fact = edit.fact(data).ok()?;
+    fn at(writer: &Writer, node: &Node) -> Option<Self> {
+        let (data, deviation) = divided(writer, node)?;
+        let (squares, epsilon) = mean_square(writer, deviation)?;
+        let (square, axis) = mean(writer, squares)?;
+        if squared(writer, square)? != data {
+            return None;
+        }
+        let fact = writer.fact(data).ok()?;
         // What is divided by must be the deviation of each row: the data's own shape, with rows of one element.
         let statistic: Shape =
             fact.shape().iter().enumerate().map(|(k, d)| if k < axis { *d } else { 1 }).collect::<Vec<_>>().into();
         let float = matches!(fact.dtype(), DType::F32 | DType::F16 | DType::BF16);
-        if squared != data || !float || edit.fact(deviation).ok()?.shape() != &statistic {
+        if !float || writer.fact(deviation).ok()?.shape() != &statistic {
             return None;
         }
-        let centre = || match made(edit, data)? {
-            Simple { name: "Sub", terms } => {
-                let (Argument::Value(subtracted) | Argument::Broadcast(subtracted)) = *terms.get(1)? else { return None };
-                let input = value(&terms, 0)?;
-                (mean(edit, subtracted)? == (input, axis)).then_some(input)
-            }
-            _ => None,
-        };
-        Some(match centre() {
-            Some(input) => Found { input, axis, centered: true, epsilon },
-            None => Found { input: data, axis, centered: false, epsilon },
+        Some(match centered(writer, data, axis) {
+            Some(input) => WrittenNorm { input, axis, centered: true, epsilon },
+            None => WrittenNorm { input: data, axis, centered: false, epsilon },
         })
     }
 
-    fn emit(self, edit: &mut Edit, id: NodeId, node: &Node) -> Result<()> {
-        let name = name_of(node);
-        let fact = edit.fact(self.input)?;
+    fn replace(self, writer: &mut Writer, id: NodeId, node: &Node) -> Result<()> {
+        let name = node.name();
+        let fact = writer.fact(self.input)?;
         let ones = TensorType::new(fact.dtype(), fact.shape()[self.axis..].to_vec());
         let ones = Tensor::from_f64(ones.clone(), &vec![1.0; ones.elements()])?;
-        let ones = edit.constant(&format!("{name}.ones"), ones);
+        let ones = writer.constant(&format!("{name}.ones"), ones);
         let (axis, epsilon) = (self.axis as i64, self.epsilon as f32);
         let op = if self.centered { layer_normalization(axis, epsilon) } else { rms_normalization(axis, epsilon) };
-        let path = format!("{}:{name}", op.name());
-        edit.replace(id, Node { path, op, inputs: vec![Some(self.input), Some(ones)], outputs: node.outputs.clone() });
+        writer.replace(id, Node::new(name, op, vec![Some(self.input), Some(ones)], node.outputs.clone()));
         Ok(())
     }
 }
 
+/// What a node divides, and by what: as a quotient, or as a product with the inverse.
+fn divided(writer: &Writer, node: &Node) -> Option<(ValueId, ValueId)> {
+    let inverse = |argument: &Argument| {
+        let (Argument::Value(id) | Argument::Broadcast(id)) = argument else { return None };
+        match applied(writer, *id)? {
+            Application { function: "Reciprocal", arguments } => value(&arguments, 0),
+            Application { function: "Div", arguments } if arguments.first() == Some(&Argument::Number(1.0)) => value(&arguments, 1),
+            _ => None,
+        }
+    };
+    let product = |data: &Argument, other: &Argument| {
+        let Argument::Value(data) = data else { return None };
+        Some((*data, inverse(other)?))
+    };
+    let Application { function, arguments } = application(writer, node)?;
+    match (function, arguments.as_slice()) {
+        ("Div", [Argument::Value(data), Argument::Value(deviation) | Argument::Broadcast(deviation)]) => Some((*data, *deviation)),
+        ("Mul", [a, b]) => product(a, b).or_else(|| product(b, a)),
+        _ => None,
+    }
+}
+
+/// The mean of squares whose root, with an epsilon added, is a deviation; and the epsilon.
+fn mean_square(writer: &Writer, deviation: ValueId) -> Option<(ValueId, f64)> {
+    let variance = match applied(writer, deviation)? {
+        Application { function: "Sqrt", arguments } => value(&arguments, 0)?,
+        Application { function: "Pow", arguments } if arguments.get(1) == Some(&Argument::Number(0.5)) => value(&arguments, 0)?,
+        _ => return None,
+    };
+    let Application { function: "Add", arguments } = applied(writer, variance)? else { return None };
+    match arguments.as_slice() {
+        [Argument::Value(v), Argument::Number(x)] | [Argument::Number(x), Argument::Value(v)] => Some((*v, *x)),
+        _ => None,
+    }
+}
+
+/// The value that another is the square of.
+fn squared(writer: &Writer, square: ValueId) -> Option<ValueId> {
+    match applied(writer, square)? {
+        Application { function: "Pow", arguments } if arguments.get(1) == Some(&Argument::Number(2.0)) => value(&arguments, 0),
+        Application { function: "Mul", arguments } if arguments.first() == arguments.get(1) => value(&arguments, 0),
+        _ => None,
+    }
+}
+
+/// The value that `data` is without its mean over the axes from `axis` on.
+fn centered(writer: &Writer, data: ValueId, axis: usize) -> Option<ValueId> {
+    let Application { function: "Sub", arguments } = applied(writer, data)? else { return None };
+    let (Argument::Value(subtracted) | Argument::Broadcast(subtracted)) = *arguments.get(1)? else { return None };
+    let input = value(&arguments, 0)?;
+    (mean(writer, subtracted)? == (input, axis)).then_some(input)
+}
+
 /// The value that an argument names, which has the result's shape.
-fn value(terms: &[Argument], index: usize) -> Option<ValueId> {
-    match terms.get(index)? {
+fn value(arguments: &[Argument], index: usize) -> Option<ValueId> {
+    match arguments.get(index)? {
         Argument::Value(id) => Some(*id),
         Argument::Broadcast(_) | Argument::Number(_) => None,
     }
 }
 
-/// The elementwise node that makes a value.
-fn made(edit: &Edit, id: ValueId) -> Option<Simple> {
-    simple(edit, edit.maker(id)?)
+/// The application that makes a value.
+fn applied(writer: &Writer, id: ValueId) -> Option<Application> {
+    application(writer, writer.maker(id)?)
 }
 
-/// A node as one plain instruction.
-fn simple(edit: &Edit, node: &Node) -> Option<Simple> {
+/// A node as an application of one function.
+fn application(writer: &Writer, node: &Node) -> Option<Application> {
     let program = &node.op.downcast::<Map>()?.program;
-    let shape = edit.fact(only_output(node)?).ok()?.shape();
+    let shape = writer.fact(node.only_output()?).ok()?.shape();
     let [instruction] = program.instructions.as_slice() else { return None };
-    let term = |term: &Term| match *term {
+    let argument = |term: &Term| match *term {
         Term::Literal(x) => Some(Argument::Number(x)),
         Term::Operand(k) => {
-            let id = input(node, k)?;
-            match edit.scalar(id) {
-                Some(number) => seen(edit, node, program, k, shape).map(|_| Argument::Number(number)),
-                None if plain(edit, node, program, k, shape) => Some(Argument::Value(id)),
+            let id = node.input(k)?;
+            match writer.scalar(id) {
+                Some(number) => seen(writer, node, program, k, shape).map(|_| Argument::Number(number)),
+                None if plain(writer, node, program, k, shape) => Some(Argument::Value(id)),
                 None => program.operands[k].view.is_none().then_some(Argument::Broadcast(id)),
             }
         }
         Term::Carried | Term::Result(_) => None,
     };
-    let terms = instruction.arguments.iter().map(term).collect::<Option<Vec<_>>>()?;
+    let arguments = instruction.arguments.iter().map(argument).collect::<Option<Vec<_>>>()?;
     // Without a tensor of its shape the result has another than all it is made of: numbers of a higher rank raise it.
-    let shaped = terms.iter().any(|term| matches!(term, Argument::Value(_)));
-    shaped.then_some(Simple { name: instruction.function.name, terms })
+    let shaped = arguments.iter().any(|argument| matches!(argument, Argument::Value(_)));
+    shaped.then_some(Application { function: instruction.function.name, arguments })
 }
 
 /// What a value is the mean of, kept broadcastable, and the first of the trailing axes that the mean runs over.
-fn mean(edit: &Edit, id: ValueId) -> Option<(ValueId, usize)> {
-    let node = edit.maker(id)?;
+fn mean(writer: &Writer, id: ValueId) -> Option<(ValueId, usize)> {
+    let node = writer.maker(id)?;
     let reduce = node.op.downcast::<Reduce>().filter(|r| r.reduction == Reduction::Mean && r.keepdims)?;
-    let data = input(node, 0)?;
-    let shape = edit.fact(data).ok()?.shape();
-    let given = match (&reduce.axes, input(node, 1)) {
+    let data = node.input(0)?;
+    let shape = writer.fact(data).ok()?.shape();
+    let given = match (&reduce.axes, node.input(1)) {
         (Some(axes), _) => axes.clone(),
-        (None, Some(axes)) => edit.contents(axes)?.to_i64(),
+        (None, Some(axes)) => writer.contents(axes)?.to_i64(),
         (None, None) => vec![],
     };
     let mut axes = given.iter().map(|a| shape.axis(*a).ok()).collect::<Option<Vec<_>>>()?;

@@ -1,10 +1,9 @@
 //! Products with constant integer weights that the model dequantizes first: the weights stay integers, and the kernels dequantize
 //! them in registers. What else is dequantized from constants is folded.
 
-use super::common::{input, name_of};
 use super::{Options, Pass};
 use crate::error::Result;
-use crate::graph::{Edit, Node, NodeId, OpExt, ValueId};
+use crate::graph::{Node, NodeId, OpExt, ValueId, Writer};
 use crate::ops::dequantize::DequantizeLinear;
 use crate::ops::matmul::{MatMul, MatMulNBits};
 use crate::tensor::{DType, Tensor, TensorType, View};
@@ -26,10 +25,10 @@ impl Pass for QuantizedProducts {
         "quantized products"
     }
 
-    fn visit(&self, edit: &mut Edit, id: NodeId, _: &Options) -> Result<()> {
-        let Some(node) = edit.node(id).cloned() else { return Ok(()) };
-        match Weights::of(edit, &node)? {
-            Some((product, weights)) => weights.emit(product, edit, id, &node),
+    fn visit(&self, writer: &mut Writer, id: NodeId, _: &Options) -> Result<()> {
+        let Some(node) = writer.node(id).cloned() else { return Ok(()) };
+        match QuantizedWeights::of(writer, &node)? {
+            Some((product, weights)) => weights.replace(product, writer, id, &node),
             None => Ok(()),
         }
     }
@@ -40,20 +39,20 @@ impl Pass for Dequantize {
         "dequantize"
     }
 
-    fn visit(&self, edit: &mut Edit, id: NodeId, _: &Options) -> Result<()> {
-        let Some(node) = edit.node(id).filter(|node| node.op.downcast::<DequantizeLinear>().is_some()) else { return Ok(()) };
+    fn visit(&self, writer: &mut Writer, id: NodeId, _: &Options) -> Result<()> {
+        let Some(node) = writer.node(id).filter(|node| node.op.stays_constant()) else { return Ok(()) };
         let constants: Option<Vec<Option<&Tensor>>> =
-            node.inputs.iter().map(|id| id.map(|id| edit.contents(id)).map_or(Some(None), |c| c.map(Some))).collect();
+            node.inputs.iter().map(|id| id.map(|id| writer.contents(id)).map_or(Some(None), |c| c.map(Some))).collect();
         if let (Some(constants), Some(output)) = (constants, node.outputs.first().copied().flatten()) {
             let value = node.op.reference(&constants)?.swap_remove(0);
-            edit.fold(output, value);
+            writer.fold(output, value);
         }
         Ok(())
     }
 }
 
 /// 8-bit weights as the inputs of a product with quantized weights, one block for each column.
-struct Weights {
+struct QuantizedWeights {
     k: usize,
     n: usize,
     bits: Tensor,
@@ -61,30 +60,30 @@ struct Weights {
     zero_points: Tensor,
 }
 
-impl Weights {
+impl QuantizedWeights {
     /// The weights of a product whose right operand is dequantized from 8-bit constants, perhaps transposed.
-    fn of<'a>(edit: &Edit, node: &'a Node) -> Result<Option<(&'a MatMul, Self)>> {
-        let (Some(product), Some(right)) = (node.op.downcast::<MatMul>(), input(node, 1)) else {
+    fn of<'a>(writer: &Writer, node: &'a Node) -> Result<Option<(&'a MatMul, Self)>> {
+        let (Some(product), Some(right)) = (node.op.downcast::<MatMul>(), node.input(1)) else {
             return Ok(None);
         };
-        let (source, view) = match edit.moved(right) {
+        let (source, view) = match writer.moved(right) {
             Some((source, view)) => (source, view),
-            None => (right, View::contiguous(edit.fact(right)?.shape())),
+            None => (right, View::contiguous(writer.fact(right)?.shape())),
         };
         let view = match &product.b {
             Some(own) => own.of(&view),
             None => Some(view),
         };
-        let (Some(view), Some(maker)) = (view, edit.maker(source)) else { return Ok(None) };
+        let (Some(view), Some(maker)) = (view, writer.maker(source)) else { return Ok(None) };
         let Some(op) = maker.op.downcast::<DequantizeLinear>() else { return Ok(None) };
-        let constant = |index: usize| input(maker, index).map(|id| edit.contents(id));
+        let constant = |index: usize| maker.input(index).map(|id| writer.contents(id));
         let (Some(Some(data)), Some(Some(scale))) = (constant(0), constant(1)) else { return Ok(None) };
         let zero_point = match constant(2) {
             Some(Some(zero_point)) if zero_point.dtype() == data.dtype() => Some(zero_point),
             Some(_) => return Ok(None),
             None => None,
         };
-        let floats = edit.fact(right)?.dtype() == DType::F32;
+        let floats = writer.fact(right)?.dtype() == DType::F32;
         if !floats || view.shape.rank() != 2 || view.shape.elements() == 0 || !matches!(data.dtype(), DType::I8 | DType::U8) {
             return Ok(None);
         }
@@ -118,7 +117,7 @@ impl Weights {
         }
         let scales: Vec<f32> = scale_of.iter().map(|i| scales[*i] as f32).collect();
         let zero_points: Vec<u8> = zero_of.iter().map(|i| (zeros[*i] + shift) as u8).collect();
-        Ok(Some(Weights {
+        Ok(Some(QuantizedWeights {
             k,
             n,
             bits: Tensor::from_bytes(TensorType::new(DType::U8, [n, 1, block]), &bits)?,
@@ -127,17 +126,17 @@ impl Weights {
         }))
     }
 
-    fn emit(self, product: &MatMul, edit: &mut Edit, id: NodeId, node: &Node) -> Result<()> {
-        let name = name_of(node);
+    fn replace(self, product: &MatMul, writer: &mut Writer, id: NodeId, node: &Node) -> Result<()> {
+        let name = node.name();
         let op = MatMulNBits { k: self.k, n: self.n, bits: 8, block: self.k.next_multiple_of(4), a: product.a.clone() };
         let uniform = self.zero_points.to_i128().iter().all(|z| *z == MIDDLE);
         let mut inputs: Vec<Option<ValueId>> = vec![node.inputs[0]];
-        inputs.push(Some(edit.constant(&format!("{name}.weight"), self.bits)));
-        inputs.push(Some(edit.constant(&format!("{name}.scale"), self.scales)));
+        inputs.push(Some(writer.constant(&format!("{name}.weight"), self.bits)));
+        inputs.push(Some(writer.constant(&format!("{name}.scale"), self.scales)));
         if !uniform {
-            inputs.push(Some(edit.constant(&format!("{name}.zero_point"), self.zero_points)));
+            inputs.push(Some(writer.constant(&format!("{name}.zero_point"), self.zero_points)));
         }
-        edit.replace(id, Node { path: format!("MatMulNBits:{name}"), op: Arc::new(op), inputs, outputs: node.outputs.clone() });
+        writer.replace(id, Node::new(name, Arc::new(op), inputs, node.outputs.clone()));
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Options, Pass};
 use crate::error::Result;
-use crate::graph::{Edit, Node, NodeId, OpExt, ValueId};
+use crate::graph::{Node, NodeId, OpExt, ValueId, Writer};
 use crate::ops::view::{StridedView, strided_view};
 use crate::tensor::View;
 
@@ -19,9 +19,9 @@ impl Pass for Views {
         "views"
     }
 
-    fn visit(&self, edit: &mut Edit, id: NodeId, _: &Options) -> Result<()> {
-        if !collapse(edit, id) {
-            absorb(edit, id)?;
+    fn visit(&self, writer: &mut Writer, id: NodeId, _: &Options) -> Result<()> {
+        if !collapse(writer, id) {
+            absorb(writer, id)?;
         }
         Ok(())
     }
@@ -32,21 +32,21 @@ impl Pass for LastViews {
         "last views"
     }
 
-    fn visit(&self, edit: &mut Edit, id: NodeId, _: &Options) -> Result<()> {
-        collapse(edit, id);
+    fn visit(&self, writer: &mut Writer, id: NodeId, _: &Options) -> Result<()> {
+        collapse(writer, id);
         Ok(())
     }
 }
 
 /// A movement node reads the farthest value that it is a view of, so that what lies between can go; the movements before it
 /// do so already. False for a node that does not move data.
-fn collapse(edit: &mut Edit, id: NodeId) -> bool {
-    let Some(node) = edit.node(id).cloned() else { return false };
+fn collapse(writer: &mut Writer, id: NodeId) -> bool {
+    let Some(node) = writer.node(id).cloned() else { return false };
     let mut moved: Vec<(ValueId, ValueId, View)> = Vec::new();
     for (index, output) in node.outputs.iter().enumerate() {
         let Some(output) = *output else { continue };
-        let Some((input, view)) = edit.view(&node, index) else { return false };
-        let through = edit.moved(input).and_then(|(base, earlier)| Some((base, view.of(&earlier)?)));
+        let Some((input, view)) = writer.view(&node, index) else { return false };
+        let through = writer.moved(input).and_then(|(base, earlier)| Some((base, view.of(&earlier)?)));
         let (base, view) = through.unwrap_or((input, view));
         moved.push((output, base, view));
     }
@@ -68,31 +68,31 @@ fn collapse(edit: &mut Edit, id: NodeId) -> bool {
         .collect();
     let mut nodes = nodes.into_iter();
     match nodes.next() {
-        Some(first) => edit.replace(id, first),
+        Some(first) => writer.replace(id, first),
         None => return false,
     }
     nodes.for_each(|node| {
-        edit.push(node);
+        writer.push(node);
     });
     true
 }
 
 /// An operator reads through views what movements before it would copy.
-fn absorb(edit: &mut Edit, id: NodeId) -> Result<()> {
-    let Some(mut node) = edit.node(id).cloned() else { return Ok(()) };
+fn absorb(writer: &mut Writer, id: NodeId) -> Result<()> {
+    let Some(mut node) = writer.node(id).cloned() else { return Ok(()) };
     let mut changed = false;
     for index in 0..node.inputs.len() {
         // A view that is the buffer itself costs nothing as it is, unless it ends a chain that would be copied.
-        let moved = node.inputs[index].and_then(|id| edit.moved(id)).filter(|(_, view)| !view.is_contiguous());
+        let moved = node.inputs[index].and_then(|id| writer.moved(id)).filter(|(_, view)| !view.is_contiguous());
         let Some((base, view)) = moved else { continue };
-        if let Some(op) = node.op.absorb(index, &view, edit.fact(base)?) {
+        if let Some(op) = node.op.absorb(index, &view, writer.fact(base)?) {
             node.op = op;
             node.inputs[index] = Some(base);
             changed = true;
         }
     }
     if changed {
-        edit.replace(id, node);
+        writer.replace(id, node);
     }
     Ok(())
 }

@@ -78,7 +78,7 @@ impl Bindings<'_> {
         Ok(())
     }
 
-    /// An input that a kernel binds so.
+    /// Checks an input that a kernel binds by this access.
     fn bound(&self, input: usize, access: Access) -> Result<()> {
         let scalar = self.input(input)?;
         if !access.is_texture() {

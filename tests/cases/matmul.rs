@@ -37,7 +37,6 @@ fn shapes() -> Vec<Case> {
     let square = [1usize, 3, 5, 17, 63, 64, 65, 128];
     let mut cases: Vec<Case> = square.iter().map(|&n| product(&format!("square_{n}"), &[n, n], &[n, n])).collect();
     for (m, k, n) in [
-        (500, 300, 700),
         (1, 4096, 33),
         (1, 7, 1),
         (2, 65, 130),
@@ -114,7 +113,6 @@ fn scalars() -> Vec<Case> {
     cases.into_iter().chain([Case::new("matmul/golden", matmul(), small.to_vec()).golden(vec![golden])]).collect()
 }
 
-/// Values that half floats hold, some of them subnormal.
 /// Zero points of every form.
 fn zero_points() -> Vec<Case> {
     let mut random = Random::new(0x1A7);
@@ -136,6 +134,7 @@ fn zero_points() -> Vec<Case> {
     rows.iter().map(case).collect()
 }
 
+/// Values that half floats hold, some of them subnormal.
 fn halves(random: &mut Random, shape: &[usize]) -> Tensor {
     let count: usize = shape.iter().product();
     let mut value = || {

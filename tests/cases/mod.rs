@@ -16,6 +16,7 @@ mod image;
 pub mod lrn;
 pub mod matmul;
 pub mod movement;
+mod named;
 pub mod norm;
 pub mod pool;
 mod quantization;
@@ -26,8 +27,16 @@ pub mod scatter;
 pub mod shape;
 pub mod softmax;
 
-use gristmill::graph::Op;
-use gristmill::{DType, Tensor};
+#[path = "../../cli/src/problems/mod.rs"]
+#[allow(dead_code, reason = "the command line reads more of the table")]
+mod problems;
+#[path = "../../cli/src/random.rs"]
+mod random;
+
+pub(crate) use random::Random;
+
+use gristmill::graph::{Builder, Dim, Op};
+use gristmill::{DType, Model, Session, Tensor, TensorView};
 use std::sync::Arc;
 
 /// How far a GPU result may lie from the reference: `|a - b| <= absolute + relative * |b|`.
@@ -87,28 +96,42 @@ impl Case {
         self.golden = Some(golden);
         self
     }
+
+    /// The model of the one node.
+    pub fn model(&self) -> Model {
+        let mut b = Builder::new(self.name.clone());
+        let mut inputs = Vec::new();
+        for (k, tensor) in self.inputs.iter().enumerate() {
+            inputs.push(tensor.as_ref().map(|tensor| {
+                let dims: Vec<Dim> = tensor.shape().iter().map(|d| Dim::Known(*d)).collect();
+                let name = format!("input{k}");
+                if self.weights.contains(&k) { b.constant(&name, tensor.clone()) } else { b.input(&name, tensor.dtype(), &dims) }
+            }));
+        }
+        let outputs: Vec<_> = (0..self.outputs).map(|k| b.value(&format!("output{k}"), None)).collect();
+        b.push("node", self.op.clone(), inputs, outputs.iter().copied().map(Some).collect());
+        for (k, id) in outputs.iter().enumerate() {
+            b.output(&format!("output{k}"), *id).expect("the name is free");
+        }
+        Model::from_graph(b.finish().expect("a case is a valid graph"))
+    }
+
+    /// The inputs of a session of that model.
+    pub fn views<'a>(&'a self, session: &'a Session) -> Vec<(&'a str, TensorView<'a>)> {
+        let view = |name: &'a str| {
+            let k: usize = name.trim_start_matches("input").parse().ok()?;
+            Some((name, self.inputs[k].as_ref()?.view()))
+        };
+        session.inputs().iter().filter_map(|input| view(&input.name)).collect()
+    }
 }
 
-/// A seeded generator of test data (SplitMix64, Steele et al. 2014).
-pub struct Random(u64);
-
+/// Test data.
 impl Random {
-    pub fn new(seed: u64) -> Self {
-        Random(seed)
-    }
-
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
     /// An f32 tensor of values in -1..1.
     pub fn floats(&mut self, shape: &[usize]) -> Tensor {
         let n: usize = shape.iter().product();
-        let data: Vec<f32> = (0..n).map(|_| (self.next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0).collect();
+        let data: Vec<f32> = (0..n).map(|_| self.unit() as f32).collect();
         Tensor::new(shape, &data).expect("as many elements as the shape has")
     }
 
@@ -135,6 +158,7 @@ pub fn all() -> Vec<Case> {
         lrn::cases(),
         matmul::cases(),
         movement::cases(),
+        named::cases(),
         norm::cases(),
         pool::cases(),
         quantization::cases(),

@@ -5,7 +5,7 @@ use gristmill::ops::rnn::{Activation, ActivationFunction, Cell, Direction, Recur
 use gristmill::{DType, Tensor};
 
 /// Errors of a step go into the next.
-const STEPS: Tolerance = Tolerance { relative: 1e-3, absolute: 1e-4 };
+pub const STEPS: Tolerance = Tolerance { relative: 1e-3, absolute: 1e-4 };
 
 const GRU: Cell = Cell::Gru { linear_before_reset: true };
 const GRU_RESET_FIRST: Cell = Cell::Gru { linear_before_reset: false };

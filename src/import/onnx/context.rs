@@ -2,12 +2,13 @@
 
 use super::attributes::Attributes;
 use super::dtype::Declared;
-use super::graph::Importer;
+use super::importer::Importer;
 use super::order;
 use super::proto::NodeProto;
 use crate::error::{Error, Result};
-use crate::graph::{Dim, Op, ValueId};
-use crate::tensor::{DType, Tensor};
+use crate::graph::{Dim, Node, Op, ValueId};
+use crate::ops::elementwise::cast_like;
+use crate::tensor::{DType, Element, Tensor};
 use std::sync::Arc;
 
 /// A node being imported.
@@ -160,10 +161,22 @@ impl<'c, 'm> Context<'c, 'm> {
         Ok(self.constant(label, Tensor::vector(values)))
     }
 
+    /// An attribute of integers that must be there, as the input that it became later.
+    pub(super) fn ints_as_input(&mut self, name: &str) -> Result<ValueId> {
+        let values = self.attributes.ints(name)?.ok_or_else(|| self.missing(name))?;
+        self.int_constant(name, values)
+    }
+
+    /// A constant of one element, with the element type of a value.
+    pub(super) fn number_like<T: Element>(&mut self, label: &str, number: T, like: ValueId) -> ValueId {
+        let number = self.constant(label, Tensor::scalar(number));
+        self.node(cast_like(), &[Some(number), Some(like)])
+    }
+
     /// Adds a node whose result stays inside this row.
     pub(super) fn node(&mut self, op: Arc<dyn Op>, inputs: &[Option<ValueId>]) -> ValueId {
         let name = format!("{}/{}", self.name, op.name());
-        self.importer.current.builder.node(&name, op, inputs)
+        self.importer.current.writer.add(&name, op, inputs)
     }
 
     /// Adds a node with one argument whose result stays inside this row.
@@ -178,11 +191,11 @@ impl<'c, 'm> Context<'c, 'm> {
             outputs.push(if name.is_empty() {
                 None
             } else {
-                Some(self.importer.current.builder.value(&format!("{}{name}", self.prefix), None))
+                Some(self.importer.current.writer.value(&format!("{}{name}", self.prefix), None))
             });
         }
         self.results.clone_from(&outputs);
-        self.importer.current.builder.push(&self.name, op, inputs.to_vec(), outputs);
+        self.importer.current.writer.push(Node::new(&self.name, op, inputs.to_vec(), outputs));
         Ok(())
     }
 
@@ -198,8 +211,8 @@ impl<'c, 'm> Context<'c, 'm> {
     /// Adds a node that makes one output of this one.
     pub(super) fn emit_output(&mut self, output: usize, op: Arc<dyn Op>, inputs: &[Option<ValueId>]) {
         let Some(name) = self.node.output.get(output).filter(|name| !name.is_empty()) else { return };
-        let value = self.importer.current.builder.value(&format!("{}{name}", self.prefix), None);
-        self.importer.current.builder.push(&self.name, op, inputs.to_vec(), vec![Some(value)]);
+        let value = self.importer.current.writer.value(&format!("{}{name}", self.prefix), None);
+        self.importer.current.writer.push(Node::new(&self.name, op, inputs.to_vec(), vec![Some(value)]));
         if let Some(result) = self.results.get_mut(output) {
             *result = Some(value);
         }

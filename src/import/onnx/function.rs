@@ -1,12 +1,12 @@
 //! Graphs within nodes: calls of model-local functions, which are inlined, and the branches of an If.
 
 use super::attributes::Attributes;
-use super::graph::Importer;
+use super::importer::Importer;
 use super::order;
 use super::proto::{FunctionProto, NodeProto};
 use super::scope::{Scope, versions};
 use crate::error::{Error, Result};
-use crate::graph::ValueId;
+use crate::graph::{Node, ValueId};
 use crate::ops::branch::{self, Branch};
 use std::sync::Arc;
 
@@ -83,9 +83,9 @@ impl<'m> Importer<'m> {
         };
         let op = branch::branch(one("then_branch")?, one("else_branch")?);
         let prefix = self.scope()?.prefix.clone();
-        let value = |name: &String| (!name.is_empty()).then(|| self.current.builder.value(&format!("{prefix}{name}"), None));
+        let value = |name: &String| (!name.is_empty()).then(|| self.current.writer.value(&format!("{prefix}{name}"), None));
         let outputs: Vec<Option<ValueId>> = node.output.iter().map(value).collect();
-        self.current.builder.push(&format!("{prefix}{}", order::name(node)), op, arguments, outputs.clone());
+        self.current.writer.push(Node::new(&format!("{prefix}{}", order::name(node)), op, arguments, outputs.clone()));
         Ok(outputs)
     }
 

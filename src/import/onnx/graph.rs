@@ -4,89 +4,31 @@ use super::attributes::Attributes;
 use super::context::Context;
 use super::dtype::{Declared, declared};
 use super::external::Folder;
-use super::frame::Frame;
-use super::proto::{FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
-use super::scope::{Scope, normal, versions};
-use super::{operators, order, tensor};
+use super::importer::Importer;
+use super::proto::{ModelProto, NodeProto, ValueInfoProto};
+use super::scope::normal;
+use super::{operators, order};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, ValueId};
 use crate::ops::reshape;
-use crate::tensor::Tensor;
 use std::collections::{HashMap, HashSet};
-
-/// What nodes may cost in all, in bytes or thereabouts. Functions that call functions can make a small file stand for
-/// any number of nodes.
-const BUDGET: usize = 1 << 28;
 
 /// What one node costs besides the names it carries.
 const NODE_COST: usize = 512;
 
-/// The state of an import.
-#[derive(Debug)]
-pub(super) struct Importer<'m> {
-    /// The graph that is being built.
-    pub(super) current: Frame,
-    /// Those around it, the model's first.
-    pub(super) outer: Vec<Frame>,
-    pub(super) scopes: Vec<Scope<'m>>,
-    /// Model-local functions by domain, name and overload.
-    pub(super) functions: HashMap<(&'m str, &'m str, &'m str), &'m FunctionProto>,
-    /// Constants that a run may replace, with their declared types and places among the inputs.
-    defaults: Vec<(ValueId, Declared, usize)>,
-    /// Converted tensors by address, so that a function body called often shares its constants.
-    tensors: HashMap<*const TensorProto, Tensor>,
-    folder: Folder,
-    budget: usize,
-}
-
 /// The graph of a model.
 pub(super) fn import(model: &ModelProto, folder: Folder) -> Result<Graph> {
     let graph = model.graph.as_ref().ok_or_else(|| Error::invalid_model("the model has no graph"))?;
-    let mut functions = HashMap::new();
-    for function in &model.functions {
-        if functions.insert((normal(&function.domain), function.name.as_str(), function.overload.as_str()), function).is_some() {
-            return Err(Error::invalid_model(format!(
-                "two functions are named `{}` in domain `{}`",
-                function.name, function.domain
-            )));
-        }
-    }
-    let mut importer = Importer {
-        current: Frame::new(&graph.name),
-        outer: Vec::new(),
-        scopes: vec![Scope { versions: versions(&model.opset_import)?, ..Scope::default() }],
-        functions,
-        defaults: Vec::new(),
-        tensors: HashMap::new(),
-        folder,
-        budget: BUDGET,
-    };
+    let mut importer = Importer::new(model, graph, folder)?;
     importer.enter(graph)?;
     let inputs = importer.declare_inputs(&graph.input, model.ir_version)?;
     importer.nodes(&graph.node)?;
     importer.declare_defaults()?;
     importer.declare_outputs(&graph.output, inputs)?;
-    importer.current.builder.finish()
+    importer.current.writer.finish()
 }
 
 impl<'m> Importer<'m> {
-    /// The innermost scope.
-    pub(super) fn scope(&mut self) -> Result<&mut Scope<'m>> {
-        self.scopes.last_mut().ok_or_else(|| Error::internal("an import without a scope"))
-    }
-
-    /// Takes over the initializers and declared types of a graph.
-    pub(super) fn enter(&mut self, graph: &'m GraphProto) -> Result<()> {
-        if let Some(sparse) = graph.sparse_initializer.first() {
-            let name = sparse.values.as_ref().map_or("", |v| v.name.as_str());
-            return Err(Error::unsupported(format!("initializer `{name}` is a sparse tensor; only dense tensors are implemented")));
-        }
-        let scope = self.scope()?;
-        scope.initialize(&graph.initializer)?;
-        scope.declared.extend(graph.value_info.iter().chain(&graph.output).map(|info| (info.name.as_str(), info)));
-        Ok(())
-    }
-
     /// Declares the graph's inputs. One that has an initializer is a constant, which a run may replace in files from IR version 4 on;
     /// earlier ones had to list all their initializers.
     fn declare_inputs(&mut self, inputs: &'m [ValueInfoProto], ir_version: i64) -> Result<HashMap<ValueId, &'m str>> {
@@ -111,7 +53,7 @@ impl<'m> Importer<'m> {
                 continue;
             }
             let declared = declared(info)?;
-            let value = self.current.builder.declare(&info.name, declared.dtype, declared.dims.clone());
+            let value = self.current.writer.declare(&info.name, declared.dtype, declared.dims.clone());
             self.current.types.insert(value, declared);
             self.scope()?.bind(&info.name, Some(value))?;
             values.insert(value, info.name.as_str());
@@ -124,7 +66,7 @@ impl<'m> Importer<'m> {
         for (value, Declared { dtype, dims }, place) in std::mem::take(&mut self.defaults) {
             let constant = self.current.constants.get(&value);
             if constant.is_some_and(|c| !c.settled.get() && c.tensor.dtype() == dtype) {
-                self.current.builder.default_input(value, dims, place)?;
+                self.current.writer.default_input(value, dims, place)?;
             }
         }
         Ok(())
@@ -145,51 +87,12 @@ impl<'m> Importer<'m> {
             let mut value = self.find(name)?.flatten().ok_or_else(missing)?;
             let known = taken.get(&value).copied().or_else(|| self.current.constants.get(&value).map(|c| c.name.as_str()));
             if known.is_some_and(|known| known != name) {
-                value = self.current.builder.node(&format!("{name}.identity"), reshape::identity(), &[Some(value)]);
+                value = self.current.writer.add(&format!("{name}.identity"), reshape::identity(), &[Some(value)]);
             }
             taken.insert(value, name);
-            self.current.builder.output(name, value)?;
+            self.current.writer.output(name, value)?;
         }
         Ok(())
-    }
-
-    /// The value that a name means in the innermost scope; `None` where an optional one was left out.
-    pub(super) fn resolve(&mut self, name: &str) -> Result<Option<ValueId>> {
-        self.find(name)?.ok_or_else(|| Error::invalid_model(format!("input `{name}` is made by no node, input or initializer")))
-    }
-
-    /// The same, `None` where the name means nothing.
-    fn find(&mut self, name: &str) -> Result<Option<Option<ValueId>>> {
-        for index in (0..self.scopes.len()).rev() {
-            let Some(scope) = self.scopes.get_mut(index) else { break };
-            let depth = scope.depth;
-            if let Some(value) = scope.values.get(name).copied() {
-                return Ok(Some(value.map(|value| self.captured(value, depth))));
-            }
-            if let Some((key, proto)) = scope.initializers.remove_entry(name) {
-                let label = format!("{}{name}", scope.prefix);
-                let tensor = self.tensor(proto)?;
-                let value = self.frame(depth).constant(&label, tensor);
-                if let Some(scope) = self.scopes.get_mut(index) {
-                    scope.values.insert(key, Some(value));
-                }
-                return Ok(Some(Some(self.captured(value, depth))));
-            }
-            if !scope.nested {
-                break;
-            }
-        }
-        Ok(None)
-    }
-
-    /// The contents of a stored tensor, converted once.
-    pub(super) fn tensor(&mut self, proto: &'m TensorProto) -> Result<Tensor> {
-        if let Some(tensor) = self.tensors.get(&std::ptr::from_ref(proto)) {
-            return Ok(tensor.clone());
-        }
-        let tensor = tensor::tensor(proto, &mut self.folder)?;
-        self.tensors.insert(proto, tensor.clone());
-        Ok(tensor)
     }
 
     /// Imports nodes, in an order in which every value is made before it is used.
@@ -198,14 +101,6 @@ impl<'m> Importer<'m> {
             let path = self.scopes.last().map(|s| format!("{}:{}{}", node.op_type, s.prefix, order::name(node)));
             self.node(node).map_err(|e| e.at(path.unwrap_or_default()))
         })
-    }
-
-    /// Takes from what the whole import may cost.
-    pub(super) fn spend(&mut self, cost: usize) -> Result<()> {
-        self.budget = self.budget.checked_sub(cost).ok_or_else(|| {
-            Error::limit(format!("the graph is too large with its functions inlined: it takes more than {BUDGET} bytes"))
-        })?;
-        Ok(())
     }
 
     fn node(&mut self, node: &'m NodeProto) -> Result<()> {

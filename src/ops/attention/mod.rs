@@ -63,6 +63,14 @@ pub enum Unseen {
     Added(f32),
 }
 
+crate::attributes!(
+    enum Unseen {
+        Hidden,
+        Replaced(value),
+        Added(value),
+    }
+);
+
 impl Unseen {
     /// How kernels are told, and the number.
     fn code(self) -> (u32, f32) {
@@ -169,6 +177,8 @@ impl Op for Attention {
     fn name(&self) -> &'static str {
         NAME
     }
+
+    crate::attributes!(scale, causal, causal_offset, softcap, query, key, value, mask, unseen, zero_unseen, interleaved);
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let dtype = required(NAME, inputs, 0)?.dtype();

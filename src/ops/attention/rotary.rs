@@ -1,11 +1,11 @@
 //! RotaryEmbedding: pairs of elements turned by an angle that grows with the position (Su et al. 2021, "RoFormer").
 
-use super::super::compose::Composer;
+use super::super::compose::Compose;
 use super::super::concat::concat;
 use super::super::gather::gather;
 use super::super::view::strided_view;
 use crate::error::{Error, Result};
-use crate::graph::{Edit, Fact, Node, Op, required};
+use crate::graph::{Fact, Node, Op, ValueId, Writer, required};
 use crate::tensor::{Shape, Tensor, View};
 use std::sync::Arc;
 
@@ -79,6 +79,8 @@ impl Op for RotaryEmbedding {
         NAME
     }
 
+    crate::attributes!(interleaved, rotary_embedding_dim, num_heads);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let (x, cos, sin) = (required(NAME, inputs, 0)?, required(NAME, inputs, 1)?, required(NAME, inputs, 2)?);
         if !x.dtype().is_float() || cos.ty != sin.ty || cos.dtype() != x.dtype() {
@@ -118,40 +120,38 @@ impl Op for RotaryEmbedding {
         Ok(vec![Tensor::from_f64(x.ty().clone(), &out)?])
     }
 
-    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], edit: &mut Edit) -> Result<Option<Vec<Node>>> {
+    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], writer: &mut Writer) -> Result<Option<Vec<ValueId>>> {
         let (x, cache) = (required(NAME, inputs, 0)?, required(NAME, inputs, 1)?);
-        let positions = node.inputs.get(3).copied().flatten();
+        let positions = node.input(3);
         let g = self.geometry(x.shape(), cache.shape(), positions.is_some())?;
         let [Some(input), Some(cos), Some(sin)] = node.inputs[..3] else { return Ok(None) };
         let (first, second, rest) = self.parts(&g);
         let [batch, heads, length, size] = [0, 1, 2, 3].map(|k| g.view.shape[k]);
-        let mut c = Composer::new(node, edit);
-        let angle = |c: &mut Composer<'_>, cache| {
-            let rows = positions.map_or(cache, |positions| c.apply(gather(0), &[cache, positions]));
-            c.reshape(rows, &[batch, 1, length, g.pairs])
+        let angle = |writer: &mut Writer, cache| {
+            let rows = positions.map_or(Ok(cache), |positions| writer.apply(gather(0), &[cache, positions]))?;
+            writer.reshape(rows, &[batch, 1, length, g.pairs])
         };
-        let (cos, sin) = (angle(&mut c, cos), angle(&mut c, sin));
-        let (a, b) = (c.apply(strided_view(first), &[input]), c.apply(strided_view(second), &[input]));
-        let product = |c: &mut Composer<'_>, x, y| c.function("Mul", &[x, y]);
-        let (ca, sb) = (product(&mut c, cos, a)?, product(&mut c, sin, b)?);
-        let (sa, cb) = (product(&mut c, sin, a)?, product(&mut c, cos, b)?);
-        let mut real = c.function("Sub", &[ca, sb])?;
-        let mut imaginary = c.function("Add", &[sa, cb])?;
+        let (cos, sin) = (angle(writer, cos)?, angle(writer, sin)?);
+        let (a, b) = (writer.apply(strided_view(first), &[input])?, writer.apply(strided_view(second), &[input])?);
+        let (ca, sb) = (writer.function("Mul", &[cos, a])?, writer.function("Mul", &[sin, b])?);
+        let (sa, cb) = (writer.function("Mul", &[sin, a])?, writer.function("Mul", &[cos, b])?);
+        let mut real = writer.function("Sub", &[ca, sb])?;
+        let mut imaginary = writer.function("Add", &[sa, cb])?;
         if self.interleaved {
             let single = [batch, heads, length, g.pairs, 1];
-            (real, imaginary) = (c.reshape(real, &single), c.reshape(imaginary, &single));
+            (real, imaginary) = (writer.reshape(real, &single)?, writer.reshape(imaginary, &single)?);
         }
-        let mut turned = c.apply(concat(-1), &[real, imaginary]);
+        let mut turned = writer.apply(concat(-1), &[real, imaginary])?;
         if self.interleaved {
-            turned = c.reshape(turned, &[batch, heads, length, 2 * g.pairs]);
+            turned = writer.reshape(turned, &[batch, heads, length, 2 * g.pairs])?;
         }
-        let rest = c.apply(strided_view(rest), &[input]);
-        let whole = c.apply(concat(-1), &[turned, rest]);
+        let rest = writer.apply(strided_view(rest), &[input])?;
+        let mut whole = writer.apply(concat(-1), &[turned, rest])?;
         if x.shape().rank() == 3 {
             let back = View::contiguous(&[batch, heads, length, size].into()).transpose(&[0, 2, 1, 3]);
-            let back = c.apply(strided_view(back), &[whole]);
-            c.reshape(back, x.shape());
+            whole = writer.apply(strided_view(back), &[whole])?;
+            whole = writer.reshape(whole, x.shape())?;
         }
-        Ok(Some(c.finish()))
+        Ok(Some(vec![whole]))
     }
 }

@@ -5,10 +5,9 @@ mod expand;
 
 use super::Registration;
 use crate::error::{Error, Result};
-use crate::graph::{Edit, Fact, Io, Node, Op, required};
-use crate::kernel::{Caps, Lowering};
-use crate::tensor::{DType, Shape, Tensor, TensorType, View};
-use equation::{Equation, Label};
+use crate::graph::{Fact, Node, Op, ValueId, Writer, required};
+use crate::tensor::{DType, Tensor, TensorType, View};
+use equation::{Equation, Label, walk};
 use std::sync::Arc;
 
 pub(super) static REGISTRATION: Registration = Registration { operators: &["Einsum"], shaders: &[] };
@@ -43,15 +42,6 @@ fn operands<'a, T>(inputs: &[Option<&'a T>]) -> Result<Vec<&'a T>> {
     (0..inputs.len()).map(|k| required("Einsum", inputs, k)).collect()
 }
 
-/// An operand as seen by a walk over `labels`: axes it lacks, or has with extent 1, stand still; repeated ones step together.
-fn walk(own: &[Label], shape: &Shape, labels: &[Label], extents: &[usize]) -> View {
-    let step = |label: &Label| {
-        let axes = own.iter().zip(shape.iter().zip(shape.strides()));
-        axes.filter(|(l, (extent, _))| *l == label && **extent != 1).map(|(_, (_, stride))| stride as i64).sum()
-    };
-    View { shape: extents.into(), strides: labels.iter().map(step).collect(), offset: 0 }
-}
-
 /// Sums of products of the elements that the walks meet; the walks go over the output and, inside it, the labels summed.
 fn contract<T: Copy + Default>(
     data: &[Vec<T>],
@@ -75,6 +65,8 @@ impl Op for Einsum {
     fn name(&self) -> &'static str {
         "Einsum"
     }
+
+    crate::attributes!(equation);
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let types: Vec<&TensorType> = operands(inputs)?.into_iter().map(|f| &f.ty).collect();
@@ -102,13 +94,9 @@ impl Op for Einsum {
         Ok(vec![output])
     }
 
-    fn candidates(&self, _io: &Io, _caps: &Caps) -> Result<Vec<Lowering>> {
-        Err(Error::unsupported(format!("the equation `{}` was not expanded into simpler operators", self.equation)))
-    }
-
-    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], edit: &mut Edit) -> Result<Option<Vec<Node>>> {
+    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], writer: &mut Writer) -> Result<Option<Vec<ValueId>>> {
         let types: Vec<&TensorType> = operands(inputs)?.into_iter().map(|f| &f.ty).collect();
         let equation = self.parse(&types)?;
-        expand::expand(&equation, node, &types, edit).map(Some)
+        Ok(Some(vec![expand::expand(&equation, node, &types, writer)?]))
     }
 }

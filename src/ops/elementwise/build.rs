@@ -2,8 +2,8 @@
 
 use super::{Map, function};
 use crate::error::{Error, Result};
-use crate::graph::{Edit, Fact, Io, Node, Op, required};
-use crate::kernel::{Caps, Instruction, Lowering, Program, ProgramOperand, ScalarFunction, Term};
+use crate::graph::{Fact, Io, Node, Op, ValueId, Writer, required};
+use crate::kernel::{Instruction, Offers, Program, ProgramOperand, ScalarFunction, Term};
 use crate::tensor::{DType, Tensor};
 use std::sync::Arc;
 
@@ -121,6 +121,8 @@ impl Op for CastLike {
         "CastLike"
     }
 
+    crate::attributes!();
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let (data, like) = (required(self.name(), inputs, 0)?, required(self.name(), inputs, 1)?);
         cast_map(like.dtype())?.infer(&[Some(data)])
@@ -131,13 +133,13 @@ impl Op for CastLike {
         cast_map(like.dtype())?.reference(&[Some(data)])
     }
 
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
-        cast_map(io.input(1)?.dtype())?.candidates(io, caps)
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
+        cast_map(io.input(1)?.dtype())?.lower(io, offers)
     }
 
-    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], _edit: &mut Edit) -> Result<Option<Vec<Node>>> {
+    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], writer: &mut Writer) -> Result<Option<Vec<ValueId>>> {
         let like = required(self.name(), inputs, 1)?;
-        Ok(Some(vec![Node { op: cast(like.dtype())?, inputs: node.inputs[..1].to_vec(), ..node.clone() }]))
+        Ok(Some(vec![writer.apply(cast(like.dtype())?, &[node.needed(0)?])?]))
     }
 }
 

@@ -8,11 +8,13 @@ mod cast;
 mod evaluate;
 mod functions;
 mod logic;
+mod lookup;
 mod map;
+mod software;
 mod transcendental;
 
 pub use build::{CastLike, binary, cast, cast_like, clip, clip_operands, select, unary, unary_with, variadic};
-pub use functions::{all, function};
+pub use lookup::{all, function};
 pub use map::Map;
 
 pub(crate) use evaluate::evaluate;

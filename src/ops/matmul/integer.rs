@@ -2,9 +2,8 @@
 
 use super::matmul;
 use crate::error::{Error, Result};
-use crate::graph::{Edit, Fact, Io, Node, Op, required};
-use crate::kernel::{Caps, Lowering};
-use crate::ops::compose::Composer;
+use crate::graph::{Fact, Node, Op, ValueId, Writer, required};
+use crate::ops::compose::Compose;
 use crate::ops::elementwise::cast;
 use crate::tensor::{DType, Shape, Tensor, TensorType, View, broadcast};
 use std::sync::Arc;
@@ -57,6 +56,8 @@ impl Op for MatMulInteger {
         "MatMulInteger"
     }
 
+    crate::attributes!();
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let mut operands = Vec::new();
         for index in 0..2 {
@@ -88,27 +89,19 @@ impl Op for MatMulInteger {
         matmul().reference(&[Some(&a), Some(&b)])
     }
 
-    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
-        Err(Error::unsupported("MatMulInteger is expanded before a run and has no kernel"))
-    }
-
-    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], edit: &mut Edit) -> Result<Option<Vec<Node>>> {
-        let mut composer = Composer::new(node, edit);
+    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], writer: &mut Writer) -> Result<Option<Vec<ValueId>>> {
         let mut operands = Vec::new();
         for index in 0..2 {
             let fact = required(self.name(), inputs, index)?;
-            let id = |k: usize| node.inputs.get(k).copied().flatten();
-            let value = id(index).ok_or_else(|| Error::internal("an input that has a type and no value"))?;
-            let mut value = composer.apply(cast(DType::I32)?, &[value]);
-            if let (Some(zero_point), Some(zeros)) = (id(2 + index), inputs.get(2 + index).copied().flatten()) {
+            let mut value = writer.apply(cast(DType::I32)?, &[node.needed(index)?])?;
+            if let (Some(zero_point), Some(zeros)) = (node.input(2 + index), inputs.get(2 + index).copied().flatten()) {
                 let shape = standing(index, fact.shape(), zeros.shape())?;
-                let zero_point = composer.apply(cast(DType::I32)?, &[zero_point]);
-                let zero_point = composer.reshape(zero_point, &shape);
-                value = composer.function("Sub", &[value, zero_point])?;
+                let zero_point = writer.apply(cast(DType::I32)?, &[zero_point])?;
+                let zero_point = writer.reshape(zero_point, &shape)?;
+                value = writer.function("Sub", &[value, zero_point])?;
             }
             operands.push(value);
         }
-        composer.apply(matmul(), &operands);
-        Ok(Some(composer.finish()))
+        Ok(Some(vec![writer.apply(matmul(), &operands)?]))
     }
 }

@@ -1,8 +1,8 @@
 //! BatchNormalization: at inference a scale and a shift per channel.
 
-use super::super::compose::Composer;
+use super::super::compose::Compose;
 use crate::error::{Error, Result};
-use crate::graph::{Edit, Fact, Io, Node, Op, required};
+use crate::graph::{Fact, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::Offers;
 use crate::tensor::Tensor;
 use std::sync::Arc;
@@ -29,6 +29,8 @@ impl Op for BatchNormalization {
     fn name(&self) -> &'static str {
         NAME
     }
+
+    crate::attributes!(epsilon, momentum, training_mode);
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let x = required(NAME, inputs, 0)?;
@@ -87,7 +89,7 @@ impl Op for BatchNormalization {
     }
 
     /// A product and a sum with numbers per channel, which fold to constants and move into a convolution before them.
-    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], edit: &mut Edit) -> Result<Option<Vec<Node>>> {
+    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], writer: &mut Writer) -> Result<Option<Vec<ValueId>>> {
         let [Some(x), Some(scale), Some(bias), Some(mean), Some(variance)] = node.inputs[..] else { return Ok(None) };
         let (fact, parameter) = (required(NAME, inputs, 0)?, required(NAME, inputs, 1)?.dtype());
         let alike = (1..5).all(|k| inputs[k].is_some_and(|f| f.dtype() == fact.dtype()));
@@ -98,16 +100,14 @@ impl Op for BatchNormalization {
         if let Some(channels) = shape.get_mut(1) {
             *channels = fact.shape()[1];
         }
-        let mut c = Composer::new(node, edit);
-        let epsilon = c.number(parameter, self.epsilon.into())?;
-        let variance = c.function("Add", &[variance, epsilon])?;
-        let deviation = c.function("Sqrt", &[variance])?;
-        let factor = c.function("Div", &[scale, deviation])?;
-        let shift = c.function("Mul", &[mean, factor])?;
-        let addend = c.function("Sub", &[bias, shift])?;
-        let (factor, addend) = (c.reshape(factor, &shape), c.reshape(addend, &shape));
-        let scaled = c.function("Mul", &[x, factor])?;
-        c.function("Add", &[scaled, addend])?;
-        Ok(Some(c.finish()))
+        let epsilon = writer.number(parameter, self.epsilon.into())?;
+        let variance = writer.function("Add", &[variance, epsilon])?;
+        let deviation = writer.function("Sqrt", &[variance])?;
+        let factor = writer.function("Div", &[scale, deviation])?;
+        let shift = writer.function("Mul", &[mean, factor])?;
+        let addend = writer.function("Sub", &[bias, shift])?;
+        let (factor, addend) = (writer.reshape(factor, &shape)?, writer.reshape(addend, &shape)?);
+        let scaled = writer.function("Mul", &[x, factor])?;
+        Ok(Some(vec![writer.function("Add", &[scaled, addend])?]))
     }
 }

@@ -1,11 +1,11 @@
 //! Normalizations that are a few reductions and elementwise nodes.
 
-use super::super::compose::Composer;
+use super::super::compose::Compose;
 use super::super::elementwise::select;
 use super::super::reduce::{Reduction, reduce};
 use super::super::softmax::around;
 use crate::error::{Error, Result};
-use crate::graph::{Edit, Fact, Node, Op, required};
+use crate::graph::{Fact, Node, Op, ValueId, Writer, required};
 use crate::tensor::{Tensor, View};
 use std::sync::Arc;
 
@@ -54,6 +54,8 @@ impl Op for LpNormalization {
         "LpNormalization"
     }
 
+    crate::attributes!(axis, p);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let fact = float_like(self.name(), inputs)?;
         fact.shape().axis(self.axis)?;
@@ -77,16 +79,14 @@ impl Op for LpNormalization {
         Ok(vec![Tensor::from_f64(x.ty().clone(), &out)?])
     }
 
-    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], edit: &mut Edit) -> Result<Option<Vec<Node>>> {
-        let (fact, Some(Some(x))) = (required(self.name(), inputs, 0)?, node.inputs.first().copied()) else { return Ok(None) };
+    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], writer: &mut Writer) -> Result<Option<Vec<ValueId>>> {
+        let (fact, x) = (required(self.name(), inputs, 0)?, node.needed(0)?);
         let norm = if self.p == 1 { Reduction::L1 } else { Reduction::L2 };
-        let mut c = Composer::new(node, edit);
-        let norm = c.apply(reduce(norm, Some(vec![self.axis]), true, false), &[x]);
-        let zero = c.number(fact.dtype(), 0.0)?;
-        let vanishes = c.function("Equal", &[norm, zero])?;
-        let divided = c.function("Div", &[x, norm])?;
-        c.apply(select()?, &[vanishes, zero, divided]);
-        Ok(Some(c.finish()))
+        let norm = writer.apply(reduce(norm, Some(vec![self.axis]), true, false), &[x])?;
+        let zero = writer.number(fact.dtype(), 0.0)?;
+        let vanishes = writer.function("Equal", &[norm, zero])?;
+        let divided = writer.function("Div", &[x, norm])?;
+        Ok(Some(vec![writer.apply(select()?, &[vanishes, zero, divided])?]))
     }
 }
 
@@ -97,6 +97,8 @@ impl Op for MeanVarianceNormalization {
     fn name(&self) -> &'static str {
         "MeanVarianceNormalization"
     }
+
+    crate::attributes!(axes);
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let fact = float_like(self.name(), inputs)?;
@@ -125,22 +127,20 @@ impl Op for MeanVarianceNormalization {
         Ok(vec![Tensor::from_f64(x.ty().clone(), &out)?])
     }
 
-    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], edit: &mut Edit) -> Result<Option<Vec<Node>>> {
-        let (fact, Some(Some(x))) = (required(self.name(), inputs, 0)?, node.inputs.first().copied()) else { return Ok(None) };
+    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], writer: &mut Writer) -> Result<Option<Vec<ValueId>>> {
+        let (fact, x) = (required(self.name(), inputs, 0)?, node.needed(0)?);
         // No axes at all would mean every axis to a reduction, and none to this operator.
         if self.axes.is_empty() {
             return Ok(None);
         }
         let mean = || reduce(Reduction::Mean, Some(self.axes.clone()), true, false);
-        let mut c = Composer::new(node, edit);
-        let average = c.apply(mean(), &[x]);
-        let centered = c.function("Sub", &[x, average])?;
-        let square = c.function("Mul", &[centered, centered])?;
-        let variance = c.apply(mean(), &[square]);
-        let deviation = c.function("Sqrt", &[variance])?;
-        let epsilon = c.number(fact.dtype(), MVN_EPSILON)?;
-        let divisor = c.function("Add", &[deviation, epsilon])?;
-        c.function("Div", &[centered, divisor])?;
-        Ok(Some(c.finish()))
+        let average = writer.apply(mean(), &[x])?;
+        let centered = writer.function("Sub", &[x, average])?;
+        let square = writer.function("Mul", &[centered, centered])?;
+        let variance = writer.apply(mean(), &[square])?;
+        let deviation = writer.function("Sqrt", &[variance])?;
+        let epsilon = writer.number(fact.dtype(), MVN_EPSILON)?;
+        let divisor = writer.function("Add", &[deviation, epsilon])?;
+        Ok(Some(vec![writer.function("Div", &[centered, divisor])?]))
     }
 }

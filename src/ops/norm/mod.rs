@@ -10,9 +10,9 @@ pub use batch::{BatchNormalization, batch_normalization};
 pub use composed::{LpNormalization, MeanVarianceNormalization, lp_normalization, mean_variance_normalization};
 
 use super::Registration;
-use super::compose::Composer;
+use super::compose::Compose;
 use crate::error::{Error, Result};
-use crate::graph::{Edit, Fact, Io, Node, Op, required};
+use crate::graph::{Fact, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::Offers;
 use crate::tensor::{DType, Shape, Tensor, TensorType, View};
 use std::sync::Arc;
@@ -52,6 +52,8 @@ pub enum Rows {
         groups: usize,
     },
 }
+
+crate::attributes!(enum Rows { Layer { axis }, Rms { axis }, Instance, Group { groups } });
 
 /// `(x - mean) / sqrt(variance + epsilon) * scale + bias` over rows of input 0; scale is input 1, bias input 2.
 #[derive(Clone, Debug)]
@@ -153,6 +155,8 @@ impl Op for Normalization {
         }
     }
 
+    crate::attributes!(rows, epsilon);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let x = required(self.name(), inputs, 0)?;
         let scale = required(self.name(), inputs, 1)?;
@@ -221,7 +225,7 @@ impl Op for Normalization {
 
     /// Kernels take a scale and a bias for each column of a row, or one for all; any other broadcast is a product and a sum
     /// after them.
-    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], edit: &mut Edit) -> Result<Option<Vec<Node>>> {
+    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], writer: &mut Writer) -> Result<Option<Vec<ValueId>>> {
         let (Rows::Layer { axis } | Rows::Rms { axis }) = self.rows else { return Ok(None) };
         let (x, scale) = (required(self.name(), inputs, 0)?, required(self.name(), inputs, 1)?);
         let bias = inputs.get(2).copied().flatten();
@@ -231,18 +235,14 @@ impl Op for Normalization {
         if !one_dtype || alike && served(scale)? {
             return Ok(None);
         }
-        let [Some(data), Some(factor), ..] = node.inputs[..] else { return Ok(None) };
         let ones = TensorType::new(x.dtype(), x.shape()[x.shape().axis(axis)?..].to_vec());
-        let mut c = Composer::new(node, edit);
-        let ones = c.constant(Tensor::from_f64(ones.clone(), &vec![1.0; ones.elements()])?);
-        let normal = c.apply(Arc::new(self.clone()), &[data, ones]);
-        let scaled = c.function("Mul", &[normal, factor])?;
-        if let Some(addend) = node.inputs.get(2).copied().flatten() {
-            c.function("Add", &[scaled, addend])?;
+        let ones = writer.tensor(Tensor::from_f64(ones.clone(), &vec![1.0; ones.elements()])?);
+        let mut results = writer.apply_all(Arc::new(self.clone()), &[node.input(0), Some(ones)], node.outputs.len().max(1))?;
+        results[0] = writer.function("Mul", &[results[0], node.needed(1)?])?;
+        if let Some(addend) = node.input(2) {
+            results[0] = writer.function("Add", &[results[0], addend])?;
         }
-        let mut nodes = c.finish();
-        nodes[0].outputs.extend(node.outputs.iter().skip(1));
-        Ok(Some(nodes))
+        Ok(Some(results))
     }
 
     fn takes_epilogue(&self) -> bool {

@@ -5,7 +5,7 @@ mod lower;
 use super::Registration;
 use crate::error::{Error, Result};
 use crate::graph::{Bounds, Fact, Io, Op, required};
-use crate::kernel::{Caps, Lowering};
+use crate::kernel::Offers;
 use crate::tensor::{DType, Shape, Tensor, TensorType, View};
 use std::sync::Arc;
 
@@ -49,6 +49,21 @@ pub enum Reduction {
     /// The sum of their squares.
     SumSquare,
 }
+
+crate::attributes!(
+    enum Reduction {
+        Sum,
+        Mean,
+        Max,
+        Min,
+        Prod,
+        L1,
+        L2,
+        LogSum,
+        LogSumExp,
+        SumSquare,
+    }
+);
 
 impl Reduction {
     /// The name of the ONNX operator.
@@ -186,6 +201,8 @@ impl Op for Reduce {
         self.reduction.operator()
     }
 
+    crate::attributes!(reduction, axes, keepdims, noop_with_empty_axes);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let x = required(self.name(), inputs, 0)?;
         let comparing = matches!(self.reduction, Reduction::Max | Reduction::Min);
@@ -221,8 +238,8 @@ impl Op for Reduce {
         Ok(vec![result])
     }
 
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
-        lower::lower(self, io, caps)
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
+        lower::lower(self, io, offers)
     }
 
     fn takes_epilogue(&self) -> bool {

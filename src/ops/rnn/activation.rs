@@ -29,6 +29,22 @@ pub enum ActivationFunction {
     Softplus,
 }
 
+crate::attributes!(
+    enum ActivationFunction {
+        Sigmoid,
+        Tanh,
+        Relu,
+        Affine,
+        LeakyRelu,
+        ThresholdedRelu,
+        ScaledTanh,
+        HardSigmoid,
+        Elu,
+        Softsign,
+        Softplus,
+    }
+);
+
 use ActivationFunction::{
     Affine, Elu, HardSigmoid, LeakyRelu, Relu, ScaledTanh, Sigmoid, Softplus, Softsign, Tanh, ThresholdedRelu,
 };
@@ -58,6 +74,8 @@ pub struct Activation {
     /// Its second constant, where it has one.
     pub beta: f32,
 }
+
+crate::attributes!(struct Activation { function, alpha, beta });
 
 impl From<ActivationFunction> for Activation {
     fn from(function: ActivationFunction) -> Self {

@@ -14,7 +14,7 @@ pub use activation::{Activation, ActivationFunction, activations};
 use super::Registration;
 use super::matmul::MatMul;
 use crate::error::{Error, Result};
-use crate::graph::{Edit, Fact, Node, Op, required};
+use crate::graph::{Attribute, Fact, Key, Node, Op, ValueId, Writer, required};
 use crate::tensor::{DType, Shape, Tensor, View};
 use reference::{Start, Weights};
 use std::sync::Arc;
@@ -39,6 +39,8 @@ pub enum Cell {
         input_forget: bool,
     },
 }
+
+crate::attributes!(enum Cell { Rnn, Gru { linear_before_reset }, Lstm { input_forget } });
 
 impl Cell {
     /// Gates, that is blocks of `hidden_size` rows in the weights: `z r h` for GRU, `i o f c` for LSTM.
@@ -86,6 +88,14 @@ pub enum Direction {
     Bidirectional,
 }
 
+crate::attributes!(
+    enum Direction {
+        Forward,
+        Reverse,
+        Bidirectional,
+    }
+);
+
 /// A recurrent layer over inputs X, W, R and optional B, sequence_lens, initial_h, initial_c and P (peepholes).
 #[derive(Clone, Debug)]
 pub struct Recurrent {
@@ -124,6 +134,8 @@ struct RecurrentShape {
     hidden: usize,
     directions: usize,
 }
+
+crate::attributes!(struct RecurrentShape { steps, batch, input, hidden, directions });
 
 impl Recurrent {
     fn geometry<'a>(&self, shape: impl Fn(usize) -> Option<&'a Shape>) -> Result<RecurrentShape> {
@@ -188,6 +200,12 @@ impl Recurrent {
     }
 }
 
+impl Attribute for Recurrent {
+    fn add_to(&self, key: &mut Key) {
+        self.attributes(key);
+    }
+}
+
 impl Op for Recurrent {
     fn name(&self) -> &'static str {
         match self.cell {
@@ -196,6 +214,8 @@ impl Op for Recurrent {
             Cell::Lstm { .. } => "LSTM",
         }
     }
+
+    crate::attributes!(cell, direction, hidden_size, activations, clip, batch_first);
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let x = required(self.name(), inputs, 0)?;
@@ -229,22 +249,15 @@ impl Op for Recurrent {
     }
 
     /// One product of all inputs and W, the weights packed (folded where they are constants), and the steps.
-    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], edit: &mut Edit) -> Result<Option<Vec<Node>>> {
+    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], writer: &mut Writer) -> Result<Option<Vec<ValueId>>> {
         let g = self.geometry(|k| inputs.get(k).copied().flatten().map(Fact::shape))?;
         let columns = g.directions * self.cell.gates() * g.hidden;
         let a = View::contiguous(&[g.steps * g.batch, g.input].into());
         let b = View::contiguous(&[columns, g.input].into()).transpose(&[1, 0]);
-        let input = |k: usize| node.inputs.get(k).copied().flatten();
-        let (products, packed) = (edit.value("recurrent_products", None), edit.value("recurrent_weights", None));
-        let inner = |op: Arc<dyn Op>, inputs, outputs| Node { path: node.path.clone(), op, inputs, outputs };
-        Ok(Some(vec![
-            inner(Arc::new(MatMul { a: Some(a), b: Some(b) }), vec![input(0), input(1)], vec![Some(products)]),
-            inner(Arc::new(self.packer(g)), vec![input(2), input(3), input(7)], vec![Some(packed)]),
-            inner(
-                Arc::new(Steps { layer: self.clone(), geometry: g }),
-                vec![Some(products), Some(packed), input(4), input(5), input(6)],
-                node.outputs.clone(),
-            ),
-        ]))
+        let products = writer.apply(Arc::new(MatMul { a: Some(a), b: Some(b) }), &[node.needed(0)?, node.needed(1)?])?;
+        let weights = writer.apply_all(Arc::new(self.packer(g)), &[node.input(2), node.input(3), node.input(7)], 1)?;
+        let inputs = [Some(products), weights.first().copied(), node.input(4), node.input(5), node.input(6)];
+        let steps = Steps { layer: self.clone(), geometry: g };
+        Ok(Some(writer.apply_all(Arc::new(steps), &inputs, node.outputs.len())?))
     }
 }

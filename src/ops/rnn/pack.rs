@@ -86,6 +86,8 @@ impl Op for Pack {
         "RecurrentPack"
     }
 
+    crate::attributes!(cell, geometry);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let ty = self.ty(&required(self.name(), inputs, 0)?.ty);
         Ok(vec![Fact::new(ty.dtype, ty.shape)])

@@ -20,6 +20,8 @@ impl Op for Steps {
         "RecurrentSteps"
     }
 
+    crate::attributes!(layer, geometry);
+
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let dtype = required(self.name(), inputs, 0)?.dtype();
         Ok(self.layer.output_facts(self.geometry, dtype))

@@ -5,10 +5,11 @@ mod software;
 
 use super::Registration;
 use super::argreduce::arg_max;
-use super::compose::Composer;
+use super::compose::Compose;
 use super::elementwise::cast;
+pub(super) use super::shared::around;
 use crate::error::{Error, Result};
-use crate::graph::{Edit, Fact, Io, Node, Op, required};
+use crate::graph::{Fact, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::Offers;
 use crate::tensor::{Shape, Tensor};
 use std::sync::Arc;
@@ -26,6 +27,14 @@ pub enum Normalization {
     /// 1 at the first greatest value, 0 elsewhere.
     Hardmax,
 }
+
+crate::attributes!(
+    enum Normalization {
+        Softmax,
+        LogSoftmax,
+        Hardmax,
+    }
+);
 
 /// Softmax and its relatives along one axis, as since opset 13.
 #[derive(Clone, Debug)]
@@ -51,11 +60,6 @@ pub fn hardmax(axis: i64) -> Arc<dyn Op> {
     Arc::new(Softmax { normalization: Normalization::Hardmax, axis })
 }
 
-/// A tensor as `[outer, length, inner]` around one axis.
-pub(super) fn around(shape: &Shape, axis: usize) -> (usize, usize, usize) {
-    (shape.product(0..axis), shape[axis], shape.product(axis + 1..shape.rank()))
-}
-
 impl Softmax {
     /// The axis as an index; a scalar is seen as one row of one value.
     fn around(&self, shape: &Shape) -> Result<(usize, usize, usize)> {
@@ -74,6 +78,8 @@ impl Op for Softmax {
             Normalization::Hardmax => "Hardmax",
         }
     }
+
+    crate::attributes!(normalization, axis);
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let x = required(self.name(), inputs, 0)?;
@@ -117,8 +123,8 @@ impl Op for Softmax {
     }
 
     /// Hardmax is 1 where an element's place along the axis is that of the greatest.
-    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], edit: &mut Edit) -> Result<Option<Vec<Node>>> {
-        let (fact, Some(Some(x))) = (required(self.name(), inputs, 0)?, node.inputs.first().copied()) else { return Ok(None) };
+    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], writer: &mut Writer) -> Result<Option<Vec<ValueId>>> {
+        let fact = required(self.name(), inputs, 0)?;
         if self.normalization != Normalization::Hardmax || fact.ty.elements() == 0 || fact.shape().rank() == 0 {
             return Ok(None);
         }
@@ -126,12 +132,10 @@ impl Op for Softmax {
         let mut shape = vec![1; fact.shape().rank()];
         shape[axis] = fact.shape()[axis];
         let places: Vec<i64> = (0..).take(shape[axis]).collect();
-        let mut c = Composer::new(node, edit);
-        let places = c.constant(Tensor::new(shape, &places)?);
-        let greatest = c.apply(arg_max(self.axis, true, false), &[x]);
-        let chosen = c.function("Equal", &[places, greatest])?;
-        c.apply(cast(fact.dtype())?, &[chosen]);
-        Ok(Some(c.finish()))
+        let places = writer.tensor(Tensor::new(shape, &places)?);
+        let greatest = writer.apply(arg_max(self.axis, true, false), &[node.needed(0)?])?;
+        let chosen = writer.function("Equal", &[places, greatest])?;
+        Ok(Some(vec![writer.apply(cast(fact.dtype())?, &[chosen])?]))
     }
 
     fn takes_epilogue(&self) -> bool {

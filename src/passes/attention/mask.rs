@@ -1,15 +1,14 @@
 //! What hides keys from queries between their product and the softmax: numbers that are added to scores, or one that
 //! replaces them.
 
-use super::super::common::{elementwise, input, plain, seen};
-use super::{Seen, unmasked};
+use super::super::common::{plain, seen};
+use super::scale::{Seen, scaled_product};
 use crate::error::Result;
-use crate::graph::{Edit, Fact, Node, ValueId};
+use crate::graph::{Node, ValueId, Writer};
 use crate::kernel::{Program, Term};
 use crate::ops::attention::Unseen;
-use crate::ops::elementwise::Map;
-use crate::tensor::{DType, Shape, Tensor, View};
-use std::sync::Arc;
+use crate::ops::compose::Compose;
+use crate::tensor::{Shape, Tensor, View};
 
 /// What becomes of the scores before the softmax.
 pub(super) enum Mask {
@@ -29,7 +28,7 @@ pub(super) enum Mask {
 
 /// A mask as the operator takes it.
 #[derive(Default)]
-pub(super) struct Emitted {
+pub(super) struct OperatorMask {
     /// Input 3.
     pub(super) input: Option<Seen>,
     /// Keys past a query's own position, counted from the end of the keys, are not seen.
@@ -49,52 +48,44 @@ impl Mask {
     }
 
     /// The mask for so many queries and keys; where it takes a node of its own, that is added to the graph.
-    pub(super) fn emit(self, edit: &mut Edit, name: &str, queries: usize, keys: usize) -> Result<Emitted> {
+    pub(super) fn write(self, writer: &mut Writer, name: &str, queries: usize, keys: usize) -> Result<OperatorMask> {
         let hidden = f32::NEG_INFINITY;
         match self {
-            Mask::None => Ok(Emitted::default()),
+            Mask::None => Ok(OperatorMask::default()),
             Mask::Added { value, view } => {
-                let constant = edit.contents(value).and_then(|tensor| tensor.as_slice::<f32>().ok()).unwrap_or_default();
+                let constant = writer.contents(value).and_then(|tensor| tensor.as_slice::<f32>().ok()).unwrap_or_default();
                 let Some(fill) = constant.iter().copied().find(|x| *x != 0.0) else {
-                    let input = Some((value, view)).filter(|_| edit.contents(value).is_none());
-                    return Ok(Emitted { input, ..Emitted::default() });
+                    let input = Some((value, view)).filter(|_| writer.contents(value).is_none());
+                    return Ok(OperatorMask { input, ..OperatorMask::default() });
                 };
                 let seen = |x: f32| if x == 0.0 { Some(true) } else { (x == fill).then_some(false) };
                 let causal = is_causal(|k| constant.get(k).copied().and_then(seen), &view, queries, keys);
                 if !causal || !(fill.is_finite() || fill == hidden) {
-                    return Ok(Emitted { input: Some((value, view)), ..Emitted::default() });
+                    return Ok(OperatorMask { input: Some((value, view)), ..OperatorMask::default() });
                 }
                 let unseen = if fill == hidden { Unseen::Hidden } else { Unseen::Added(fill) };
-                Ok(Emitted { input: None, causal, unseen })
+                Ok(OperatorMask { input: None, causal, unseen })
             }
             Mask::Replaced { condition, view, keep, fill } => {
                 let unseen = if fill == hidden { Unseen::Hidden } else { Unseen::Replaced(fill) };
-                let Some(constant) = edit.contents(condition) else {
-                    let value = if keep { condition } else { negated(edit, name, condition)? };
-                    return Ok(Emitted { input: Some((value, view)), causal: false, unseen });
+                let Some(constant) = writer.contents(condition) else {
+                    let not = |writer: &mut Writer| writer.function("Not", &[condition]);
+                    let value = if keep { condition } else { writer.under(&format!("{name}.seen"), not)? };
+                    return Ok(OperatorMask { input: Some((value, view)), causal: false, unseen });
                 };
                 let ty = constant.ty().clone();
                 let seen: Vec<bool> = constant.to_f64().iter().map(|c| (*c != 0.0) == keep).collect();
                 if seen.iter().all(|seen| *seen) {
-                    return Ok(Emitted::default());
+                    return Ok(OperatorMask::default());
                 }
                 if is_causal(|k| seen.get(k).copied(), &view, queries, keys) {
-                    return Ok(Emitted { input: None, causal: true, unseen });
+                    return Ok(OperatorMask { input: None, causal: true, unseen });
                 }
-                let value = edit.constant(&format!("{name}.seen"), Tensor::new(ty.shape, &seen)?);
-                Ok(Emitted { input: Some((value, view)), causal: false, unseen })
+                let value = writer.constant(&format!("{name}.seen"), Tensor::new(ty.shape, &seen)?);
+                Ok(OperatorMask { input: Some((value, view)), causal: false, unseen })
             }
         }
     }
-}
-
-/// The opposite of a condition, as a node of its own.
-fn negated(edit: &mut Edit, name: &str, condition: ValueId) -> Result<ValueId> {
-    let shape = edit.fact(condition)?.shape().clone();
-    let value = edit.value(&format!("{name}.seen"), Some(Fact::new(DType::Bool, shape)));
-    let op = Arc::new(Map { program: Program::single(elementwise("Not")?, 1) });
-    edit.push(Node { path: format!("Not:{name}.seen"), op, inputs: vec![Some(condition)], outputs: vec![Some(value)] });
-    Ok(value)
 }
 
 /// True when a constant mask lets each query see the keys up to its own position, counted from the end of the keys, and no
@@ -110,12 +101,13 @@ fn is_causal(seen: impl Fn(usize) -> Option<bool>, view: &View, queries: usize, 
 }
 
 /// The scores and the mask of an elementwise node that masks.
-pub(super) fn masking(edit: &Edit, node: &Node, program: &Program, shape: &Shape) -> Option<(ValueId, Mask)> {
+pub(super) fn masked_scores(writer: &Writer, node: &Node, program: &Program, shape: &Shape) -> Option<(ValueId, Mask)> {
     let [instruction] = program.instructions.as_slice() else { return None };
-    let value = |k: usize| input(node, k);
-    let view = |k: usize| seen(edit, node, program, k, shape);
-    let from_product = |k: usize| plain(edit, node, program, k, shape) && value(k).is_some_and(|id| edit.contents(id).is_none());
-    let is_product = |k: usize| value(k).is_some_and(|id| matches!(unmasked(edit, id), Ok(Some(_))));
+    let value = |k: usize| node.input(k);
+    let view = |k: usize| seen(writer, node, program, k, shape);
+    let from_product =
+        |k: usize| plain(writer, node, program, k, shape) && value(k).is_some_and(|id| writer.contents(id).is_none());
+    let is_product = |k: usize| value(k).is_some_and(|id| matches!(scaled_product(writer, id), Ok(Some(_))));
     match (instruction.function.name, instruction.arguments.as_slice()) {
         ("Add", [Term::Operand(a), Term::Operand(b)]) if a != b => {
             // Scores are the operand that is no larger thing broadcast: a product's, of the full shape.
@@ -131,7 +123,7 @@ pub(super) fn masking(edit: &Edit, node: &Node, program: &Program, shape: &Shape
             };
             let fill = match fill {
                 Term::Literal(x) => *x as f32,
-                Term::Operand(k) => uniform(edit.contents(value(*k)?)?)?,
+                Term::Operand(k) => uniform(writer.contents(value(*k)?)?)?,
                 Term::Carried | Term::Result(_) => return None,
             };
             let sound = fill.is_finite() || fill == f32::NEG_INFINITY;

@@ -5,13 +5,14 @@
 //! added or that replace scores, keys repeated for grouped queries, heads split and merged by reshapes and transposes.
 
 mod mask;
+mod scale;
 
-use self::mask::{Mask, masking};
-use super::common::{input, name_of, only_output, plain};
+use self::mask::{Mask, masked_scores};
+use self::scale::{Seen, scaled_product, unscaled};
+use super::common::read_as;
 use super::{Options, Pass};
 use crate::error::Result;
-use crate::graph::{Edit, Fact, Node, NodeId, OpExt, ValueId};
-use crate::kernel::{Program, Term};
+use crate::graph::{Node, NodeId, OpExt, ValueId, Writer};
 use crate::ops::attention::Attention;
 use crate::ops::elementwise::Map;
 use crate::ops::matmul::MatMul;
@@ -29,20 +30,17 @@ impl Pass for AttentionPattern {
         "attention"
     }
 
-    fn visit(&self, edit: &mut Edit, id: NodeId, _: &Options) -> Result<()> {
-        let Some(node) = edit.node(id) else { return Ok(()) };
-        match Found::at(edit, node)? {
-            Some(found) => found.emit(edit),
+    fn visit(&self, writer: &mut Writer, id: NodeId, _: &Options) -> Result<()> {
+        let Some(node) = writer.node(id) else { return Ok(()) };
+        match WrittenAttention::at(writer, node)? {
+            Some(attention) => attention.replace(writer),
             None => Ok(()),
         }
     }
 }
 
-/// A value read through a view.
-type Seen = (ValueId, View);
-
-/// An attention in a graph.
-struct Found {
+/// An attention that is written out.
+struct WrittenAttention {
     name: String,
     query: Seen,
     key: Seen,
@@ -54,91 +52,57 @@ struct Found {
     output: ValueId,
 }
 
-impl Found {
+impl WrittenAttention {
     /// The attention whose softmax is `node`.
-    fn at(edit: &Edit, node: &Node) -> Result<Option<Self>> {
-        let Some(softmax) = node.op.downcast::<Softmax>() else { return Ok(None) };
-        let (Some(scores), Some(weights)) = (input(node, 0), only_output(node)) else { return Ok(None) };
-        let rows = edit.fact(scores)?;
-        let rank = rows.shape().rank();
-        let exponential = softmax.normalization == Normalization::Softmax;
-        if !exponential || rows.dtype() != DType::F32 || rank < 2 || rows.shape().axis(softmax.axis)? != rank - 1 {
-            return Ok(None);
-        }
-        let Some(product) = through_aliases(edit, weights) else { return Ok(None) };
-        let Some((first, mask, scale)) = scored(edit, scores)? else { return Ok(None) };
-        let Some(second) = edit.node(product) else { return Ok(None) };
+    fn at(writer: &Writer, node: &Node) -> Result<Option<Self>> {
+        let Some((scores, weights)) = softmax(writer, node)? else { return Ok(None) };
+        let Some(product) = through_aliases(writer, weights) else { return Ok(None) };
+        let Some((first, mask, scale)) = scored(writer, scores)? else { return Ok(None) };
+        let Some(second) = writer.node(product) else { return Ok(None) };
         let (Some(scored), Some(summed)) = (first.op.downcast::<MatMul>(), second.op.downcast::<MatMul>()) else { return Ok(None) };
-        let (Some(made), Some(output)) = (only_output(first), only_output(second)) else { return Ok(None) };
-        let (Some(left), Some(right)) = (input(second, 0), input(second, 1)) else { return Ok(None) };
-        let batch = edit.fact(made)?.shape().clone();
-        let Some(layout) = heads(&batch) else { return Ok(None) };
-        let (queries, keys) = (batch[batch.rank() - 2], batch[batch.rank() - 1]);
-        // The weights must be the left factor alone, and whole: a row of weights for each query, as the softmax made them.
-        let factor = summed.a.clone().unwrap_or_else(|| View::contiguous(edit.fact(left).map_or(&batch, Fact::shape)));
-        let whole = factor.is_contiguous() && factor.shape.elements() == batch.elements();
-        if left == right
-            || right == weights
-            || !whole
-            || !factor.shape.ends_with(&[queries, keys])
-            || rows.shape()[rank - 1] != keys
-        {
+        let (Some(made), Some(output)) = (first.only_output(), second.only_output()) else { return Ok(None) };
+        let Some(layout) = Layout::of(writer.fact(made)?.shape()) else { return Ok(None) };
+        let rows = writer.fact(scores)?.shape();
+        if rows.last() != Some(&layout.keys) || !layout.weighs(writer, second, &summed.a, weights) {
             return Ok(None);
         }
-        let read = |node: &Node, index: usize, own: &Option<View>| -> Result<Option<Seen>> {
-            let Some(id) = input(node, index) else { return Ok(None) };
-            let whole = View::contiguous(edit.fact(id)?.shape());
-            let view = own.clone().unwrap_or(whole);
-            Ok(Some((id, view)).filter(|(_, view)| view.shape.rank() >= 2))
-        };
-        let (Some(a), Some(b), Some(v)) = (read(first, 0, &scored.a)?, read(first, 1, &scored.b)?, read(second, 1, &summed.b)?)
-        else {
+        let (Some(a), Some(b)) = (factor(writer, first, 0, &scored.a)?, factor(writer, first, 1, &scored.b)?) else {
             return Ok(None);
         };
-        let (a, scale) = unscaled(edit, a, scale)?;
-        let (b, scale) = unscaled(edit, b, scale)?;
+        let Some(v) = factor(writer, second, 1, &summed.b)? else { return Ok(None) };
+        let (a, scale) = unscaled(writer, a, scale)?;
+        let (b, scale) = unscaled(writer, b, scale)?;
         let scale = scale as f32;
         // Products that vanish or leave the range of 32-bit floats one way need not do so the other way.
         if !scale.is_normal() {
             return Ok(None);
         }
         let b = (b.0, swap(&b.1));
-        let four = |(id, view): Seen, length: usize| -> Option<Seen> {
-            let size = *view.shape.last()?;
-            let mut wide = batch.to_vec();
-            let rank = wide.len();
-            (wide[rank - 2], wide[rank - 1]) = (length, size);
-            let shape = [layout.0, layout.1, length, size].into();
-            // A matrix has as many rows as it is read to have: only batches are broadcast.
-            let rows = view.shape[view.shape.rank() - 2] == length;
-            Some((id, view.broadcast(&wide.into())?.reshape(&shape)?)).filter(|_| rows)
+        let (queries, keys) = (layout.queries, layout.keys);
+        let (Some(query), Some(key), Some(value)) = (layout.heads(a, queries), layout.heads(b, keys), layout.heads(v, keys)) else {
+            return Ok(None);
         };
-        let (Some(query), Some(key), Some(value)) = (four(a, queries), four(b, keys), four(v, keys)) else { return Ok(None) };
-        let size = value.1.shape[3];
-        if edit.fact(output)?.ty.elements() != layout.0 * layout.1 * queries * size {
+        if writer.fact(output)?.ty.elements() != layout.batch * layout.head_count * queries * value.1.shape[3] {
             return Ok(None);
         }
-        let (key, value) = ungroup(edit, key, value);
-        let Some(mask) = mask.over(&[layout.0, layout.1, queries, keys].into()) else { return Ok(None) };
-        Ok(Some(Found { name: name_of(node).into(), query, key, value, mask, scale, product, output }))
+        let (key, value) = ungroup(writer, key, value);
+        let Some(mask) = mask.over(&[layout.batch, layout.head_count, queries, keys].into()) else { return Ok(None) };
+        Ok(Some(WrittenAttention { name: node.name().into(), query, key, value, mask, scale, product, output }))
     }
 
-    fn emit(self, edit: &mut Edit) -> Result<()> {
+    fn replace(self, writer: &mut Writer) -> Result<()> {
         let dims = |view: &View| (view.shape[0], view.shape[1], view.shape[2], view.shape[3]);
         let (batch, heads, queries, _) = dims(&self.query.1);
         let (_, _, keys, size) = dims(&self.value.1);
-        let mask = self.mask.emit(edit, &self.name, queries, keys)?;
+        let mask = self.mask.write(writer, &self.name, queries, keys)?;
         // Heads merged by a transpose right after: the kernel writes that order itself.
-        let merged = edit.only_consumer(self.output).and_then(|id| {
-            let consumer = edit.node(id)?;
-            let (_, view) = edit.view(consumer, 0)?;
+        let merged = writer.only_consumer(self.output).and_then(|id| {
+            let consumer = writer.node(id)?;
+            let (_, view) = writer.view(consumer, 0)?;
             let transposed = View::contiguous(&[batch, heads, queries, size].into()).transpose(&[0, 2, 1, 3]);
-            Some((id, only_output(consumer)?)).filter(|_| view.same_elements(&transposed))
+            Some((id, consumer.only_output()?)).filter(|_| view.same_elements(&transposed))
         });
-        let shape: Shape =
-            if merged.is_some() { [batch, queries, heads, size].into() } else { [batch, heads, queries, size].into() };
-        let result = edit.value(&format!("{}.attention", self.name), Some(Fact::new(DType::F32, shape)));
-        let output = merged.map_or(self.output, |(_, value)| value);
+        let (replaced, output) = merged.unwrap_or((self.product, self.output));
         let op = Attention {
             causal: mask.causal,
             causal_offset: keys as i64 - queries as i64,
@@ -152,24 +116,81 @@ impl Found {
         };
         let mut inputs = vec![Some(self.query.0), Some(self.key.0), Some(self.value.0)];
         inputs.extend(mask.input.map(|(value, _)| Some(value)));
-        let view = strided_view(View::contiguous(edit.fact(output)?.shape()));
-        edit.push(Node { path: format!("Attention:{}", self.name), op: Arc::new(op), inputs, outputs: vec![Some(result)] });
-        let view = Node { path: format!("View:{}", self.name), op: view, inputs: vec![Some(result)], outputs: vec![Some(output)] };
-        match merged {
-            Some((transpose, _)) => edit.replace(transpose, view),
-            None => edit.replace(self.product, view),
-        }
+        let result = writer.value(&format!("{}.attention", self.name), None);
+        let path = format!("Attention:{}", self.name);
+        writer.write(Node { path, op: Arc::new(op), inputs, outputs: vec![Some(result)] })?;
+        let view = strided_view(View::contiguous(writer.fact(output)?.shape()));
+        writer.replace(replaced, Node::new(&self.name, view, vec![Some(result)], vec![Some(output)]));
         Ok(())
     }
 }
 
+/// The extents of scores `[..., queries, keys]`.
+struct Layout {
+    shape: Shape,
+    batch: usize,
+    head_count: usize,
+    queries: usize,
+    keys: usize,
+}
+
+impl Layout {
+    fn of(scores: &Shape) -> Option<Self> {
+        let (batch, head_count, queries, keys) = match scores.dims() {
+            [queries, keys] => (1, 1, *queries, *keys),
+            [heads, queries, keys] => (1, *heads, *queries, *keys),
+            [batch @ .., heads, queries, keys] => (batch.iter().product(), *heads, *queries, *keys),
+            _ => return None,
+        };
+        Some(Layout { shape: scores.clone(), batch, head_count, queries, keys })
+    }
+
+    /// Whether the left factor of a product (read through its `own` view) is the weights alone, and whole: a row of weights for each
+    /// query, as the softmax made them.
+    fn weighs(&self, writer: &Writer, product: &Node, own: &Option<View>, weights: ValueId) -> bool {
+        let (Some(left), Some(right)) = (product.input(0), product.input(1)) else { return false };
+        let Ok(view) = read_as(writer, left, own) else { return false };
+        let whole = view.is_contiguous() && view.shape.elements() == self.shape.elements();
+        left != right && right != weights && whole && view.shape.ends_with(&[self.queries, self.keys])
+    }
+
+    /// Matrices of `length` rows seen as `[batch, heads, length, size]`.
+    fn heads(&self, (id, view): Seen, length: usize) -> Option<Seen> {
+        let size = *view.shape.last()?;
+        let mut wide = self.shape.to_vec();
+        let rank = wide.len();
+        (wide[rank - 2], wide[rank - 1]) = (length, size);
+        let shape = [self.batch, self.head_count, length, size].into();
+        // A matrix has as many rows as it is read to have: only batches are broadcast.
+        let rows = view.shape[view.shape.rank() - 2] == length;
+        Some((id, view.broadcast(&wide.into())?.reshape(&shape)?)).filter(|_| rows)
+    }
+}
+
+/// The scores and the weights of a softmax of 32-bit floats over the last axis.
+fn softmax(writer: &Writer, node: &Node) -> Result<Option<(ValueId, ValueId)>> {
+    let Some(softmax) = node.op.downcast::<Softmax>() else { return Ok(None) };
+    let (Some(scores), Some(weights)) = (node.input(0), node.only_output()) else { return Ok(None) };
+    let rows = writer.fact(scores)?;
+    let rank = rows.shape().rank();
+    let exponential = softmax.normalization == Normalization::Softmax;
+    let found = exponential && rows.dtype() == DType::F32 && rank >= 2 && rows.shape().axis(softmax.axis)? == rank - 1;
+    Ok(found.then_some((scores, weights)))
+}
+
+/// A factor of a product, as matrices.
+fn factor(writer: &Writer, node: &Node, index: usize, own: &Option<View>) -> Result<Option<Seen>> {
+    let Some(id) = node.input(index) else { return Ok(None) };
+    Ok(Some((id, read_as(writer, id, own)?)).filter(|(_, view)| view.shape.rank() >= 2))
+}
+
 /// The node that alone consumes a value, past reshapes that copy nothing.
-fn through_aliases(edit: &Edit, mut id: ValueId) -> Option<NodeId> {
+fn through_aliases(writer: &Writer, mut id: ValueId) -> Option<NodeId> {
     loop {
-        let consumer = edit.only_consumer(id)?;
-        let node = edit.node(consumer)?;
+        let consumer = writer.only_consumer(id)?;
+        let node = writer.node(consumer)?;
         match node.outputs.as_slice() {
-            [Some(output)] if edit.alias(*output) == Some(id) => id = *output,
+            [Some(output)] if writer.alias(*output) == Some(id) => id = *output,
             _ => return Some(consumer),
         }
     }
@@ -177,76 +198,18 @@ fn through_aliases(edit: &Edit, mut id: ValueId) -> Option<NodeId> {
 
 /// The product that scores come from, with the mask and scale met on the way back from the softmax. A mask is applied last: a
 /// scale after it would scale it as well.
-fn scored(edit: &Edit, scores: ValueId) -> Result<Option<(&Node, Mask, f64)>> {
-    if let Some((product, scale)) = unmasked(edit, scores)? {
+fn scored(writer: &Writer, scores: ValueId) -> Result<Option<(&Node, Mask, f64)>> {
+    if let Some((product, scale)) = scaled_product(writer, scores)? {
         return Ok(Some((product, Mask::None, scale)));
     }
     let mut id = scores;
-    while let Some(input) = edit.alias(id).filter(|_| edit.only_consumer(id).is_some()) {
+    while let Some(input) = writer.alias(id).filter(|_| writer.only_consumer(id).is_some()) {
         id = input;
     }
-    let (Some(node), Some(_)) = (edit.maker(id), edit.only_consumer(id)) else { return Ok(None) };
+    let (Some(node), Some(_)) = (writer.maker(id), writer.only_consumer(id)) else { return Ok(None) };
     let Some(map) = node.op.downcast::<Map>() else { return Ok(None) };
-    let Some((operand, mask)) = masking(edit, node, &map.program, edit.fact(id)?.shape()) else { return Ok(None) };
-    Ok(unmasked(edit, operand)?.map(|(product, scale)| (product, mask, scale)))
-}
-
-/// The product that a value comes from through nothing but scales and reshapes, none of which anything else reads, and the scale.
-fn unmasked(edit: &Edit, mut id: ValueId) -> Result<Option<(&Node, f64)>> {
-    let mut scale = 1.0;
-    loop {
-        let (Some(node), Some(_)) = (edit.maker(id), edit.only_consumer(id)) else { return Ok(None) };
-        if node.op.downcast::<MatMul>().is_some() {
-            return Ok(Some((node, scale)));
-        }
-        if let Some(input) = edit.alias(id) {
-            id = input;
-            continue;
-        }
-        let Some(map) = node.op.downcast::<Map>() else { return Ok(None) };
-        let Some((operand, factor)) = scaling(edit, node, &map.program) else { return Ok(None) };
-        match input(node, operand) {
-            Some(value) if plain(edit, node, &map.program, operand, edit.fact(id)?.shape()) => {
-                (id, scale) = (value, scale * factor)
-            }
-            _ => return Ok(None),
-        }
-    }
-}
-
-/// The operand that a program multiplies by a number, and the number.
-fn scaling(edit: &Edit, node: &Node, program: &Program) -> Option<(usize, f64)> {
-    let [instruction] = program.instructions.as_slice() else { return None };
-    let number = |term: &Term| match term {
-        Term::Literal(x) => Some(*x),
-        Term::Operand(k) => edit.scalar(input(node, *k)?),
-        _ => None,
-    };
-    match (instruction.function.name, instruction.arguments.as_slice()) {
-        ("Mul", [Term::Operand(k), other]) if number(other).is_some() => Some((*k, number(other)?)),
-        ("Mul", [other, Term::Operand(k)]) if number(other).is_some() => Some((*k, number(other)?)),
-        ("Div", [Term::Operand(k), other]) if number(other).is_some_and(|x| x != 0.0) => Some((*k, 1.0 / number(other)?)),
-        _ => None,
-    }
-}
-
-/// A factor of a product without the number it was multiplied by, which joins the scale.
-fn unscaled(edit: &Edit, (mut id, mut view): Seen, mut scale: f64) -> Result<(Seen, f64)> {
-    while let Some(node) = edit.maker(id) {
-        let Some(map) = node.op.downcast::<Map>() else { break };
-        let Some((operand, factor)) = scaling(edit, node, &map.program) else { break };
-        let Some(input) = input(node, operand) else { break };
-        let own = match &map.program.operands[operand].view {
-            Some(own) => own.clone(),
-            None => View::contiguous(edit.fact(input)?.shape()),
-        };
-        if &own.shape != edit.fact(id)?.shape() {
-            break;
-        }
-        let Some(composed) = view.of(&own) else { break };
-        (id, view, scale) = (input, composed, scale * factor);
-    }
-    Ok(((id, view), scale))
+    let Some((operand, mask)) = masked_scores(writer, node, &map.program, writer.fact(id)?.shape()) else { return Ok(None) };
+    Ok(scaled_product(writer, operand)?.map(|(product, scale)| (product, mask, scale)))
 }
 
 /// The last two axes swapped.
@@ -257,25 +220,15 @@ fn swap(view: &View) -> View {
     view.transpose(&permutation)
 }
 
-/// Batch and heads of scores `[..., queries, keys]`.
-fn heads(scores: &Shape) -> Option<(usize, usize)> {
-    match scores.dims() {
-        [_, _] => Some((1, 1)),
-        [heads, _, _] => Some((1, *heads)),
-        [batch @ .., heads, _, _] => Some((batch.iter().product(), *heads)),
-        _ => None,
-    }
-}
-
 /// Keys and values without the copies that grouped queries make of them (heads repeated by Expand and Reshape).
-fn ungroup(edit: &Edit, key: Seen, value: Seen) -> (Seen, Seen) {
+fn ungroup(writer: &Writer, key: Seen, value: Seen) -> (Seen, Seen) {
     let single = |(id, view): &Seen| -> Option<Seen> {
-        let (base, repeated) = edit.moved(edit.alias(*id).unwrap_or(*id))?;
+        let (base, repeated) = writer.moved(writer.alias(*id).unwrap_or(*id))?;
         // [batch, key heads, repeats, length, size], repeats standing still.
         let [batch, heads, repeats, length, size] = *repeated.shape.dims() else { return None };
         let matches = view.is_contiguous()
             && view.shape.dims() == [batch, heads * repeats, length, size]
-            && repeated.shape.elements() == edit.fact(*id).ok()?.ty.elements()
+            && repeated.shape.elements() == writer.fact(*id).ok()?.ty.elements()
             && repeats > 1
             && repeated.strides[2] == 0;
         matches.then(|| {

@@ -157,12 +157,8 @@ fn bias(c: &mut Context<'_, '_>, query: ValueId, key: ValueId) -> Result<Option<
     if mask.is_none() && seen.is_none() {
         return Ok(None);
     }
-    let constant = |c: &mut Context<'_, '_>, label: &str, value: f32| {
-        let value = c.constant(label, Tensor::scalar(value));
-        c.node(cast_like(), &[Some(value), Some(query)])
-    };
-    let zero = constant(c, "zero", 0.0);
-    let hidden = constant(c, "hidden", f32::NEG_INFINITY);
+    let zero = c.number_like("zero", 0f32, query);
+    let hidden = c.number_like("hidden", f32::NEG_INFINITY, query);
     let mask = match mask {
         Some(mask) if is_bool(c)? => Some(c.node(select()?, &[Some(mask), Some(zero), Some(hidden)])),
         mask => mask,
@@ -188,9 +184,10 @@ fn padded_mask(c: &mut Context<'_, '_>, mask: ValueId, key: ValueId) -> Result<V
     let missing = c.node(binary("Sub")?, &[Some(keys), Some(reached)]);
     let others = c.int_constant("pads", &vec![0; rank.saturating_mul(2).saturating_sub(1)])?;
     let pads = c.node(concat::concat(0), &[Some(others), Some(missing)]);
-    let hidden = if is_bool(c)? { Tensor::scalar(false) } else { Tensor::scalar(f32::NEG_INFINITY) };
-    let hidden = c.constant("unreached", hidden);
-    let hidden = c.node(cast_like(), &[Some(hidden), Some(mask)]);
+    let hidden = match is_bool(c)? {
+        true => c.number_like("unreached", false, mask),
+        false => c.number_like("unreached", f32::NEG_INFINITY, mask),
+    };
     Ok(c.node(pad(PadMode::Constant), &[Some(mask), Some(pads), Some(hidden)]))
 }
 
@@ -273,7 +270,6 @@ fn probabilities(c: &mut Context<'_, '_>, scores: ValueId, query: ValueId, bias:
     let Some(bias) = bias.filter(|_| guarded) else { return Ok(probabilities) };
     let greatest = c.apply(reduce(Reduction::Max, Some(vec![-1]), true, false), bias);
     let blind = c.apply(unary_with("IsInf", &[1.0, 0.0])?, greatest);
-    let zero = c.constant("none", Tensor::scalar(0f32));
-    let zero = c.node(cast_like(), &[Some(zero), Some(query)]);
+    let zero = c.number_like("none", 0f32, query);
     Ok(c.node(select()?, &[Some(blind), Some(zero), Some(probabilities)]))
 }

@@ -4,10 +4,9 @@ use super::{Row, row};
 use crate::error::{Error, Result};
 use crate::graph::ValueId;
 use crate::import::onnx::context::Context;
-use crate::ops::elementwise::{binary, cast_like, select, unary};
+use crate::ops::elementwise::{binary, select, unary};
 use crate::ops::reduce::{Reduction, reduce};
 use crate::ops::{gather, reshape, softmax};
-use crate::tensor::Tensor;
 
 pub(super) const ROWS: &[Row] = &[
     row("NegativeLogLikelihoodLoss", 12, 2..=3, 1, |c| negative_log_likelihood(c, c.input(0)?)),
@@ -24,16 +23,12 @@ fn softmax_cross_entropy(c: &mut Context<'_, '_>) -> Result<()> {
 /// of `ignore_index` counts neither in a sum nor in a mean.
 fn negative_log_likelihood(c: &mut Context<'_, '_>, values: ValueId) -> Result<()> {
     let mut target = c.input(1)?;
-    let scalar = |c: &mut Context<'_, '_>, label: &str, value: i64, like: ValueId| {
-        let value = c.constant(label, Tensor::scalar(value));
-        c.node(cast_like(), &[Some(value), Some(like)])
-    };
-    let zero = scalar(c, "zero", 0, values);
+    let zero = c.number_like("zero", 0i64, values);
     let ignored = match c.attributes.int("ignore_index")? {
         Some(index) => {
-            let index = scalar(c, "ignore_index", index, target);
+            let index = c.number_like("ignore_index", index, target);
             let ignored = c.node(binary("Equal")?, &[Some(target), Some(index)]);
-            let first = scalar(c, "first", 0, target);
+            let first = c.number_like("first", 0i64, target);
             target = c.node(select()?, &[Some(ignored), Some(first), Some(target)]);
             Some(ignored)
         }
@@ -52,7 +47,7 @@ fn negative_log_likelihood(c: &mut Context<'_, '_>, values: ValueId) -> Result<(
         loss = c.node(select()?, &[Some(ignored), Some(zero), Some(loss)]);
         let counted = match weight {
             Some(weight) => weight,
-            None => scalar(c, "one", 1, values),
+            None => c.number_like("one", 1i64, values),
         };
         weight = Some(c.node(select()?, &[Some(ignored), Some(zero), Some(counted)]));
     }

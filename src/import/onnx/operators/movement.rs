@@ -2,11 +2,12 @@
 
 use super::{Row, row};
 use crate::error::{Error, Result};
+use crate::graph::Op;
 use crate::import::onnx::context::Context;
-use crate::ops::elementwise::cast_like;
 use crate::ops::pad::{PadMode, pad};
-use crate::ops::{expand, reshape, reverse_sequence, slice, transpose, triangle};
-use crate::tensor::Tensor;
+use crate::ops::transpose::{self, BlockOrder};
+use crate::ops::{expand, reshape, reverse_sequence, slice, triangle};
+use std::sync::Arc;
 
 pub(super) const ROWS: &[Row] = &[
     row("Identity", 1, 1..=1, 1, |c| c.emit(reshape::identity(), &c.inputs())),
@@ -18,8 +19,8 @@ pub(super) const ROWS: &[Row] = &[
     row("Unsqueeze", 1, 1..=1, 1, unsqueeze_by_attribute).until(12),
     row("Unsqueeze", 13, 2..=2, 1, |c| c.emit(reshape::unsqueeze(), &c.inputs())),
     row("Transpose", 1, 1..=1, 1, |c| c.emit(transpose::transpose(c.ints("perm")?), &c.inputs())),
-    row("DepthToSpace", 1, 1..=1, 1, depth_to_space),
-    row("SpaceToDepth", 1, 1..=1, 1, space_to_depth),
+    row("DepthToSpace", 1, 1..=1, 1, |c| by_blocks(c, transpose::depth_to_space)),
+    row("SpaceToDepth", 1, 1..=1, 1, |c| by_blocks(c, transpose::space_to_depth)),
     row("Slice", 1, 1..=1, 1, slice_by_attributes).until(9),
     row("Slice", 10, 3..=5, 1, |c| c.emit(slice::slice(), &c.inputs())),
     row("Split", 1, 1..=2, usize::MAX, split_by_attribute).until(1),
@@ -38,13 +39,12 @@ pub(super) const ROWS: &[Row] = &[
 ];
 
 fn reshape_by_attribute(c: &mut Context<'_, '_>) -> Result<()> {
-    let shape = c.ints("shape")?.ok_or_else(|| c.missing("shape"))?;
-    let shape = c.int_constant("shape", &shape)?;
+    let shape = c.ints_as_input("shape")?;
     c.emit(reshape::reshape(false), &[c.optional(0), Some(shape)])
 }
 
 /// An operator whose optional attribute `axes` became input 1.
-fn with_axes(c: &mut Context<'_, '_>, op: fn() -> std::sync::Arc<dyn crate::graph::Op>) -> Result<()> {
+fn with_axes(c: &mut Context<'_, '_>, op: fn() -> Arc<dyn Op>) -> Result<()> {
     let axes = c.ints("axes")?.map(|axes| c.int_constant("axes", &axes)).transpose()?;
     c.emit(op(), &[c.optional(0), axes])
 }
@@ -56,25 +56,15 @@ fn unsqueeze_by_attribute(c: &mut Context<'_, '_>) -> Result<()> {
     with_axes(c, reshape::unsqueeze)
 }
 
-fn block_order(c: &Context<'_, '_>) -> Result<transpose::BlockOrder> {
-    transpose::BlockOrder::from_mode(c.string("mode", "DCR")?)
-}
-
-fn depth_to_space(c: &mut Context<'_, '_>) -> Result<()> {
+/// Channels as blocks of neighbours, or back.
+fn by_blocks(c: &mut Context<'_, '_>, op: fn(i64, BlockOrder) -> Arc<dyn Op>) -> Result<()> {
     let block = c.attributes.int("blocksize")?.ok_or_else(|| c.missing("blocksize"))?;
-    c.emit(transpose::depth_to_space(block, block_order(c)?), &c.inputs())
-}
-
-fn space_to_depth(c: &mut Context<'_, '_>) -> Result<()> {
-    let block = c.attributes.int("blocksize")?.ok_or_else(|| c.missing("blocksize"))?;
-    c.emit(transpose::space_to_depth(block, block_order(c)?), &c.inputs())
+    c.emit(op(block, BlockOrder::from_mode(c.string("mode", "DCR")?)?), &c.inputs())
 }
 
 fn slice_by_attributes(c: &mut Context<'_, '_>) -> Result<()> {
-    let starts = c.ints("starts")?.ok_or_else(|| c.missing("starts"))?;
-    let ends = c.ints("ends")?.ok_or_else(|| c.missing("ends"))?;
-    let starts = c.int_constant("starts", &starts)?;
-    let ends = c.int_constant("ends", &ends)?;
+    let starts = c.ints_as_input("starts")?;
+    let ends = c.ints_as_input("ends")?;
     let axes = c.ints("axes")?.map(|axes| c.int_constant("axes", &axes)).transpose()?;
     c.emit(slice::slice(), &[c.optional(0), Some(starts), Some(ends), axes])
 }
@@ -114,10 +104,7 @@ fn tile_one_axis(c: &mut Context<'_, '_>) -> Result<()> {
 /// Before version 11 pads and constant were attributes, and the constant a float whatever the data.
 fn pad_by_attributes(c: &mut Context<'_, '_>, name: &str) -> Result<()> {
     let mode = PadMode::from_name(c.string("mode", "constant")?)?;
-    let pads = c.ints(name)?.ok_or_else(|| c.missing(name))?;
-    let pads = c.int_constant("pads", &pads)?;
-    let value = c.float("value", 0.0)?;
-    let value = c.constant("value", Tensor::scalar(value));
-    let value = c.node(cast_like(), &[Some(value), c.optional(0)]);
+    let pads = c.ints_as_input(name)?;
+    let value = c.number_like("value", c.float("value", 0.0)?, c.input(0)?);
     c.emit(pad(mode), &[c.optional(0), Some(pads), Some(value)])
 }

@@ -67,12 +67,16 @@ fn quantized_type(c: &Context<'_, '_>, zero_point: usize) -> Result<DType> {
     }
 }
 
-fn quantize_linear(c: &mut Context<'_, '_>) -> Result<()> {
+/// The attribute `output_dtype`, for which 0 means nothing, of an operator that does not work in blocks.
+fn output_type(c: &Context<'_, '_>) -> Result<Option<DType>> {
     if c.int("block_size", 0)? != 0 {
         return Err(c.unsupported("quantization in blocks is not implemented"));
     }
-    let given = c.int("output_dtype", 0)? != 0;
-    let dtype = if given { c.attributes.dtype("output_dtype")? } else { None };
+    if c.int("output_dtype", 0)? == 0 { Ok(None) } else { c.attributes.dtype("output_dtype") }
+}
+
+fn quantize_linear(c: &mut Context<'_, '_>) -> Result<()> {
+    let dtype = output_type(c)?;
     let known = match c.optional(2) {
         Some(zero_point) => c.dtype(zero_point),
         None => Some(dtype.unwrap_or(DType::U8)),
@@ -85,12 +89,7 @@ fn quantize_linear(c: &mut Context<'_, '_>) -> Result<()> {
 }
 
 fn dequantize_linear(c: &mut Context<'_, '_>) -> Result<()> {
-    if c.int("block_size", 0)? != 0 {
-        return Err(c.unsupported("quantization in blocks is not implemented"));
-    }
-    let given = c.int("output_dtype", 0)? != 0;
-    let dtype = if given { c.attributes.dtype("output_dtype")? } else { None };
-    c.emit(dequantize::dequantize_linear(c.int("axis", 1)?, dtype), &c.inputs())
+    c.emit(dequantize::dequantize_linear(c.int("axis", 1)?, output_type(c)?), &c.inputs())
 }
 
 /// To u8, with a range that holds all values and zero.

@@ -6,31 +6,34 @@ use crate::import::onnx::context::Context;
 use crate::ops::argreduce;
 use crate::ops::reduce::{Reduction, reduce};
 
-/// The axes of ReduceSum became an input in version 13, those of the others in version 18.
-pub(super) const ROWS: &[Row] = &[
-    row("ReduceSum", 1, 1..=1, 1, |c| by_attribute(c, Reduction::Sum)).until(12),
-    row("ReduceSum", 13, 1..=2, 1, |c| by_input(c, Reduction::Sum)),
-    row("ReduceMean", 1, 1..=1, 1, |c| by_attribute(c, Reduction::Mean)).until(17),
-    row("ReduceMean", 18, 1..=2, 1, |c| by_input(c, Reduction::Mean)),
-    row("ReduceMax", 1, 1..=1, 1, |c| by_attribute(c, Reduction::Max)).until(17),
-    row("ReduceMax", 18, 1..=2, 1, |c| by_input(c, Reduction::Max)),
-    row("ReduceMin", 1, 1..=1, 1, |c| by_attribute(c, Reduction::Min)).until(17),
-    row("ReduceMin", 18, 1..=2, 1, |c| by_input(c, Reduction::Min)),
-    row("ReduceProd", 1, 1..=1, 1, |c| by_attribute(c, Reduction::Prod)).until(17),
-    row("ReduceProd", 18, 1..=2, 1, |c| by_input(c, Reduction::Prod)),
-    row("ReduceL1", 1, 1..=1, 1, |c| by_attribute(c, Reduction::L1)).until(17),
-    row("ReduceL1", 18, 1..=2, 1, |c| by_input(c, Reduction::L1)),
-    row("ReduceL2", 1, 1..=1, 1, |c| by_attribute(c, Reduction::L2)).until(17),
-    row("ReduceL2", 18, 1..=2, 1, |c| by_input(c, Reduction::L2)),
-    row("ReduceLogSum", 1, 1..=1, 1, |c| by_attribute(c, Reduction::LogSum)).until(17),
-    row("ReduceLogSum", 18, 1..=2, 1, |c| by_input(c, Reduction::LogSum)),
-    row("ReduceLogSumExp", 1, 1..=1, 1, |c| by_attribute(c, Reduction::LogSumExp)).until(17),
-    row("ReduceLogSumExp", 18, 1..=2, 1, |c| by_input(c, Reduction::LogSumExp)),
-    row("ReduceSumSquare", 1, 1..=1, 1, |c| by_attribute(c, Reduction::SumSquare)).until(17),
-    row("ReduceSumSquare", 18, 1..=2, 1, |c| by_input(c, Reduction::SumSquare)),
+/// Rows of reductions whose axes were an attribute up to a version and are an input since, and the rows after them.
+macro_rules! reductions {
+    ($($name:literal until $last:literal: $reduction:ident,)*; $($other:expr,)*) => {
+        &[
+            $(
+                row($name, 1, 1..=1, 1, |c| by_attribute(c, Reduction::$reduction)).until($last),
+                row($name, $last + 1, 1..=2, 1, |c| by_input(c, Reduction::$reduction)),
+            )*
+            $($other,)*
+        ]
+    };
+}
+
+pub(super) const ROWS: &[Row] = reductions! {
+    "ReduceSum" until 12: Sum,
+    "ReduceMean" until 17: Mean,
+    "ReduceMax" until 17: Max,
+    "ReduceMin" until 17: Min,
+    "ReduceProd" until 17: Prod,
+    "ReduceL1" until 17: L1,
+    "ReduceL2" until 17: L2,
+    "ReduceLogSum" until 17: LogSum,
+    "ReduceLogSumExp" until 17: LogSumExp,
+    "ReduceSumSquare" until 17: SumSquare,
+    ;
     row("ArgMax", 1, 1..=1, 1, |c| arg_reduce(c, argreduce::arg_max)),
     row("ArgMin", 1, 1..=1, 1, |c| arg_reduce(c, argreduce::arg_min)),
-];
+};
 
 fn by_attribute(c: &mut Context<'_, '_>, reduction: Reduction) -> Result<()> {
     let axes = c.ints("axes")?.unwrap_or_default();

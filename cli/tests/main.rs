@@ -1,0 +1,8 @@
+//! The command line, run as a user runs it.
+#![allow(unreachable_pub, reason = "a test binary exports nothing")]
+
+mod cache;
+mod cli;
+#[cfg(all(target_os = "linux", feature = "isa"))]
+mod isa;
+mod support;

@@ -1,0 +1,41 @@
+//! The rows that `gristmill bench` times, as far as the references are quick enough for them: such a row is named once, in the table
+//! of problems, and measured and checked from there.
+
+use super::matmul::sums;
+use super::problems::{FAMILIES, Problem};
+use super::rnn::STEPS;
+use super::{Case, F32, Tolerance};
+use gristmill::DType;
+
+/// The largest problem, in floating-point operations and bytes.
+const LARGEST: (u64, u64) = (240_000_000, 20_000_000);
+
+pub fn cases() -> Vec<Case> {
+    let timed = FAMILIES.iter().flat_map(|family| family.timed.iter().map(|shape| family.problem(shape)));
+    let problems = timed.map(|problem| problem.expect("rows of the table are well written"));
+    problems.filter(|p| p.flops <= LARGEST.0 && p.bytes <= LARGEST.1).filter_map(|p| case(&p)).collect()
+}
+
+/// A problem of one operator; a chain of several is for passes to join, and the case table has rows of what they make of it.
+fn case(problem: &Problem) -> Option<Case> {
+    let [step] = problem.steps.as_slice() else { return None };
+    let inputs = problem.data(DType::F32).expect("the shapes are valid");
+    let weights: Vec<usize> = (0..inputs.len()).filter(|k| problem.operands[*k].is_weight).collect();
+    Some(Case::new(problem.name(), step.op.clone(), inputs).weights(&weights).tolerance(tolerance(problem)))
+}
+
+/// Sums of many products differ by their order.
+fn tolerance(problem: &Problem) -> Tolerance {
+    let dims = |operand: usize| problem.operands[operand].dims.as_slice();
+    match problem.family {
+        "matmul" => sums(dims(0).last().copied().unwrap_or(1)),
+        // Its weights are up to 2^(bits - 1) large.
+        "matmul_nbits" => {
+            let exact = sums(dims(0).last().copied().unwrap_or(1));
+            Tolerance { absolute: exact.absolute * 256.0, ..exact }
+        }
+        "conv" | "conv_transpose" => sums(dims(1)[1..].iter().product()),
+        "gru" | "lstm" => STEPS,
+        _ => F32,
+    }
+}
