@@ -5,8 +5,7 @@ use super::super::concat::concat;
 use super::super::gather::gather;
 use super::super::view::strided_view;
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Node, Op, ValueId, Writer, required};
-use crate::kernel::Offers;
+use crate::graph::{Fact, Node, Op, ValueId, Writer, required};
 use crate::tensor::{Shape, Tensor, View};
 use std::sync::Arc;
 
@@ -119,10 +118,6 @@ impl Op for RotaryEmbedding {
             (out[a], out[b]) = (c * data[a] - s * data[b], s * data[a] + c * data[b]);
         }
         Ok(vec![Tensor::from_f64(x.ty().clone(), &out)?])
-    }
-
-    fn lower(&self, _io: &Io, _offers: &mut Offers) -> Result<()> {
-        Err(Error::unsupported(format!("{NAME} runs as the nodes it is composed of")))
     }
 
     fn expand(&self, node: &Node, inputs: &[Option<&Fact>], writer: &mut Writer) -> Result<Option<Vec<ValueId>>> {

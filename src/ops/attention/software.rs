@@ -33,6 +33,8 @@ const MOST_SPLIT: usize = 64;
 const HELD_OF_SPLIT: usize = 16;
 /// The fewest keys of a subgroup: joining costs as much as loading a few.
 const LEAST_KEYS: usize = 64;
+/// The most keys of a subgroup, whose loops a driver ends when they are long.
+const MOST_KEYS: usize = 1 << 14;
 /// Subgroups that keep the cores of an adapter busy to the end.
 const ENOUGH_SUBGROUPS: usize = 64;
 
@@ -119,7 +121,7 @@ impl AttentionKernels<'_> {
         let held = self.groups().div_ceil(LANES) + self.value_groups().div_ceil(LANES);
         let own = [4, 2].into_iter().find(|own| *own <= queries && own * held <= HELD_OF_SPLIT).unwrap_or(1);
         let tiles = rows * queries.div_ceil(own);
-        let keys = shape.keys.div_ceil(ENOUGH_SUBGROUPS.div_ceil(tiles)).next_multiple_of(LANES).max(LEAST_KEYS);
+        let keys = shape.keys.div_ceil(ENOUGH_SUBGROUPS.div_ceil(tiles)).next_multiple_of(LANES).clamp(LEAST_KEYS, MOST_KEYS);
         let splits = shape.keys.div_ceil(keys);
         let kernel = if self.worth_copying()? {
             let access = [Read, ReadTexture, ReadTexture, Read, Write];
@@ -128,7 +130,9 @@ impl AttentionKernels<'_> {
             self.plain(&SPLIT_SUBGROUP, 8)
         };
         let [own_queries, split] = u32s([own, keys])?;
-        self.joined(kernel.constant("OWN", own_queries).constant("SPLIT", split), splits, tiles * splits, keys / LANES)
+        // Blocks of keys, and the keys of a block once for their scores and once for their values.
+        let turns = keys / LANES * (1 + 2 * LANES);
+        self.joined(kernel.constant("OWN", own_queries).constant("SPLIT", split), splits, tiles * splits, turns)
     }
 
     /// Whether keys and values are read faster from textures that they are copied to.

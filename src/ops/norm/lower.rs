@@ -49,11 +49,11 @@ pub(super) struct Ranks {
     /// Offered only where rows do not fit registers, or are few and long.
     long: Rank,
     /// What software adapters have beside `row`.
-    pub(super) row_texels: Rank,
+    pub(super) software: Rank,
     pub(super) row: Rank,
 }
 
-pub(super) const RANKS: Ranks = Ranks { long: 0, row_texels: 1, row: 2 };
+pub(super) const RANKS: Ranks = Ranks { long: 0, software: 1, row: 2 };
 
 /// Fewer rows than this leave most of a device idle when each has but one workgroup...
 const FEW_ROWS: usize = 16;

@@ -15,7 +15,7 @@ pub(super) fn offer(kernels: &NormKernels, offers: &mut Offers) -> bool {
     if !kernels.caps.is_software() {
         return false;
     }
-    offers.add("row_texels", RANKS.row_texels, || {
+    offers.add("row_texels", RANKS.software, || {
         let elements = kernels.elements();
         if kernels.affine.width != 4 || !kernels.caps.copying_pays(elements, elements) {
             return Err(Error::unsupported("a copy of the input in a texture takes longer than it saves"));

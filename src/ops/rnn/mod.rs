@@ -14,8 +14,7 @@ pub use activation::{Activation, ActivationFunction, activations};
 use super::Registration;
 use super::matmul::MatMul;
 use crate::error::{Error, Result};
-use crate::graph::{Attribute, Fact, Io, Key, Node, Op, ValueId, Writer, required};
-use crate::kernel::Offers;
+use crate::graph::{Attribute, Fact, Key, Node, Op, ValueId, Writer, required};
 use crate::tensor::{DType, Shape, Tensor, View};
 use reference::{Start, Weights};
 use std::sync::Arc;
@@ -247,10 +246,6 @@ impl Op for Recurrent {
         let weights = Weights { r: need(2)?.to_f64(), b: optional(3).map(Tensor::to_f64), p: optional(7).map(Tensor::to_f64) };
         let start = Start { lengths: optional(4), h: optional(5), c: optional(6) };
         reference::steps(self, g, need(0)?.dtype(), &products, &weights, &start)
-    }
-
-    fn lower(&self, _io: &Io, _offers: &mut Offers) -> Result<()> {
-        Err(Error::unsupported(format!("{} runs as the nodes it expands into", self.name())))
     }
 
     /// One product of all inputs and W, the weights packed (folded where they are constants), and the steps.

@@ -51,14 +51,14 @@ const ENOUGH_ROWS: usize = 64;
 /// The order of preference.
 pub(super) struct Ranks {
     /// What software adapters have beside `row`.
-    pub(super) row_texels: Rank,
+    pub(super) software: Rank,
     row: Rank,
     columns: Rank,
     long: Rank,
 }
 
 /// Rows in one piece, and rows that lie side by side.
-const PREFER_COLUMNS: Ranks = Ranks { row_texels: 0, row: 1, columns: 2, long: 3 };
+const PREFER_COLUMNS: Ranks = Ranks { software: 0, row: 1, columns: 2, long: 3 };
 /// Few rows, or rows that do not lie side by side: they leave most invocations of `columns` idle.
 const PREFER_LONG: Ranks = Ranks { columns: 3, long: 2, ..PREFER_COLUMNS };
 
@@ -143,11 +143,11 @@ impl SoftmaxKernels<'_> {
     /// One invocation per row.
     fn columns(&self) -> Result<Lowering> {
         let width = if self.stride.is_multiple_of(4) { 4 } else { 1 };
-        let [rows, length, stride] = u32s([self.rows / width, self.length, self.stride / width])?;
+        let [rows, length, stride, width] = u32s([self.rows / width, self.length, self.stride / width, width])?;
         let kernel = Kernel::new(&COLUMNS, &[Access::Read, Access::Write], [64, 1, 1]).prelude(&preludes::LOWEST);
         let kernel = kernel.set("LOGARITHM", self.logarithm);
         let mut bindings = vec![Operand::Input(0), Operand::Output(0)];
-        let kernel = self.io.attach_epilogue(kernel, &mut bindings, width as u32, self.caps)?;
+        let kernel = self.io.attach_epilogue(kernel, &mut bindings, width, self.caps)?;
         let grid = Dispatch::linear_grid(u64::from(rows.div_ceil(64)), self.caps)?;
         let dispatch = Dispatch::new(kernel, ColumnsParams { rows, length, stride }, bindings, grid);
         Ok(Lowering::new(vec![self.work(dispatch.turns(2 * self.length))]))

@@ -9,7 +9,7 @@ pub(super) fn offer(kernels: &SoftmaxKernels, ranks: &Ranks, offers: &mut Offers
     if !kernels.caps.is_software() || !kernels.in_one_piece() {
         return;
     }
-    offers.add("row_texels", ranks.row_texels, || {
+    offers.add("row_texels", ranks.software, || {
         let elements = kernels.elements();
         if kernels.width() != 4 || !kernels.caps.copying_pays(elements, elements) {
             return Err(Error::unsupported("a copy of the input in a texture takes longer than it saves"));
