@@ -5,7 +5,7 @@ use gristmill::graph::{Builder, Dim, Fact, Graph};
 use gristmill::kernel::Caps;
 use gristmill::ops::{elementwise, matmul, softmax};
 use gristmill::passes::{self, Specialized};
-use gristmill::plan::{self, Plan};
+use gristmill::plan::{Plan, PlanOptions};
 use gristmill::{DType, Gpu, Model, Options, Power, Session, Tensor};
 use std::time::{Duration, Instant};
 
@@ -48,7 +48,7 @@ fn planned(graph: &Graph, caps: &Caps) -> Plan {
         unreachable!("no shape depends on data")
     };
     let graph = passes::optimize(&graph, &passes::Options::default()).expect("the graph is sound");
-    Plan::new(&graph, caps, &plan::Options::default()).expect("the graph is sound")
+    Plan::new(&graph, caps, &PlanOptions::default()).expect("the graph is sound")
 }
 
 fn main() {

@@ -1,4 +1,4 @@
-// Second of two attention kernels for few queries over many keys: joins what the workgroups of attention_split left. One
+// Second of two attention kernels for few queries over many keys: joins what the workgroups of the first left. One
 // invocation per query and group of four elements.
 @group(0) @binding(1) var<storage, read> states: array<vec4<f32>>; // [rows, queries, splits, 1 + groups]
 @group(0) @binding(2) var<storage, read_write> y: array<f32>; // [batch, heads, queries, value size] by output_strides
@@ -18,8 +18,6 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-
-const LOWEST: f32 = -3.4028234e38;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) invocation: vec3<u32>, @builtin(num_workgroups) workgroups: vec3<u32>) {

@@ -12,8 +12,6 @@ const QUERIES: u32 = 16u * OWN;
 const SCORES: u32 = KEYS / TEAM;
 const SUMS: u32 = (VALUE_GROUPS + TEAM - 1u) / TEAM;
 
-@group(0) @binding(5) var<storage, read_write> y: array<f32>; // [batch, heads, queries, value size] by output_strides
-
 var<workgroup> query_tile: array<vec4<f32>, QUERIES * GROUPS>; // [QUERIES, GROUPS]
 var<workgroup> tile: array<vec4<f32>, KEYS * TILE_GROUPS>; // [KEYS, GROUPS] or [KEYS, VALUE_GROUPS]
 var<workgroup> weights: array<vec4<f32>, QUERIES * SCORES>; // [QUERIES, KEYS], groups of four keys
@@ -157,13 +155,7 @@ fn main(
             let factor = normalizer((parts.x + parts.y) + (parts.z + parts.w));
             let start = head.output + query * head.output_stride;
             for (var k = 0u; k < SUMS; k++) {
-                let result = sums[q * SUMS + k] * factor;
-                for (var element = 0u; element < 4u; element++) {
-                    let at = (k * TEAM + part) * 4u + element;
-                    if at < head.value_size {
-                        y[start + at] = result[element];
-                    }
-                }
+                store_group(head, start, k * TEAM + part, sums[q * SUMS + k] * factor);
             }
         }
     }

@@ -29,16 +29,7 @@ fn segments() -> u32 {
     return divide(params.output_height + params.rows - 1u, params.rows);
 }
 
-@compute @workgroup_size(LANES)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let at = place(workgroup, workgroups, lane);
-    if at.plane >= params.planes {
-        return;
-    }
+fn run(at: Place, lane: u32) {
     let taps = load_taps(at.plane - divide(at.plane, params.kernels) * params.kernels, lane);
     let input = divide(at.plane, params.multiplier);
     let first = at.segment * params.rows;

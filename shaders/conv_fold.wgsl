@@ -3,7 +3,8 @@
 //
 // Names are those of the convolution that is transposed: INPUT is what is written here, OUTPUT are the windows. Element p is
 // covered by tap k of window o where p + BEGIN = o * STRIDE + k * DILATION. Where taps are neighbours only every STRIDE-th
-// is looked at. One element per invocation, numbered row-major over what is written; the grid is folded into y.
+// is looked at. One element per invocation, numbered row-major over what is written, where `element` finds it; the grid is folded
+// into y.
 
 struct Params {
     count: u32, // written elements
@@ -32,25 +33,21 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     if index >= params.count {
         return;
     }
-    let line = index / INPUT_WIDTH;
-    let slice = line / INPUT_HEIGHT;
-    let plane = slice / INPUT_DEPTH;
-    let z = slice - plane * INPUT_DEPTH + BEGIN_DEPTH;
-    let y_row = line - slice * INPUT_HEIGHT + BEGIN_HEIGHT;
-    let x = index - line * INPUT_WIDTH + BEGIN_WIDTH;
-    let taps_z = first_tap(z, STRIDE_DEPTH, DILATION_DEPTH);
-    let taps_y = first_tap(y_row, STRIDE_HEIGHT, DILATION_HEIGHT);
-    let taps_x = first_tap(x, STRIDE_WIDTH, DILATION_WIDTH);
+    let place = element(index, vec3(INPUT_DEPTH, INPUT_HEIGHT, INPUT_WIDTH));
+    let shifted = place.at + vec3(BEGIN_DEPTH, BEGIN_HEIGHT, BEGIN_WIDTH);
+    let taps_z = first_tap(shifted.x, STRIDE_DEPTH, DILATION_DEPTH);
+    let taps_y = first_tap(shifted.y, STRIDE_HEIGHT, DILATION_HEIGHT);
+    let taps_x = first_tap(shifted.z, STRIDE_WIDTH, DILATION_WIDTH);
     var sum = 0.0;
     for (var i = taps_z.x; i < KERNEL_DEPTH; i += taps_z.y) {
-        let window_z = window_of(z, i, STRIDE_DEPTH, DILATION_DEPTH, OUTPUT_DEPTH);
+        let window_z = window_of(shifted.x, i, STRIDE_DEPTH, DILATION_DEPTH, OUTPUT_DEPTH);
         for (var j = taps_y.x; j < KERNEL_HEIGHT; j += taps_y.y) {
-            let window_y = window_of(y_row, j, STRIDE_HEIGHT, DILATION_HEIGHT, OUTPUT_HEIGHT);
+            let window_y = window_of(shifted.y, j, STRIDE_HEIGHT, DILATION_HEIGHT, OUTPUT_HEIGHT);
             for (var k = taps_x.x; k < KERNEL_WIDTH; k += taps_x.y) {
-                let window_x = window_of(x, k, STRIDE_WIDTH, DILATION_WIDTH, OUTPUT_WIDTH);
+                let window_x = window_of(shifted.z, k, STRIDE_WIDTH, DILATION_WIDTH, OUTPUT_WIDTH);
                 if window_z < OUTPUT_DEPTH && window_y < OUTPUT_HEIGHT && window_x < OUTPUT_WIDTH {
                     let tap = (i * KERNEL_HEIGHT + j) * KERNEL_WIDTH + k;
-                    let row = plane * (KERNEL_DEPTH * KERNEL_HEIGHT * KERNEL_WIDTH) + tap;
+                    let row = place.volume * (KERNEL_DEPTH * KERNEL_HEIGHT * KERNEL_WIDTH) + tap;
                     sum += columns[((row * OUTPUT_DEPTH + window_z) * OUTPUT_HEIGHT + window_y) * OUTPUT_WIDTH + window_x];
                 }
             }

@@ -42,16 +42,7 @@ fn transform(d: Six) -> Six {
     );
 }
 
-@compute @workgroup_size(LANES)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let at = place(workgroup, workgroups, lane);
-    if at.plane >= params.planes {
-        return;
-    }
+fn run(at: Place, lane: u32) {
     let image = divide(at.plane, params.blocks);
     let block = at.plane - image * params.blocks;
     // Rows above the image wrap round and so fail the test against the height.

@@ -5,19 +5,6 @@
 // numbered row-major over the axes; the grid is one-dimensional, folded into y. Offsets and strides count vectors; the
 // extents and strides of the last two axes are those of blocks.
 
-override AXES: u32;
-
-struct Params {
-    extents: array<vec4<u32>, 2>,
-    from_strides: array<vec4<i32>, 2>,
-    to_strides: array<vec4<i32>, 2>,
-    from_offset: i32,
-    to_offset: i32,
-    count: u32,
-    inner: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> source: array<FourBits>;
 @group(0) @binding(2) var<storage, read_write> destination: array<vec4<u32>>;
 
@@ -27,28 +14,13 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     if index >= params.count {
         return;
     }
-    var load_at = params.from_offset;
-    var store_at = params.to_offset;
-    var rest = index;
-    for (var k = AXES; k > 0u; k -= 1u) {
-        let axis = k - 1u;
-        var next = 0u;
-        if axis > 0u {
-            next = divide(rest, params.extents[axis / 4u][axis % 4u]);
-        }
-        let step = i32(rest - next * params.extents[axis / 4u][axis % 4u]);
-        load_at += step * params.from_strides[axis / 4u][axis % 4u];
-        store_at += step * params.to_strides[axis / 4u][axis % 4u];
-        rest = next;
-    }
-    let load_step = params.from_strides[(AXES - 1u) / 4u][(AXES - 1u) % 4u] / 4;
-    let store_step = params.to_strides[(AXES - 2u) / 4u][(AXES - 2u) % 4u] / 4;
-    let a = four_bits(source[load_at]);
-    let b = four_bits(source[load_at + load_step]);
-    let c = four_bits(source[load_at + 2 * load_step]);
-    let d = four_bits(source[load_at + 3 * load_step]);
-    destination[store_at] = vec4<u32>(a.x, b.x, c.x, d.x);
-    destination[store_at + store_step] = vec4<u32>(a.y, b.y, c.y, d.y);
-    destination[store_at + 2 * store_step] = vec4<u32>(a.z, b.z, c.z, d.z);
-    destination[store_at + 3 * store_step] = vec4<u32>(a.w, b.w, c.w, d.w);
+    let at = places(AXES, index);
+    let a = four_bits(source[at.x]);
+    let b = four_bits(source[at.x + params.from_step]);
+    let c = four_bits(source[at.x + 2 * params.from_step]);
+    let d = four_bits(source[at.x + 3 * params.from_step]);
+    destination[at.y] = vec4<u32>(a.x, b.x, c.x, d.x);
+    destination[at.y + params.to_step] = vec4<u32>(a.y, b.y, c.y, d.y);
+    destination[at.y + 2 * params.to_step] = vec4<u32>(a.z, b.z, c.z, d.z);
+    destination[at.y + 3 * params.to_step] = vec4<u32>(a.w, b.w, c.w, d.w);
 }

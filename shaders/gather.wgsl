@@ -24,8 +24,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     }
     let row = divide(place, params.inner);
     let outer = divide(row, params.indices);
-    let extent = i32(params.extent);
-    var index = indices[row - outer * params.indices];
-    index = clamp(select(index, index + extent, index < 0), 0, extent - 1);
-    picked[place] = data[(outer * params.extent + u32(index)) * params.inner + place - row * params.inner];
+    let index = clamped_index(indices[row - outer * params.indices], params.extent);
+    picked[place] = data[(outer * params.extent + index) * params.inner + place - row * params.inner];
 }

@@ -25,10 +25,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     if place >= params.count {
         return;
     }
-    let extent = i32(params.axis_extent);
-    var index = indices[place];
-    index = clamp(select(index, index + extent, index < 0), 0, extent - 1);
-    var position = u32(index) * params.axis_stride;
+    var position = clamped_index(indices[place], params.axis_extent) * params.axis_stride;
     var rest = place;
     for (var axis = AXES - 1u; axis > 0u; axis -= 1u) {
         let next = divide(rest, params.extents[axis / 4u][axis % 4u]);

@@ -26,12 +26,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
         return;
     }
     let row = divide(place, params.inner);
-    var position = divide(row, params.rows) * params.batch_stride + place - row * params.inner;
-    for (var k = 0u; k < params.depth; k += 1u) {
-        let extent = i32(params.extents[k / 4u][k % 4u]);
-        var index = indices[row * params.depth + k];
-        index = clamp(select(index, index + extent, index < 0), 0, extent - 1);
-        position += u32(index) * params.strides[k / 4u][k % 4u];
-    }
-    picked[place] = data[position];
+    let slice = divide(row, params.rows) * params.batch_stride + tuple_position(row);
+    picked[place] = data[slice + place - row * params.inner];
 }

@@ -4,26 +4,9 @@
 // One workgroup per row and chunk, as in norm_statistics.
 override HAS_BIAS: bool;
 
-struct Params {
-    rows: u32,
-    columns: u32, // counted in groups of WIDTH values, as are `chunk` and `spatial`
-    chunk: u32,
-    chunks: u32,
-    period: u32,
-    step: u32,
-    spatial: u32,
-    epsilon: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<Stored>; // [rows, columns]
 @group(0) @binding(4) var<storage, read> statistics: array<vec2<f32>>; // [rows, chunks]: mean, squares
 @group(0) @binding(5) var<storage, read_write> y: array<Float>; // [rows, columns]
-
-// Values in chunk `k`; only the last can be shorter.
-fn count_of(k: u32) -> f32 {
-    return f32(min(params.chunk, params.columns - k * params.chunk) * WIDTH);
-}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -35,7 +18,8 @@ fn main(
     if number >= params.rows * params.chunks {
         return;
     }
-    let row = number / params.chunks;
+    let chunk = chunk_at(number, params.columns);
+    let row = chunk.row;
     let count = f32(params.columns * WIDTH);
     var sum = 0.0;
     for (var k = lane; k < params.chunks; k += WORKGROUP) {
@@ -50,9 +34,7 @@ fn main(
     let variance = reduce_sum(squares, lane) / count;
     let inverse = 1.0 / sqrt(variance + params.epsilon);
     let start = row * params.columns;
-    let first = (number % params.chunks) * params.chunk;
-    let last = min(first + params.chunk, params.columns);
-    for (var k = first + lane; k < last; k += WORKGROUP) {
+    for (var k = chunk.first + lane; k < chunk.last; k += WORKGROUP) {
         var value = (floats(x[start + k]) - mean) * inverse * scale_at(row, k);
         if HAS_BIAS {
             value += bias_at(row, k);

@@ -1,21 +1,8 @@
 // The outputs Mean and InvStdDev of LayerNormalization, from the statistics that norm_statistics made. One invocation
 // per row.
-struct Params {
-    rows: u32,
-    columns: u32,
-    chunk: u32,
-    chunks: u32,
-    epsilon: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> statistics: array<vec2<f32>>; // [rows, chunks]: mean, squares
 @group(0) @binding(2) var<storage, read_write> means: array<f32>; // [rows]
 @group(0) @binding(3) var<storage, read_write> inverses: array<f32>; // [rows]
-
-fn count_of(k: u32) -> f32 {
-    return f32(min(params.chunk, params.columns - k * params.chunk));
-}
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) invocation: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
@@ -23,9 +10,10 @@ fn main(@builtin(global_invocation_id) invocation: vec3<u32>, @builtin(num_workg
     if row >= params.rows {
         return;
     }
+    let count = f32(params.columns * WIDTH);
     var mean = 0.0;
     for (var k = 0u; k < params.chunks; k++) {
-        mean += statistics[row * params.chunks + k].x * (count_of(k) / f32(params.columns));
+        mean += statistics[row * params.chunks + k].x * (count_of(k) / count);
     }
     var squares = 0.0;
     for (var k = 0u; k < params.chunks; k++) {
@@ -33,5 +21,5 @@ fn main(@builtin(global_invocation_id) invocation: vec3<u32>, @builtin(num_workg
         squares += part.y + count_of(k) * (part.x - mean) * (part.x - mean);
     }
     means[row] = mean;
-    inverses[row] = 1.0 / sqrt(squares / f32(params.columns) + params.epsilon);
+    inverses[row] = 1.0 / sqrt(squares / count + params.epsilon);
 }

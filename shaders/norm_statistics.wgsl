@@ -3,14 +3,6 @@
 // One workgroup per row and chunk. Without CENTERED the mean counts as 0.
 override CENTERED: bool;
 
-struct Params {
-    rows: u32,
-    columns: u32, // counted in groups of WIDTH values, as is `chunk`
-    chunk: u32,
-    chunks: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<Stored>; // [rows, columns]
 @group(0) @binding(2) var<storage, read_write> statistics: array<vec2<f32>>; // [rows, chunks]: mean, squares
 
@@ -24,19 +16,18 @@ fn main(
     if number >= params.rows * params.chunks {
         return;
     }
-    let start = (number / params.chunks) * params.columns;
-    let first = (number % params.chunks) * params.chunk;
-    let last = min(first + params.chunk, params.columns);
+    let chunk = chunk_at(number, params.columns);
+    let start = chunk.row * params.columns;
     var mean = 0.0;
     if CENTERED {
         var sums = Float(0.0);
-        for (var k = first + lane; k < last; k += WORKGROUP) {
+        for (var k = chunk.first + lane; k < chunk.last; k += WORKGROUP) {
             sums += floats(x[start + k]);
         }
-        mean = reduce_sum(sum_of(sums), lane) / f32((last - first) * WIDTH);
+        mean = reduce_sum(sum_of(sums), lane) / f32((chunk.last - chunk.first) * WIDTH);
     }
     var squares = Float(0.0);
-    for (var k = first + lane; k < last; k += WORKGROUP) {
+    for (var k = chunk.first + lane; k < chunk.last; k += WORKGROUP) {
         let difference = floats(x[start + k]) - mean;
         squares += difference * difference;
     }

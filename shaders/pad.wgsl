@@ -19,7 +19,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> data: array<u32>;
-@group(0) @binding(2) var<storage, read> fill: array<u32>; // 1; bound to the data where the constant is a parameter
+@group(0) @binding(2) var<storage, read> fill: array<u32>; // 1; not read where the constant is a parameter
 @group(0) @binding(3) var<storage, read_write> padded: array<u32>;
 
 // Where the element stands along an axis of the data; outside of it for the constant.

@@ -1,7 +1,7 @@
 // Pooling over up to three spatial axes, one output element per invocation.
 //
-// Invocations are numbered row-major over the output; the grid is one-dimensional, folded into y. Output o and tap k meet
-// at input o * stride + k * dilation - begin along each axis.
+// Invocations are numbered row-major over the output; the grid is one-dimensional, folded into y. `Params` say how the window
+// moves, `element` finds an output element, `store_position` keeps where the largest value stands if anybody asks for it.
 
 // What the values under the window become.
 const MAX: u32 = 0u;
@@ -10,19 +10,6 @@ const AVERAGE_PADDED: u32 = 2u; // padding counts as zeros
 const LP: u32 = 3u; // (sum of |x|^power)^(1 / power)
 override POOLING: u32;
 
-struct Params {
-    input_extents: vec4<u32>, // depth, height, width, 1
-    output_extents: vec4<u32>,
-    kernel_extents: vec4<u32>,
-    strides: vec4<u32>,
-    dilations: vec4<u32>,
-    begins: vec4<i32>,
-    padded_extents: vec4<i32>, // input extents and the padding at the end
-    count: u32, // output elements
-    power: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>; // [planes, depth, height, width]
 @group(0) @binding(2) var<storage, read_write> y: array<f32>; // [planes, output extents]
 
@@ -32,18 +19,14 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     if index >= params.count {
         return;
     }
-    let out = params.output_extents;
-    let line = index / out.z;
-    let slice = line / out.y;
-    let plane = slice / out.x;
-    let place = vec3(slice - plane * out.x, line - slice * out.y, index - line * out.z);
-
+    let place = element(index, params.output_extents.xyz);
     let extent = vec3<i32>(params.input_extents.xyz);
-    let corner = vec3<i32>(place * params.strides.xyz) - params.begins.xyz;
+    let corner = vec3<i32>(place.at * params.strides.xyz) - params.begins.xyz;
     let taps = params.kernel_extents.xyz;
-    let start = i32(plane) * extent.x * extent.y * extent.z;
+    let start = i32(place.volume) * extent.x * extent.y * extent.z;
     var sum = 0.0;
     var largest = 0.0;
+    var position = vec3(0);
     var inside = 0u;
     var padded = 0u;
     for (var i = 0u; i < taps.x; i++) {
@@ -56,6 +39,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
                     inside++;
                     if inside == 1u || value > largest {
                         largest = value;
+                        position = at;
                     }
                     if POOLING == LP {
                         // pow of zero is not reliable everywhere.
@@ -75,5 +59,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     } else if POOLING == LP {
         result = select(pow(sum, 1.0 / params.power), 0.0, sum == 0.0);
     }
+    store_position(index, start, position, extent);
     y[index] = epilogue(result, index);
 }

@@ -1,4 +1,4 @@
-// Puts the weights of a recurrent layer into the order in which `recurrent` reads them, hidden units in groups of four
+// Puts the weights of a recurrent layer into the order in which `recurrent_persistent` reads them, hidden units in groups of four
 // padded with zeros: per direction R as [4 * units][gates][units], B as [2][gates][units], peepholes as [3][units].
 //
 // One invocation per group of four packed weights.

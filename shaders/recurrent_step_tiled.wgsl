@@ -7,22 +7,12 @@
 // of four, and what a step needs is loaded while the one before is computed. What is left over whole steps comes first, so
 // that the steps test nothing; the last of them, which has nothing to load, stands by itself. The grid runs over groups of
 // units (x), batch elements (y) and directions (z).
-//
-// `const PRODUCT` is 0 where a step is one product, of gates 0 to SUMMED. A cell that takes two makes two dispatches of a step:
-// 1 is the product of the gates but the last, which leaves the state scaled by the reset gate, the sums of gate 0 and the
-// state itself; 2 is that of the last gate with the scaled state.
-override HAS_LENGTHS: bool;
-override HAS_CELL_STATE: bool;
-override WRITES_STEPS: bool;
 override LAST: bool; // whether this is the last step
 
-@group(0) @binding(0) var<uniform> params: Params;
-// [directions, 4 * UNITS, batch in fours]; before a second product three of these: scaled state, sums of gate 0, state.
+// [directions, 4 * UNITS, batch in fours]; before a second product three of these.
 @group(0) @binding(4) var<storage, read> state: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read_write> y: array<f32>; // [steps, directions, batch, hidden], or batch, steps, directions
 // As the next dispatch takes the state, and after the last step [directions, batch, hidden], or batch first.
 @group(0) @binding(7) var<storage, read_write> next: array<f32>;
-@group(0) @binding(8) var<storage, read_write> last_memory: array<f32>; // [directions, batch, hidden], or batch first
 
 const STEP: u32 = 16u;
 const SIDE: u32 = 8u;
@@ -43,14 +33,6 @@ struct Sums {
 struct Brought {
     states: array<vec4<f32>, STEP / SIDE>,
     weights: array<vec4<f32>, STEP / SIDE * SUMMED>,
-}
-
-// What the cell's equations ask for: the sums of one batch element, and the cell state of an LSTM.
-var<private> sums: array<vec4<f32>, 4>;
-var<private> memory: array<vec4<f32>, 1>;
-
-fn from_state(place: Place, gate: u32) -> vec4<f32> {
-    return sums[gate] + bias(place, 1u, gate);
 }
 
 // A block of sums, batch element by batch element, and the outer product of their states and four weights.
@@ -113,38 +95,42 @@ fn put(values: Brought, id: vec3<u32>) {
     }
 }
 
-// Takes one batch element to its next state, for one group of units.
-fn take_step(place: Place, element: u32, h: vec4<f32>) -> vec4<f32> {
-    let at = state_row(place.direction, element);
-    memory[0] = vec4<f32>(0.0);
-    if HAS_CELL_STATE {
-        memory[0] = memory_group(at, place.unit);
-    }
-    var after = h;
-    var written = vec4<f32>(0.0);
-    if params.first_step < length_of(element) {
-        after = next_state(place, h);
-        written = after;
-    }
-    let start = at * params.hidden + place.unit * 4u;
-    let output = output_start(place.row, place.direction, element) + place.unit * 4u;
-    for (var k = 0u; k < min(4u, params.hidden - place.unit * 4u); k++) {
-        if LAST {
-            next[start + k] = after[k];
-        }
-        if HAS_MEMORY {
-            last_memory[start + k] = memory[0][k];
-        }
-        if WRITES_STEPS {
-            y[output + k] = written[k];
-        }
-    }
-    return after;
+// Fours of batch elements.
+fn quads_of_batch() -> u32 {
+    return (params.batch + 3u) / 4u;
 }
 
-// Four units of one batch element, whose first stands at `at` of what is kept as states are.
-fn state_at(at: u32, quads: u32, k: u32) -> vec4<f32> {
-    return vec4(state[at][k], state[at + quads][k], state[at + 2u * quads][k], state[at + 3u * quads][k]);
+// Where the first of four units of state `which` stands, given where that of state 0 does.
+fn state_start(at: u32, which: u32) -> u32 {
+    return at + which * params.directions * ROWS * quads_of_batch();
+}
+
+// Four units of batch element `k` of four.
+fn load_state(at: u32, k: u32, which: u32) -> vec4<f32> {
+    let from_unit = state_start(at, which);
+    let quads = quads_of_batch();
+    return vec4(
+        state[from_unit][k],
+        state[from_unit + quads][k],
+        state[from_unit + 2u * quads][k],
+        state[from_unit + 3u * quads][k],
+    );
+}
+
+fn store_state(at: u32, k: u32, which: u32, value: vec4<f32>) {
+    if LAST {
+        return;
+    }
+    for (var i = 0u; i < 4u; i++) {
+        next[(state_start(at, which) + i * quads_of_batch()) * 4u + k] = value[i];
+    }
+}
+
+// Leaves one unit of the state in the order of the layer's output, if this is the last step.
+fn answer_state(at: u32, value: f32) {
+    if LAST {
+        next[at] = value;
+    }
 }
 
 fn pick(sums: mat4x4<f32>, k: u32) -> vec4<f32> {
@@ -154,7 +140,7 @@ fn pick(sums: mat4x4<f32>, k: u32) -> vec4<f32> {
 @compute @workgroup_size(8, 8)
 fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_id) id: vec3<u32>) {
     let direction = params.first_direction + tile.z;
-    let quads = (params.batch + 3u) / 4u;
+    let quads = quads_of_batch();
     let unit = tile.x * SIDE + id.x;
     let quad = tile.y * SIDE + id.y;
     // What this invocation brings; past the edges that of the last, which nobody stores.
@@ -195,42 +181,10 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(local_invocation_id) id
         return;
     }
     let own = (direction * ROWS + unit * 4u) * quads + quad;
-    let all_states = params.directions * ROWS * quads;
     for (var k = 0u; k < min(4u, params.batch - quad * 4u); k++) {
-        sums[FIRST_GATE] = pick(all.g0, k);
-        if SUMMED > 1u {
-            sums[1] = pick(all.g1, k);
-        }
-        if SUMMED > 2u {
-            sums[2] = pick(all.g2, k);
-        }
-        if SUMMED > 3u {
-            sums[3] = pick(all.g3, k);
-        }
-        var h = vec4<f32>(0.0);
-        if params.has_state != 0u && PRODUCT == 2u {
-            sums[0] = state_at(own + all_states, quads, k);
-            h = state_at(own + 2u * all_states, quads, k);
-        } else if params.has_state != 0u {
-            h = state_at(own, quads, k);
-        }
+        set_sums(pick(all.g0, k), pick(all.g1, k), pick(all.g2, k), pick(all.g3, k));
         let element = quad * 4u + k;
         let place = Place(unit, direction, 0u, 0u, product_row(element, params.first_step, is_backward(direction)));
-        if PRODUCT == 1u {
-            let scaled = scaled_state(place, h);
-            for (var i = 0u; i < 4u; i++) {
-                let at = own + i * quads;
-                next[at * 4u + k] = scaled[i];
-                next[(at + all_states) * 4u + k] = sums[0][i];
-                next[(at + 2u * all_states) * 4u + k] = h[i];
-            }
-            continue;
-        }
-        let after = take_step(place, element, h);
-        if !LAST {
-            for (var i = 0u; i < 4u; i++) {
-                next[(own + i * quads) * 4u + k] = after[i];
-            }
-        }
+        take_product(place, element, own, k);
     }
 }

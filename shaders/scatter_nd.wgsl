@@ -4,21 +4,6 @@
 // One element (width1) or four neighbours (width4) of the updates per invocation, numbered row-major; the grid is
 // one-dimensional, folded into y. `strides`, `inner` and `count` count elements of that size.
 
-struct Params {
-    extents: array<vec4<u32>, 2>,
-    strides: array<vec4<u32>, 2>,
-    depth: u32,
-    inner: u32,
-    first: u32,
-    end: u32,
-    count: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> indices: array<i32>;  // rows, depth
-@group(0) @binding(2) var<storage, read> updates: array<Uint>; // rows, inner
-@group(0) @binding(3) var<storage, read_write> scattered: array<Uint>;
-
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let place = id.x + id.y * groups.x * 64u;
@@ -26,12 +11,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
         return;
     }
     let row = place / params.inner;
-    var position = place - row * params.inner;
-    for (var k = 0u; k < params.depth; k += 1u) {
-        let extent = i32(params.extents[k / 4u][k % 4u]);
-        var index = indices[row * params.depth + k];
-        index = clamp(select(index, index + extent, index < 0), 0, extent - 1);
-        position += u32(index) * params.strides[k / 4u][k % 4u];
-    }
-    scattered[position] = updates[place];
+    scattered[tuple_position(row) + place - row * params.inner] = updates[place];
 }

@@ -3,20 +3,8 @@
 // One workgroup per row and chunk, as in softmax_statistics.
 override LOGARITHM: bool;
 
-struct Params {
-    rows: u32,
-    length: u32,
-    stride: u32,
-    chunk: u32,
-    chunks: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>; // [rows / stride, length, stride]
 @group(0) @binding(2) var<storage, read> statistics: array<vec2<f32>>; // [rows, chunks]: greatest, sum
 @group(0) @binding(3) var<storage, read_write> y: array<f32>; // as x
-
-const LOWEST: f32 = -3.4028234e38;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -28,24 +16,22 @@ fn main(
     if number >= params.rows * params.chunks {
         return;
     }
-    let row = number / params.chunks;
+    let chunk = chunk_at(number, params.length);
     var most = LOWEST;
     for (var k = lane; k < params.chunks; k += WORKGROUP) {
-        most = max(most, statistics[row * params.chunks + k].x);
+        most = max(most, statistics[chunk.row * params.chunks + k].x);
     }
     let peak = reduce_max(most, lane);
     var sum = 0.0;
     for (var k = lane; k < params.chunks; k += WORKGROUP) {
-        let part = statistics[row * params.chunks + k];
+        let part = statistics[chunk.row * params.chunks + k];
         sum += part.y * exp(part.x - peak);
     }
     let total = reduce_sum(sum, lane);
     let factor = 1.0 / total;
     let shift = log(total);
-    let first = (number % params.chunks) * params.chunk;
-    let last = min(first + params.chunk, params.length);
-    let start = (row / params.stride) * params.length * params.stride + row % params.stride;
-    for (var k = first + lane; k < last; k += WORKGROUP) {
+    let start = row_start(chunk.row);
+    for (var k = chunk.first + lane; k < chunk.last; k += WORKGROUP) {
         let at = start + k * params.stride;
         let below = x[at] - peak;
         y[at] = epilogue(select(exp(below) * factor, below - shift, LOGARITHM), at);

@@ -12,8 +12,6 @@ struct Params {
 @group(0) @binding(1) var<storage, read> x: array<Stored>; // [rows / stride, length, stride]
 @group(0) @binding(2) var<storage, read_write> y: array<Float>; // as x
 
-const LOWEST: f32 = -3.4028234e38;
-
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) invocation: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let row = invocation.x + invocation.y * groups.x * 64u;

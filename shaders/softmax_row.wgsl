@@ -11,9 +11,6 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(2) var<storage, read_write> y: array<Float>; // [rows, COLUMNS]
 
-// Below every value that counts, yet finite: differences from it are no NaN.
-const LOWEST: f32 = -3.4028234e38;
-
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,

@@ -1,19 +1,7 @@
 // First of two kernels for long rows: the greatest value of each chunk of a row, and the sum of exponentials below it.
 //
 // One workgroup per row and chunk. The values of a row stand `stride` apart.
-struct Params {
-    rows: u32,
-    length: u32,
-    stride: u32,
-    chunk: u32,
-    chunks: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>; // [rows / stride, length, stride]
 @group(0) @binding(2) var<storage, read_write> statistics: array<vec2<f32>>; // [rows, chunks]: greatest, sum
-
-const LOWEST: f32 = -3.4028234e38;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -25,17 +13,15 @@ fn main(
     if number >= params.rows * params.chunks {
         return;
     }
-    let row = number / params.chunks;
-    let first = (number % params.chunks) * params.chunk;
-    let last = min(first + params.chunk, params.length);
-    let start = (row / params.stride) * params.length * params.stride + row % params.stride;
+    let chunk = chunk_at(number, params.length);
+    let start = row_start(chunk.row);
     var most = LOWEST;
-    for (var k = first + lane; k < last; k += WORKGROUP) {
+    for (var k = chunk.first + lane; k < chunk.last; k += WORKGROUP) {
         most = max(most, x[start + k * params.stride]);
     }
     let peak = reduce_max(most, lane);
     var sum = 0.0;
-    for (var k = first + lane; k < last; k += WORKGROUP) {
+    for (var k = chunk.first + lane; k < chunk.last; k += WORKGROUP) {
         sum += exp(x[start + k * params.stride] - peak);
     }
     let total = reduce_sum(sum, lane);

@@ -5,7 +5,7 @@ use std::fmt;
 /// The result of everything that can fail here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong, coarse enough to match on.
+/// The kinds of errors, coarse enough to match on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -21,14 +21,14 @@ pub enum ErrorKind {
     Limit,
     /// The device ran out of memory.
     OutOfMemory,
-    /// No adapter answers the request.
+    /// No adapter fits the request.
     NoAdapter,
     /// The device was lost and could not be brought back.
     DeviceLost,
     /// A file could not be read or written.
     Io,
     /// A shape depends on the value of an input that is not known before the run; carries the input's index.
-    /// The session answers it by computing that value first, so it seldom reaches a caller.
+    /// A session computes that value first and tries again, so that callers seldom see this kind.
     NeedsValue(usize),
     /// A defect of this library: a check between its own parts failed.
     Internal,
@@ -88,19 +88,19 @@ impl Error {
         )
     }
 
-    /// The same error with the path of the node it concerns, unless one is set already.
+    /// Adds the path of the node that the error concerns, unless it has one.
     pub fn at(mut self, node: impl Into<String>) -> Self {
         self.0.node.get_or_insert_with(|| node.into());
         self
     }
 
-    /// The same error with an underlying cause.
+    /// Adds an underlying cause.
     pub fn caused_by(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
         self
     }
 
-    /// What went wrong, to match on.
+    /// The kind of the error, to match on.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }

@@ -175,7 +175,7 @@ fn scales_and_fills_that_raise_the_rank_stay_as_they_are() {
     for rank in 0..7 {
         let mut p = Pattern::new();
         let (x, w) = (p.input(&[1, 2, 4, 4]), p.weights(&[3, 2, 3, 3]));
-        let y = p.apply(conv::conv(conv::Window::default(), 1), &[x, w]);
+        let y = p.apply(conv::conv(conv::SlidingWindow::default(), 1), &[x, w]);
         let (scale, shift) = (p.ranked(1.5, rank), p.ranked(0.5, rank));
         let y = p.map("Mul", &[y, scale]);
         let y = p.map("Sub", &[y, shift]);
@@ -218,7 +218,7 @@ fn scales_that_floats_cannot_hold_do_not_move_into_weights() {
     let (large, small) = (p.ranked(1e30, 0), p.ranked(1e-30, 0));
     let x = p.map("Mul", &[x, small]);
     let x = p.map("Mul", &[x, small]);
-    let y = p.apply(conv::conv(conv::Window::default(), 1), &[x, w]);
+    let y = p.apply(conv::conv(conv::SlidingWindow::default(), 1), &[x, w]);
     let y = p.map("Mul", &[y, large]);
     let y = p.map("Mul", &[y, large]);
     p.finish(y);

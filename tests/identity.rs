@@ -2,7 +2,7 @@
 
 use crate::cases;
 use gristmill::graph::{Key, Op};
-use gristmill::ops::conv::{AutoPad, Window};
+use gristmill::ops::conv::{AutoPad, SlidingWindow};
 use gristmill::ops::fused::Fused;
 use gristmill::ops::{conv, elementwise, shape};
 use gristmill::{Tensor, kernel::Program};
@@ -33,7 +33,7 @@ fn keys_of_all_cases_tell_apart_what_their_texts_tell_apart() {
 
 #[test]
 fn attributes_count_however_deep_they_lie() {
-    let window = |pads: &[i64], auto_pad| Window { pads: pads.to_vec(), auto_pad, ..Window::default() };
+    let window = |pads: &[i64], auto_pad| SlidingWindow { pads: pads.to_vec(), auto_pad, ..SlidingWindow::default() };
     let of = |pads: &[i64], auto_pad| conv::conv(window(pads, auto_pad), 1);
     let fused = |base: Arc<dyn Op>, arity| Arc::new(Fused { base, program: Program::default(), arity }) as Arc<dyn Op>;
     let filled = |bits: u32| shape::constant_of_shape(Some(Tensor::vector(&[f32::from_bits(bits)])));

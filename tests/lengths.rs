@@ -7,7 +7,7 @@ use gristmill::Tensor;
 use gristmill::graph::Op;
 use gristmill::kernel::{AdapterClass, Caps, Kernel, Lowering};
 use gristmill::ops::attention::{Attention, attention};
-use gristmill::ops::conv::{Window, conv, conv_transpose};
+use gristmill::ops::conv::{SlidingWindow, conv, conv_transpose};
 use gristmill::ops::matmul::matmul;
 use gristmill::ops::norm::layer_normalization;
 use gristmill::ops::pool::{average_pool, max_pool};
@@ -111,8 +111,13 @@ fn length(kernel: &Kernel, caps: &Caps) -> (u64, u32) {
     (unrolled.function(&module.entry_points[0].function), bytes)
 }
 
-fn square(kernel: i64, stride: i64, dilation: i64, axes: usize) -> Window {
-    Window { kernel_shape: vec![kernel; axes], strides: vec![stride; axes], dilations: vec![dilation; axes], ..Window::default() }
+fn square(kernel: i64, stride: i64, dilation: i64, axes: usize) -> SlidingWindow {
+    SlidingWindow {
+        kernel_shape: vec![kernel; axes],
+        strides: vec![stride; axes],
+        dilations: vec![dilation; axes],
+        ..SlidingWindow::default()
+    }
 }
 
 /// Rows of extreme attributes.

@@ -27,3 +27,4 @@ mod specials;
 mod support;
 mod suspects;
 mod tuner;
+mod variants;

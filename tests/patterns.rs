@@ -260,7 +260,7 @@ fn a_batch_norm_moves_into_the_convolution_before_it() {
     let mut p = Pattern::new();
     let x = p.input(&[2, 4, 5, 5]);
     let w = p.weights(&[6, 2, 3, 3]);
-    let y = p.apply(conv::conv(conv::Window::default(), 2), &[x, w]);
+    let y = p.apply(conv::conv(conv::SlidingWindow::default(), 2), &[x, w]);
     let numbers: Vec<ValueId> = (0..3).map(|_| p.weights(&[6])).collect();
     let variance = p.builder.constant("variance", Tensor::vector(&[0.5f32, 1.0, 2.0, 0.1, 3.0, 0.7]));
     let y = p.apply(norm::batch_normalization(1e-5), &[y, numbers[0], numbers[1], numbers[2], variance]);

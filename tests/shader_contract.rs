@@ -3,7 +3,7 @@
 
 use crate::cases::{self, Case};
 use gristmill::graph::{Epilogue, Fact, Graph, Io, Op};
-use gristmill::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Offers, Operand, preludes};
+use gristmill::kernel::{Access, Caps, Declined, Dispatch, Kernel, Lowering, Offer, Offers, Operand, preludes};
 use gristmill::ops::REGISTRY;
 use gristmill::passes::{Specialized, specialize};
 use gristmill::tensor::Scalar;
@@ -55,13 +55,20 @@ fn program() -> gristmill::kernel::Program {
     }
 }
 
-/// What `lower` offers; nothing for a node that runs on the host.
-fn lower(op: &dyn Op, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+/// The variants that fit, the best first, and those that do not.
+pub type Offered = (Vec<Offer>, Vec<Declined>);
+
+/// What `lower` offers; nothing for a node that runs on the host, or for outputs without elements, which never reach it.
+fn lower(op: &dyn Op, io: &Io, caps: &Caps) -> Result<Offered> {
+    let empty = |k: usize| io.outputs[k].ty.elements() == 0 && io.outputs[k].scalar().is_some();
+    if (0..io.outputs.len()).filter(|k| io.used[*k]).all(empty) {
+        return Ok((vec![], vec![]));
+    }
     let mut offers = Offers::new(caps);
     match op.lower(io, &mut offers) {
-        Err(e) if e.kind() == ErrorKind::Unsupported => Ok(vec![]),
+        Err(e) if e.kind() == ErrorKind::Unsupported => Ok((vec![], vec![])),
         Err(e) => Err(e),
-        Ok(()) => Ok(offers.finish()?.0.into_iter().map(|offer| offer.lowering).collect()),
+        Ok(()) => offers.finish(),
     }
 }
 
@@ -77,6 +84,11 @@ fn composed(case: &Case, inputs: &[Option<Fact>]) -> Result<Graph> {
 
 /// The ways to lower a row on an adapter: plain, and with an epilogue where the operator takes one.
 pub fn lowerings(case: &Case, caps: &Caps) -> Result<Vec<Lowering>> {
+    Ok(offered(case, caps)?.0.into_iter().map(|offer| offer.lowering).collect())
+}
+
+/// What a row's operator offers on an adapter, with and without an epilogue, and what the nodes offer that it stands for.
+pub fn offered(case: &Case, caps: &Caps) -> Result<Offered> {
     let (inputs, outputs) = facts(case)?;
     let mut io = Io {
         inputs: inputs.iter().map(Option::as_ref).collect(),
@@ -84,20 +96,25 @@ pub fn lowerings(case: &Case, caps: &Caps) -> Result<Vec<Lowering>> {
         used: (0..outputs.len()).map(|k| k < case.outputs).collect(),
         epilogue: None,
     };
-    let mut found = lower(&*case.op, &io, caps)?;
+    let (mut made, mut declined) = (vec![], vec![]);
+    let mut add = |(more, unfit): Offered| {
+        made.extend(more);
+        declined.extend(unfit);
+    };
+    add(lower(&*case.op, &io, caps)?);
     if case.op.takes_epilogue() && outputs[0].dtype() == DType::F32 {
         let program = program();
         io.epilogue = Some(Epilogue { program: &program, operands: vec![(&outputs[0], Operand::Epilogue(0))] });
-        found.extend(lower(&*case.op, &io, caps)?);
+        add(lower(&*case.op, &io, caps)?);
     }
     let graph = composed(case, &inputs)?;
     for node in graph.nodes().iter().filter(|n| n.op.name() != case.op.name()) {
         let inputs = graph.input_facts(node)?;
         let outputs = node.op.infer(&inputs)?;
         let used = (0..outputs.len()).map(|k| node.outputs.get(k).is_some_and(Option::is_some)).collect();
-        found.extend(lower(&*node.op, &Io { inputs, outputs: outputs.iter().collect(), used, epilogue: None }, caps)?);
+        add(lower(&*node.op, &Io { inputs, outputs: outputs.iter().collect(), used, epilogue: None }, caps)?);
     }
-    Ok(found)
+    Ok((made, declined))
 }
 
 /// The scalar type and number of scalars of a parameter, as WGSL has them.

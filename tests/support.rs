@@ -5,7 +5,7 @@ use crate::plan::violations;
 use gristmill::graph::{Fact, Graph};
 use gristmill::kernel::Caps;
 use gristmill::passes::{self, Specialized};
-use gristmill::plan::{self, Plan};
+use gristmill::plan::{Plan, PlanOptions};
 use gristmill::{Gpu, Power, Tensor};
 use std::sync::{Mutex, Once, PoisonError};
 
@@ -99,7 +99,7 @@ pub fn optimized(graph: &Graph, inputs: &[Tensor], caps: &Caps) -> gristmill::Re
 
 /// The plan of an optimised graph, after a check of what must hold of it.
 pub fn planned(graph: &Graph, caps: &Caps) -> Result<Plan, String> {
-    let plan = Plan::new(graph, caps, &plan::Options::default()).map_err(|e| format!("no plan on {caps}: {e}"))?;
+    let plan = Plan::new(graph, caps, &PlanOptions::default()).map_err(|e| format!("no plan on {caps}: {e}"))?;
     let broken = violations(&plan);
     if broken.is_empty() { Ok(plan) } else { Err(format!("the plan on {caps} is broken: {}\n{plan}of {graph}", broken.join("; "))) }
 }

@@ -4,7 +4,7 @@ use crate::support::{gpu, optimized, warnings};
 use gristmill::graph::{Builder, Dim, Fact, Graph, Io, Key, Op};
 use gristmill::kernel::{Access, Caps, Dispatch, Field, Kernel, Lowering, Operand, Shader, Work};
 use gristmill::ops::{matmul, softmax};
-use gristmill::plan::{self, Choices, Chosen, Plan, measurable};
+use gristmill::plan::{Choices, Chosen, Plan, PlanOptions, measurable};
 use gristmill::tensor::Scalar;
 use gristmill::{CacheFolder, DType, Error, ErrorKind, Gpu, Model, Options, Power, Result, Session, Tensor, Tuning};
 use std::collections::BTreeMap;
@@ -357,7 +357,7 @@ fn a_kernel_beyond_the_limits_is_no_candidate() {
     ];
     let x = Tensor::vector(&[1.0f32; 8]);
     let offered = |caps: &Caps, candidates| {
-        let plan = Plan::new(&graph_of(&doubled(candidates), std::slice::from_ref(&x), caps), caps, &plan::Options::default());
+        let plan = Plan::new(&graph_of(&doubled(candidates), std::slice::from_ref(&x), caps), caps, &PlanOptions::default());
         plan.expect("something is left, if only the host").variants.concat()
     };
     assert_eq!(offered(&Caps::portable(), CANDIDATES), ["sound"]);
@@ -371,7 +371,7 @@ fn a_kernel_beyond_the_limits_is_no_candidate() {
 fn plans_are_a_function_of_the_choices() {
     let caps = Caps::portable();
     let measured = Some(BTreeMap::new());
-    let choices = |measured| plan::Options { choices: Arc::new(Choices { measured, ..Choices::default() }), ..Default::default() };
+    let choices = |measured| PlanOptions { choices: Arc::new(Choices { measured, ..Choices::default() }), ..Default::default() };
     let offer = |m: usize, k: usize| {
         let graph = graph_of(&model(k, 256), &[input(m, k)], &caps);
         let offers = measurable(&graph, &caps, &choices(measured.clone())).expect("it can be planned");
@@ -380,15 +380,15 @@ fn plans_are_a_function_of_the_choices() {
     };
     let (graph, product) = offer(500, 256);
     let near = offer(488, 256).1;
-    assert_eq!((product.signature.to_string(), product.variants.clone()), (near.signature.to_string(), near.variants));
-    assert_ne!(product.signature, offer(300, 256).1.signature, "another bucket");
-    assert!(product.signature.to_string().starts_with("MatMul f32[512x256] f32[256x256]*"), "{}", product.signature);
+    assert_eq!((product.key.to_string(), product.variants.clone()), (near.key.to_string(), near.variants));
+    assert_ne!(product.key, offer(300, 256).1.key, "another bucket");
+    assert!(product.key.to_string().starts_with("MatMul f32[512x256] f32[256x256]*"), "{}", product.key);
     let second = product.variants[1];
-    let options = choices(Some([(product.signature, second.to_string())].into()));
+    let options = choices(Some([(product.key, second.to_string())].into()));
     let plan = Plan::new(&graph, &caps, &options).expect("it can be planned");
     assert_eq!(plan.chosen[product.node], Chosen::Measured);
     assert!(plan.steps().any(|s| s.node == product.node && s.variant == second));
-    let named = plan::Options { variant: Some(product.variants[0].to_string()), ..options };
+    let named = PlanOptions { variant: Some(product.variants[0].to_string()), ..options };
     assert_eq!(Plan::new(&graph, &caps, &named).expect("it can be planned").chosen[product.node], Chosen::Named);
-    assert!(measurable(&graph, &caps, &plan::Options::default()).expect("it can be planned").is_empty());
+    assert!(measurable(&graph, &caps, &PlanOptions::default()).expect("it can be planned").is_empty());
 }

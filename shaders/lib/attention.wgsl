@@ -27,14 +27,11 @@ struct Params {
     scale: f32,
     softcap: f32,
     fill: f32,
-    splits: u32, // workgroups that share the keys of a query (attention_split only)
+    splits: u32, // workgroups that share the keys of a query (where they are split)
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(4) var<storage, read> mask: array<u32>;
-
-// Below every score that counts, yet finite: differences from it are no NaN.
-const LOWEST: f32 = -3.4028234e38;
 
 // One head of one batch element: where its queries, keys, values, mask and output begin, and what loops want of the
 // parameters. Software adapters read a uniform inside a loop once for each lane, so that loops read none.

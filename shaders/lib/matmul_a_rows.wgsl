@@ -1,5 +1,5 @@
 // Operand A of a matrix product where the elements of a row are neighbours: k (or what it is padded to with zeros), strides
-// and offset are multiples of four. `const K_EDGE` is 1 where the kernel's steps run past k.
+// and offset are multiples of four, so that no step of four terms runs past it.
 @group(0) @binding(1) var<storage, read> a: array<Four>; // strided [batches, m, k / 4]
 
 // Where a row starts; one past the last is the last.
@@ -7,11 +7,8 @@ fn a_place(start: u32, row: u32) -> u32 {
     return (start + min(row, params.m - 1u) * params.a_row_stride) / 4u;
 }
 
-// Elements k to k + 3 of a row, zeros from params.k on.
+// Elements k to k + 3 of a row.
 fn a_four(place: u32, k: u32) -> vec4<f32> {
-    if K_EDGE == 1u && k >= params.k {
-        return vec4(0.0);
-    }
     return four(a[place + k / 4u]);
 }
 

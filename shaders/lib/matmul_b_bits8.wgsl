@@ -1,24 +1,14 @@
-// Operand B of a matrix product in 8 bits, packed when the model was loaded: panels of `const PANEL` columns, padded to whole
-// panels and to a multiple of 32 rows. A group holds four rows of four columns, a row to a word.
+// Operand B of a matrix product in packed panels of 8 bits. A group holds four rows of four columns, a row to a word and a column to each
+// of its bytes.
 @group(0) @binding(2) var<storage, read> b: array<FourBits>; // [n / PANEL, k / 4, PANEL / 4]
 
-// One row of four columns.
-fn b_row_of(word: u32, level: BLevel) -> vec4<f32> {
-    let bits = (vec4(word) >> vec4(0u, 8u, 16u, 24u)) & vec4(255u);
-    return fma(vec4<f32>(bits), level.scale, level.offset);
+// Rows k and k + 1, a byte to each of four columns; k is even.
+fn two_words(place: u32, k: u32) -> vec2<u32> {
+    let words = four_words(place, k);
+    return select(words.zw, words.xy, k % 4u == 0u);
 }
 
-// Rows k and k + 1 of four columns; k is even.
-fn b_half(places: BPlaces, k: u32, edge: bool) -> mat2x4<f32> {
-    let level = b_level(places, k);
-    let words = four_bits(b[places.x + k / 4u * (PANEL / 4u)]);
-    let pair = select(words.zw, words.xy, k % 4u == 0u);
-    return mat2x4(b_row_of(pair.x, level), b_row_of(pair.y, level));
-}
-
-// Rows k to k + 3 of four columns.
-fn b_block(places: BPlaces, k: u32, edge: bool) -> mat4x4<f32> {
-    let level = b_level(places, k);
-    let words = four_bits(b[places.x + k / 4u * (PANEL / 4u)]);
-    return mat4x4(b_row_of(words.x, level), b_row_of(words.y, level), b_row_of(words.z, level), b_row_of(words.w, level));
+// Rows k to k + 3, a byte to each of four columns.
+fn four_words(place: u32, k: u32) -> vec4<u32> {
+    return four_bits(b[place + k / 4u * (PANEL / 4u)]);
 }

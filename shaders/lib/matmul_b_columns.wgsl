@@ -1,5 +1,5 @@
 // Operand B of a matrix product where the elements of a column are neighbours: k (or what it is padded to with zeros),
-// strides and offset are multiples of four. `const K_EDGE` is 1 where the kernel's steps run past k.
+// strides and offset are multiples of four, so that no step of four terms runs past it.
 @group(0) @binding(2) var<storage, read> b: array<Four>; // strided [batches, k / 4, n]
 
 alias BPlaces = vec4<u32>;
@@ -10,11 +10,8 @@ fn b_places(start: u32, column: u32) -> BPlaces {
     return (start + columns * params.b_column_stride) / 4u;
 }
 
-// Elements k to k + 3 of a column, zeros from params.k on.
+// Elements k to k + 3 of a column.
 fn b_column(place: u32, k: u32) -> vec4<f32> {
-    if K_EDGE == 1u && k >= params.k {
-        return vec4(0.0);
-    }
     return four(b[place + k / 4u]);
 }
 

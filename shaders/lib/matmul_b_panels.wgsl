@@ -1,14 +1,10 @@
-// Operand B of a matrix product, packed when the model was loaded: panels of `const PANEL` columns, padded with zeros to
-// whole panels and to a multiple of 32 rows.
+// Operand B of a matrix product in packed panels of floats.
 @group(0) @binding(2) var<storage, read> b: array<Four>; // [n / PANEL, k, PANEL / 4]
 
 alias BPlaces = u32;
 
-// Where four columns start; a panel past the last is the last.
 fn b_places(start: u32, column: u32) -> BPlaces {
-    let panel = min(column / PANEL, (params.n - 1u) / PANEL);
-    let rows = (params.k + 31u) / 32u * 32u;
-    return panel * rows * (PANEL / 4u) + column % PANEL / 4u;
+    return panel_place(column, panel_rows());
 }
 
 // Rows k to k + 3 of four columns.

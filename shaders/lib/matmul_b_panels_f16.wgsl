@@ -1,15 +1,11 @@
-// Operand B of a matrix product, packed when the model was loaded in half the bits, which hold its values exactly: panels of
-// `const PANEL` columns, padded with zeros to whole panels and to a multiple of 32 rows. A group holds two rows of four
-// columns, pairs of columns to a word.
+// Operand B of a matrix product in packed panels of half floats, which hold its values exactly. A group holds two rows of four columns,
+// pairs of columns to a word.
 @group(0) @binding(2) var<storage, read> b: array<FourBits>; // [n / PANEL, k / 2, PANEL / 4]
 
 alias BPlaces = u32;
 
-// Where four columns start; a panel past the last is the last.
 fn b_places(start: u32, column: u32) -> BPlaces {
-    let panel = min(column / PANEL, (params.n - 1u) / PANEL);
-    let rows = (params.k + 31u) / 32u * 32u;
-    return panel * (rows / 2u) * (PANEL / 4u) + column % PANEL / 4u;
+    return panel_place(column, panel_rows() / 2u);
 }
 
 fn b_row_of(words: vec2<u32>) -> vec4<f32> {
@@ -27,9 +23,4 @@ fn b_block(places: BPlaces, k: u32, edge: bool) -> mat4x4<f32> {
     let first = b_half(places, k, edge);
     let second = b_half(places, k + 2u, edge);
     return mat4x4(first[0], first[1], second[0], second[1]);
-}
-
-// Four columns of rows k to k + 3.
-fn b_columns(places: BPlaces, k: u32) -> mat4x4<f32> {
-    return transpose(b_block(places, k, true));
 }

@@ -1,8 +1,11 @@
-//! Choosing an adapter, and what it offers as [`Caps`].
+//! Choosing an adapter and opening it.
 
-use super::Gpu;
+#[cfg(not(target_arch = "wasm32"))]
+use super::blocking::block_on;
+use super::device::Gpu;
+use super::limits::caps;
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernel::{AdapterClass, Caps};
+use crate::kernel::Caps;
 
 /// Which of several GPUs to prefer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -12,42 +15,6 @@ pub enum Power {
     /// The faster one.
     #[default]
     High,
-}
-
-/// Mesa's software Vulkan ends any loop at this many iterations in silence.
-const SOFTWARE_LOOP: u32 = 65_535;
-
-/// What kernels may count on, from what a device was opened with.
-pub(super) fn caps(info: &wgpu::AdapterInfo, features: &wgpu::Features, limits: &wgpu::Limits) -> Caps {
-    let class = match info.device_type {
-        wgpu::DeviceType::Cpu => AdapterClass::Cpu,
-        wgpu::DeviceType::IntegratedGpu => AdapterClass::Integrated,
-        _ => AdapterClass::Discrete,
-    };
-    let one_size = features.contains(wgpu::Features::SUBGROUP) && info.subgroup_min_size == info.subgroup_max_size;
-    Caps {
-        name: info.name.clone(),
-        driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
-        class,
-        subgroup: one_size.then_some(info.subgroup_min_size),
-        shader_f16: features.contains(wgpu::Features::SHADER_F16),
-        shader_i64: features.contains(wgpu::Features::SHADER_INT64),
-        timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES),
-        max_storage_binding: limits.max_storage_buffer_binding_size,
-        max_buffer: limits.max_buffer_size,
-        max_texture: limits.max_texture_dimension_2d,
-        max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
-        max_workgroup_storage: limits.max_compute_workgroup_storage_size,
-        max_invocations: limits.max_compute_invocations_per_workgroup,
-        max_workgroup: [
-            limits.max_compute_workgroup_size_x,
-            limits.max_compute_workgroup_size_y,
-            limits.max_compute_workgroup_size_z,
-        ],
-        max_grid: limits.max_compute_workgroups_per_dimension,
-        uniform_alignment: limits.min_uniform_buffer_offset_alignment,
-        max_loop: if class == AdapterClass::Cpu { SOFTWARE_LOOP } else { u32::MAX },
-    }
 }
 
 /// All adapters, the preferred one first: hardware by power, then software.
@@ -137,6 +104,11 @@ impl Gpu {
         Ok(gpu)
     }
 
+    /// A fresh device on the same adapter after this one was lost.
+    pub(crate) async fn replacement(&self) -> Result<Gpu> {
+        self.successor(async || Gpu::with_adapter(&self.caps().name).await).await
+    }
+
     /// What every adapter offers, the preferred one first.
     pub async fn adapters() -> Vec<Caps> {
         ranked(Power::High).await.iter().map(|a| caps(&a.get_info(), &a.features(), &a.limits())).collect()
@@ -148,7 +120,7 @@ impl Gpu {
     /// As `new`.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn new_blocking(power: Power) -> Result<Gpu> {
-        super::block_on(Self::new(power))
+        block_on(Self::new(power))
     }
 
     /// [`with_adapter`](Gpu::with_adapter), blocking.
@@ -157,12 +129,12 @@ impl Gpu {
     /// As `with_adapter`.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn with_adapter_blocking(name: &str) -> Result<Gpu> {
-        super::block_on(Self::with_adapter(name))
+        block_on(Self::with_adapter(name))
     }
 
     /// [`adapters`](Gpu::adapters), blocking.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn adapters_blocking() -> Vec<Caps> {
-        super::block_on(Self::adapters())
+        block_on(Self::adapters())
     }
 }

@@ -1,4 +1,4 @@
-//! What goes wrong on the device, turned into errors: error scopes, errors outside of them, and the loss of the device.
+//! Errors of the device: those inside error scopes, those outside of them, and the loss of the device.
 
 use crate::error::{Error, ErrorKind, Result};
 use std::sync::{Arc, OnceLock};
@@ -42,7 +42,7 @@ impl Scopes {
         Scopes([Validation, OutOfMemory, Internal].map(|filter| device.push_error_scope(filter)))
     }
 
-    /// Ends the scopes at once; what they caught comes later.
+    /// Ends the scopes at once; the future yields the error that they caught.
     pub(super) fn close(self, doing: &'static str) -> impl Future<Output = Result<()>> + use<> {
         let [validation, memory, internal] = self.0;
         let caught = [internal.pop(), memory.pop()];
@@ -52,7 +52,7 @@ impl Scopes {
             for future in caught {
                 first = first.or(future.await);
             }
-            // What was made without memory is invalid, so that the lack of it explains more.
+            // An object that was made without memory is also invalid, so that the lack of memory is the better explanation.
             first = first.or(validation.await);
             first.map_or(Ok(()), |e| Err(translate(e, doing)))
         }
@@ -65,7 +65,7 @@ fn translate(error: wgpu::Error, doing: &str) -> Error {
             let message = format!("the device ran out of memory while {doing}; use smaller inputs, or drop other sessions");
             Error::new(ErrorKind::OutOfMemory, message)
         }
-        // The Display form leaves out what was wrong.
+        // The Display form leaves out the description.
         wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. } => {
             let description: Vec<&str> = description.split_whitespace().collect();
             Error::internal(format!("the device refused while {doing}: {}", description.join(" ")))

@@ -1,4 +1,4 @@
-//! What is told of kernels that are made ready.
+//! Events as kernels are compiled and dispatched for the first time.
 
 use crate::kernel::Kernel;
 use std::fmt;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum KernelEvent<'a> {
-    /// So many kernels are about to be compiled, several at a time.
+    /// Kernels are about to be compiled, several at a time.
     Compiling {
         /// How many.
         kernels: usize,
@@ -20,12 +20,12 @@ pub enum KernelEvent<'a> {
         /// How long it took on the host's clock; in a browser not a number.
         microseconds: f64,
     },
-    /// So many kernels are about to be dispatched for the first time, each in a submission of its own.
+    /// Kernels are about to be dispatched for the first time, each in a submission of its own.
     Dispatching {
         /// How many.
         kernels: usize,
     },
-    /// One of them was dispatched. Some drivers compile only now: software adapters do.
+    /// One of them was dispatched. Some drivers, software adapters among them, compile it only now.
     Dispatched {
         /// Which.
         kernel: &'a Kernel,
@@ -34,17 +34,17 @@ pub enum KernelEvent<'a> {
     },
 }
 
-/// What is told.
+/// A function that is called with events.
 type Tell = dyn Fn(KernelEvent<'_>) + Send + Sync;
 
-/// A function that is told of kernels that are made ready, from any thread; none unless one is given.
+/// A function that is called, from any thread, when kernels are compiled and first dispatched; by default there is none.
 ///
-/// With one, the first run of a plan submits what a new kernel does first by itself and waits for it; later runs are as ever.
+/// With one, the first run of a plan submits the first dispatch of each new kernel alone and waits for it. Later runs do not.
 #[derive(Clone, Default)]
 pub struct Progress(Option<Arc<Tell>>);
 
 impl Progress {
-    /// Tells this function.
+    /// Calls this function.
     pub fn to(tell: impl Fn(KernelEvent<'_>) + Send + Sync + 'static) -> Self {
         Progress(Some(Arc::new(tell)))
     }

@@ -59,14 +59,14 @@ pub trait Op: Debug + Send + Sync + Any {
         Err(Error::unsupported(format!("{} has no kernel", self.name())))
     }
 
-    /// The operator whose kernels these are, where something is fused into them.
-    fn base(&self) -> Option<&dyn Op> {
-        None
-    }
-
     /// How many of a node's inputs are the operator's own; those that follow are the operands of its epilogue.
     fn own_inputs(&self, given: usize) -> usize {
         given
+    }
+
+    /// The operator that this one is with an elementwise program fused behind it; `None` for one that is whole by itself.
+    fn base(&self) -> Option<&dyn Op> {
+        None
     }
 
     /// Output `output` as a strided view of input 0, for operators that only move data (Transpose, Slice, Split, Reshape).

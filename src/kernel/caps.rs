@@ -79,6 +79,15 @@ impl Caps {
         }
     }
 
+    /// Workgroups that keep the adapter busy; with fewer, it pays to split what one of them does.
+    pub fn enough_workgroups(&self) -> usize {
+        match self.class {
+            AdapterClass::Discrete => 128,
+            AdapterClass::Integrated => 32,
+            AdapterClass::Cpu => 8,
+        }
+    }
+
     /// Whether a texture holds an array of so many bytes.
     pub fn texture_holds(&self, bytes: u64) -> bool {
         self.max_texture >= TEXTURE_WIDTH && bytes <= u64::from(self.max_texture) * u64::from(TEXTURE_WIDTH) * 16

@@ -50,18 +50,40 @@ pub mod preludes {
         MATH = "math";
         /// Sum, product, larger or smaller of two bit patterns of any scalar type.
         COMBINE = "combine";
+        /// Parameters of the copy kernels, and where a walk over their outer axes leads. Wants `DIVIDE`.
+        COPY_AXES = "copy_axes";
+        /// Indices that come from data.
+        INDEX = "index";
+        /// Tuples of such indices. Wants `INDEX`, and parameters and bindings of the names that it reads.
+        INDEX_TUPLES = "index_tuples";
+        /// Parameters and bindings of the kernels of ScatterElements. Wants `INDEX`.
+        SCATTER_ELEMENTS = "scatter_elements";
+        /// Parameters and bindings of the kernels of ScatterND. Wants a width prelude.
+        SCATTER_ND = "scatter_nd";
         /// Integer division by way of floats.
         DIVIDE = "divide";
         /// Sums and maxima over a workgroup through workgroup memory. Wants `const WORKGROUP`.
         REDUCE_SHARED = "reduce_shared";
         /// The same functions by subgroup operations. Wants `const WORKGROUP` and `const SUBGROUP`.
         REDUCE_SUBGROUP = "reduce_subgroup";
+        /// Rows that several workgroups share. Wants `params.chunk` and `params.chunks`.
+        ROW_CHUNKS = "row_chunks";
+        /// Where the search for a greatest value starts.
+        LOWEST = "lowest";
+        /// What the two kernels of softmax over long rows share. Goes with `ROW_CHUNKS`.
+        SOFTMAX_CHUNKS = "softmax_chunks";
+        /// What the kernels of normalization over long rows share. Goes with the preludes of `Kernel::width`.
+        NORM_CHUNKS = "norm_chunks";
         /// A reduction's element type is f32.
         NUMBER_F32 = "number_f32";
-        /// A reduction's element type is i32.
+        /// A reduction's element type is i32. Goes with `NUMBER_INTEGER`.
         NUMBER_I32 = "number_i32";
-        /// A reduction's element type is u32.
+        /// A reduction's element type is u32. Goes with `NUMBER_INTEGER`.
         NUMBER_U32 = "number_u32";
+        /// What both integers have in common as the element type of a reduction.
+        NUMBER_INTEGER = "number_integer";
+        /// Where the sets of a reduction and their values stand. Wants a load prelude.
+        REDUCE_SETS = "reduce_sets";
         /// The ten reductions. Wants `const FOLD` and a number prelude.
         FOLD = "fold";
         /// Joins the states of a workgroup through workgroup memory. Wants `const WORKGROUP`.
@@ -80,10 +102,19 @@ pub mod preludes {
         EMIT_INTEGER = "emit_integer";
         /// A reduction writes states that another kernel joins.
         EMIT_STATE = "emit_state";
-        /// Parameters, mask and scores of all attention kernels.
+        /// Parameters, mask and scores of all attention kernels. Goes with `LOWEST`.
         ATTENTION = "attention";
+        /// Where attention leaves its result. Goes with `ATTENTION`.
+        ATTENTION_OUTPUT = "attention_output";
+        /// Attention takes four keys at a time. Goes with `ATTENTION`.
+        ATTENTION_FOUR_KEYS = "attention_four_keys";
         /// What kernels of recurrent layers share. Wants `const UNITS`.
         RECURRENT = "recurrent";
+        /// How the sums of one product become the next state. Wants `const PRODUCT`, `FIRST_GATE` and `SUMMED`, and functions that load,
+        /// store and answer a state.
+        RECURRENT_PRODUCTS = "recurrent_products";
+        /// The first state of a recurrent layer, as it is given.
+        RECURRENT_FIRST_STATE = "recurrent_first_state";
         /// The packed weights of recurrent layers.
         RECURRENT_WEIGHTS = "recurrent_weights";
         /// Recurrent layers read four hidden units at a time.
@@ -99,9 +130,9 @@ pub mod preludes {
         /// Kernels of rows read them from storage. Goes with the preludes of `Kernel::width`.
         ROWS_STORED = "rows_stored";
         /// The same from a texture, at width 4. Wants `Kernel::texels`.
-        ROWS_TEXELS = "rows_texels";
+        ROWS_TEXELS = "software/rows_texels";
         /// Attention reads keys and values four elements at a time from textures. Wants `Kernel::texels`.
-        ATTENTION_KEY_TEXELS = "attention_key_texels";
+        ATTENTION_KEY_TEXELS = "software/attention_key_texels";
         /// Attention reads keys and values by single elements at any stride.
         ATTENTION_KEY_SCALARS = "attention_key_scalars";
         /// The activation functions of recurrent layers.
@@ -115,7 +146,7 @@ pub mod preludes {
         /// Scale and bias of a normalization, one element per column.
         AFFINE_COLUMNS = "affine_columns";
         /// The same from textures, at width 4. Wants `Kernel::texels`.
-        AFFINE_COLUMNS_TEXELS = "affine_columns_texels";
+        AFFINE_COLUMNS_TEXELS = "software/affine_columns_texels";
         /// Scale and bias of a normalization, one element per channel.
         AFFINE_CHANNELS = "affine_channels";
         /// `Element` is f32; a generated epilogue goes with it.
@@ -138,28 +169,35 @@ pub mod preludes {
         MATMUL_B_COLUMNS = "matmul_b_columns";
         /// Operand B with any strides.
         MATMUL_B_SCALAR = "matmul_b_scalar";
-        /// Operand B in packed panels. Wants `const PANEL`.
+        /// Where an operand B in packed panels stands. Wants `const PANEL`.
+        MATMUL_PANELS = "matmul_panels";
+        /// Operand B in packed panels of floats. Goes with `MATMUL_PANELS`.
         MATMUL_B_PANELS = "matmul_b_panels";
         /// Eight rows of sums in the registers of a subgroup, one operand by broadcast.
-        ROW_SUMS = "row_sums";
-        /// Storing those rows through the epilogue. Goes with `ROW_SUMS` and a prelude that stores four neighbours.
-        ROW_STORES = "row_stores";
+        ROW_SUMS = "software/row_sums";
+        /// A step of four terms of a tile of those rows, whose left operand lies in a texture. Goes with `ROW_SUMS`, wants `const ROWS`.
+        ROW_STEPS = "software/row_steps";
+        /// Four columns of four rows of a panel in a texture. Wants `const LANES`.
+        PANEL_TEXELS = "software/panel_texels";
+        /// Storing those rows through the epilogue. Goes with `ROW_SUMS` and a prelude that stores four neighbours; wants `const ROWS`.
+        ROW_STORES = "software/row_stores";
         /// Winograd's tiles go to a texture.
-        WINOGRAD_INPUT_TEXELS = "winograd_input_texels";
+        WINOGRAD_INPUT_TEXELS = "software/winograd_input_texels";
         /// Winograd's tiles go to a buffer.
         WINOGRAD_INPUT_FLOATS = "winograd_input_floats";
         /// Winograd's sums come from a texture. Wants `const LANES`.
-        WINOGRAD_SUMS_TEXELS = "winograd_sums_texels";
+        WINOGRAD_SUMS_TEXELS = "software/winograd_sums_texels";
         /// Winograd's sums come from a buffer.
         WINOGRAD_SUMS_FLOATS = "winograd_sums_floats";
+        /// Both operands packed into textures, and their parameters. Wants `const ROWS`, `const LANES`.
+        MATMUL_PACKED_OPERANDS = "software/matmul_packed_operands";
         /// Operand A in tiles packed into a texture. Wants `const ROWS`.
-        MATMUL_A_TEXTURE = "matmul_a_texture";
-        /// Operand B in panels packed into a texture. Wants `const PANEL`.
-        MATMUL_B_TEXTURE = "matmul_b_texture";
-        /// Operand B in packed panels of half floats. Wants `const PANEL`.
+        MATMUL_A_TEXTURE = "software/matmul_a_texture";
+        /// Operand B in packed panels in a texture. Goes with `MATMUL_PANELS`.
+        MATMUL_B_TEXTURE = "software/matmul_b_texture";
+        /// Operand B in packed panels of half floats. Goes with `MATMUL_PANELS`.
         MATMUL_B_PANELS_F16 = "matmul_b_panels_f16";
-        /// Scales and places of an operand B in packed panels of few bits. Wants `const PANEL`, `const BLOCK`, a prelude of zero
-        /// points and one of the next two.
+        /// Operand B in packed panels of few bits. Wants `const BLOCK`, `MATMUL_PANELS`, a prelude of zero points and one of the next two.
         MATMUL_B_BITS = "matmul_b_bits";
         /// Operand B in packed panels of 4 bits. Goes with `MATMUL_B_BITS`.
         MATMUL_B_BITS4 = "matmul_b_bits4";
@@ -175,31 +213,39 @@ pub mod preludes {
         MATMUL_SHARE_HALVES = "matmul_share_halves";
         /// Columns of a matrix product as they are.
         PLACE_COLUMN = "place_column";
+        /// Parameters of kernels where an invocation makes one element by walking a window.
+        WINDOW_PARAMS = "window_params";
+        /// Where an element of a batch of volumes stands.
+        VOLUME_ELEMENT = "volume_element";
+        /// Pooling keeps values alone.
+        POOL_VALUES = "pool_values";
+        /// Pooling keeps where the largest value stands, too.
+        POOL_POSITIONS = "pool_positions";
         /// Operand B of a convolution as a matrix product, gathered from its input.
         CONV_GATHER = "conv_gather";
         /// The same from rows that are unfolded along the kernel's width.
-        CONV_UNFOLDED = "conv_unfolded";
-        /// What kernels share that read image rows under the windows of four outputs. Wants `DIVIDE`, `fn segments`
+        CONV_UNFOLDED = "software/conv_unfolded";
+        /// The entry point of kernels that read image rows under the windows of four outputs. Wants `DIVIDE`, `fn segments`, `fn run`
         /// and a row prelude.
         CONV_ROW = "conv_row";
         /// Image rows under the windows of four outputs, shared within a subgroup. Wants `const LANES` and a plane prelude.
-        CONV_ROW_LANES = "conv_row_lanes";
+        CONV_ROW_EXCHANGE = "software/conv_row_exchange";
         /// The same, each invocation by itself. Wants `const LANES`.
         CONV_ROW_DIRECT = "conv_row_direct";
         /// Weights of a depthwise convolution, shared within a subgroup. Wants `const LANES`.
-        CONV_TAPS_LANES = "conv_taps_lanes";
+        CONV_TAPS_EXCHANGE = "software/conv_taps_exchange";
         /// The same, each invocation by itself.
         CONV_TAPS_DIRECT = "conv_taps_direct";
         /// Rows of planes in groups of four.
-        PLANE_FOURS = "plane_fours";
+        PLANE_FOURS = "software/plane_fours";
         /// Rows of planes element by element.
-        PLANE_ELEMENTS = "plane_elements";
+        PLANE_ELEMENTS = "software/plane_elements";
         /// Unfolded lines go to a buffer.
-        UNFOLDED_FLOATS = "unfolded_floats";
+        UNFOLDED_FLOATS = "software/unfolded_floats";
         /// Unfolded lines go to a texture. Wants `Kernel::texels`.
-        UNFOLDED_TEXELS = "unfolded_texels";
+        UNFOLDED_TEXELS = "software/unfolded_texels";
         /// Columns that are padded to groups of four within a row of pixels.
-        PLACE_PIXEL = "place_pixel";
+        PLACE_PIXEL = "software/place_pixel";
         /// Storing four neighbours that may end at an edge, element by element.
         STORE_WIDTH1 = "store_width1";
         /// Storing four neighbours at once.

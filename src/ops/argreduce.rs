@@ -1,10 +1,10 @@
 //! ArgMax and ArgMin: where along an axis the greatest or least value stands.
 
 use super::Registration;
-use super::softmax::around;
+use super::shared::{WORKGROUP, around, number, one_each};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, params, preludes, shader};
+use crate::kernel::{Access, Caps, Kernel, Lowering, Offers, Operand, Rank, params, shader, u32s};
 use crate::tensor::{DType, Scalar, Shape, Tensor, TensorType};
 use std::sync::Arc;
 
@@ -21,8 +21,39 @@ params! {
 
 shader!(static ARGREDUCE: ArgReduceParams = "argreduce");
 
-/// Invocations of a workgroup of the kernel.
-const WORKGROUP: usize = 64;
+/// The rows of values that are searched, each along one axis.
+#[derive(Clone, Copy)]
+struct SearchedRows {
+    count: usize,
+    length: usize,
+    /// From one value of a row to the next.
+    stride: usize,
+}
+
+/// The order of preference, the smallest rank first.
+struct Ranks {
+    /// A row for each invocation.
+    alone: Rank,
+    /// A row for each workgroup.
+    shared: Rank,
+}
+
+impl SearchedRows {
+    fn new(shape: &Shape, axis: usize) -> Self {
+        let (outer, length, stride) = around(shape, axis);
+        SearchedRows { count: outer * stride, length, stride }
+    }
+
+    /// Rows that are short, or side by side and many, are best walked by an invocation each: it loads beside its neighbours.
+    fn ranks(&self, caps: &Caps) -> Ranks {
+        let side_by_side = self.stride >= 8 && self.count >= 256;
+        if self.length <= 16 || side_by_side || caps.walks_rows_alone(self.count) {
+            Ranks { alone: 0, shared: 1 }
+        } else {
+            Ranks { shared: 0, alone: 1 }
+        }
+    }
+}
 
 /// The index of an extreme value along one axis, as int64.
 #[derive(Clone, Debug)]
@@ -56,6 +87,20 @@ impl ArgReduce {
             dims.remove(axis);
         }
         dims.into()
+    }
+
+    /// The kernel with so many invocations for a row.
+    fn dispatch(&self, rows: SearchedRows, scalar: Scalar, lanes: usize, caps: &Caps) -> Result<Lowering> {
+        let [count, length, stride, own] = u32s([rows.count, rows.length, rows.stride, lanes])?;
+        let kernel = Kernel::new(&ARGREDUCE, &[Access::Read, Access::Write], [WORKGROUP, 1, 1])
+            .set("LANES", own)
+            .set("GREATEST", self.greatest.into())
+            .set("LAST", self.select_last_index.into());
+        let params = ArgReduceParams { rows: count, length, stride };
+        let bindings = vec![Operand::Input(0), Operand::Output(0)];
+        let values = (rows.count * rows.length) as u64;
+        let dispatch = one_each(number(kernel, scalar), params, rows.count * lanes, bindings, caps)?;
+        Ok(Lowering::new(vec![dispatch.turns(rows.length.div_ceil(lanes)).work(values, values * 4)]))
     }
 
     /// The index of the extreme among values of which `better` says whether the first beats the second.
@@ -108,42 +153,14 @@ impl Op for ArgReduce {
         Ok(vec![Tensor::from_i128(TensorType::new(DType::I64, self.shape(x.shape(), axis)), &out)?])
     }
 
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
-        let (x, y) = (io.input(0)?, io.outputs[0]);
-        if y.ty.elements() == 0 {
-            return Ok(vec![Lowering::empty()]);
-        }
-        let number = match x.scalar() {
-            Some(Scalar::F32) => &preludes::NUMBER_F32,
-            Some(Scalar::I32) => &preludes::NUMBER_I32,
-            Some(Scalar::U32) => &preludes::NUMBER_U32,
-            None => return Err(Error::unsupported(format!("{} of {x:?}", self.name()))),
-        };
-        let (outer, length, stride) = around(x.shape(), x.shape().axis(self.axis)?);
-        let rows = outer * stride;
-        let candidate = |lanes: usize, variant| -> Result<Option<Lowering>> {
-            if length.div_ceil(lanes) > caps.max_loop as usize {
-                return Ok(None);
-            }
-            let kernel = Kernel::new(&ARGREDUCE, &[Access::Read, Access::Write], [WORKGROUP as u32, 1, 1])
-                .prelude(number)
-                .set("LANES", lanes as u32)
-                .set("GREATEST", u32::from(self.greatest))
-                .set("LAST", u32::from(self.select_last_index));
-            let params = ArgReduceParams { rows: rows as u32, length: length as u32, stride: stride as u32 };
-            let grid = Dispatch::linear_grid((rows * lanes).div_ceil(WORKGROUP) as u64, caps)?;
-            let dispatch = Dispatch::new(kernel, params, vec![Operand::Input(0), Operand::Output(0)], grid);
-            let values = (rows * length) as u64;
-            Ok(Some(Lowering::dispatches(variant, vec![dispatch.work(values, values * 4)])))
-        };
-        let (alone, shared) = (candidate(1, "alone")?, candidate(WORKGROUP, "shared")?);
-        // Software adapters pay for barriers and gain nothing from neighbouring loads.
-        let cheap = caps.class == AdapterClass::Cpu && rows >= 32;
-        let order = if length <= 16 || cheap || (stride >= 8 && rows >= 256) { [alone, shared] } else { [shared, alone] };
-        let candidates: Vec<Lowering> = order.into_iter().flatten().collect();
-        if candidates.is_empty() {
-            return Err(Error::unsupported(format!("{} along {length} values: more than a loop may take", self.name())));
-        }
-        Ok(candidates)
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
+        let x = io.input(0)?;
+        let scalar = x.scalar().ok_or_else(|| Error::unsupported(format!("{} of {x:?}", self.name())))?;
+        let rows = SearchedRows::new(x.shape(), x.shape().axis(self.axis)?);
+        let ranks = rows.ranks(offers.caps());
+        let caps = offers.caps();
+        offers.add("alone", ranks.alone, || self.dispatch(rows, scalar, 1, caps));
+        offers.add("shared", ranks.shared, || self.dispatch(rows, scalar, WORKGROUP as usize, caps));
+        Ok(())
     }
 }

@@ -3,8 +3,7 @@
 use super::Registration;
 use super::reshape::identity;
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::{Fact, Graph, Io, Node, Op, ValueId, Writer, evaluate, required};
-use crate::kernel::{Caps, Lowering};
+use crate::graph::{Fact, Graph, Node, Op, ValueId, Writer, evaluate, required};
 use crate::tensor::{DType, Tensor};
 use std::sync::Arc;
 
@@ -120,10 +119,6 @@ impl Op for If {
         let values = evaluate(&branch.graph, &own)?;
         let output = |id: &ValueId| values[id.index()].clone().ok_or_else(|| Error::internal("an output that was not computed"));
         branch.graph.outputs().iter().map(output).collect()
-    }
-
-    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
-        Err(Error::unsupported("If is replaced by a branch before a run and has no kernel"))
     }
 
     fn expand(&self, node: &Node, inputs: &[Option<&Fact>], writer: &mut Writer) -> Result<Option<Vec<ValueId>>> {

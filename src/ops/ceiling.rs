@@ -1,9 +1,10 @@
 //! Ceiling: a load of multiply-adds and nothing else, to measure what an adapter's arithmetic can do. No ONNX operator.
 
 use super::Registration;
+use super::shared::{WORKGROUP, one_each};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, params, shader};
+use crate::kernel::{Access, Kernel, Lowering, Offers, Operand, params, shader, u32s};
 use crate::tensor::{Scalar, Tensor};
 use std::sync::Arc;
 
@@ -20,7 +21,6 @@ shader!(static CEILING: CeilingParams = "ceiling");
 /// The operator of this file.
 pub static REGISTRATION: Registration = Registration { operators: &["Ceiling"], shaders: &[&CEILING] };
 
-const WORKGROUP: u32 = 64;
 /// What a chain is multiplied by in each step; it then goes towards twice what is added.
 const FACTOR: f32 = 0.5;
 /// Steps of a chain in each round.
@@ -63,23 +63,21 @@ impl Op for Ceiling {
         Ok(vec![Tensor::from_f64(x.ty().clone(), &values)?])
     }
 
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
         let x = io.input(0)?;
         if x.scalar() != Some(Scalar::F32) {
             return Err(Error::unsupported(format!("Ceiling of {}", x.ty)));
         }
-        if x.ty.elements() == 0 {
-            return Ok(vec![Lowering::empty()]);
-        }
-        if self.rounds >= caps.max_loop {
-            return Err(Error::unsupported(format!("{} rounds exceed the longest loop of {}", self.rounds, caps.max_loop)));
-        }
-        let count = x.ty.elements() / 4;
-        let params = CeilingParams { count: count as u32, factor: FACTOR };
-        let grid = Dispatch::linear_grid((count as u64).div_ceil(WORKGROUP.into()), caps)?;
-        let kernel = Kernel::new(&CEILING, &[Access::Read, Access::Write], [WORKGROUP, 1, 1]).constant("ROUNDS", self.rounds);
-        let flops = x.ty.elements() as u64 * u64::from(self.rounds) * (2 * STEPS * STARTS.len()) as u64;
-        let dispatch = Dispatch::new(kernel, params, vec![Operand::Input(0), Operand::Output(0)], grid);
-        Ok(vec![Lowering::dispatches("chains", vec![dispatch.work(flops, 2 * x.gpu_bytes())])])
+        let caps = offers.caps();
+        offers.only("chains", || {
+            let vectors = x.ty.elements() / 4;
+            let [count] = u32s([vectors])?;
+            let params = CeilingParams { count, factor: FACTOR };
+            let kernel = Kernel::new(&CEILING, &[Access::Read, Access::Write], [WORKGROUP, 1, 1]).constant("ROUNDS", self.rounds);
+            let flops = x.ty.elements() as u64 * u64::from(self.rounds) * (2 * STEPS * STARTS.len()) as u64;
+            let dispatch = one_each(kernel, params, vectors, vec![Operand::Input(0), Operand::Output(0)], caps)?;
+            Ok(Lowering::new(vec![dispatch.turns(self.rounds as usize).work(flops, 2 * x.gpu_bytes())]))
+        });
+        Ok(())
     }
 }

@@ -1,11 +1,10 @@
 //! CenterCropPad: axes cropped or padded with zeros about their middle. It stands for a Pad.
 
 use super::Registration;
-use super::movement::{facts, known};
 use super::pad::{PadMode, pad};
+use super::shared::{facts, known};
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Node, Op, ValueId, Writer, required};
-use crate::kernel::{Caps, Lowering};
+use crate::graph::{Fact, Node, Op, ValueId, Writer, required};
 use crate::tensor::Tensor;
 use std::sync::Arc;
 
@@ -62,10 +61,6 @@ impl Op for CenterCropPad {
         let facts = facts(inputs);
         let pads = self.pads(&facts.iter().map(Option::as_ref).collect::<Vec<_>>())?;
         pad(PadMode::Constant).reference(&[inputs[0], Some(&pads)])
-    }
-
-    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
-        Err(Error::unsupported("CenterCropPad is expanded before a run and has no kernel"))
     }
 
     fn expand(&self, node: &Node, inputs: &[Option<&Fact>], writer: &mut Writer) -> Result<Option<Vec<ValueId>>> {

@@ -2,10 +2,10 @@
 
 use super::Registration;
 use super::copy;
-use super::movement::no_scalar;
+use super::shared::{WORKGROUP, in_units, no_scalar, one_each, union, unit};
 use crate::error::{Error, Result};
-use crate::graph::{Bounds, Fact, Io, Op, required};
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, params, preludes, shader};
+use crate::graph::{Fact, Io, Op, required};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Offers, Operand, params, preludes, shader, u32s};
 use crate::tensor::{Shape, Tensor, TensorType, View};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,7 +26,6 @@ shader!(static CONCAT: ConcatParams = "concat");
 /// The operator of this file.
 pub static REGISTRATION: Registration = Registration { operators: &["Concat"], shaders: &[&CONCAT] };
 
-const WORKGROUP: u32 = 64;
 /// Inputs that one dispatch reads.
 const BATCH: usize = 4;
 
@@ -42,11 +41,6 @@ pub struct Concat {
 /// All inputs one after another along an axis.
 pub fn concat(axis: i64) -> Arc<dyn Op> {
     Arc::new(Concat { axis, views: BTreeMap::new() })
-}
-
-/// The smallest bounds that hold both, where both are known.
-pub(crate) fn union(a: Option<Bounds>, b: Option<Bounds>) -> Option<Bounds> {
-    a.zip(b).map(|(a, b)| (a.0.min(b.0), a.1.max(b.1)))
 }
 
 impl Concat {
@@ -72,34 +66,78 @@ impl Concat {
         TensorType::new(given.dtype, shape.clone())
     }
 
-    /// Up to four inputs, with their widths, written from column `start` on.
-    fn side_by_side(inputs: &[(usize, usize)], start: usize, rows: usize, stride: usize, caps: &Caps) -> Result<Dispatch> {
-        let unit = if stride.is_multiple_of(4) && start.is_multiple_of(4) && inputs.iter().all(|(_, width)| width.is_multiple_of(4))
-        {
-            4
-        } else {
-            1
-        };
-        let mut widths = [0; BATCH];
-        for (slot, (_, width)) in widths.iter_mut().zip(inputs) {
-            *slot = (width / unit) as u32;
+    /// The inputs that have elements.
+    fn parts(&self, io: &Io, axis: usize) -> Result<Vec<Part>> {
+        let output = io.outputs[0];
+        let mut parts = Vec::new();
+        let (mut column, mut first) = (0, 0);
+        for input in 0..io.inputs.len() {
+            let fact = io.input(input)?;
+            if fact.scalar() != output.scalar() {
+                return Err(no_scalar(fact));
+            }
+            let shape = self.seen(input, &fact.ty).shape;
+            let (width, extent) = (shape.product(axis..shape.rank()), shape[axis]);
+            parts.push(Part { input, column, width, first, extent });
+            (column, first) = (column + width, first + extent);
         }
-        let width: u32 = widths.iter().sum();
-        let params =
-            ConcatParams { widths, rows: rows as u32, width, stride: (stride / unit) as u32, offset: (start / unit) as u32 };
-        // A slot that is not needed binds the last input once more.
-        let mut bindings: Vec<Operand> = (0..BATCH).map(|k| Operand::Input(inputs[k.min(inputs.len() - 1)].0)).collect();
-        bindings.push(Operand::Output(0));
-        let access = [Access::Read, Access::Read, Access::Read, Access::Read, Access::Write];
-        let kernel = Kernel::new(&CONCAT, &access, [WORKGROUP, 1, 1]).prelude(&preludes::DIVIDE).prelude(if unit == 4 {
-            &preludes::WIDTH4
-        } else {
-            &preludes::WIDTH1
-        });
-        let count = rows as u64 * u64::from(width);
-        let grid = Dispatch::linear_grid(count.div_ceil(WORKGROUP.into()), caps)?;
-        Ok(Dispatch::new(kernel, params, bindings, grid).work(0, count * unit as u64 * 8))
+        parts.retain(|part| part.width > 0);
+        Ok(parts)
     }
+
+    /// Inputs read through a view are copied one by one, the others up to four at a time.
+    fn dispatches(&self, parts: &[Part], output: &Shape, axis: usize, caps: &Caps) -> Result<Vec<Dispatch>> {
+        let whole = View::contiguous(output);
+        let (rows, stride) = (output.product(0..axis), output.product(axis..output.rank()));
+        let is_plain = |part: &Part| !self.views.contains_key(&part.input);
+        let mut dispatches = Vec::new();
+        for neighbours in parts.chunk_by(|a, b| is_plain(a) && is_plain(b)) {
+            match self.views.get(&neighbours[0].input) {
+                Some(view) => {
+                    let Part { input, first, extent, .. } = neighbours[0];
+                    let to = whole.slice(axis, first, extent, 1);
+                    dispatches.push(copy::strided(view, &to, [Operand::Input(input), Operand::Output(0)], caps)?);
+                }
+                None => {
+                    for batch in neighbours.chunks(BATCH) {
+                        dispatches.push(side_by_side(batch, rows, stride, caps)?);
+                    }
+                }
+            }
+        }
+        Ok(dispatches)
+    }
+}
+
+/// An input as a matrix: one row for each index of the axes before the one that is joined.
+#[derive(Clone, Copy)]
+struct Part {
+    input: usize,
+    /// Where it stands in a row of the output.
+    column: usize,
+    width: usize,
+    /// Where it stands along the axis, and its extent there.
+    first: usize,
+    extent: usize,
+}
+
+/// Up to four neighbouring inputs, written beside each other.
+fn side_by_side(parts: &[Part], rows: usize, stride: usize, caps: &Caps) -> Result<Dispatch> {
+    let start = parts[0].column;
+    let unit = unit(parts.iter().map(|part| part.width).chain([stride, start]));
+    let width = parts.iter().map(|part| part.width / unit).sum::<usize>();
+    let mut widths = [0; BATCH];
+    widths.iter_mut().zip(parts).for_each(|(slot, part)| *slot = part.width / unit);
+    let widths = u32s(widths)?;
+    let [count_rows, columns, stride, offset] = u32s([rows, width, stride / unit, start / unit])?;
+    let params = ConcatParams { widths, rows: count_rows, width: columns, stride, offset };
+    // An input of width 0 is not read.
+    let part = |k: usize| parts.get(k).map_or(Operand::Nothing, |part| Operand::Input(part.input));
+    let bindings = (0..BATCH).map(part).chain([Operand::Output(0)]).collect();
+    let access = [Access::Read, Access::Read, Access::Read, Access::Read, Access::Write];
+    let kernel = in_units(Kernel::new(&CONCAT, &access, [WORKGROUP, 1, 1]).prelude(&preludes::DIVIDE), unit);
+    let count = rows * width;
+    Ok(one_each(kernel, params, count, bindings, caps)?.work(0, (count * unit * 8) as u64))
 }
 
 impl Op for Concat {
@@ -135,60 +173,22 @@ impl Op for Concat {
         Ok(vec![Tensor::from_bytes(ty, &bytes)?])
     }
 
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
         let output = io.outputs[0];
         if output.scalar().is_none() {
             return Err(no_scalar(output));
         }
         let axis = output.shape().axis(self.axis)?;
-        let width = |shape: &Shape| shape.product(axis..shape.rank());
-        let (rows, stride) = (output.shape().product(0..axis), width(output.shape()));
-        if output.ty.elements() == 0 {
-            return Ok(vec![Lowering::empty()]);
-        }
-        let mut parts = Vec::new();
-        for k in 0..io.inputs.len() {
-            let input = io.input(k)?;
-            if input.scalar() != output.scalar() {
-                return Err(no_scalar(input));
-            }
-            let seen = self.seen(k, &input.ty);
-            parts.push((k, width(&seen.shape), seen.shape[axis]));
-        }
-        parts.retain(|(_, width, _)| *width > 0);
-        if let [(k, ..)] = parts.as_slice()
-            && !self.views.contains_key(k)
+        let parts = self.parts(io, axis)?;
+        if let [Part { input, .. }] = parts.as_slice()
+            && !self.views.contains_key(input)
         {
-            return Ok(vec![Lowering::Alias { input: *k }]);
+            offers.alias(*input);
+            return Ok(());
         }
-        // Inputs read through a view are copied one by one, the others up to four at a time.
-        let whole = View::contiguous(output.shape());
-        let (mut start, mut first) = (0, 0);
-        let mut dispatches = Vec::new();
-        let mut waiting: Vec<(usize, usize)> = Vec::new();
-        let mut waiting_from = 0;
-        for (k, width, extent) in parts {
-            let view = self.views.get(&k);
-            if (view.is_some() || waiting.len() == BATCH) && !waiting.is_empty() {
-                dispatches.push(Self::side_by_side(&waiting, waiting_from, rows, stride, caps)?);
-                waiting.clear();
-            }
-            if let Some(view) = view {
-                let part = whole.slice(axis, first, extent, 1);
-                dispatches.push(copy::strided(view, &part, [Operand::Input(k), Operand::Output(0)], caps)?);
-            } else {
-                if waiting.is_empty() {
-                    waiting_from = start;
-                }
-                waiting.push((k, width));
-            }
-            start += width;
-            first += extent;
-        }
-        if !waiting.is_empty() {
-            dispatches.push(Self::side_by_side(&waiting, waiting_from, rows, stride, caps)?);
-        }
-        Ok(vec![Lowering::dispatches("concat", dispatches)])
+        let caps = offers.caps();
+        offers.only("concat", || self.dispatches(&parts, output.shape(), axis, caps).map(Lowering::new));
+        Ok(())
     }
 
     fn absorb(&self, index: usize, view: &View, _: &Fact) -> Option<Arc<dyn Op>> {

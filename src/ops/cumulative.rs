@@ -1,11 +1,11 @@
 //! CumSum and CumProd: running sums and products along an axis.
 
 use super::Registration;
-use super::movement::no_scalar;
-use super::scatter::{Combine, scalar_number};
+use super::scatter::Combine;
+use super::shared::{WORKGROUP, around, no_scalar, one_each, scalar_number};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, params, preludes, shader};
+use crate::kernel::{Access, Kernel, Lowering, Offers, Operand, params, preludes, shader, u32s};
 use crate::tensor::{Scalar, Tensor};
 use std::sync::Arc;
 
@@ -22,8 +22,6 @@ shader!(static CUMULATIVE: CumulativeParams = "cumulative");
 
 /// The operators of this file.
 pub static REGISTRATION: Registration = Registration { operators: &["CumSum", "CumProd"], shaders: &[&CUMULATIVE] };
-
-const WORKGROUP: u32 = 64;
 
 /// ONNX CumSum and CumProd: input 1 is the axis.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +42,18 @@ pub fn cum_sum(exclusive: bool, reverse: bool) -> Arc<dyn Op> {
 /// Running products along the axis in input 1.
 pub fn cum_prod(exclusive: bool, reverse: bool) -> Arc<dyn Op> {
     Arc::new(Cumulative { product: true, exclusive, reverse })
+}
+
+impl Cumulative {
+    /// The running totals of one row, in place of its values.
+    fn run<T: Copy>(&self, values: &mut [T], row: impl Iterator<Item = usize>, start: T, combine: impl Fn(T, T) -> T) {
+        let mut total = start;
+        for place in row {
+            let next = combine(total, values[place]);
+            values[place] = if self.exclusive { total } else { next };
+            total = next;
+        }
+    }
 }
 
 impl Op for Cumulative {
@@ -76,7 +86,7 @@ impl Op for Cumulative {
         let data = required(self.name(), inputs, 0)?;
         let axis = required(self.name(), inputs, 1)?.to_i64().first().copied().unwrap_or(0);
         let axis = data.shape().axis(axis)?;
-        let (extent, inner) = (data.shape()[axis], data.shape().product(axis + 1..data.shape().rank()));
+        let (_, extent, inner) = around(data.shape(), axis);
         let order = |row: usize| {
             let start = row / inner * extent * inner + row % inner;
             (0..extent).map(move |k| start + if self.reverse { extent - 1 - k } else { k } * inner)
@@ -85,60 +95,40 @@ impl Op for Cumulative {
         if data.dtype().is_float() {
             let combine = |a: f64, b: f64| if self.product { a * b } else { a + b };
             let mut values = data.to_f64();
-            for row in 0..rows {
-                let mut total = f64::from(u8::from(self.product));
-                for place in order(row) {
-                    let next = combine(total, values[place]);
-                    values[place] = if self.exclusive { total } else { next };
-                    total = next;
-                }
-            }
+            let start = if self.product { 1.0 } else { 0.0 };
+            (0..rows).for_each(|row| self.run(&mut values, order(row), start, combine));
             Ok(vec![Tensor::from_f64(data.ty().clone(), &values)?])
         } else {
             let combine = |a: i128, b: i128| if self.product { a.wrapping_mul(b) } else { a.wrapping_add(b) };
             let mut values = data.to_i128();
-            for row in 0..rows {
-                let mut total = i128::from(self.product);
-                for place in order(row) {
-                    let next = combine(total, values[place]);
-                    values[place] = if self.exclusive { total } else { next };
-                    total = next;
-                }
-            }
+            (0..rows).for_each(|row| self.run(&mut values, order(row), i128::from(self.product), combine));
             Ok(vec![Tensor::from_i128(data.ty().clone(), &values)?])
         }
     }
 
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
         let (data, output) = (io.input(0)?, io.outputs[0]);
-        if output.ty.elements() == 0 {
-            return Ok(vec![Lowering::empty()]);
-        }
         let Some(scalar) = data.scalar().filter(|s| output.scalar() == Some(*s)) else { return Err(no_scalar(output)) };
         let axis = io.input(1)?.value.as_ref().and_then(|a| a.to_i64().first().copied());
         let axis = axis.ok_or_else(|| Error::unsupported(format!("the axis of {} is not known before the run", self.name())))?;
-        let axis = data.shape().axis(axis)?;
-        let extent = data.shape()[axis];
-        if extent >= caps.max_loop as usize {
-            return Err(Error::unsupported(format!("{extent} steps in sequence exceed the longest loop of {}", caps.max_loop)));
-        }
-        let params = CumulativeParams {
-            extent: extent as u32,
-            inner: data.shape().product(axis + 1..data.shape().rank()) as u32,
-            rows: (data.ty.elements() / extent) as u32,
-        };
-        let one = if scalar == Scalar::F32 { 1f32.to_bits() } else { 1 };
-        let combine = if self.product { Combine::Mul } else { Combine::Add };
-        let kernel = Kernel::new(&CUMULATIVE, &[Access::Read, Access::Write], [WORKGROUP, 1, 1])
-            .prelude(&preludes::COMBINE)
-            .set("SCALAR", scalar_number(scalar))
-            .set("REDUCTION", combine as u32)
-            .set("START", if self.product { one } else { 0 })
-            .set("EXCLUSIVE", self.exclusive.into())
-            .set("REVERSE", self.reverse.into());
-        let grid = Dispatch::linear_grid(u64::from(params.rows).div_ceil(WORKGROUP.into()), caps)?;
-        let bindings = vec![Operand::Input(0), Operand::Output(0)];
-        let dispatch = Dispatch::new(kernel, params, bindings, grid).work(data.ty.elements() as u64, 2 * data.gpu_bytes());
-        Ok(vec![Lowering::dispatches("row_per_invocation", vec![dispatch])])
+        let (outer, length, stride) = around(data.shape(), data.shape().axis(axis)?);
+        let caps = offers.caps();
+        offers.only("row_per_invocation", || {
+            let [extent, inner, rows] = u32s([length, stride, outer * stride])?;
+            let params = CumulativeParams { extent, inner, rows };
+            let one = if scalar == Scalar::F32 { 1f32.to_bits() } else { 1 };
+            let combine = if self.product { Combine::Mul } else { Combine::Add };
+            let kernel = Kernel::new(&CUMULATIVE, &[Access::Read, Access::Write], [WORKGROUP, 1, 1])
+                .prelude(&preludes::COMBINE)
+                .set("SCALAR", scalar_number(scalar))
+                .set("REDUCTION", combine as u32)
+                .set("START", if self.product { one } else { 0 })
+                .set("EXCLUSIVE", self.exclusive.into())
+                .set("REVERSE", self.reverse.into());
+            let bindings = vec![Operand::Input(0), Operand::Output(0)];
+            let dispatch = one_each(kernel, params, outer * stride, bindings, caps)?;
+            Ok(Lowering::new(vec![dispatch.turns(length).work(data.ty.elements() as u64, 2 * data.gpu_bytes())]))
+        });
+        Ok(())
     }
 }

@@ -5,8 +5,7 @@ use super::Registration;
 use super::compose::Compose;
 use super::elementwise::cast;
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Node, Op, ValueId, Writer, required};
-use crate::kernel::{Caps, Lowering};
+use crate::graph::{Fact, Node, Op, ValueId, Writer, required};
 use crate::tensor::{DType, Shape, Tensor, TensorType};
 use std::sync::Arc;
 
@@ -94,10 +93,6 @@ impl Op for DequantizeLinear {
         }
         let ty = TensorType::new(self.dtype.unwrap_or(scale.dtype()), data.shape().clone());
         Ok(vec![Tensor::from_f64(ty, &values)?])
-    }
-
-    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
-        Err(Error::unsupported("DequantizeLinear is expanded before a run and has no kernel"))
     }
 
     fn stays_constant(&self) -> bool {

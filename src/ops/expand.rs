@@ -1,7 +1,8 @@
 //! The elements of a tensor repeated: Expand and Tile.
 
 use super::Registration;
-use super::movement::{Moved, Movement, known};
+use super::movement::{Moved, Movement};
+use super::shared::known;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Op, required};
 use crate::tensor::{Shape, View, broadcast};

@@ -75,12 +75,12 @@ impl Op for Fused {
         self.base.lower(&Io { inputs: own.to_vec(), epilogue, ..io.clone() }, offers)
     }
 
-    fn base(&self) -> Option<&dyn Op> {
-        Some(&*self.base)
-    }
-
     fn own_inputs(&self, _given: usize) -> usize {
         self.arity
+    }
+
+    fn base(&self) -> Option<&dyn Op> {
+        Some(&*self.base)
     }
 
     fn absorb(&self, index: usize, view: &View, base: &Fact) -> Option<Arc<dyn Op>> {

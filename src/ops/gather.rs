@@ -2,11 +2,12 @@
 //! clamp what lies outside, the reference reports it.
 
 use super::Registration;
-use super::movement::{Moved, lowerings, no_scalar, pick, unravel, wrap};
+use super::movement::{self, Moved};
+use super::shared::{WORKGROUP, around, axis_parameters, in_units, indices, on_gpu, one_each, pick, unit, unravel, wrap};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params, preludes, shader};
-use crate::tensor::{DType, MAX_RANK, Scalar, Shape, Tensor, TensorType, View};
+use crate::kernel::{Access, Caps, Kernel, Lowering, Offers, Operand, Parameters, Shader, params, preludes, shader, u32s};
+use crate::tensor::{MAX_RANK, Shape, Tensor, TensorType, View};
 use std::sync::Arc;
 
 params! {
@@ -51,44 +52,19 @@ shader!(static GATHER_ND: GatherNdParams = "gather_nd");
 pub static REGISTRATION: Registration =
     Registration { operators: &["Gather", "GatherElements", "GatherND"], shaders: &[&GATHER, &GATHER_ELEMENTS, &GATHER_ND] };
 
-const WORKGROUP: u32 = 64;
-
-/// Checks the dtype of an input of indices.
-pub(super) fn indices<'a>(op: &'static str, inputs: &[Option<&'a Fact>]) -> Result<&'a Fact> {
-    let indices = required(op, inputs, 1)?;
-    match indices.dtype() {
-        DType::I32 | DType::I64 => Ok(indices),
-        _ => Err(Error::invalid_model(format!("{op} expects indices of i32 or i64, found {}", indices.ty))),
-    }
-}
-
-/// Checks that data and indices of a kernel are on the GPU, and that there is something to pick from.
-pub(super) fn on_gpu(data: &Fact, indices: &Fact) -> Result<()> {
-    if data.scalar().is_none() {
-        return Err(no_scalar(data));
-    }
-    if indices.scalar() != Some(Scalar::I32) {
-        return Err(no_scalar(indices));
-    }
-    if data.ty.elements() == 0 && indices.ty.elements() > 0 {
-        return Err(Error::unsupported(format!("{} has no element that an index could name", data.ty)));
-    }
-    Ok(())
-}
-
 fn picked(data: &Fact, shape: impl Into<Shape>) -> Vec<Fact> {
     vec![Fact::new(data.dtype(), shape).bounded(data.bounds)]
 }
 
 /// One dispatch over `count` invocations that reads data and indices.
 fn dispatch<P: Parameters>(kernel: Kernel, params: P, count: usize, bytes: usize, caps: &Caps) -> Result<Lowering> {
-    let grid = Dispatch::linear_grid((count as u64).div_ceil(WORKGROUP.into()), caps)?;
     let bindings = vec![Operand::Input(0), Operand::Input(1), Operand::Output(0)];
-    Ok(Lowering::dispatches(kernel.shader.name, vec![Dispatch::new(kernel, params, bindings, grid).work(0, bytes as u64)]))
+    Ok(Lowering::new(vec![one_each(kernel, params, count, bindings, caps)?.work(0, bytes as u64)]))
 }
 
 fn kernel(shader: &'static Shader) -> Kernel {
-    Kernel::new(shader, &[Access::Read, Access::Read, Access::Write], [WORKGROUP, 1, 1]).prelude(&preludes::DIVIDE)
+    let access = [Access::Read, Access::Read, Access::Write];
+    Kernel::new(shader, &access, [WORKGROUP, 1, 1]).prelude(&preludes::DIVIDE).prelude(&preludes::INDEX)
 }
 
 /// ONNX Gather: whole slices along an axis, picked by index.
@@ -149,27 +125,22 @@ impl Op for Gather {
         Ok(vec![pick(data, None, &shape, positions)?])
     }
 
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
         let (data, indices, output) = (io.input(0)?, io.input(1)?, io.outputs[0]);
-        if output.ty.elements() == 0 {
-            return Ok(vec![Lowering::empty()]);
-        }
         if let Some(moved) = self.moved(&io.inputs) {
-            return lowerings(&[moved], io, caps);
+            return movement::offer(&[moved], io, offers);
         }
         on_gpu(data, indices)?;
-        let axis = data.shape().axis(self.axis)?;
-        let inner = data.shape().product(axis + 1..data.shape().rank());
-        let unit = if inner.is_multiple_of(4) { 4 } else { 1 };
-        let count = output.ty.elements() / unit;
-        let kernel = kernel(&GATHER).prelude(if unit == 4 { &preludes::WIDTH4 } else { &preludes::WIDTH1 });
-        let params = GatherParams {
-            extent: data.shape()[axis] as u32,
-            indices: indices.ty.elements() as u32,
-            inner: (inner / unit) as u32,
-            count: count as u32,
-        };
-        Ok(vec![dispatch(kernel, params, count, output.ty.elements() * 8, caps)?])
+        let (_, extent, inner) = around(data.shape(), data.shape().axis(self.axis)?);
+        let caps = offers.caps();
+        offers.only("gather", || {
+            let unit = unit([inner]);
+            let groups = output.ty.elements() / unit;
+            let [extent, indices, inner, count] = u32s([extent, indices.ty.elements(), inner / unit, groups])?;
+            let kernel = in_units(kernel(&GATHER), unit);
+            dispatch(kernel, GatherParams { extent, indices, inner, count }, groups, output.ty.elements() * 8, caps)
+        });
+        Ok(())
     }
 
     fn view(&self, inputs: &[Option<&Fact>], _: usize) -> Option<View> {
@@ -226,27 +197,26 @@ impl Op for GatherElements {
         Ok(vec![pick(data, None, indices.shape(), positions)?])
     }
 
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
         let (data, indices) = (io.input(0)?, io.input(1)?);
-        if indices.ty.elements() == 0 {
-            return Ok(vec![Lowering::empty()]);
-        }
         on_gpu(data, indices)?;
         let axis = data.shape().axis(self.axis)?;
-        let strides = data.shape().strides();
-        let mut params = GatherElementsParams {
-            extents: [1; MAX_RANK],
-            strides: [0; MAX_RANK],
-            axis_extent: data.shape()[axis] as u32,
-            axis_stride: strides[axis] as u32,
-            count: indices.ty.elements() as u32,
-        };
-        for (k, (&extent, &stride)) in indices.shape().iter().zip(&strides).enumerate() {
-            params.extents[k] = extent as u32;
-            params.strides[k] = if k == axis { 0 } else { stride as u32 };
-        }
-        let kernel = kernel(&GATHER_ELEMENTS).set("AXES", data.shape().rank() as u32);
-        Ok(vec![dispatch(kernel, params, indices.ty.elements(), indices.ty.elements() * 12, caps)?])
+        let caps = offers.caps();
+        offers.only("gather_elements", || {
+            let strides = data.shape().strides();
+            let elements = indices.ty.elements();
+            let [axis_extent, axis_stride, count] = u32s([data.shape()[axis], strides[axis], elements])?;
+            let [axes] = u32s([strides.len()])?;
+            let params = GatherElementsParams {
+                extents: axis_parameters(indices.shape().iter().copied(), 1)?,
+                strides: axis_parameters(strides.iter().enumerate().map(|(k, stride)| if k == axis { 0 } else { *stride }), 0)?,
+                axis_extent,
+                axis_stride,
+                count,
+            };
+            dispatch(kernel(&GATHER_ELEMENTS).set("AXES", axes), params, elements, elements * 12, caps)
+        });
+        Ok(())
     }
 }
 
@@ -291,6 +261,19 @@ impl Tuples {
     /// Elements of the slice that one tuple names.
     pub(super) fn inner(self, data: &Shape) -> usize {
         data.product(self.batch + self.depth..data.rank())
+    }
+
+    /// Extents of the axes that a tuple points along, and their strides in units of so many elements, for a kernel.
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) for empty tuples.
+    pub(super) fn axes(self, data: &Shape, unit: usize) -> Result<([u32; MAX_RANK], [u32; MAX_RANK])> {
+        if self.depth == 0 {
+            return Err(Error::unsupported("its tuples of indices are empty"));
+        }
+        let strides = data.strides();
+        let strides = self.indexed().map(|axis| strides[axis] / unit);
+        Ok((axis_parameters(self.indexed().map(|axis| data[axis]), 1)?, axis_parameters(strides, 0)?))
     }
 
     /// Tuples for each index of the common axes.
@@ -340,34 +323,23 @@ impl Op for GatherNd {
         Ok(vec![pick(data, None, &shape.into(), positions)?])
     }
 
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
         let (data, indices, output) = (io.input(0)?, io.input(1)?, io.outputs[0]);
-        if output.ty.elements() == 0 {
-            return Ok(vec![Lowering::empty()]);
-        }
         on_gpu(data, indices)?;
         let tuples = Tuples::new("GatherND", self.batch_dims, data.shape(), indices.shape())?;
-        if tuples.depth == 0 {
-            return Err(Error::unsupported("GatherND by empty tuples"));
-        }
-        let inner = tuples.inner(data.shape());
-        let unit = if inner.is_multiple_of(4) { 4 } else { 1 };
-        let count = output.ty.elements() / unit;
-        let strides = data.shape().strides();
-        let mut params = GatherNdParams {
-            extents: [1; MAX_RANK],
-            strides: [0; MAX_RANK],
-            depth: tuples.depth as u32,
-            rows: tuples.rows(indices.shape()) as u32,
-            batch_stride: (data.shape().product(tuples.batch..data.shape().rank()) / unit) as u32,
-            inner: (inner / unit) as u32,
-            count: count as u32,
-        };
-        for (k, axis) in tuples.indexed().enumerate() {
-            params.extents[k] = data.shape()[axis] as u32;
-            params.strides[k] = (strides[axis] / unit) as u32;
-        }
-        let kernel = kernel(&GATHER_ND).prelude(if unit == 4 { &preludes::WIDTH4 } else { &preludes::WIDTH1 });
-        Ok(vec![dispatch(kernel, params, count, output.ty.elements() * 8, caps)?])
+        let caps = offers.caps();
+        offers.only("gather_nd", || {
+            let length = tuples.inner(data.shape());
+            let unit = unit([length]);
+            let groups = output.ty.elements() / unit;
+            let batch = data.shape().product(tuples.batch..data.shape().rank());
+            let rows = tuples.rows(indices.shape());
+            let [depth, rows, batch_stride, inner, count] = u32s([tuples.depth, rows, batch / unit, length / unit, groups])?;
+            let (extents, strides) = tuples.axes(data.shape(), unit)?;
+            let params = GatherNdParams { extents, strides, depth, rows, batch_stride, inner, count };
+            let kernel = in_units(kernel(&GATHER_ND).prelude(&preludes::INDEX_TUPLES), unit);
+            dispatch(kernel, params, groups, output.ty.elements() * 8, caps)
+        });
+        Ok(())
     }
 }

@@ -5,7 +5,7 @@ use super::movement::unravel;
 use super::resample::{Interpolation, cubic};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, params, preludes, shader};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Offers, Operand, params, preludes, shader, u32s};
 use crate::tensor::{Scalar, Shape, Tensor, TensorType};
 use std::sync::Arc;
 
@@ -132,6 +132,30 @@ impl GridSample {
     }
 }
 
+impl GridSample {
+    fn element_per_invocation(&self, image: &Fact, grid: &Fact, output: &Fact, caps: &Caps) -> Result<Lowering> {
+        let elements = output.ty.elements();
+        let [channels, height, width] = u32s([image.shape()[1], image.shape()[2], image.shape()[3]])?;
+        let [points, count] = u32s([output.shape().product(2..4), elements])?;
+        let taps = match self.interpolation {
+            Interpolation::Nearest(_) => 1,
+            Interpolation::Linear => 2,
+            Interpolation::Cubic(_) => 4,
+        };
+        let kernel = Kernel::new(&GRID_SAMPLE, &[Access::Read, Access::Read, Access::Write], [WORKGROUP, 1, 1])
+            .prelude(&preludes::DIVIDE)
+            .set("TAPS", taps)
+            .set("OUTSIDE", self.outside as u32)
+            .set("ALIGN_CORNERS", self.align_corners.into());
+        let params = GridSampleParams { channels, height, width, points, count };
+        let workgroups = Dispatch::linear_grid(u64::from(count.div_ceil(WORKGROUP)), caps)?;
+        let bindings = vec![Operand::Input(0), Operand::Input(1), Operand::Output(0)];
+        let bytes = image.gpu_bytes() + grid.gpu_bytes() + output.gpu_bytes();
+        let flops = elements as u64 * u64::from(2 * taps * taps);
+        Ok(Lowering::new(vec![Dispatch::new(kernel, params, bindings, workgroups).work(flops, bytes)]))
+    }
+}
+
 impl Op for GridSample {
     fn name(&self) -> &'static str {
         "GridSample"
@@ -172,36 +196,13 @@ impl Op for GridSample {
         Ok(vec![Tensor::from_f64(ty, &values)?])
     }
 
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
         let (image, grid, output) = (io.input(0)?, io.input(1)?, io.outputs[0]);
-        if output.ty.elements() == 0 {
-            return Ok(vec![Lowering::empty()]);
-        }
         if image.shape().rank() != 4 || image.scalar() != Some(Scalar::F32) || grid.scalar() != Some(Scalar::F32) {
             return Err(Error::unsupported(format!("there is no kernel for GridSample of {} at {}", image.ty, grid.ty)));
         }
-        let params = GridSampleParams {
-            channels: image.shape()[1] as u32,
-            height: image.shape()[2] as u32,
-            width: image.shape()[3] as u32,
-            points: output.shape().product(2..4) as u32,
-            count: output.ty.elements() as u32,
-        };
-        let taps = match self.interpolation {
-            Interpolation::Nearest(_) => 1,
-            Interpolation::Linear => 2,
-            Interpolation::Cubic(_) => 4,
-        };
-        let kernel = Kernel::new(&GRID_SAMPLE, &[Access::Read, Access::Read, Access::Write], [WORKGROUP, 1, 1])
-            .prelude(&preludes::DIVIDE)
-            .set("TAPS", taps)
-            .set("OUTSIDE", self.outside as u32)
-            .set("ALIGN_CORNERS", self.align_corners.into());
-        let grid_size = Dispatch::linear_grid(u64::from(params.count).div_ceil(WORKGROUP.into()), caps)?;
-        let bindings = vec![Operand::Input(0), Operand::Input(1), Operand::Output(0)];
-        let bytes = image.gpu_bytes() + grid.gpu_bytes() + output.gpu_bytes();
-        let flops = u64::from(params.count) * u64::from(2 * taps * taps);
-        let dispatch = Dispatch::new(kernel, params, bindings, grid_size).work(flops, bytes);
-        Ok(vec![Lowering::dispatches("grid_sample", vec![dispatch])])
+        let caps = offers.caps();
+        offers.only("grid_sample", || self.element_per_invocation(image, grid, output, caps));
+        Ok(())
     }
 }

@@ -4,7 +4,7 @@ use super::Registration;
 use super::movement::no_scalar;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, params, shader};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Offers, Operand, params, shader, u32s};
 use crate::tensor::{Shape, Tensor};
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ shader!(static LRN: LrnParams = "lrn");
 /// The operator of this file.
 pub static REGISTRATION: Registration = Registration { operators: &["LRN"], shaders: &[&LRN] };
 
-const WORKGROUP: u32 = 64;
+const WORKGROUP: usize = 64;
 
 /// ONNX LRN: `x / (bias + alpha / size * sum of squares of size neighbouring channels) ^ beta`.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,6 +68,27 @@ impl Lrn {
     }
 }
 
+impl Lrn {
+    fn element_per_invocation(&self, io: &Io, x: &Fact, caps: &Caps) -> Result<Lowering> {
+        let count = x.ty.elements();
+        let (channels, inner) = Self::extents(x.shape())?;
+        let (before, after) = self.reach();
+        // No more neighbours than there are channels, so that the loop is as short as the data.
+        let neighbours = self.size.min(channels);
+        let [before, after] = u32s([before.min(channels), after.min(channels)])?;
+        let factor = self.alpha / self.size as f32;
+        let grid = Dispatch::linear_grid(count.div_ceil(WORKGROUP) as u64, caps)?;
+        let [channels, inner, elements, workgroup] = u32s([channels, inner, count, WORKGROUP])?;
+        let params = LrnParams { channels, inner, count: elements, before, after, factor, beta: self.beta, bias: self.bias };
+        let mut bindings = vec![Operand::Input(0), Operand::Output(0)];
+        let kernel = Kernel::new(&LRN, &[Access::Read, Access::Write], [workgroup, 1, 1]);
+        let kernel = io.attach_epilogue(kernel, &mut bindings, 1, caps)?;
+        let flops = (count * (2 * neighbours + 3)) as u64;
+        let dispatch = Dispatch::new(kernel, params, bindings, grid).turns(neighbours + 1).work(flops, 2 * x.gpu_bytes());
+        Ok(Lowering::new(vec![dispatch]))
+    }
+}
+
 impl Op for Lrn {
     fn name(&self) -> &'static str {
         "LRN"
@@ -98,38 +119,14 @@ impl Op for Lrn {
         Ok(vec![Tensor::from_f64(x.ty().clone(), &(0..data.len()).map(at).collect::<Vec<_>>())?])
     }
 
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
         let x = io.input(0)?;
         if x.scalar().is_none() {
             return Err(no_scalar(x));
         }
-        if x.ty.elements() == 0 {
-            return Ok(vec![Lowering::empty()]);
-        }
-        let (channels, inner) = Self::extents(x.shape())?;
-        let (before, after) = self.reach();
-        // No more neighbours than there are channels, so that the loop is as short as the data.
-        let neighbours = self.size.min(channels);
-        if neighbours >= caps.max_loop as usize {
-            return Err(Error::unsupported(format!("{neighbours} neighbours exceed the longest loop of {}", caps.max_loop)));
-        }
-        let params = LrnParams {
-            channels: channels as u32,
-            inner: inner as u32,
-            count: x.ty.elements() as u32,
-            before: before.min(channels) as u32,
-            after: after.min(channels) as u32,
-            factor: self.alpha / self.size as f32,
-            beta: self.beta,
-            bias: self.bias,
-        };
-        let grid = Dispatch::linear_grid(u64::from(params.count).div_ceil(WORKGROUP.into()), caps)?;
-        let mut bindings = vec![Operand::Input(0), Operand::Output(0)];
-        let kernel = Kernel::new(&LRN, &[Access::Read, Access::Write], [WORKGROUP, 1, 1]);
-        let kernel = io.attach_epilogue(kernel, &mut bindings, 1, caps)?;
-        let flops = (x.ty.elements() * (2 * neighbours + 3)) as u64;
-        let dispatch = Dispatch::new(kernel, params, bindings, grid).work(flops, 2 * x.gpu_bytes());
-        Ok(vec![Lowering::dispatches("element_per_invocation", vec![dispatch])])
+        let caps = offers.caps();
+        offers.only("element_per_invocation", || self.element_per_invocation(io, x, caps));
+        Ok(())
     }
 
     fn takes_epilogue(&self) -> bool {

@@ -4,7 +4,7 @@
 use super::Registration;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Caps, Lowering};
+use crate::kernel::Offers;
 use crate::tensor::{DType, Shape, Tensor};
 use std::sync::Arc;
 
@@ -109,7 +109,7 @@ impl Op for NonMaxSuppression {
         Ok(vec![self.selected(inputs)?])
     }
 
-    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
+    fn lower(&self, _: &Io, _: &mut Offers) -> Result<()> {
         Err(Error::unsupported("the number of boxes that NonMaxSuppression leaves depends on data, so it runs on the host"))
     }
 }

@@ -1,11 +1,10 @@
 //! OneHot: indices as vectors that differ from a constant in one place.
 
 use super::Registration;
-use super::movement::{no_scalar, pick};
-use super::scatter::scalar_number;
+use super::shared::{WORKGROUP, around, no_scalar, one_each, pick, scalar_number};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, params, shader};
+use crate::kernel::{Access, Kernel, Lowering, Offers, Operand, params, shader, u32s};
 use crate::tensor::{Shape, Tensor};
 use std::sync::Arc;
 
@@ -22,8 +21,6 @@ shader!(static ONE_HOT: OneHotParams = "one_hot");
 
 /// The operator of this file.
 pub static REGISTRATION: Registration = Registration { operators: &["OneHot"], shaders: &[&ONE_HOT] };
-
-const WORKGROUP: u32 = 64;
 
 /// ONNX OneHot: input 0 holds indices, input 1 the length of a vector, input 2 what stands elsewhere and what at the index.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,26 +79,22 @@ impl Op for OneHot {
         Ok(vec![pick(values, None, &shape, (0..shape.elements()).map(value))?])
     }
 
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
         let (indices, values, output) = (io.input(0)?, io.input(2)?, io.outputs[0]);
-        if output.ty.elements() == 0 {
-            return Ok(vec![Lowering::empty()]);
-        }
         let index_scalar = indices.scalar().ok_or_else(|| no_scalar(indices))?;
         if values.scalar().is_none() {
             return Err(no_scalar(values));
         }
-        let axis = output.shape().axis(self.axis)?;
-        let params = OneHotParams {
-            depth: output.shape()[axis] as u32,
-            inner: output.shape().product(axis + 1..output.shape().rank()) as u32,
-            count: output.ty.elements() as u32,
-        };
-        let kernel = Kernel::new(&ONE_HOT, &[Access::Read, Access::Read, Access::Write], [WORKGROUP, 1, 1])
-            .set("INDEX_SCALAR", scalar_number(index_scalar));
-        let grid = Dispatch::linear_grid(u64::from(params.count).div_ceil(WORKGROUP.into()), caps)?;
-        let bindings = vec![Operand::Input(0), Operand::Input(2), Operand::Output(0)];
-        let dispatch = Dispatch::new(kernel, params, bindings, grid).work(0, indices.gpu_bytes() + output.gpu_bytes());
-        Ok(vec![Lowering::dispatches("one_hot", vec![dispatch])])
+        let (_, length, stride) = around(output.shape(), output.shape().axis(self.axis)?);
+        let caps = offers.caps();
+        offers.only("one_hot", || {
+            let [depth, inner, count] = u32s([length, stride, output.ty.elements()])?;
+            let kernel = Kernel::new(&ONE_HOT, &[Access::Read, Access::Read, Access::Write], [WORKGROUP, 1, 1])
+                .set("INDEX_SCALAR", scalar_number(index_scalar));
+            let bindings = vec![Operand::Input(0), Operand::Input(2), Operand::Output(0)];
+            let dispatch = one_each(kernel, OneHotParams { depth, inner, count }, output.ty.elements(), bindings, caps)?;
+            Ok(Lowering::new(vec![dispatch.work(0, indices.gpu_bytes() + output.gpu_bytes())]))
+        });
+        Ok(())
     }
 }

@@ -1,13 +1,12 @@
 //! Pad: elements added around a tensor, or taken away where a pad is negative.
 
 use super::Registration;
-use super::concat::union;
-use super::copy::RUN;
-use super::movement::{known, known_optional, no_scalar, pick, unravel};
+pub(super) use super::shared::bits;
+use super::shared::{WORKGROUP, axis_parameters, facts, known, known_optional, no_scalar, one_each, pick, union, unravel};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, params, preludes, shader};
-use crate::tensor::{MAX_RANK, Scalar, Shape, Tensor, View};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Offers, Operand, params, preludes, shader, u32s};
+use crate::tensor::{Shape, Tensor, View};
 use std::sync::Arc;
 
 params! {
@@ -27,8 +26,6 @@ shader!(static PAD: PadParams = "pad");
 
 /// The operator of this file.
 pub static REGISTRATION: Registration = Registration { operators: &["Pad"], shaders: &[&PAD] };
-
-const WORKGROUP: u32 = 64;
 
 /// What is put around the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +99,70 @@ struct Padding {
     shape: Shape,
 }
 
+/// An axis of the output, or neighbours that are not padded and so walked as one.
+struct PaddedAxis {
+    extent: usize,
+    before: i64,
+    /// Of the data.
+    source_extent: usize,
+    stride: usize,
+}
+
+impl Padding {
+    /// The axes of the output, those that are not padded joined with their neighbours.
+    fn axes(&self, data: &Shape) -> Vec<PaddedAxis> {
+        let mut axes: Vec<PaddedAxis> = Vec::new();
+        let is_plain = |axis: &PaddedAxis| axis.extent == axis.source_extent && axis.before == 0;
+        for (k, stride) in data.strides().into_iter().enumerate() {
+            let axis = PaddedAxis { extent: self.shape[k], before: self.before[k], source_extent: data[k], stride };
+            match axes.last_mut() {
+                Some(outer) if is_plain(outer) && is_plain(&axis) => {
+                    let extent = outer.extent * axis.extent;
+                    *outer = PaddedAxis { extent, source_extent: extent, ..axis };
+                }
+                _ => axes.push(axis),
+            }
+        }
+        axes
+    }
+}
+
+/// The number to pad with.
+#[derive(Clone, Copy)]
+enum Fill {
+    /// Known, by its bits.
+    Bits(u32),
+    /// Input 2.
+    Input,
+}
+
 impl Pad {
+    /// The kernel over so many elements of the output.
+    fn dispatch(&self, axes: &[PaddedAxis], fill: Fill, elements: usize, caps: &Caps) -> Result<Dispatch> {
+        let inner = axes.last().map_or(1, |axis| axis.extent);
+        let runs = elements / inner * inner.div_ceil(caps.run());
+        let [count, axis_count, run] = u32s([runs, axes.len(), caps.run()])?;
+        let (fill, fill_is_input, fill_binding) = match fill {
+            Fill::Bits(bits) => (bits, 0, Operand::Nothing),
+            Fill::Input => (0, 1, Operand::Input(2)),
+        };
+        let params = PadParams {
+            extents: axis_parameters(axes.iter().map(|axis| axis.extent), 1)?,
+            source_extents: axis_parameters(axes.iter().map(|axis| axis.source_extent), 1)?,
+            strides: axis_parameters(axes.iter().map(|axis| axis.stride), 0)?,
+            before: axis_parameters(axes.iter().map(|axis| axis.before), 0)?,
+            count,
+            fill,
+            fill_is_input,
+        };
+        let kernel = Kernel::new(&PAD, &[Access::Read, Access::Read, Access::Write], [WORKGROUP, 1, 1])
+            .prelude(&preludes::DIVIDE)
+            .set("AXES", axis_count)
+            .set("RUN", run)
+            .set("MODE", self.mode as u32);
+        one_each(kernel, params, runs, vec![Operand::Input(0), fill_binding, Operand::Output(0)], caps)
+    }
+
     fn padding(&self, inputs: &[Option<&Fact>]) -> Result<Padding> {
         let data = required("Pad", inputs, 0)?.shape();
         let pads = known("Pad", inputs, 1)?;
@@ -125,15 +185,6 @@ impl Pad {
             }
         }
         Ok(Padding { before, shape: dims.into() })
-    }
-}
-
-/// An element as it stands in a storage buffer.
-pub(super) fn bits(value: &Tensor, scalar: Scalar) -> u32 {
-    match scalar {
-        Scalar::F32 => value.to_f64().first().map_or(0, |v| (*v as f32).to_bits()),
-        // Bounds were proven, so that nothing is cut off but the sign's extension.
-        Scalar::I32 | Scalar::U32 => value.to_i128().first().map_or(0, |v| *v as u32),
     }
 }
 
@@ -162,7 +213,7 @@ impl Op for Pad {
 
     fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
         let data = required("Pad", inputs, 0)?;
-        let facts = super::movement::facts(inputs);
+        let facts = facts(inputs);
         let padding = self.padding(&facts.iter().map(Option::as_ref).collect::<Vec<_>>())?;
         let strides = data.shape().strides();
         let source = |place: usize| {
@@ -176,63 +227,30 @@ impl Op for Pad {
         Ok(vec![pick(data, fill, &padding.shape, (0..padding.shape.elements()).map(source))?])
     }
 
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
         let (data, output) = (io.input(0)?, io.outputs[0]);
         let Some(scalar) = data.scalar().filter(|s| output.scalar() == Some(*s)) else { return Err(no_scalar(output)) };
-        if output.ty.elements() == 0 {
-            return Ok(vec![Lowering::empty()]);
-        }
         let padding = self.padding(&io.inputs)?;
         if padding.shape == *data.shape() && padding.before.iter().all(|n| *n == 0) {
-            return Ok(vec![Lowering::Alias { input: 0 }]);
+            offers.alias(0);
+            return Ok(());
         }
         let fill = io.optional(2);
         if fill.is_some_and(|f| f.scalar() != Some(scalar)) {
             return Err(Error::unsupported("the number to pad with lives on the host"));
         }
         let known = fill.and_then(|f| f.value.as_ref());
-        let fill_is_input = fill.is_some() && known.is_none();
-        let mut params = PadParams {
-            extents: [1; MAX_RANK],
-            source_extents: [1; MAX_RANK],
-            strides: [0; MAX_RANK],
-            before: [0; MAX_RANK],
-            count: 0,
-            fill: known.map_or(0, |value| bits(value, scalar)),
-            fill_is_input: fill_is_input.into(),
+        let fill = match (fill, known) {
+            (_, Some(value)) => Fill::Bits(bits(value, scalar)),
+            (Some(_), None) => Fill::Input,
+            (None, None) => Fill::Bits(0),
         };
-        // Neighbouring axes that are not padded are joined.
-        let mut axes = 0;
-        let mut joinable = false;
-        let strides = data.shape().strides();
-        for (k, &stride) in strides.iter().enumerate() {
-            let (extent, source) = (padding.shape[k], data.shape()[k]);
-            let plain = extent == source && padding.before[k] == 0;
-            if plain && joinable {
-                axes -= 1;
-                params.extents[axes] *= extent as u32;
-                params.source_extents[axes] *= source as i32;
-            } else {
-                params.extents[axes] = extent as u32;
-                params.source_extents[axes] = source as i32;
-                params.before[axes] = i32::try_from(padding.before[k]).map_err(|_| Error::limit("a pad exceeds 32 bits"))?;
-            }
-            params.strides[axes] = stride as u32;
-            joinable = plain;
-            axes += 1;
-        }
-        let run = if caps.class == AdapterClass::Cpu { RUN } else { 1 };
-        let inner = params.extents[axes.max(1) - 1] as usize;
-        params.count = (output.ty.elements() / inner * inner.div_ceil(run)) as u32;
-        let kernel = Kernel::new(&PAD, &[Access::Read, Access::Read, Access::Write], [WORKGROUP, 1, 1])
-            .prelude(&preludes::DIVIDE)
-            .set("AXES", axes as u32)
-            .set("RUN", run as u32)
-            .set("MODE", self.mode as u32);
-        let bindings = vec![Operand::Input(0), Operand::Input(if fill_is_input { 2 } else { 0 }), Operand::Output(0)];
-        let grid = Dispatch::linear_grid(u64::from(params.count).div_ceil(WORKGROUP.into()), caps)?;
-        let dispatch = Dispatch::new(kernel, params, bindings, grid).work(0, data.gpu_bytes() + output.gpu_bytes());
-        Ok(vec![Lowering::dispatches("pad", vec![dispatch])])
+        let caps = offers.caps();
+        offers.only("pad", || {
+            let dispatch = self.dispatch(&padding.axes(data.shape()), fill, output.ty.elements(), caps)?;
+            Ok(Lowering::new(vec![dispatch.work(0, data.gpu_bytes() + output.gpu_bytes())]))
+        });
+        Ok(())
     }
 
     fn view(&self, inputs: &[Option<&Fact>], _: usize) -> Option<View> {

@@ -5,8 +5,7 @@ use super::compose::Compose;
 use super::dequantize::DequantizeLinear;
 use super::elementwise::{cast, clip};
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Node, Op, ValueId, Writer, required};
-use crate::kernel::{Caps, Lowering};
+use crate::graph::{Fact, Node, Op, ValueId, Writer, required};
 use crate::tensor::{DType, Tensor, TensorType};
 use std::sync::Arc;
 
@@ -85,10 +84,6 @@ impl Op for QuantizeLinear {
             *value = if shifted.is_nan() { 0.0 } else { shifted.clamp(low, high) };
         }
         Ok(vec![Tensor::from_f64(TensorType::new(dtype, data.shape().clone()), &values)?])
-    }
-
-    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
-        Err(Error::unsupported("QuantizeLinear is expanded before a run and has no kernel"))
     }
 
     fn expand(&self, node: &Node, inputs: &[Option<&Fact>], writer: &mut Writer) -> Result<Option<Vec<ValueId>>> {

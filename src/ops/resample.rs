@@ -182,7 +182,7 @@ fn simplest(low: (u128, u128), high: (u128, u128)) -> (u128, u128) {
 
 /// One axis to resample.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Axis {
+pub(super) struct ResampledAxis {
     /// Elements of the input.
     pub(super) input: usize,
     /// Elements of the output.
@@ -213,7 +213,7 @@ pub(super) struct Taps {
     pub(super) neighbours: Vec<Option<Vec<(usize, f64)>>>,
 }
 
-impl Axis {
+impl ResampledAxis {
     /// True when the output is the input.
     pub(super) fn is_identity(&self, rules: &Rules) -> bool {
         let whole = rules.coordinates != Coordinates::CropAndResize || self.region == (0.0, 1.0);
@@ -302,10 +302,10 @@ pub(super) fn cubic(x: f64, a: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Axis, Coordinates, Interpolation, Ratio, Rounding, Rules};
+    use super::{Coordinates, Interpolation, Ratio, ResampledAxis, Rounding, Rules};
 
     /// The elements that a nearest mode takes.
-    fn taken(axis: Axis, coordinates: Coordinates, rounding: Rounding) -> Vec<i64> {
+    fn taken(axis: ResampledAxis, coordinates: Coordinates, rounding: Rounding) -> Vec<i64> {
         let interpolation = Interpolation::Nearest(rounding);
         let taps = axis.taps(&Rules { interpolation, coordinates, antialias: false, exclude_outside: false });
         taps.neighbours.into_iter().map(|n| n.expect("it lies inside")[0].0 as i64).collect()
@@ -317,7 +317,7 @@ mod tests {
             let by_sizes = Ratio::new(output as f64, input as f64);
             let by_scale = Ratio::of_scale((output as f64 / input as f64) as f32);
             for ratio in [by_sizes, by_scale] {
-                let axis = Axis { input: input as usize, output: output as usize, ratio, region: (0.0, 1.0) };
+                let axis = ResampledAxis { input: input as usize, output: output as usize, ratio, region: (0.0, 1.0) };
                 let floor: Vec<i64> = (0..output).map(|k| k * input / output).collect();
                 assert_eq!(taken(axis, Coordinates::Asymmetric, Rounding::Floor), floor, "{input} to {output}");
                 // floor((k + 1/2) n / m), whose ties of half pixels go up.

@@ -2,7 +2,8 @@
 //! nothing on the GPU.
 
 use super::Registration;
-use super::movement::{Moved, Movement, known, known_optional};
+use super::movement::{Moved, Movement};
+use super::shared::{known, known_optional};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Op, required};
 use crate::tensor::Shape;

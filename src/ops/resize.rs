@@ -1,13 +1,12 @@
 //! Resize: images (or any axes) resampled to another size.
 
 use super::Registration;
-use super::copy::RUN;
 use super::movement::no_scalar;
 use super::pad::bits;
-use super::resample::{Axis, Coordinates, Interpolation, Ratio, Rounding, Rules, Taps};
+use super::resample::{Coordinates, Interpolation, Ratio, ResampledAxis, Rounding, Rules, Taps};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Packing, params, preludes, shader};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Offers, Operand, Table, params, preludes, shader, u32s};
 use crate::tensor::{Shape, Tensor, TensorType};
 use std::sync::Arc;
 
@@ -122,14 +121,14 @@ impl Resize {
     }
 
     /// How each axis of the data is resampled.
-    fn plan(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Axis>> {
+    fn plan(&self, inputs: &[Option<&Fact>]) -> Result<Vec<ResampledAxis>> {
         let data = required("Resize", inputs, 0)?.shape();
         let axes: Vec<usize> = match &self.axes {
             None => (0..data.rank()).collect(),
             Some(axes) => axes.iter().map(|a| data.axis(*a)).collect::<Result<_>>()?,
         };
-        let identity = |d: &usize| Axis { input: *d, output: *d, ratio: Ratio::new(1.0, 1.0), region: (0.0, 1.0) };
-        let mut plan: Vec<Axis> = data.iter().map(identity).collect();
+        let identity = |d: &usize| ResampledAxis { input: *d, output: *d, ratio: Ratio::new(1.0, 1.0), region: (0.0, 1.0) };
+        let mut plan: Vec<ResampledAxis> = data.iter().map(identity).collect();
         let fits = |name: &str, found: usize, expected: usize| match found == expected {
             true => Ok(()),
             false => Err(Error::invalid_model(format!("Resize expects {expected} {name} for {} axes, found {found}", axes.len()))),
@@ -225,90 +224,126 @@ impl Op for Resize {
         Ok(vec![Tensor::from_f64(ty, &values)?])
     }
 
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
-        let (data, output) = (io.input(0)?, io.outputs[0]);
-        if output.ty.elements() == 0 {
-            return Ok(vec![Lowering::empty()]);
-        }
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
+        let data = io.input(0)?;
         let scalar = data.scalar().ok_or_else(|| no_scalar(data))?;
         let rules = self.rules();
         if !data.dtype().is_float() && !matches!(rules.interpolation, Interpolation::Nearest(_)) {
             return Err(Error::unsupported(format!("there is no kernel that interpolates {}", data.dtype())));
         }
-        let plan = self.plan(&io.inputs)?;
-        let resized: Vec<usize> = (0..plan.len()).filter(|k| !plan[*k].is_identity(&rules)).collect();
-        if resized.is_empty() {
-            return Ok(vec![Lowering::Alias { input: 0 }]);
+        let axes = self.plan(&io.inputs)?;
+        if axes.iter().all(|axis| axis.is_identity(&rules)) {
+            offers.alias(0);
+            return Ok(());
         }
         let outside = Tensor::from_f64(TensorType::new(data.dtype(), Shape::scalar()), &[self.extrapolation.into()])?;
-        // The tables hang onto the input that the sizes come from: it is known, so it is a constant.
-        let constant = if numbers(&io.inputs, 2)?.is_some() { 2 } else { 3 };
-        let (mut dispatches, mut packed, mut temporaries) = (Vec::new(), Vec::new(), Vec::new());
-        let mut dims = data.shape().to_vec();
-        let passes = resized.len().div_ceil(2);
-        for (number, pair) in resized.chunks(2).enumerate() {
-            let second = pair[pair.len() - 1];
-            let first = Some(pair[0]).filter(|first| *first != second);
-            let one = || Taps { count: 1, neighbours: vec![Some(vec![(0, 1.0)])] };
-            let first_taps = first.map_or_else(one, |k| plan[k].taps(&rules));
-            let second_taps = plan[second].taps(&rules);
-            let work = first_taps.count.saturating_mul(second_taps.count + 1).saturating_mul(RUN);
-            if work >= caps.max_loop as usize {
-                return Err(Error::unsupported(format!("{work} taps exceed the longest loop of {}", caps.max_loop)));
-            }
-            let [first_input, first_output] = first.map_or([1, 1], |k| [dims[k], plan[k].output]);
-            let between: usize = first.map_or(1, |k| dims[k + 1..second].iter().product());
-            let [second_input, second_output] = [dims[second], plan[second].output];
-            let inner: usize = dims[second + 1..].iter().product();
-            pair.iter().for_each(|k| dims[*k] = plan[*k].output);
-            let count = Shape::from(dims.as_slice()).elements();
-            let mut table = table(&first_taps);
-            let run = if caps.class == AdapterClass::Cpu { RUN } else { 1 };
-            let invocations = count / second_output * second_output.div_ceil(run);
-            let params = ResizeParams {
-                first_input: first_input as u32,
-                first_output: first_output as u32,
-                between: between as u32,
-                second_input: second_input as u32,
-                second_output: second_output as u32,
-                inner: inner as u32,
-                second_table: table.len() as u32,
-                outside: bits(&outside, scalar),
-                count: u32::try_from(invocations).map_err(|_| Error::limit(format!("{count} elements exceed 32 bits")))?,
-            };
-            table.extend(self::table(&second_taps));
-            let source = if number == 0 { Operand::Input(0) } else { Operand::Temporary(number - 1) };
-            let destination = if number + 1 == passes { Operand::Output(0) } else { Operand::Temporary(number) };
-            if number + 1 < passes {
-                temporaries.push(count as u64 * 4);
-            }
-            let kernel = Kernel::new(&RESIZE, &[Access::Read, Access::Read, Access::Write], [WORKGROUP, 1, 1])
-                .prelude(&preludes::DIVIDE)
-                .set("RUN", run as u32)
-                .set("FIRST_TAPS", first_taps.count as u32)
-                .set("SECOND_TAPS", second_taps.count as u32);
-            let grid = Dispatch::linear_grid((invocations as u64).div_ceil(WORKGROUP.into()), caps)?;
-            let flops = 2 * (count * first_taps.count * second_taps.count) as u64;
-            let dispatch = Dispatch::new(kernel, params, vec![source, Operand::Packed(number), destination], grid);
-            dispatches.push(dispatch.work(flops, data.gpu_bytes() + count as u64 * 4));
-            let pack = |_: &Tensor, table: &[u32]| bytemuck::cast_slice(table).to_vec();
-            packed.push(Packing { input: constant, layout: "resize_taps", arguments: table, pack });
+        let caps = offers.caps();
+        offers.only("resize", || resample(data, &axes, &rules, bits(&outside, scalar), caps));
+        Ok(())
+    }
+}
+
+/// The variant: a dispatch for each two of the axes that change, with temporaries between them.
+fn resample(data: &Fact, axes: &[ResampledAxis], rules: &Rules, outside: u32, caps: &Caps) -> Result<Lowering> {
+    let changed: Vec<usize> = (0..axes.len()).filter(|k| !axes[*k].is_identity(rules)).collect();
+    let last = changed.len().div_ceil(2) - 1;
+    let mut extents = data.shape().to_vec();
+    let (mut dispatches, mut tables, mut temporaries) = (Vec::new(), Vec::new(), Vec::new());
+    for (number, pair) in changed.chunks(2).enumerate() {
+        let pass = Pass::new(axes, pair, rules, &mut extents);
+        let from = if number == 0 { Operand::Input(0) } else { Operand::Temporary(number - 1) };
+        let to = if number == last { Operand::Output(0) } else { Operand::Temporary(number) };
+        if number < last {
+            temporaries.push(4 * pass.count() as u64);
         }
-        Ok(vec![Lowering::Dispatches { variant: "resize", dispatches, temporaries, packed, tables: vec![] }])
+        let dispatch = pass.dispatch(vec![from, Operand::Table(number), to], outside, caps)?;
+        dispatches.push(dispatch.work(pass.flops(), data.gpu_bytes() + 4 * pass.count() as u64));
+        tables.push(Table { name: "resize_taps", numbers: [table(&pass.first_taps)?, table(&pass.second_taps)?].concat() });
+    }
+    Ok(Lowering::new(dispatches).temporaries(temporaries).tables(tables))
+}
+
+/// What one dispatch does: one axis is resampled, or two of them.
+struct Pass {
+    /// Extents of the first of two axes before and after; one where there is but the second.
+    first: [usize; 2],
+    /// Elements between both axes.
+    between: usize,
+    /// Extents of the second axis before and after.
+    second: [usize; 2],
+    /// Elements behind it.
+    inner: usize,
+    first_taps: Taps,
+    second_taps: Taps,
+    /// Lines along the second axis, of all elements that are made.
+    lines: usize,
+}
+
+impl Pass {
+    /// The pass over one or two axes of data of such extents, which become those after it.
+    fn new(axes: &[ResampledAxis], pair: &[usize], rules: &Rules, extents: &mut [usize]) -> Self {
+        let second = pair[pair.len() - 1];
+        let first = pair.first().copied().filter(|first| *first != second);
+        let alone = || Taps { count: 1, neighbours: vec![Some(vec![(0, 1.0)])] };
+        let sides = [first.map_or([1, 1], |k| [extents[k], axes[k].output]), [extents[second], axes[second].output]];
+        let between = first.map_or(1, |k| extents[k + 1..second].iter().product());
+        pair.iter().for_each(|k| extents[*k] = axes[*k].output);
+        let (outer, inner) = (extents[..second].iter().product::<usize>(), extents[second + 1..].iter().product());
+        Pass {
+            first: sides[0],
+            between,
+            second: sides[1],
+            inner,
+            first_taps: first.map_or_else(alone, |k| axes[k].taps(rules)),
+            second_taps: axes[second].taps(rules),
+            lines: outer * inner,
+        }
+    }
+
+    /// Elements that are made.
+    fn count(&self) -> usize {
+        self.lines * self.second[1]
+    }
+
+    fn flops(&self) -> u64 {
+        2 * (self.count() * self.first_taps.count * self.second_taps.count) as u64
+    }
+
+    fn dispatch(&self, bindings: Vec<Operand>, outside: u32, caps: &Caps) -> Result<Dispatch> {
+        let run = caps.run();
+        let invocations = self.lines * self.second[1].div_ceil(run);
+        let [first_input, first_output] = u32s(self.first)?;
+        let [second_input, second_output] = u32s(self.second)?;
+        let [between, inner, count] = u32s([self.between, self.inner, invocations])?;
+        let (first, second) = (self.first_taps.count, self.second_taps.count);
+        let [second_table] = u32s([2 * first * self.first_taps.neighbours.len()])?;
+        let params =
+            ResizeParams { first_input, first_output, between, second_input, second_output, inner, second_table, outside, count };
+        let [run_length, first_count, second_count] = u32s([run, first, second])?;
+        let kernel = Kernel::new(&RESIZE, &[Access::Read, Access::Read, Access::Write], [WORKGROUP, 1, 1])
+            .prelude(&preludes::DIVIDE)
+            .set("RUN", run_length)
+            .set("FIRST_TAPS", first_count)
+            .set("SECOND_TAPS", second_count);
+        let grid = Dispatch::linear_grid(u64::from(count.div_ceil(WORKGROUP)), caps)?;
+        let turns = first.saturating_mul(second + 1).saturating_add(1).saturating_mul(run);
+        Ok(Dispatch::new(kernel, params, bindings, grid).turns(turns))
     }
 }
 
 /// A table as the kernel reads it: for each output element the input elements, then the bit patterns of their weights.
-fn table(taps: &Taps) -> Vec<u32> {
+fn table(taps: &Taps) -> Result<Vec<u32>> {
     let mut table = Vec::with_capacity(taps.neighbours.len() * taps.count * 2);
     for neighbours in &taps.neighbours {
         match neighbours {
             Some(neighbours) => {
-                table.extend(neighbours.iter().map(|(place, _)| *place as u32));
+                for (place, _) in neighbours {
+                    table.extend(u32s([*place])?);
+                }
                 table.extend(neighbours.iter().map(|(_, weight)| (*weight as f32).to_bits()));
             }
             None => table.extend(std::iter::repeat_n(u32::MAX, taps.count * 2)),
         }
     }
-    table
+    Ok(table)
 }

@@ -1,11 +1,10 @@
 //! ReverseSequence: the start of each sequence of a batch, reversed in time.
 
 use super::Registration;
-use super::gather::on_gpu;
-use super::movement::pick;
+use super::shared::{WORKGROUP, in_units, on_gpu, one_each, pick, unit};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, params, preludes, shader};
+use crate::kernel::{Access, Kernel, Lowering, Offers, Operand, params, shader, u32s};
 use crate::tensor::{DType, Shape, Tensor};
 use std::sync::Arc;
 
@@ -23,8 +22,6 @@ shader!(static REVERSE: ReverseParams = "reverse_sequence");
 
 /// The operator of this file.
 pub static REGISTRATION: Registration = Registration { operators: &["ReverseSequence"], shaders: &[&REVERSE] };
-
-const WORKGROUP: u32 = 64;
 
 /// ONNX ReverseSequence: input 1 says how many elements of each sequence are reversed; the others stay.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,27 +91,22 @@ impl Op for ReverseSequence {
         Ok(vec![pick(data, None, data.shape(), (0..data.elements()).map(source))?])
     }
 
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
         let (data, lengths) = (io.input(0)?, io.input(1)?);
-        if data.ty.elements() == 0 {
-            return Ok(vec![Lowering::empty()]);
-        }
         on_gpu(data, lengths)?;
         let time = self.check(data.shape(), lengths.shape())?;
-        let inner = data.shape().product(2..data.shape().rank());
-        let unit = if inner.is_multiple_of(4) { 4 } else { 1 };
-        let params = ReverseParams {
-            outer: data.shape()[0] as u32,
-            second: data.shape()[1] as u32,
-            inner: (inner / unit) as u32,
-            count: (data.ty.elements() / unit) as u32,
-        };
-        let kernel = Kernel::new(&REVERSE, &[Access::Read, Access::Read, Access::Write], [WORKGROUP, 1, 1])
-            .prelude(if unit == 4 { &preludes::WIDTH4 } else { &preludes::WIDTH1 })
-            .set("TIME_AXIS", time as u32);
-        let grid = Dispatch::linear_grid(u64::from(params.count).div_ceil(WORKGROUP.into()), caps)?;
-        let bindings = vec![Operand::Input(0), Operand::Input(1), Operand::Output(0)];
-        let dispatch = Dispatch::new(kernel, params, bindings, grid).work(0, 2 * data.gpu_bytes());
-        Ok(vec![Lowering::dispatches("reverse_sequence", vec![dispatch])])
+        let caps = offers.caps();
+        offers.only("reverse_sequence", || {
+            let run = data.shape().product(2..data.shape().rank());
+            let unit = unit([run]);
+            let groups = data.ty.elements() / unit;
+            let [outer, second, inner, count, time] = u32s([data.shape()[0], data.shape()[1], run / unit, groups, time])?;
+            let kernel = Kernel::new(&REVERSE, &[Access::Read, Access::Read, Access::Write], [WORKGROUP, 1, 1]);
+            let kernel = in_units(kernel, unit).set("TIME_AXIS", time);
+            let bindings = vec![Operand::Input(0), Operand::Input(1), Operand::Output(0)];
+            let dispatch = one_each(kernel, ReverseParams { outer, second, inner, count }, groups, bindings, caps)?;
+            Ok(Lowering::new(vec![dispatch.work(0, 2 * data.gpu_bytes())]))
+        });
+        Ok(())
     }
 }

@@ -3,8 +3,7 @@
 use super::Registration;
 use super::movement::wrap;
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Caps, Lowering};
+use crate::graph::{Fact, Op, required};
 use crate::tensor::{Shape, Tensor, TensorType};
 use std::sync::Arc;
 
@@ -133,9 +132,5 @@ impl Op for RoiAlign {
             }
         }
         Ok(vec![Tensor::from_f64(ty, &values)?])
-    }
-
-    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
-        Err(Error::unsupported("there is no kernel for RoiAlign"))
     }
 }

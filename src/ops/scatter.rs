@@ -3,14 +3,17 @@
 //! the result does not depend on the order in which invocations run.
 
 use super::Registration;
-use super::concat::union;
 use super::copy;
-use super::gather::{Tuples, elements_axis, indices, on_gpu};
-use super::movement::{unravel, wrap};
+use super::gather::{Tuples, elements_axis};
+use super::shared::{
+    WORKGROUP, axis_parameters, in_units, indices, no_scalar, on_gpu, one_each, scalar_number, union, unit, unravel, wrap,
+};
 use crate::error::{Error, Result};
 use crate::graph::{Bounds, Fact, Io, Op, required};
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params, preludes, shader};
-use crate::tensor::{MAX_RANK, Scalar, Shape, Tensor, View};
+use crate::kernel::{
+    Access, Caps, Dispatch, Kernel, Lowering, Offers, Operand, Parameters, Shader, params, preludes, shader, u32s,
+};
+use crate::tensor::{Scalar, Shape, Tensor, View};
 use std::sync::Arc;
 
 params! {
@@ -50,8 +53,6 @@ pub static REGISTRATION: Registration = Registration {
     operators: &["ScatterElements", "ScatterND"],
     shaders: &[&ELEMENTS, &ELEMENTS_COMBINE, &TUPLES, &TUPLES_COMBINE],
 };
-
-const WORKGROUP: u32 = 64;
 
 /// What becomes of an element and its update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,15 +112,6 @@ impl Combine {
     }
 }
 
-/// The kernel's number for a scalar type.
-pub(super) fn scalar_number(scalar: Scalar) -> u32 {
-    match scalar {
-        Scalar::F32 => 0,
-        Scalar::I32 => 1,
-        Scalar::U32 => 2,
-    }
-}
-
 /// The output's fact, once shapes have been checked.
 fn scattered(op: &str, data: &Fact, updates: &Fact, expected: &[usize], combine: Option<Combine>) -> Result<Vec<Fact>> {
     if updates.dtype() != data.dtype() || updates.shape()[..] != *expected {
@@ -176,7 +168,7 @@ fn scalar(io: &Io, combine: Option<Combine>) -> Result<Scalar> {
     let (data, updates, output) = (io.input(0)?, io.input(2)?, io.outputs[0]);
     on_gpu(data, io.input(1)?)?;
     let scalar = data.scalar().filter(|s| updates.scalar() == Some(*s) && output.scalar() == Some(*s));
-    let scalar = scalar.ok_or_else(|| super::movement::no_scalar(output))?;
+    let scalar = scalar.ok_or_else(|| no_scalar(output))?;
     let narrow = data.dtype().size() < 4 && !data.dtype().is_float();
     if narrow && matches!(combine, Some(Combine::Add | Combine::Mul)) {
         return Err(Error::unsupported(format!("sums and products of {} wrap differently on the GPU", data.dtype())));
@@ -184,29 +176,39 @@ fn scalar(io: &Io, combine: Option<Combine>) -> Result<Scalar> {
     Ok(scalar)
 }
 
-/// The first dispatch: the output is the data.
-fn start(data: &Fact, caps: &Caps) -> Result<Dispatch> {
-    let whole = View::contiguous(data.shape());
-    copy::strided(&whole, &whole, [Operand::Input(0), Operand::Output(0)], caps)
+/// Offers a copy of the data, then what scatters the updates into it, where there are any.
+fn offer(variant: &'static str, io: &Io, offers: &mut Offers, scatter: impl FnOnce(&Caps) -> Result<Vec<Dispatch>>) {
+    let caps = offers.caps();
+    offers.only(variant, || {
+        let whole = View::contiguous(io.input(0)?.shape());
+        let mut dispatches = vec![copy::strided(&whole, &whole, [Operand::Input(0), Operand::Output(0)], caps)?];
+        if io.input(2)?.ty.elements() > 0 {
+            dispatches.extend(scatter(caps)?);
+        }
+        Ok(Lowering::new(dispatches))
+    });
 }
 
-fn dispatch<P: Parameters>(kernel: Kernel, params: P, count: u32, io: &Io, caps: &Caps) -> Result<Dispatch> {
-    let grid = Dispatch::linear_grid(u64::from(count).div_ceil(WORKGROUP.into()), caps)?;
+/// A dispatch over `count` updates or elements.
+fn dispatch<P: Parameters>(kernel: Kernel, params: P, count: usize, io: &Io, caps: &Caps) -> Result<Dispatch> {
     let bindings = vec![Operand::Input(1), Operand::Input(2), Operand::Output(0)];
-    Ok(Dispatch::new(kernel, params, bindings, grid).work(0, io.input(2)?.gpu_bytes() * 3))
+    Ok(one_each(kernel, params, count, bindings, caps)?.work(0, io.input(2)?.gpu_bytes() * 3))
 }
 
-fn kernel(shader: &'static Shader) -> Kernel {
-    Kernel::new(shader, &[Access::Read, Access::Read, Access::Write], [WORKGROUP, 1, 1])
-}
-
-fn combining(shader: &'static Shader, scalar: Scalar, combine: Combine) -> Kernel {
-    kernel(shader).prelude(&preludes::COMBINE).set("SCALAR", scalar_number(scalar)).set("REDUCTION", combine as u32)
+/// A kernel that replaces elements, or combines them.
+fn kernel(shader: &'static Shader, combining: Option<(Scalar, Combine)>) -> Kernel {
+    let kernel = Kernel::new(shader, &[Access::Read, Access::Read, Access::Write], [WORKGROUP, 1, 1]).prelude(&preludes::INDEX);
+    match combining {
+        None => kernel,
+        Some((scalar, combine)) => {
+            let kernel = kernel.prelude(&preludes::COMBINE).set("SCALAR", scalar_number(scalar));
+            kernel.set("REDUCTION", combine as u32)
+        }
+    }
 }
 
 /// The numbers `0..count` in ranges no longer than `length`.
-fn ranges(count: u32, length: u32) -> impl Iterator<Item = (u32, u32)> {
-    let length = length.max(1);
+fn ranges(count: usize, length: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..count.div_ceil(length)).map(move |k| (k * length, count.min((k + 1) * length)))
 }
 
@@ -222,6 +224,49 @@ pub struct ScatterElements {
 /// Input 0 with the updates in input 2 at the indices in input 1 along an axis.
 pub fn scatter_elements(axis: i64, combine: Option<Combine>) -> Arc<dyn Op> {
     Arc::new(ScatterElements { axis, combine })
+}
+
+impl ScatterElements {
+    /// The kernel that runs over the updates.
+    fn replacing(&self, axis: usize, io: &Io, caps: &Caps) -> Result<Dispatch> {
+        let (data, indices) = (io.input(0)?.shape(), io.input(1)?);
+        let elements = indices.ty.elements();
+        let [axis, axes, count] = u32s([axis, data.rank(), elements])?;
+        let params = ElementsParams {
+            extents: axis_parameters(data.iter().copied(), 1)?,
+            update_extents: axis_parameters(indices.shape().iter().copied(), 1)?,
+            strides: axis_parameters(data.strides(), 1)?,
+            axis,
+            first: 0,
+            end: 0,
+            count,
+        };
+        let kernel = kernel(&ELEMENTS, None).prelude(&preludes::SCATTER_ELEMENTS).set("AXES", axes);
+        dispatch(kernel, params, elements, io, caps)
+    }
+
+    /// The kernels that run over the elements, each over a range of the updates.
+    fn combining(&self, axis: usize, how: (Scalar, Combine), io: &Io, caps: &Caps) -> Result<Vec<Dispatch>> {
+        let (data, updates) = (io.input(0)?, io.input(1)?.shape());
+        let elements = data.ty.elements();
+        let [number, axes, count] = u32s([axis, updates.rank(), elements])?;
+        let kernel = kernel(&ELEMENTS_COMBINE, Some(how)).prelude(&preludes::SCATTER_ELEMENTS).set("AXES", axes);
+        let range = |(first, end): (usize, usize)| {
+            let turns = end - first;
+            let [first, end] = u32s([first, end])?;
+            let params = ElementsParams {
+                extents: axis_parameters(data.shape().iter().copied(), 1)?,
+                update_extents: axis_parameters(updates.iter().copied(), 1)?,
+                strides: axis_parameters(updates.strides(), 1)?,
+                axis: number,
+                first,
+                end,
+                count,
+            };
+            Ok(dispatch(kernel.clone(), params, elements, io, caps)?.turns(turns))
+        };
+        ranges(updates[axis], caps.longest_loop(2)).map(range).collect()
+    }
 }
 
 impl Op for ScatterElements {
@@ -251,45 +296,14 @@ impl Op for ScatterElements {
         Ok(vec![apply(data, updates?, &targets, self.combine)?])
     }
 
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
-        let (data, indices) = (io.input(0)?, io.input(1)?);
-        if data.ty.elements() == 0 {
-            return Ok(vec![Lowering::empty()]);
-        }
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
         let scalar = scalar(io, self.combine)?;
-        let mut dispatches = vec![start(data, caps)?];
-        let updates = indices.ty.elements();
-        if updates > 0 {
-            let axis = data.shape().axis(self.axis)?;
-            let small = |shape: &[usize]| {
-                let mut all = [1; MAX_RANK];
-                all.iter_mut().zip(shape).for_each(|(slot, d)| *slot = *d as u32);
-                all
-            };
-            let mut params = ElementsParams {
-                extents: small(data.shape()),
-                update_extents: small(indices.shape()),
-                strides: small(&data.shape().strides()),
-                axis: axis as u32,
-                first: 0,
-                end: 0,
-                count: updates as u32,
-            };
-            let axes = data.shape().rank() as u32;
-            match self.combine {
-                None => dispatches.push(dispatch(kernel(&ELEMENTS).set("AXES", axes), params, params.count, io, caps)?),
-                Some(combine) => {
-                    params.strides = small(&indices.shape().strides());
-                    params.count = data.ty.elements() as u32;
-                    for (first, end) in ranges(indices.shape()[axis] as u32, caps.max_loop / 2) {
-                        (params.first, params.end) = (first, end);
-                        let kernel = combining(&ELEMENTS_COMBINE, scalar, combine).set("AXES", axes);
-                        dispatches.push(dispatch(kernel, params, params.count, io, caps)?);
-                    }
-                }
-            }
-        }
-        Ok(vec![Lowering::dispatches("scatter_elements", dispatches)])
+        let axis = io.input(0)?.shape().axis(self.axis)?;
+        offer("scatter_elements", io, offers, |caps| match self.combine {
+            None => Ok(vec![self.replacing(axis, io, caps)?]),
+            Some(combine) => self.combining(axis, (scalar, combine), io, caps),
+        });
+        Ok(())
     }
 }
 
@@ -303,6 +317,40 @@ pub struct ScatterNd {
 /// Input 0 with the slices in input 2 at the index tuples along the last axis of input 1.
 pub fn scatter_nd(combine: Option<Combine>) -> Arc<dyn Op> {
     Arc::new(ScatterNd { combine })
+}
+
+impl ScatterNd {
+    /// The kernel that runs over the updates.
+    fn replacing(&self, tuples: Tuples, io: &Io, caps: &Caps) -> Result<Dispatch> {
+        let data = io.input(0)?.shape();
+        let length = tuples.inner(data);
+        let unit = unit([length]);
+        let groups = io.input(2)?.ty.elements() / unit;
+        let [depth, inner, count] = u32s([tuples.depth, length / unit, groups])?;
+        let (extents, strides) = tuples.axes(data, unit)?;
+        let params = TuplesParams { extents, strides, depth, inner, first: 0, end: 0, count };
+        let kernel = kernel(&TUPLES, None).prelude(&preludes::INDEX_TUPLES).prelude(&preludes::SCATTER_ND);
+        Ok(dispatch(in_units(kernel, unit), params, groups, io, caps)?.turns(tuples.depth))
+    }
+
+    /// The kernels that run over the elements, each over a range of the tuples.
+    fn combining(&self, tuples: Tuples, how: (Scalar, Combine), io: &Io, caps: &Caps) -> Result<Vec<Dispatch>> {
+        let data = io.input(0)?;
+        let elements = data.ty.elements();
+        let [depth, inner, count] = u32s([tuples.depth, tuples.inner(data.shape()), elements])?;
+        let (extents, strides) = tuples.axes(data.shape(), 1)?;
+        let kernel = kernel(&TUPLES_COMBINE, Some(how)).prelude(&preludes::INDEX_TUPLES).prelude(&preludes::SCATTER_ND);
+        let kernel = in_units(kernel, 1);
+        // Each tuple costs one iteration of the loop over tuples and `depth` of the one within.
+        let cost = tuples.depth + 1;
+        let range = |(first, end): (usize, usize)| {
+            let turns = (end - first) * cost;
+            let [first, end] = u32s([first, end])?;
+            let params = TuplesParams { extents, strides, depth, inner, first, end, count };
+            Ok(dispatch(kernel.clone(), params, elements, io, caps)?.turns(turns))
+        };
+        ranges(tuples.rows(io.input(1)?.shape()), caps.longest_loop(cost + 1)).map(range).collect()
+    }
 }
 
 impl Op for ScatterNd {
@@ -329,50 +377,13 @@ impl Op for ScatterNd {
         Ok(vec![apply(data, updates?, &targets, self.combine)?])
     }
 
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
-        let (data, indices, updates) = (io.input(0)?, io.input(1)?, io.input(2)?);
-        if data.ty.elements() == 0 {
-            return Ok(vec![Lowering::empty()]);
-        }
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
         let scalar = scalar(io, self.combine)?;
-        let tuples = Tuples::new("ScatterND", 0, data.shape(), indices.shape())?;
-        if tuples.depth == 0 {
-            return Err(Error::unsupported("ScatterND by empty tuples"));
-        }
-        let mut dispatches = vec![start(data, caps)?];
-        if updates.ty.elements() > 0 {
-            let inner = tuples.inner(data.shape());
-            let unit = if self.combine.is_none() && inner.is_multiple_of(4) { 4 } else { 1 };
-            let strides = data.shape().strides();
-            let mut params = TuplesParams {
-                extents: [1; MAX_RANK],
-                strides: [0; MAX_RANK],
-                depth: tuples.depth as u32,
-                inner: (inner / unit) as u32,
-                first: 0,
-                end: 0,
-                count: (updates.ty.elements() / unit) as u32,
-            };
-            for axis in tuples.indexed() {
-                params.extents[axis] = data.shape()[axis] as u32;
-                params.strides[axis] = (strides[axis] / unit) as u32;
-            }
-            match self.combine {
-                None => {
-                    let kernel = kernel(&TUPLES).prelude(if unit == 4 { &preludes::WIDTH4 } else { &preludes::WIDTH1 });
-                    dispatches.push(dispatch(kernel, params, params.count, io, caps)?);
-                }
-                Some(combine) => {
-                    params.count = data.ty.elements() as u32;
-                    // Each tuple costs one iteration of the loop over tuples and `depth` of the one within.
-                    let length = caps.max_loop / (2 + params.depth);
-                    for (first, end) in ranges(tuples.rows(indices.shape()) as u32, length) {
-                        (params.first, params.end) = (first, end);
-                        dispatches.push(dispatch(combining(&TUPLES_COMBINE, scalar, combine), params, params.count, io, caps)?);
-                    }
-                }
-            }
-        }
-        Ok(vec![Lowering::dispatches("scatter_nd", dispatches)])
+        let tuples = Tuples::new("ScatterND", 0, io.input(0)?.shape(), io.input(1)?.shape())?;
+        offer("scatter_nd", io, offers, |caps| match self.combine {
+            None => Ok(vec![self.replacing(tuples, io, caps)?]),
+            Some(combine) => self.combining(tuples, (scalar, combine), io, caps),
+        });
+        Ok(())
     }
 }

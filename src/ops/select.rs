@@ -2,10 +2,10 @@
 //! shapes need the value itself there.
 
 use super::Registration;
-use super::movement::pick;
+use super::shared::{compare_floats, pick};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Caps, Lowering};
+use crate::kernel::Offers;
 use crate::tensor::{Shape, Tensor, TensorType};
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -13,7 +13,8 @@ use std::sync::Arc;
 /// The operators of this file.
 pub static REGISTRATION: Registration = Registration { operators: &["Compress", "NonZero", "Unique"], shaders: &[] };
 
-fn on_host(op: &'static str) -> Result<Vec<Lowering>> {
+/// Why an operator of this file has no kernel.
+fn on_host(op: &'static str) -> Result<()> {
     Err(Error::unsupported(format!("the length of the output of {op} depends on data, so it is computed on the host")))
 }
 
@@ -81,7 +82,7 @@ impl Op for Compress {
         Ok(vec![pick(data, None, &shape, positions)?])
     }
 
-    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
+    fn lower(&self, _: &Io, _: &mut Offers) -> Result<()> {
         on_host("Compress")
     }
 }
@@ -127,7 +128,7 @@ impl Op for NonZero {
         Ok(vec![Tensor::new([data.shape().rank(), places.len()], &indices)?])
     }
 
-    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
+    fn lower(&self, _: &Io, _: &mut Offers) -> Result<()> {
         on_host("NonZero")
     }
 }
@@ -198,11 +199,6 @@ impl Unique {
     }
 }
 
-/// Ascending, NaN last and equal to itself.
-pub(super) fn compare_floats(a: f64, b: f64) -> Ordering {
-    a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
-}
-
 impl Op for Unique {
     fn name(&self) -> &'static str {
         "Unique"
@@ -224,7 +220,7 @@ impl Op for Unique {
         self.all(required("Unique", inputs, 0)?)
     }
 
-    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
+    fn lower(&self, _: &Io, _: &mut Offers) -> Result<()> {
         on_host("Unique")
     }
 }

@@ -2,12 +2,10 @@
 //! before a run whenever their shapes are, so they are folded; only large constants and ranges are made on the GPU.
 
 use super::Registration;
-use super::movement::{known, no_scalar};
-use super::pad::bits;
-use super::scatter::scalar_number;
+use super::shared::{WORKGROUP, bits, known, no_scalar, one_each, scalar_number};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, params, shader};
+use crate::kernel::{Access, Kernel, Lowering, Offers, Operand, params, shader, u32s};
 use crate::tensor::{DType, MAX_ELEMENTS, Shape as Extents, Tensor, TensorType};
 use std::sync::Arc;
 
@@ -26,25 +24,19 @@ params! {
 
 shader!(static PROGRESSION: ProgressionParams = "progression");
 
-const WORKGROUP: u32 = 64;
-
-/// The numbers from `start` on in steps of `step` (none for a constant), each a tensor of one element.
-fn progression(io: &Io, start: &Tensor, step: Option<&Tensor>, caps: &Caps) -> Result<Vec<Lowering>> {
+/// Offers the numbers from `start` on in steps of `step` (none for a constant), each a tensor of one element.
+fn progression(io: &Io, start: &Tensor, step: Option<&Tensor>, offers: &mut Offers) -> Result<()> {
     let output = io.outputs[0];
-    if output.ty.elements() == 0 {
-        return Ok(vec![Lowering::empty()]);
-    }
     let scalar = output.scalar().ok_or_else(|| no_scalar(output))?;
-    let count = output.ty.elements() as u32;
-    let params = ProgressionParams { start: bits(start, scalar), step: step.map_or(0, |s| bits(s, scalar)), count };
-    let kernel = Kernel::new(&PROGRESSION, &[Access::Write], [WORKGROUP, 1, 1]).set("SCALAR", scalar_number(scalar));
-    let grid = Dispatch::linear_grid(u64::from(count).div_ceil(WORKGROUP.into()), caps)?;
-    let dispatch = Dispatch::new(kernel, params, vec![Operand::Output(0)], grid).work(0, output.gpu_bytes());
-    Ok(vec![Lowering::dispatches("progression", vec![dispatch])])
-}
-
-fn folded(op: &'static str) -> Result<Vec<Lowering>> {
-    Err(Error::unsupported(format!("{op} is folded before a run and has no kernel")))
+    let caps = offers.caps();
+    offers.only("progression", || {
+        let [count] = u32s([output.ty.elements()])?;
+        let params = ProgressionParams { start: bits(start, scalar), step: step.map_or(0, |s| bits(s, scalar)), count };
+        let kernel = Kernel::new(&PROGRESSION, &[Access::Write], [WORKGROUP, 1, 1]).set("SCALAR", scalar_number(scalar));
+        let dispatch = one_each(kernel, params, output.ty.elements(), vec![Operand::Output(0)], caps)?;
+        Ok(Lowering::new(vec![dispatch.work(0, output.gpu_bytes())]))
+    });
+    Ok(())
 }
 
 /// ONNX Shape: the extents of a tensor from axis `start` up to `end`.
@@ -85,10 +77,6 @@ impl Op for Shape {
     fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
         Ok(vec![self.extents(required("Shape", inputs, 0)?.shape())])
     }
-
-    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
-        folded("Shape")
-    }
 }
 
 /// ONNX Size: the number of elements of a tensor.
@@ -113,10 +101,6 @@ impl Op for Size {
 
     fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
         Ok(vec![Tensor::scalar(required("Size", inputs, 0)?.elements() as i64)])
-    }
-
-    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
-        folded("Size")
     }
 }
 
@@ -161,8 +145,8 @@ impl Op for ConstantOfShape {
         Ok(vec![Tensor::from_bytes(ty.clone(), &self.value.bytes().repeat(ty.elements()))?])
     }
 
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
-        progression(io, &self.value, None, caps)
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
+        progression(io, &self.value, None, offers)
     }
 }
 
@@ -243,9 +227,9 @@ impl Op for Range {
         }])
     }
 
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
         let value = |index| io.input(index)?.value.as_ref().ok_or_else(|| Error::needs_value(index));
-        progression(io, value(0)?, Some(value(2)?), caps)
+        progression(io, value(0)?, Some(value(2)?), offers)
     }
 }
 
@@ -295,9 +279,5 @@ impl Op for EyeLike {
 
     fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
         Ok(vec![self.matrix(required("EyeLike", inputs, 0)?.ty())?])
-    }
-
-    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
-        folded("EyeLike")
     }
 }

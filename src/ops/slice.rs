@@ -1,7 +1,8 @@
 //! Parts of a tensor: Slice and Split.
 
 use super::Registration;
-use super::movement::{Moved, Movement, known, known_optional};
+use super::movement::{Moved, Movement};
+use super::shared::{known, known_optional};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Op, required};
 use crate::tensor::View;

@@ -1,12 +1,10 @@
 //! TopK: the largest or smallest elements along an axis, and where they stand.
 
 use super::Registration;
-use super::movement::{known, no_scalar, pick};
-use super::scatter::scalar_number;
-use super::select::compare_floats;
+use super::shared::{WORKGROUP, around, compare_floats, known, no_scalar, pick, scalar_number};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, params, shader};
+use crate::kernel::{Access, Dispatch, Kernel, Lowering, Offers, Operand, params, shader, u32s};
 use crate::tensor::{DType, Shape, Tensor};
 use std::sync::Arc;
 
@@ -24,8 +22,6 @@ shader!(static TOP_K: TopKParams = "top_k");
 
 /// The operator of this file.
 pub static REGISTRATION: Registration = Registration { operators: &["TopK"], shaders: &[&TOP_K] };
-
-const WORKGROUP: u32 = 64;
 
 /// ONNX TopK: input 1 is how many. They come in order, the lower index first among equals; NaN counts as the largest.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,31 +92,24 @@ impl Op for TopK {
         Ok(vec![pick(data, None, &shape, positions)?, Tensor::new(shape, &indices)?])
     }
 
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
-        let (data, output) = (io.input(0)?, io.outputs[0]);
-        if output.ty.elements() == 0 {
-            return Ok(vec![Lowering::empty()]);
-        }
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
+        let data = io.input(0)?;
         let scalar = data.scalar().ok_or_else(|| no_scalar(data))?;
         let (axis, count, _) = self.check(data.shape(), &known("TopK", &io.inputs, 1)?)?;
-        let extent = data.shape()[axis];
-        // Each lane goes once through its share of the row for each of the k results.
-        let iterations = (count as u64).saturating_mul((extent as u64).div_ceil(WORKGROUP.into()) + 8);
-        if iterations >= caps.max_loop.into() {
-            return Err(Error::unsupported(format!("{iterations} iterations exceed the longest loop of {}", caps.max_loop)));
-        }
-        let params = TopKParams {
-            extent: extent as u32,
-            inner: data.shape().product(axis + 1..data.shape().rank()) as u32,
-            rows: (output.ty.elements() / count) as u32,
-            k: count as u32,
-        };
-        let kernel = Kernel::new(&TOP_K, &[Access::Read, Access::Write, Access::Write], [WORKGROUP, 1, 1])
-            .set("SCALAR", scalar_number(scalar))
-            .set("LARGEST", self.largest.into());
-        let grid = Dispatch::linear_grid(params.rows.into(), caps)?;
-        let bindings = vec![Operand::Input(0), Operand::Output(0), Operand::Output(1)];
-        let dispatch = Dispatch::new(kernel, params, bindings, grid).work(0, data.gpu_bytes() * count as u64);
-        Ok(vec![Lowering::dispatches("row_per_workgroup", vec![dispatch])])
+        let (outer, length, stride) = around(data.shape(), axis);
+        let caps = offers.caps();
+        offers.only("row_per_workgroup", || {
+            let [extent, inner, rows, k] = u32s([length, stride, outer * stride, count])?;
+            let kernel = Kernel::new(&TOP_K, &[Access::Read, Access::Write, Access::Write], [WORKGROUP, 1, 1])
+                .set("SCALAR", scalar_number(scalar))
+                .set("LARGEST", self.largest.into());
+            let grid = Dispatch::linear_grid(rows.into(), caps)?;
+            let bindings = vec![Operand::Input(0), Operand::Output(0), Operand::Output(1)];
+            let dispatch = Dispatch::new(kernel, TopKParams { extent, inner, rows, k }, bindings, grid);
+            // Each lane goes once through its share of the row for each of the k results.
+            let turns = count.saturating_mul(length.div_ceil(WORKGROUP as usize) + 8);
+            Ok(Lowering::new(vec![dispatch.turns(turns).work(0, data.gpu_bytes() * count as u64)]))
+        });
+        Ok(())
     }
 }

@@ -1,11 +1,10 @@
 //! Trilu: the upper or lower triangle of matrices, zero elsewhere.
 
 use super::Registration;
-use super::concat::union;
-use super::movement::{no_scalar, pick};
+use super::shared::{WORKGROUP, no_scalar, one_each, pick, union};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, params, shader};
+use crate::kernel::{Access, Kernel, Lowering, Offers, Operand, params, shader, u32s};
 use crate::tensor::Tensor;
 use std::sync::Arc;
 
@@ -23,8 +22,6 @@ shader!(static TRILU: TriluParams = "trilu");
 
 /// The operator of this file.
 pub static REGISTRATION: Registration = Registration { operators: &["Trilu"], shaders: &[&TRILU] };
-
-const WORKGROUP: u32 = 64;
 
 /// ONNX Trilu: the last two axes are matrices; input 1, where given, names the diagonal at which the triangle starts.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,31 +63,27 @@ impl Op for Trilu {
         Ok(vec![pick(data, None, data.shape(), positions)?])
     }
 
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
         let data = io.input(0)?;
         if data.scalar().is_none() {
             return Err(no_scalar(data));
-        }
-        if data.ty.elements() == 0 {
-            return Ok(vec![Lowering::empty()]);
         }
         let diagonal = match io.optional(1).map(|k| &k.value) {
             None => 0,
             Some(Some(value)) => value.to_i64().first().copied().unwrap_or(0),
             Some(None) => return Err(Error::unsupported("the diagonal of Trilu is not known before the run")),
         };
-        let rank = data.shape().rank();
-        let params = TriluParams {
-            rows: data.shape()[rank - 2] as u32,
-            columns: data.shape()[rank - 1] as u32,
-            count: data.ty.elements() as u32,
-            // Beyond the extents of a matrix all diagonals are alike.
-            diagonal: diagonal.clamp(i32::MIN.into(), i32::MAX.into()) as i32,
-        };
-        let kernel = Kernel::new(&TRILU, &[Access::Read, Access::Write], [WORKGROUP, 1, 1]).set("UPPER", self.upper.into());
-        let grid = Dispatch::linear_grid(u64::from(params.count).div_ceil(WORKGROUP.into()), caps)?;
-        let bindings = vec![Operand::Input(0), Operand::Output(0)];
-        let dispatch = Dispatch::new(kernel, params, bindings, grid).work(0, 2 * data.gpu_bytes());
-        Ok(vec![Lowering::dispatches("trilu", vec![dispatch])])
+        // Beyond the extents of a matrix all diagonals are alike.
+        let diagonal = diagonal.clamp(i32::MIN.into(), i32::MAX.into()) as i32;
+        let caps = offers.caps();
+        offers.only("trilu", || {
+            let rank = data.shape().rank();
+            let [rows, columns, count] = u32s([data.shape()[rank - 2], data.shape()[rank - 1], data.ty.elements()])?;
+            let params = TriluParams { rows, columns, count, diagonal };
+            let kernel = Kernel::new(&TRILU, &[Access::Read, Access::Write], [WORKGROUP, 1, 1]).set("UPPER", self.upper.into());
+            let dispatch = one_each(kernel, params, data.ty.elements(), vec![Operand::Input(0), Operand::Output(0)], caps)?;
+            Ok(Lowering::new(vec![dispatch.work(0, 2 * data.gpu_bytes())]))
+        });
+        Ok(())
     }
 }

@@ -71,14 +71,14 @@ impl Bindings<'_> {
                 Operand::Packed(k) if k < packed.len() => {}
                 Operand::Table(k) if k < tables.len() => {}
                 Operand::Numbers if !dispatch.numbers.is_empty() => {}
-                Operand::Nothing if *access == Access::Read => {}
+                Operand::Nothing if !access.writes() => {}
                 _ => return Err(Error::internal(format!("binding {operand:?} does not exist"))),
             }
         }
         Ok(())
     }
 
-    /// An input that a kernel binds so.
+    /// Checks an input that a kernel binds by this access.
     fn bound(&self, input: usize, access: Access) -> Result<()> {
         let scalar = self.input(input)?;
         if !access.is_texture() {

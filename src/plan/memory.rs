@@ -6,7 +6,7 @@
 /// Alignment of a tensor within a buffer: WebGPU's default `minStorageBufferOffsetAlignment`.
 const ALIGNMENT: u64 = 256;
 
-/// Comparisons of tensors that the search may spend: a few milliseconds.
+/// The most comparisons of tensors that the search makes: a few milliseconds.
 const SEARCH: usize = 4_000_000;
 
 /// A tensor that needs memory.
@@ -101,7 +101,7 @@ pub(super) fn assign(tensors: &[Demand], limit: u64) -> Assignment {
     best
 }
 
-/// Each tensor in turn takes the place for which the buffers must grow least; among those a buffer of its own, then the
+/// Places each tensor in turn where the buffers must grow least; among such places a buffer of its own goes first, then the
 /// tightest gap.
 fn greedy(tensors: &[Demand], order: &[usize], limit: u64) -> Assignment {
     let mut result = Assignment { buffers: Vec::new(), places: vec![(0, 0); tensors.len()] };

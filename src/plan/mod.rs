@@ -4,229 +4,27 @@
 //! It is a list of segments. Each uploads what the GPU needs, dispatches kernels, downloads what the host needs, and runs
 //! nodes on the host that have no kernel. Most plans have one segment and no host node.
 
+mod assemble;
 mod bindings;
-mod build;
 mod choices;
+mod constants;
+mod measurable;
 mod memory;
+mod options;
 mod placement;
 mod print;
 mod schedule;
+mod scratch;
+mod slots;
+mod tensors;
+mod tuning_key;
+mod types;
+mod uniforms;
+mod values;
+mod variants;
 
-pub use choices::{Choices, Chosen, Measurable, Refusal, Signature, measurable};
-
-use crate::error::Result;
-use crate::graph::{Graph, ValueId};
-use crate::kernel::{Caps, Grid, Kernel, Packing, Work};
-use crate::tensor::{Scalar, Tensor, TensorType};
-use std::sync::Arc;
-
-/// Choices of a plan.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Options {
-    /// A node that would run on the host is an error.
-    pub strict_gpu: bool,
-    /// Name of the kernel variant to take wherever it is offered; elsewhere, and without a name, `choices` decide.
-    pub variant: Option<String>,
-    /// What was measured and refused before; without it the first variant is taken.
-    pub choices: Arc<Choices>,
-}
-
-/// Where a tensor lies on the GPU.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Place {
-    /// A constant: [`Plan::weights`].
-    Weight(usize),
-    /// A buffer of its own, for an input or output: [`Plan::own`].
-    Own(usize),
-    /// A range of a buffer that it shares with other tensors: those that live at other times, and those that no step
-    /// writes while it binds this one.
-    Slot {
-        /// Which buffer: [`Plan::shared`].
-        buffer: usize,
-        /// Where in the buffer it starts.
-        offset: u64,
-    },
-    /// A texture that it shares with scratch of other nodes: [`Plan::textures`].
-    Texture(usize),
-}
-
-/// A constant as a storage buffer or texture.
-#[derive(Clone, Debug)]
-pub struct Weight {
-    /// Name of the value.
-    pub name: String,
-    /// Its contents.
-    pub tensor: Tensor,
-    /// Its elements in a buffer, unless it is repacked.
-    pub scalar: Scalar,
-    /// Another layout than row-major.
-    pub packing: Option<Packing>,
-    /// Whether kernels bind it as a texture.
-    pub texture: bool,
-}
-
-impl Weight {
-    /// Bytes that it takes on the GPU; repacks it to find out.
-    pub fn bytes(&self) -> u64 {
-        match &self.packing {
-            Some(packing) => (packing.pack)(&self.tensor, &packing.arguments).len() as u64,
-            None => self.tensor.elements() as u64 * 4,
-        }
-    }
-}
-
-/// A tensor on the GPU.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PlannedTensor {
-    /// Name of the value, or what a scratch buffer is for.
-    pub name: String,
-    /// Its size, rounded up to what a buffer may be.
-    pub bytes: u64,
-    /// Where it lies.
-    pub place: Place,
-}
-
-/// One dispatch.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Step {
-    /// The node it belongs to: index into the graph's nodes.
-    pub node: usize,
-    /// Name of the kernel's variant.
-    pub variant: &'static str,
-    /// Index into [`Plan::kernels`].
-    pub kernel: usize,
-    /// Where its parameters stand in [`Plan::params`].
-    pub params_offset: u32,
-    /// How many bytes of parameters it has, rounded up to a uniform binding's granularity.
-    pub params_bytes: u32,
-    /// Where the numbers of its generated function stand there, and how many bytes they take; `None` where it reads none.
-    pub numbers: Option<(u32, u32)>,
-    /// What is copied before it runs.
-    pub copies: Vec<TextureCopy>,
-    /// What stands at binding 1 and on: indices into [`Plan::tensors`]. The numbers, where there are any, stand behind.
-    pub bindings: Vec<usize>,
-    /// How many workgroups.
-    pub grid: Grid,
-    /// How much it does.
-    pub work: Work,
-}
-
-/// A tensor that a step binds as a texture, copied from the buffer it lies in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TextureCopy {
-    /// The buffer: index into [`Plan::tensors`].
-    pub from: usize,
-    /// The texture: index into [`Plan::tensors`].
-    pub to: usize,
-}
-
-/// A tensor that crosses between host and GPU.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Transfer {
-    /// The value.
-    pub value: ValueId,
-    /// Its type on the host.
-    pub ty: TensorType,
-    /// Its elements on the GPU.
-    pub scalar: Scalar,
-    /// Where it lies there: index into [`Plan::tensors`].
-    pub tensor: usize,
-}
-
-impl Transfer {
-    /// Bytes that are copied.
-    pub fn bytes(&self) -> u64 {
-        self.ty.elements() as u64 * 4
-    }
-}
-
-/// A node that runs on the host.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HostNode {
-    /// Index into the graph's nodes.
-    pub node: usize,
-    /// Why it has no kernel.
-    pub reason: String,
-}
-
-/// What happens between two meetings of GPU and host, in this order.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Segment {
-    /// Inputs of the run, and results of the host, that the steps read.
-    pub uploads: Vec<Transfer>,
-    /// The dispatches.
-    pub steps: Vec<Step>,
-    /// What the host needs of the results.
-    pub downloads: Vec<Transfer>,
-    /// What the host does then.
-    pub host: Vec<HostNode>,
-}
-
-/// How many bytes a plan's intermediate tensors take.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Memory {
-    /// All shared buffers together.
-    pub peak: u64,
-    /// The largest sum of tensors that live at one step; no assignment needs less.
-    pub lower_bound: u64,
-    /// All textures together.
-    pub textures: u64,
-    /// Inputs and outputs.
-    pub own: u64,
-    /// The largest binding, and the tensor it belongs to.
-    pub largest_binding: u64,
-}
-
-/// Everything a run does.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    /// The graph it carries out.
-    pub graph: Arc<Graph>,
-    /// What must be compiled.
-    pub kernels: Vec<Kernel>,
-    /// Parameters and numbers of all steps, each at an offset that the adapter allows.
-    pub params: Vec<u8>,
-    /// Everything that lies on the GPU at some time.
-    pub tensors: Vec<PlannedTensor>,
-    /// Constants that steps read.
-    pub weights: Vec<Weight>,
-    /// Bytes of the buffers of inputs and outputs.
-    pub own: Vec<u64>,
-    /// Bytes of the buffers that intermediate tensors share.
-    pub shared: Vec<u64>,
-    /// Bytes of the textures that nodes take turns to use as scratch.
-    pub textures: Vec<u64>,
-    /// What to do, in order.
-    pub segments: Vec<Segment>,
-    /// Where each output of the graph lies on the GPU; `None` when it is known to the host only.
-    pub outputs: Vec<Option<Transfer>>,
-    /// For each node, the variants it could have run by.
-    pub variants: Vec<Vec<&'static str>>,
-    /// For each node, the variants that do not fit it, and why.
-    pub declined: Vec<Vec<(&'static str, String)>>,
-    /// For each node, why it runs by the variant it does.
-    pub chosen: Vec<Chosen>,
-    /// What its intermediate tensors take.
-    pub memory: Memory,
-}
-
-impl Plan {
-    /// The plan of a specialised graph.
-    ///
-    /// # Errors
-    /// [`Limit`](crate::ErrorKind::Limit) when a tensor exceeds what the adapter can bind, naming it;
-    /// [`Unsupported`](crate::ErrorKind::Unsupported) when a node must run on the host and the options forbid it.
-    pub fn new(graph: &Graph, caps: &Caps, options: &Options) -> Result<Plan> {
-        build::plan(graph, caps, options)
-    }
-
-    /// All dispatches in order.
-    pub fn steps(&self) -> impl Iterator<Item = &Step> {
-        self.segments.iter().flat_map(|s| &s.steps)
-    }
-
-    /// All nodes that run on the host.
-    pub fn host_nodes(&self) -> impl Iterator<Item = &HostNode> {
-        self.segments.iter().flat_map(|s| &s.host)
-    }
-}
+pub use choices::{Choices, Chosen, Refusal};
+pub use measurable::{Measurable, measurable};
+pub use options::PlanOptions;
+pub use tuning_key::TuningKey;
+pub use types::{HostNode, Memory, Place, Plan, PlannedTensor, Segment, Step, TextureCopy, Transfer, Weight};

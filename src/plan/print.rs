@@ -1,6 +1,6 @@
 //! Plans as text, for people and snapshots.
 
-use super::{Place, Plan};
+use super::types::{Place, Plan};
 use std::fmt;
 
 impl fmt::Display for Place {

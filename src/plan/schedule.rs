@@ -3,14 +3,14 @@
 use super::placement::Placement;
 use crate::graph::Graph;
 
-/// Nodes between two meetings of GPU and host: those of the GPU first, then those of the host.
+/// Nodes between two points at which the host waits for the GPU: those of the GPU first, then those of the host.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Group {
     pub gpu: Vec<usize>,
     pub host: Vec<usize>,
 }
 
-/// As few groups as dependences allow: a GPU node waits for the next group when it needs what the host makes.
+/// As few groups as dependences allow: a GPU node that reads a result of the host belongs to a later group.
 pub(super) fn groups(graph: &Graph, placements: &[Placement]) -> Vec<Group> {
     let producers = graph.producers();
     let mut level = vec![0; placements.len()];

@@ -1,8 +1,10 @@
 //! Tensors in host memory: contiguous, row-major, shared without copying.
 
-use super::{DType, Element, Shape, TensorType, View};
+use super::dtype::{DType, Element};
+use super::shape::{Shape, TensorType};
+use super::view::View;
 use crate::error::{Error, Result};
-use half::{bf16, f16};
+use half::f16;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
@@ -17,7 +19,7 @@ pub struct Tensor {
 /// Eight-byte words, so that every element type is aligned; the last word may be part empty.
 struct Words {
     words: Vec<u64>,
-    /// Whether all elements are half floats, once somebody asked.
+    /// Whether all elements are half floats; known once it was asked for.
     halves: OnceLock<bool>,
 }
 
@@ -178,7 +180,7 @@ impl Tensor {
         T::from_bytes(self.bytes()).ok_or_else(|| Error::internal("the bytes of a tensor are no valid elements"))
     }
 
-    /// The same data under another shape of as many elements.
+    /// Gives the data another shape of as many elements, without a copy.
     ///
     /// # Errors
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) when the number of elements differs.
@@ -190,8 +192,8 @@ impl Tensor {
         Ok(Tensor { ty: TensorType::new(self.dtype(), shape), data: self.data.clone() })
     }
 
-    /// True when each element is a float that a half float holds exactly, as those of a model that was kept in half precision
-    /// are. Found out once; tensors that do not hold halves mostly show it within their first few elements.
+    /// True when a half float holds each element exactly, as is so for models that were stored in half precision. Computed once;
+    /// in other tensors, one of the first few elements mostly decides it.
     pub fn is_halves(&self) -> bool {
         let exact = |x: &f32| f16::from_f32(*x).to_f32().to_bits() == x.to_bits();
         match self.dtype() {
@@ -210,95 +212,6 @@ impl Tensor {
             bytes.extend_from_slice(&source[p * size..(p + 1) * size]);
         }
         Self::pack(TensorType::new(self.dtype(), view.shape.clone()), &bytes)
-    }
-
-    /// Every element as f64 (bool as 0 or 1; 64-bit integers beyond 2^53 are rounded).
-    pub fn to_f64(&self) -> Vec<f64> {
-        fn each<T: Element>(t: &Tensor, f: impl Fn(T) -> f64) -> Vec<f64> {
-            T::from_bytes(t.bytes()).unwrap_or_default().iter().map(|x| f(*x)).collect()
-        }
-        match self.dtype() {
-            DType::F32 => each(self, |x: f32| x.into()),
-            DType::F16 => each(self, |x: f16| x.into()),
-            DType::BF16 => each(self, |x: bf16| x.into()),
-            DType::F64 => each(self, |x: f64| x),
-            _ => self.to_i128().into_iter().map(|x| x as f64).collect(),
-        }
-    }
-
-    /// Every element as an integer, floats truncated toward zero (saturating, NaN as 0).
-    pub fn to_i128(&self) -> Vec<i128> {
-        fn each<T: Element>(t: &Tensor, f: impl Fn(T) -> i128) -> Vec<i128> {
-            T::from_bytes(t.bytes()).unwrap_or_default().iter().map(|x| f(*x)).collect()
-        }
-        match self.dtype() {
-            DType::I8 => each(self, |x: i8| x.into()),
-            DType::I16 => each(self, |x: i16| x.into()),
-            DType::I32 => each(self, |x: i32| x.into()),
-            DType::I64 => each(self, |x: i64| x.into()),
-            DType::U8 => each(self, |x: u8| x.into()),
-            DType::U16 => each(self, |x: u16| x.into()),
-            DType::U32 => each(self, |x: u32| x.into()),
-            DType::U64 => each(self, |x: u64| x.into()),
-            DType::Bool => each(self, |x: bool| x.into()),
-            _ => self.to_f64().into_iter().map(|x| x as i128).collect(),
-        }
-    }
-
-    /// Every element as i64; what [`to_i128`](Tensor::to_i128) gives, saturated.
-    pub fn to_i64(&self) -> Vec<i64> {
-        self.to_i128().into_iter().map(|x| x.clamp(i64::MIN.into(), i64::MAX.into()) as i64).collect()
-    }
-
-    /// A tensor of any dtype from f64 values: rounded to nearest for floats, truncated and saturated for integers,
-    /// `!= 0` for bool. There must be as many values as the type has elements.
-    ///
-    /// # Errors
-    /// [`Internal`](crate::ErrorKind::Internal) when the number of values is not the type's.
-    pub fn from_f64(ty: TensorType, values: &[f64]) -> Result<Self> {
-        fn bytes<T: Element>(values: &[f64], f: impl Fn(f64) -> T) -> Vec<u8> {
-            values.iter().flat_map(|x| T::to_bytes(&[f(*x)]).to_vec()).collect()
-        }
-        let data = match ty.dtype {
-            DType::F32 => bytes(values, |x| x as f32),
-            DType::F16 => bytes(values, f16::from_f64),
-            DType::BF16 => bytes(values, bf16::from_f64),
-            DType::F64 => bytes(values, |x| x),
-            DType::Bool => bytes(values, |x| x != 0.0),
-            DType::I8 => bytes(values, |x| x as i8),
-            DType::I16 => bytes(values, |x| x as i16),
-            DType::I32 => bytes(values, |x| x as i32),
-            DType::I64 => bytes(values, |x| x as i64),
-            DType::U8 => bytes(values, |x| x as u8),
-            DType::U16 => bytes(values, |x| x as u16),
-            DType::U32 => bytes(values, |x| x as u32),
-            DType::U64 => bytes(values, |x| x as u64),
-        };
-        Self::from_bytes(ty, &data).map_err(|e| Error::internal(e.to_string()))
-    }
-
-    /// A tensor of any dtype from integers: wrapped to the width of an integer type, rounded for floats, `!= 0` for bool.
-    ///
-    /// # Errors
-    /// [`Internal`](crate::ErrorKind::Internal) when the number of values is not the type's.
-    pub fn from_i128(ty: TensorType, values: &[i128]) -> Result<Self> {
-        fn bytes<T: Element>(values: &[i128], f: impl Fn(i128) -> T) -> Vec<u8> {
-            values.iter().flat_map(|x| T::to_bytes(&[f(*x)]).to_vec()).collect()
-        }
-        // `as` between integers wraps, which is what two's-complement arithmetic of that width yields.
-        let data = match ty.dtype {
-            DType::I8 => bytes(values, |x| x as i8),
-            DType::I16 => bytes(values, |x| x as i16),
-            DType::I32 => bytes(values, |x| x as i32),
-            DType::I64 => bytes(values, |x| x as i64),
-            DType::U8 => bytes(values, |x| x as u8),
-            DType::U16 => bytes(values, |x| x as u16),
-            DType::U32 => bytes(values, |x| x as u32),
-            DType::U64 => bytes(values, |x| x as u64),
-            DType::Bool => bytes(values, |x| x != 0),
-            _ => return Self::from_f64(ty, &values.iter().map(|x| *x as f64).collect::<Vec<_>>()),
-        };
-        Self::from_bytes(ty, &data).map_err(|e| Error::internal(e.to_string()))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Shapes of row-major tensors, their strides and broadcasting.
 
-use super::DType;
+use super::dtype::DType;
 use crate::error::{Error, Result};
 use std::fmt;
 use std::ops::Deref;
@@ -153,7 +153,7 @@ impl TensorType {
         self.shape.elements()
     }
 
-    /// The same type after a check that rank and size are within [`MAX_RANK`] and [`MAX_ELEMENTS`].
+    /// Checks that rank and size are within [`MAX_RANK`] and [`MAX_ELEMENTS`].
     ///
     /// # Errors
     /// [`Limit`](crate::ErrorKind::Limit) otherwise.
@@ -161,7 +161,7 @@ impl TensorType {
         if self.shape.rank() > MAX_RANK {
             return Err(Error::limit(format!("rank {} of {self}: expected at most {MAX_RANK}", self.shape.rank())));
         }
-        // Extents of 0 do not count, or strides beside them could still overflow.
+        // An extent of 0 counts as 1: the strides of other axes could overflow all the same.
         if self.shape.iter().fold(1, |n: usize, d| n.saturating_mul((*d).max(1))) > MAX_ELEMENTS {
             return Err(Error::limit(format!("a tensor of type {self} is too large: expected at most {MAX_ELEMENTS} elements")));
         }

@@ -1,6 +1,7 @@
 //! Strided views: how data movement is described before (and often instead of) being done.
 
-use super::Shape;
+use super::axes::joined_axes;
+use super::shape::Shape;
 
 /// A shape laid over a buffer of elements: element `i` stands at `offset + sum(i[k] * strides[k])`.
 ///
@@ -66,7 +67,7 @@ impl View {
         Some(View { shape: shape.clone(), strides, offset: self.offset })
     }
 
-    /// The same elements under other extents; `None` when no strides can express it and a copy is needed.
+    /// Gives the elements other extents; `None` when no strides express that, so that a copy is needed.
     pub fn reshape(&self, shape: &Shape) -> Option<Self> {
         if self.shape.elements() != shape.elements() {
             return None;
@@ -96,13 +97,13 @@ impl View {
         Some(View { shape: shape.clone(), strides, offset: self.offset })
     }
 
-    /// This view taken of a tensor that is itself seen through `base`: one view of `base`'s buffer, where strides can
-    /// express it.
+    /// Composes two views: where this is a view of a tensor that is itself seen through `base`, the result is one view of the buffer.
+    /// `None` when strides cannot express it.
     pub fn of(&self, base: &View) -> Option<Self> {
         if base.is_contiguous() {
             return Some(self.clone());
         }
-        // Each step of this view is some whole steps along the axes of `base`.
+        // Along each axis of `base`, a step of this view must be a whole number of steps.
         let own = base.shape.strides();
         let split = |mut n: i64| -> Option<Vec<i64>> {
             let mut digits = vec![0; own.len()];
@@ -139,20 +140,10 @@ impl View {
     /// Extents and strides with extents of 1 dropped and axes that are walked without a gap joined: two views with equal
     /// runs and offsets take the same elements in the same order.
     pub fn runs(&self) -> Vec<(usize, i64)> {
-        let mut runs: Vec<(usize, i64)> = Vec::new();
-        for (&d, &s) in self.shape.iter().zip(&self.strides).filter(|(d, _)| **d != 1) {
-            match runs.last_mut() {
-                Some((n, inner)) if *inner == s * d as i64 => {
-                    *n *= d;
-                    *inner = s;
-                }
-                _ => runs.push((d, s)),
-            }
-        }
-        runs
+        joined_axes(&self.shape, [&self.strides]).into_iter().map(|axis| (axis.extent, axis.strides[0])).collect()
     }
 
-    /// True when both take the same elements in the same order, under whatever extents.
+    /// True when both take the same elements in the same order; their extents may differ.
     pub fn same_elements(&self, other: &View) -> bool {
         self.offset == other.offset && self.runs() == other.runs()
     }

@@ -3,12 +3,12 @@
 use super::matmul::sums;
 use super::{Case, Random};
 use gristmill::graph::Op;
-use gristmill::ops::conv::{AutoPad, Window, conv, conv_transpose};
+use gristmill::ops::conv::{AutoPad, SlidingWindow, conv, conv_transpose};
 use gristmill::{DType, Tensor, TensorType};
 use std::sync::Arc;
 
-fn window(strides: &[i64], dilations: &[i64], pads: &[i64]) -> Window {
-    Window { strides: strides.to_vec(), dilations: dilations.to_vec(), pads: pads.to_vec(), ..Window::default() }
+fn window(strides: &[i64], dilations: &[i64], pads: &[i64]) -> SlidingWindow {
+    SlidingWindow { strides: strides.to_vec(), dilations: dilations.to_vec(), pads: pads.to_vec(), ..SlidingWindow::default() }
 }
 
 fn row(name: &str, op: Arc<dyn Op>, x: &[usize], w: &[usize], bias: Option<usize>) -> Case {
@@ -68,7 +68,7 @@ fn planes() -> Vec<Case> {
 }
 
 fn windows() -> Vec<Case> {
-    let same = |auto_pad| Window { auto_pad, strides: vec![2, 1], ..Window::default() };
+    let same = |auto_pad| SlidingWindow { auto_pad, strides: vec![2, 1], ..SlidingWindow::default() };
     vec![
         row("without_bias", conv(window(&[], &[], &[]), 1), &[1, 3, 8, 8], &[5, 3, 3, 3], None),
         row("dilated", conv(window(&[1, 1], &[2, 3], &[2, 3, 2, 3]), 1), &[1, 4, 12, 15], &[6, 4, 3, 3], Some(6)),
@@ -94,15 +94,15 @@ fn windows() -> Vec<Case> {
         row("3d_many_channels", conv(window(&[1, 2, 1], &[1, 1, 2], &[1; 6]), 1), &[2, 9, 4, 6, 7], &[10, 9, 3, 2, 2], Some(10)),
         row("1d_many_channels", conv(window(&[2], &[3], &[2, 1]), 1), &[2, 24, 70], &[40, 24, 3], Some(40)),
         row("3d", conv(window(&[1, 2, 1], &[], &[1; 6]), 1), &[1, 3, 5, 6, 7], &[4, 3, 3, 3, 3], Some(4)),
-        row("4d", conv(Window::default(), 1), &[1, 2, 3, 3, 3, 3], &[2, 2, 2, 2, 2, 2], None),
+        row("4d", conv(SlidingWindow::default(), 1), &[1, 2, 3, 3, 3, 3], &[2, 2, 2, 2, 2, 2], None),
     ]
 }
 
 fn transposed() -> Vec<Case> {
-    let op = |w: Window, group, padding: &[i64], shape: &[i64]| conv_transpose(w, group, padding.to_vec(), shape.to_vec());
-    let same = |auto_pad| Window { auto_pad, strides: vec![2, 2], ..Window::default() };
+    let op = |w: SlidingWindow, group, padding: &[i64], shape: &[i64]| conv_transpose(w, group, padding.to_vec(), shape.to_vec());
+    let same = |auto_pad| SlidingWindow { auto_pad, strides: vec![2, 2], ..SlidingWindow::default() };
     vec![
-        row("transpose", op(Window::default(), 1, &[], &[]), &[1, 3, 5, 6], &[3, 4, 3, 3], Some(4)),
+        row("transpose", op(SlidingWindow::default(), 1, &[], &[]), &[1, 3, 5, 6], &[3, 4, 3, 3], Some(4)),
         row("transpose_stride_2", op(window(&[2, 2], &[], &[1; 4]), 1, &[1, 1], &[]), &[2, 5, 7, 6], &[5, 4, 3, 3], Some(4)),
         row("transpose_groups", op(window(&[2, 1], &[], &[]), 3, &[], &[]), &[1, 6, 4, 5], &[6, 2, 2, 3], Some(6)),
         row("transpose_dilated", op(window(&[2, 3], &[2, 2], &[1, 0, 0, 2]), 1, &[], &[]), &[1, 2, 4, 5], &[2, 3, 3, 2], None),
@@ -126,7 +126,7 @@ fn golden() -> Case {
 fn half_bias() -> Case {
     let half = |shape: &[usize], value: f64| Tensor::from_f64(TensorType::new(DType::F16, shape), &[value]).expect("one element");
     let inputs = vec![half(&[1, 1, 1, 1], 3.0), half(&[1, 1, 1, 1], 683.0), half(&[1], -1.0)];
-    Case::new("conv/half_bias", conv(Window::default(), 1), inputs).golden(vec![half(&[1, 1, 1, 1], 2047.0)])
+    Case::new("conv/half_bias", conv(SlidingWindow::default(), 1), inputs).golden(vec![half(&[1, 1, 1, 1], 2047.0)])
 }
 
 pub fn cases() -> Vec<Case> {

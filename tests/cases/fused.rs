@@ -4,7 +4,7 @@ use super::matmul::sums;
 use super::{Case, Random, Tolerance};
 use gristmill::graph::Op;
 use gristmill::kernel::{Instruction, Program, ProgramOperand, Term};
-use gristmill::ops::conv::{Window, conv};
+use gristmill::ops::conv::{SlidingWindow, conv};
 use gristmill::ops::elementwise::function;
 use gristmill::ops::fused::Fused;
 use gristmill::ops::{matmul, norm, softmax};
@@ -83,7 +83,7 @@ pub fn cases() -> Vec<Case> {
     for (name, [images, channels, height, width]) in [("aligned", [2, 12, 9, 16]), ("odd", [1, 9, 7, 13])] {
         let own = [&[images, channels, height, width][..], &[10, channels, 3, 3], &[10]].map(|shape| Some(floats(shape)));
         let residual = floats(&[images, 10, height, width]);
-        let window = Window { pads: vec![1; 4], ..Window::default() };
+        let window = SlidingWindow { pads: vec![1; 4], ..SlidingWindow::default() };
         let case = row(&format!("conv_{name}"), conv(window, 1), own.to_vec(), biased(None), vec![residual]);
         cases.push(case.tolerance(sums(channels * 9)).weights(&[1, 2]));
     }

@@ -3,13 +3,13 @@
 use super::{Case, Random, Tolerance};
 use gristmill::DType;
 use gristmill::graph::Op;
-use gristmill::ops::conv::{AutoPad, Window};
+use gristmill::ops::conv::{AutoPad, SlidingWindow};
 use gristmill::ops::pool::{average_pool, global_average_pool, global_lp_pool, global_max_pool, lp_pool, max_pool};
 use std::sync::Arc;
 
-fn window(kernel: &[i64], strides: &[i64], dilations: &[i64], pads: &[i64]) -> Window {
+fn window(kernel: &[i64], strides: &[i64], dilations: &[i64], pads: &[i64]) -> SlidingWindow {
     let [kernel_shape, strides, dilations, pads] = [kernel, strides, dilations, pads].map(<[i64]>::to_vec);
-    Window { kernel_shape, strides, dilations, pads, ..Window::default() }
+    SlidingWindow { kernel_shape, strides, dilations, pads, ..SlidingWindow::default() }
 }
 
 fn row(name: &str, op: Arc<dyn Op>, x: &[usize]) -> Case {
@@ -20,7 +20,7 @@ pub fn cases() -> Vec<Case> {
     let two = || window(&[2, 2], &[2, 2], &[], &[]);
     let three = || window(&[3, 3], &[2, 2], &[], &[1; 4]);
     let dilated = || window(&[3, 2], &[1, 2], &[2, 3], &[1, 0, 2, 1]);
-    let same = |auto_pad| Window { auto_pad, ..window(&[3, 2], &[2, 2], &[], &[]) };
+    let same = |auto_pad| SlidingWindow { auto_pad, ..window(&[3, 2], &[2, 2], &[], &[]) };
     let bytes = Random::new(1).integers(DType::I8, &[1, 2, 5, 5], -128, 128);
     // `pow` on a GPU is the exponential of a logarithm: some units in the last place for each.
     let powers = Tolerance { relative: 1e-3, absolute: 1e-4 };

@@ -11,14 +11,31 @@ const CIRCLES: &[(&str, &str, &str)] = &[
     ("kernel/shader.rs", "kernel/caps.rs", "what a texture may hold is known of shaders, and how wide a kernel is of capabilities"),
     ("kernel/shader.rs", "kernel/dispatch.rs", "a kernel declares what it binds, and a dispatch binds it to a kernel"),
     ("kernel/shader.rs", "kernel/program/print.rs", "a kernel takes a printed function, which is printed for its bindings"),
-    ("gpu/", "gpu/mod.rs", "the parts of a device are made by it and hold it"),
-    ("gpu/buffer.rs", "gpu/commands.rs", "a copy is a command between buffers"),
     ("ops/attention/", "ops/attention/mod.rs", "kernels read the operator's attributes"),
     ("ops/attention/", "ops/attention/lower.rs", "kernels share one parameter block"),
     ("ops/conv/", "ops/conv/mod.rs", "kernels read the operator's attributes"),
-    ("ops/argreduce.rs", "ops/softmax/mod.rs", "both split a shape around an axis"),
-    ("ops/matmul/quantized.rs", "ops/matmul/operands.rs", "quantized weights are an operand"),
-    ("ops/matmul/quantized.rs", "ops/matmul/problem.rs", "a product with quantized weights is a product"),
+    ("ops/matmul/quantized.rs", "ops/matmul/product.rs", "a product with quantized weights is a product"),
+    ("ops/copy/software.rs", "ops/copy/mod.rs", "a family calls its software room, which makes kernels of the family's own terms"),
+    (
+        "ops/elementwise/software.rs",
+        "ops/elementwise/map.rs",
+        "a family calls its software room, which makes kernels of the family's own terms",
+    ),
+    (
+        "ops/matmul/software/mod.rs",
+        "ops/matmul/mod.rs",
+        "a family calls its software room, which makes kernels of the family's own terms",
+    ),
+    (
+        "ops/norm/software.rs",
+        "ops/norm/lower.rs",
+        "a family calls its software room, which makes kernels of the family's own terms",
+    ),
+    (
+        "ops/softmax/software.rs",
+        "ops/softmax/lower.rs",
+        "a family calls its software room, which makes kernels of the family's own terms",
+    ),
     ("ops/movement.rs", "ops/view.rs", "a movement that reads through a view is a view, which is a movement"),
     ("ops/norm/", "ops/norm/mod.rs", "kernels read the operator's attributes"),
     ("ops/pool/", "ops/pool/mod.rs", "kernels read the operator's attributes"),
@@ -26,10 +43,6 @@ const CIRCLES: &[(&str, &str, &str)] = &[
     ("ops/rnn/", "ops/rnn/mod.rs", "kernels read the operator's attributes"),
     ("ops/rnn/", "ops/rnn/lower.rs", "kernels share one description of a layer"),
     ("ops/softmax/", "ops/softmax/mod.rs", "kernels read the operator's attributes"),
-    ("plan/", "plan/mod.rs", "a plan is made by parts that fill it in"),
-    ("plan/placement.rs", "plan/choices.rs", "a placement says why a variant was chosen"),
-    ("session/", "session/unit.rs", "a session's parts run units of it"),
-    ("session/", "session/mod.rs", "the parts of a session are made by its options"),
 ];
 
 /// A path that a `use` declaration brings in, and the name it has from then on.

@@ -3,11 +3,11 @@
 use super::{Draw, Net, property};
 use crate::cases::F32;
 use gristmill::graph::ValueId;
-use gristmill::ops::conv::{AutoPad, Window, conv, conv_transpose};
+use gristmill::ops::conv::{AutoPad, SlidingWindow, conv, conv_transpose};
 
 /// A window and the extents of an input that it fits into.
 pub struct Windowed {
-    pub window: Window,
+    pub window: SlidingWindow,
     pub kernel: Vec<usize>,
     pub input: Vec<usize>,
 }
@@ -31,7 +31,7 @@ pub fn windowed(draw: &mut Draw, spatial: usize, reach: bool) -> Windowed {
         })
         .collect();
     let extents = kernel.iter().map(|k| *k as usize).collect();
-    Windowed { window: Window { kernel_shape: kernel, strides, dilations, pads, auto_pad }, kernel: extents, input }
+    Windowed { window: SlidingWindow { kernel_shape: kernel, strides, dilations, pads, auto_pad }, kernel: extents, input }
 }
 
 fn operand(draw: &mut Draw, net: &mut Net, shape: &[usize]) -> ValueId {

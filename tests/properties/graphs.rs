@@ -5,7 +5,7 @@ use super::movement::link;
 use super::{Draw, Net, property};
 use crate::cases::Tolerance;
 use gristmill::graph::ValueId;
-use gristmill::ops::conv::{Window, conv};
+use gristmill::ops::conv::{SlidingWindow, conv};
 use gristmill::ops::elementwise::{binary, unary};
 use gristmill::ops::matmul::matmul;
 use gristmill::ops::norm::{instance_normalization, layer_normalization};
@@ -50,7 +50,7 @@ fn grow(draw: &mut Draw, net: &mut Net, values: &[ValueId]) -> ValueId {
                 return net.apply(instance_normalization(0.1), &[x, scale, bias]);
             }
             let w = net.weights(true, &[&[filters, channels], &vec![3; rank - 2][..]].concat());
-            net.apply(conv(Window { pads: vec![1; 2 * (rank - 2)], ..Window::default() }, 1), &[x, w])
+            net.apply(conv(SlidingWindow { pads: vec![1; 2 * (rank - 2)], ..SlidingWindow::default() }, 1), &[x, w])
         }
         _ => link(draw, net, x),
     }

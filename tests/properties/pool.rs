@@ -3,7 +3,7 @@
 use super::conv::{Windowed, windowed};
 use super::property;
 use crate::cases::F32;
-use gristmill::ops::conv::{AutoPad, Window};
+use gristmill::ops::conv::{AutoPad, SlidingWindow};
 use gristmill::ops::pool::{average_pool, global_average_pool, global_lp_pool, global_max_pool, lp_pool, max_pool};
 
 #[test]
@@ -13,7 +13,7 @@ fn pooling() {
         let Windowed { mut window, input, .. } = windowed(draw, spatial, true);
         let ceil = draw.flag();
         if window.auto_pad != AutoPad::NotSet && draw.flag() {
-            window = Window { strides: vec![2; spatial], ..window };
+            window = SlidingWindow { strides: vec![2; spatial], ..window };
         }
         let batch = draw.pick(&[1, 2, 0]);
         let shape = [&[batch, draw.pick(&[3, 1, 4])], &input[..]].concat();

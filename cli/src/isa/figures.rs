@@ -8,7 +8,7 @@ use crate::spirv::module;
 use gristmill::graph::{Fact, Graph};
 use gristmill::kernel::{Caps, Kernel};
 use gristmill::passes::{self, Specialized};
-use gristmill::plan::{self, Plan};
+use gristmill::plan::{Plan, PlanOptions};
 use gristmill::{DType, Gpu};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -115,7 +115,7 @@ impl<'a> Compiler<'a> {
     }
 
     fn plan(&self, graph: &Graph, variant: Option<&str>) -> Result<Plan> {
-        let options = plan::Options { strict_gpu: true, variant: variant.map(String::from), ..plan::Options::default() };
+        let options = PlanOptions { strict_gpu: true, variant: variant.map(String::from), ..PlanOptions::default() };
         Ok(Plan::new(graph, &self.caps, &options)?)
     }
 

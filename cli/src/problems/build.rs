@@ -4,7 +4,7 @@ use super::shape::Shape;
 use super::{Fill, Problem};
 use gristmill::ops;
 use gristmill::ops::attention::Attention;
-use gristmill::ops::conv::Window;
+use gristmill::ops::conv::SlidingWindow;
 use gristmill::ops::elementwise::{binary, unary};
 use gristmill::ops::reduce::Reduction;
 use gristmill::ops::rnn::{Cell, Recurrent, recurrent};
@@ -79,8 +79,8 @@ impl Convolution {
         })
     }
 
-    fn window(&self) -> Window {
-        Window { strides: vec![self.stride as i64; 2], pads: vec![self.pad as i64; 4], ..Window::default() }
+    fn window(&self) -> SlidingWindow {
+        SlidingWindow { strides: vec![self.stride as i64; 2], pads: vec![self.pad as i64; 4], ..SlidingWindow::default() }
     }
 }
 

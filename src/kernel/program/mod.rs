@@ -4,6 +4,7 @@
 //! (the reference) and printed as one WGSL function (the kernel); both read the same table of [`ScalarFunction`]s.
 
 mod bounds;
+mod load;
 mod numbers;
 mod places;
 mod print;
@@ -42,8 +43,7 @@ pub enum Signature {
 pub struct Arguments<'a> {
     /// WGSL expressions of the arguments, each of type Float, Int or Uint as its dtype says.
     pub terms: &'a [String],
-    /// What is known of the arguments: the numbers that are literals. Their text reads them from a uniform, so that a compiler knows
-    /// none of them.
+    /// The values of those arguments that are literals. Their text reads them from a uniform, so that a compiler does not know them.
     pub known: &'a [Option<f64>],
     /// Dtypes of the arguments.
     pub dtypes: &'a [DType],
@@ -157,7 +157,7 @@ impl Program {
         Ok(results)
     }
 
-    /// The dtype of each argument; a literal takes that of the first argument that is none, past a select's condition.
+    /// The dtype of each argument. A literal has that of the first argument that is no literal, not counting a select's condition.
     ///
     /// # Errors
     /// [`Internal`](crate::ErrorKind::Internal) when a term names what does not exist.

@@ -1,19 +1,19 @@
 //! Numbers of a program that its kernel reads from a uniform.
 //!
-//! A compiler that knows a number may compute with it beforehand, and WGSL lets it assume then that nothing is infinite or NaN: on
-//! some drivers x / 0 and x * 0 are 0. It may assume as much of two terms that come from one value: x - x is 0 there whatever x is,
-//! and (x + 1) - x is 1. So it is told neither the numbers nor that such terms belong together.
+//! A compiler that knows a number may compute with it beforehand, and WGSL lets it assume that no float is infinite or NaN: on some
+//! drivers x / 0 and x * 0 are 0. This concerns two terms that come from one value as well: x - x is 0 on such drivers whatever x is,
+//! and (x + 1) - x is 1. So the text hides the numbers, and that such terms come from one value.
 
 use super::{Instruction, Program, Signature, Term};
 use crate::error::Result;
 use crate::tensor::DType;
 use std::fmt::Write;
 
-/// The place of the number zero, which is there for the compiler not to know.
+/// The place of a zero that the compiler does not know to be one.
 const ZERO: usize = 0;
 
 impl Program {
-    /// What the uniform `numbers` starts with, padded to groups of four: a zero, then the literals in the order of the instructions.
+    /// The beginning of the uniform `numbers`, padded to groups of four: a zero, then the literals in the order of the instructions.
     /// Empty where the program needs none of them.
     ///
     /// # Errors
@@ -62,9 +62,10 @@ impl Term {
     }
 }
 
-/// For each argument of an instruction, given what they are computed from, whether it must not be known to belong to an earlier one.
+/// For each argument of an instruction, whether the text must hide that it comes from a value that an earlier argument comes from
+/// too; `roots` are the values that each is computed from.
 pub(super) fn hidden(instruction: &Instruction, roots: &[u64], dtypes: &[DType]) -> Vec<bool> {
-    // A choice computes nothing.
+    // A select does no arithmetic.
     let computes = instruction.function.signature != Signature::Select;
     let belongs = |k: usize| roots[..k].iter().any(|earlier| earlier & roots[k] != 0);
     (0..roots.len()).map(|k| computes && dtypes[k].is_float() && belongs(k)).collect()

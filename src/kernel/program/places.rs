@@ -15,7 +15,7 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// None yet, after so many other numbers, for so many indices.
+    /// No extents and strides yet; `first` other numbers stand before them, and indices are below `indices`.
     pub(super) fn new(first: usize, indices: usize) -> Self {
         Places { first, small: indices <= 1 << 21, words: vec![] }
     }
@@ -37,7 +37,7 @@ impl Places {
     /// `index` times its stride. Positions are u32 and wrap, so that a negative stride or an offset past the start is a
     /// subtraction. Nothing when the position is `index` itself.
     pub(super) fn function(&mut self, name: &str, runs: &[(i64, i64)], offset: i64) -> Option<String> {
-        // Runs outside the first that moves add nothing.
+        // Outer runs of stride 0 add nothing to the position.
         let still = runs.iter().take_while(|(_, stride)| *stride == 0).count();
         if still == 0 && offset == 0 && matches!(runs, [(_, 1)]) {
             return None;
@@ -73,7 +73,8 @@ impl Places {
     }
 }
 
-/// Whether four neighbours of the output are four neighbours of an operand that is walked so, and start at a multiple of four.
+/// Whether four neighbours of the output are four neighbours of an operand that is walked in these runs, and start at a multiple of
+/// four.
 pub(super) fn fours(runs: &[(i64, i64)], offset: i64) -> bool {
     let Some((&(extent, stride), outer)) = runs.split_last() else { return false };
     extent % 4 == 0 && stride == 1 && offset % 4 == 0 && outer.iter().all(|(_, s)| s % 4 == 0)
@@ -81,18 +82,7 @@ pub(super) fn fours(runs: &[(i64, i64)], offset: i64) -> bool {
 
 /// The axes of a view from the outermost in, as (extent, stride), joined where they are walked without a gap.
 pub(super) fn runs(view: &View) -> Vec<(i64, i64)> {
-    let mut runs: Vec<(i64, i64)> = Vec::new();
-    for (&d, &s) in view.shape.iter().zip(&view.strides).filter(|(d, _)| **d != 1) {
-        let d = d as i64;
-        match runs.last_mut() {
-            Some((extent, stride)) if *stride == s * d => {
-                *extent *= d;
-                *stride = s;
-            }
-            _ => runs.push((d, s)),
-        }
-    }
-    runs
+    view.runs().into_iter().map(|(extent, stride)| (extent as i64, stride)).collect()
 }
 
 #[cfg(test)]

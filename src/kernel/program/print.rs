@@ -1,5 +1,6 @@
 //! Printing a program as a WGSL function: one statement per operand and instruction.
 
+use super::load::Load;
 use super::numbers::{declaration, hidden, statements};
 use super::places::{Places, fours, runs};
 use super::{Arguments, Instruction, Program, Signature, Term};
@@ -11,10 +12,10 @@ use std::fmt::Write;
 /// A printed function.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Printed {
-    /// Its bindings, helpers and text. The text stands for every shape of the same structure.
+    /// Its bindings, helpers and text, which are equal for all shapes of one structure.
     pub text: String,
     /// The contents of its uniform `numbers`, bound after its operands, in fours: the literals of the program, then extents and
-    /// strides. With any, it wants the prelude `divide`.
+    /// strides. A function with numbers needs the prelude `divide`.
     pub numbers: Vec<u32>,
 }
 
@@ -87,7 +88,7 @@ impl Program {
         own.broadcast(&output.shape).ok_or_else(|| Error::internal(format!("{} does not broadcast to {output}", own.shape)))
     }
 
-    /// What both functions share.
+    /// What the two functions have in common.
     fn function(&self, types: &Types, carried: Option<DType>, first_binding: u32, width: u32) -> Result<Function> {
         let Types { operands, scalars, output, access } = *types;
         let dtypes: Vec<DType> = operands.iter().map(|o| o.dtype).collect();
@@ -171,8 +172,8 @@ fn expression(instruction: &Instruction, terms: &[String], dtypes: &[DType], res
     alias(result)?;
     let text = (function.wgsl)(&Arguments { terms, known: &known, dtypes, result });
     let text = text.ok_or_else(|| Error::unsupported(format!("{} of {} has no GPU form", function.name, dtypes[0])))?;
-    // Narrow integers wrap and half floats are rounded after every instruction, as in the reference. A choice makes
-    // nothing new, and a cast rounds for itself.
+    // Narrow integers wrap and half floats are rounded after every instruction, as in the reference. A select yields one of its
+    // arguments, and a cast rounds by itself.
     Ok(match (function.signature, result) {
         (Signature::Select, _) => text,
         (_, DType::I8) => format!("extractBits({text}, 0u, 8u)"),
@@ -194,80 +195,4 @@ struct Types<'a> {
     output: &'a TensorType,
     /// How they are bound.
     access: &'a [Access],
-}
-
-/// How a function reads one operand.
-struct Load {
-    /// The binding.
-    variable: String,
-    /// A function that `expression` calls, if any.
-    helper: String,
-    /// The value at `index`.
-    expression: String,
-}
-
-impl Load {
-    fn new(k: usize, view: &View, scalar: Scalar, width: u32, access: Access, places: &mut Places) -> Result<Self> {
-        let mut runs = runs(view);
-        let name = format!("operand{k}");
-        let ty = scalar.wgsl();
-        let alias = match scalar {
-            Scalar::F32 => "Float",
-            Scalar::I32 => "Int",
-            Scalar::U32 => "Uint",
-        };
-        let array = |element: &str| format!("var<storage, read> {name}: array<{element}>");
-        let plain = |expression| Load { variable: array(ty), helper: String::new(), expression };
-        let w = i64::from(width);
-        let (extent, stride) = runs.last().copied().unwrap_or((w, 0));
-        if access.is_texture() && (width != 4 || scalar != Scalar::F32 || !fours(&runs, view.offset)) {
-            return Err(Error::internal(format!("{name} is no array of groups of four floats, and bound as a texture")));
-        }
-        // A function of the position, and how it is called.
-        let position = format!("position{k}");
-        let mut helper = |runs: &[(i64, i64)], offset: i64| {
-            let function = places.function(&position, runs, offset);
-            let call = function.as_ref().map_or("", |_| position.as_str());
-            (function.unwrap_or_default(), call.to_string())
-        };
-        if width == 1 {
-            let (helper, call) = helper(&runs, view.offset);
-            return Ok(Load { helper, ..plain(format!("{name}[{call}(index)]")) });
-        }
-        if extent % w != 0 {
-            let (helper, call) = helper(&runs, view.offset);
-            let each: Vec<String> = (0..width).map(|j| format!("{name}[{call}(index * {width}u + {j}u)]")).collect();
-            return Ok(Load { helper, ..plain(format!("{alias}({})", each.join(", "))) });
-        }
-        // Four neighbours never leave the innermost run, so `index` walks it in steps of four elements.
-        let in_fours = fours(&runs, view.offset);
-        if let Some(last) = runs.last_mut() {
-            *last = (extent / w, stride * w);
-        }
-        if stride == 0 {
-            let (helper, call) = helper(&runs, view.offset);
-            return Ok(Load { helper, ..plain(format!("{alias}({name}[{call}(index)])")) });
-        }
-        if !in_fours {
-            let (helper, call) = helper(&runs, view.offset);
-            let first = format!("{call}(index)");
-            let step = places.word(stride);
-            let each: Vec<String> = (0..w).map(|j| format!("{name}[{first} + {j}u * {step}]")).collect();
-            return Ok(Load { helper, ..plain(format!("{alias}({})", each.join(", "))) });
-        }
-        runs.iter_mut().for_each(|(_, s)| *s /= w);
-        let (helper, call) = helper(&runs, view.offset / w);
-        let at = format!("{call}(index)");
-        Ok(match scalar {
-            Scalar::F32 if access.is_texture() => Load {
-                variable: format!("var {name}: texture_storage_2d<rgba32float, read>"),
-                helper,
-                expression: format!("textureLoad({name}, texel({at}))"),
-            },
-            Scalar::F32 => Load { variable: array("Stored"), helper, expression: format!("floats({name}[{at}])") },
-            Scalar::I32 | Scalar::U32 => {
-                Load { variable: array(&format!("vec{width}<{ty}>")), helper, expression: format!("{name}[{at}]") }
-            }
-        })
-    }
 }

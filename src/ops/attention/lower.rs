@@ -1,10 +1,12 @@
-//! Attention on the GPU: one query per lane on software adapters, tiles of keys in workgroup memory on GPUs, and keys
-//! split over workgroups where there are few queries.
+//! Attention on the GPU: tiles of keys in workgroup memory, keys split over workgroups where there are few queries, and one
+//! query per invocation where neither fits.
 
-use super::{Attention, Geometry, blocks, split};
+use super::{Attention, AttentionShape, software, split};
 use crate::error::{Error, Result};
 use crate::graph::Io;
-use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Prelude, Shader, params, preludes, shader};
+use crate::kernel::{
+    Access, Caps, Dispatch, Kernel, Lowering, Offers, Operand, Prelude, Rank, Shader, params, preludes, shader, u32s,
+};
 use crate::tensor::{DType, Scalar, View};
 
 params! {
@@ -34,35 +36,48 @@ params! {
     }
 }
 
-shader!(static LANES: AttentionParams = "attention_lanes");
-shader!(static SUBGROUP: AttentionParams = "attention_subgroup");
-
+shader!(static PER_QUERY: AttentionParams = "attention_per_query");
 shader!(static TILES: AttentionParams = "attention_tiles");
 
-pub(super) static SHADERS: &[&Shader] =
-    &[&LANES, &SUBGROUP, &TILES, &blocks::PACK, &blocks::BLOCKS, &split::SPLIT, &split::STRETCHES, &split::JOIN];
+pub(super) static SHADERS: &[&Shader] = &[
+    &PER_QUERY,
+    &TILES,
+    &split::SPLIT,
+    &split::JOIN,
+    &software::PACK,
+    &software::PACKED,
+    &software::BROADCAST,
+    &software::SPLIT_SUBGROUP,
+];
 
-/// The most chunks of eight groups that the subgroup kernel unrolls over.
-const MOST_CHUNKS: usize = 8;
-/// Queries for which lanes take keys instead.
-const FEW_QUERIES: usize = 4;
+/// Queries for which the invocations of a workgroup take keys instead.
+pub(super) const FEW_QUERIES: usize = 4;
 /// Fewer workgroups than this leave a device idle.
 const ENOUGH_WORKGROUPS: usize = 32;
-/// Keys that are worth a workgroup of their own.
-const WORTH_SPLITTING: usize = 256;
+/// Queries of a workgroup of `per_query`, one for each invocation.
+const QUERIES: u32 = 64;
 
-/// One attention being lowered.
-pub(super) struct Builder<'a> {
+/// How the variants rank that serve all adapters. On GPUs they are all there are.
+pub(super) struct Ranks {
+    pub(super) split: Rank,
+    pub(super) tiles: Rank,
+    pub(super) per_query: Rank,
+}
+
+const ON_GPUS: Ranks = Ranks { split: 0, tiles: 1, per_query: 2 };
+
+/// The kernels of one attention.
+pub(super) struct AttentionKernels<'a> {
     pub(super) op: &'a Attention,
     pub(super) io: &'a Io<'a>,
     pub(super) caps: &'a Caps,
-    pub(super) g: Geometry,
+    pub(super) shape: AttentionShape,
     /// Queries, keys and values are read in groups of four.
     pub(super) vectors: bool,
     pub(super) params: AttentionParams,
 }
 
-pub(super) fn lower(op: &Attention, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+pub(super) fn lower(op: &Attention, io: &Io, offers: &mut Offers) -> Result<()> {
     for k in 0..3 {
         let found = io.input(k)?;
         if found.scalar() != Some(Scalar::F32) {
@@ -72,22 +87,12 @@ pub(super) fn lower(op: &Attention, io: &Io, caps: &Caps) -> Result<Vec<Lowering
     if io.optional(3).is_some_and(|m| m.dtype() == DType::F64) {
         return Err(Error::unsupported("attention with a mask of f64"));
     }
-    if io.outputs[0].ty.elements() == 0 {
-        return Ok(vec![Lowering::empty()]);
-    }
-    let g = op.geometry_of(&io.inputs)?;
-    let builder = Builder::new(op, io, caps, g)?;
-    let lanes = builder.lanes()?;
-    // The kernels of one class serve the other too, only slower.
-    if caps.subgroup == Some(8) && caps.class == AdapterClass::Cpu {
-        let mut candidates = builder.for_software()?;
-        candidates.push(lanes);
-        candidates.extend(builder.for_gpus()?);
-        return Ok(candidates);
-    }
-    let mut candidates = builder.for_gpus()?;
-    candidates.push(lanes);
-    Ok(candidates)
+    let kernels = AttentionKernels::new(op, io, offers.caps(), op.shape_of(&io.inputs)?)?;
+    let ranks = software::offer(&kernels, offers).unwrap_or(ON_GPUS);
+    offers.add("split", ranks.split, || kernels.split());
+    offers.add("tiles", ranks.tiles, || kernels.tiles());
+    offers.add("per_query", ranks.per_query, || kernels.per_query());
+    Ok(())
 }
 
 /// Strides of a view whose innermost one is 1, with everything a multiple of four, counted in fours.
@@ -105,65 +110,73 @@ fn four<T: Copy + Default>(values: &[T]) -> [T; 4] {
     four
 }
 
-impl<'a> Builder<'a> {
-    fn new(op: &'a Attention, io: &'a Io<'a>, caps: &'a Caps, mut g: Geometry) -> Result<Self> {
-        let fours = [&g.query, &g.key, &g.value].map(in_fours);
+fn parameters(op: &Attention, shape: &AttentionShape) -> Result<AttentionParams> {
+    let small = |n: i64| i32::try_from(n).map_err(|_| Error::limit(format!("a stride of {n} elements exceeds 32 bits")));
+    let strides = |view: &View| Ok::<_, Error>(four(&view.strides.iter().map(|s| small(*s)).collect::<Result<Vec<_>>>()?));
+    let by_head = shape.queries * shape.value_size;
+    let output = if op.interleaved {
+        [shape.heads * by_head, shape.value_size, shape.heads * shape.value_size, 1]
+    } else {
+        [shape.heads * by_head, by_head, shape.value_size, 1]
+    };
+    let shared_by = shape.heads / shape.key_heads.max(1);
+    let [rows, heads, shared_by] = u32s([shape.batch * shape.heads, shape.heads, shared_by])?;
+    let [queries, keys, size, value_size] = u32s([shape.queries, shape.keys, shape.size, shape.value_size])?;
+    Ok(AttentionParams {
+        query_strides: strides(&shape.query)?,
+        key_strides: strides(&shape.key)?,
+        value_strides: strides(&shape.value)?,
+        mask_strides: shape.mask.as_ref().map_or(Ok([0; 4]), strides)?,
+        output_strides: u32s(output)?,
+        query_offset: small(shape.query.offset)?,
+        key_offset: small(shape.key.offset)?,
+        value_offset: small(shape.value.offset)?,
+        mask_offset: small(shape.mask.as_ref().map_or(0, |m| m.offset))?,
+        rows,
+        heads,
+        shared_by,
+        queries,
+        keys,
+        size,
+        value_size,
+        // An offset past either end sees all keys or none, as the nearest one that 32 bits hold.
+        causal_offset: small(op.causal_offset.clamp(-(1 << 30), 1 << 30))?,
+        scale: op.scale,
+        softcap: op.softcap.unwrap_or(1.0),
+        fill: op.unseen.code().1,
+        splits: 1,
+    })
+}
+
+impl<'a> AttentionKernels<'a> {
+    fn new(op: &'a Attention, io: &'a Io<'a>, caps: &'a Caps, mut shape: AttentionShape) -> Result<Self> {
+        let fours = [&shape.query, &shape.key, &shape.value].map(in_fours);
         let vectors = fours.iter().all(Option::is_some);
         if let [Some(query), Some(key), Some(value)] = fours {
-            (g.query, g.key, g.value) = (query, key, value);
+            (shape.query, shape.key, shape.value) = (query, key, value);
         }
-        let small = |n: i64| i32::try_from(n).map_err(|_| Error::limit(format!("a stride of {n} elements exceeds 32 bits")));
-        let strides = |view: &View| Ok::<_, Error>(four(&view.strides.iter().map(|s| small(*s)).collect::<Result<Vec<_>>>()?));
-        let (by_head, by_query) = (g.queries * g.value_size, g.heads * g.value_size);
-        let output = if op.interleaved {
-            [g.heads * by_head, g.value_size, by_query, 1]
-        } else {
-            [g.heads * by_head, by_head, g.value_size, 1]
-        };
-        let params = AttentionParams {
-            query_strides: strides(&g.query)?,
-            key_strides: strides(&g.key)?,
-            value_strides: strides(&g.value)?,
-            mask_strides: g.mask.as_ref().map_or(Ok([0; 4]), strides)?,
-            output_strides: output.map(|n| n as u32),
-            query_offset: small(g.query.offset)?,
-            key_offset: small(g.key.offset)?,
-            value_offset: small(g.value.offset)?,
-            mask_offset: small(g.mask.as_ref().map_or(0, |m| m.offset))?,
-            rows: (g.batch * g.heads) as u32,
-            heads: g.heads as u32,
-            shared_by: (g.heads / g.key_heads.max(1)) as u32,
-            queries: g.queries as u32,
-            keys: g.keys as u32,
-            size: g.size as u32,
-            value_size: g.value_size as u32,
-            // An offset past either end sees all keys or none, as the nearest one that 32 bits hold.
-            causal_offset: op.causal_offset.clamp(-(1 << 30), 1 << 30) as i32,
-            scale: op.scale,
-            softcap: op.softcap.unwrap_or(1.0),
-            fill: op.unseen.code().1,
-            splits: 1,
-        };
-        Ok(Builder { op, io, caps, g, vectors, params })
+        let params = parameters(op, &shape)?;
+        Ok(AttentionKernels { op, io, caps, shape, vectors, params })
     }
 
-    /// Inputs as the shared preludes bind them; where there is no mask the queries stand in its place.
+    /// Inputs as the shared preludes bind them.
     pub(super) fn bindings(&self) -> Vec<Operand> {
-        let mask = Operand::Input(if self.g.mask.is_some() { 3 } else { 0 });
+        let mask = if self.shape.mask.is_some() { Operand::Input(3) } else { Operand::Nothing };
         vec![Operand::Input(0), Operand::Input(1), Operand::Input(2), mask]
     }
 
     /// A kernel whose inputs, whole or packed, are bound as `access` says.
     pub(super) fn kernel(&self, shader: &'static Shader, workgroup: u32, access: &[Access]) -> Kernel {
-        let mask = match (&self.g.mask, self.io.optional(3)) {
+        let mask = match (&self.shape.mask, self.io.optional(3)) {
             (Some(_), Some(mask)) if mask.dtype() == DType::Bool => 2,
             (Some(_), Some(_)) => 1,
             _ => 0,
         };
         Kernel::new(shader, access, [workgroup, 1, 1])
+            .prelude(&preludes::LOWEST)
             .prelude(&preludes::ATTENTION)
-            .constant("GROUPS", self.groups().max(1) as u32)
-            .constant("VALUE_GROUPS", self.value_groups() as u32)
+            .constant("GROUPS", self.params.size.div_ceil(4).max(1))
+            .constant("VALUE_GROUPS", self.params.value_size.div_ceil(4))
             .set("CAUSAL", u32::from(self.op.causal))
             .set("SOFTCAP", u32::from(self.op.softcap.is_some()))
             .set("MASK", mask)
@@ -191,91 +204,65 @@ impl<'a> Builder<'a> {
     }
 
     pub(super) fn groups(&self) -> usize {
-        self.g.size.div_ceil(4)
+        self.shape.size.div_ceil(4)
     }
 
     pub(super) fn value_groups(&self) -> usize {
-        self.g.value_size.div_ceil(4)
+        self.shape.value_size.div_ceil(4)
     }
 
     pub(super) fn work(&self, dispatch: Dispatch) -> Dispatch {
-        let Geometry { batch, heads, key_heads, queries, keys, size, value_size, .. } = self.g;
+        let AttentionShape { batch, heads, key_heads, queries, keys, size, value_size, .. } = self.shape;
         let flops = 2 * batch * heads * queries * keys * (size + value_size);
         let bytes = 4 * batch * (heads * queries + key_heads * keys) * (size + value_size);
         dispatch.work(flops as u64, bytes as u64)
     }
 
-    /// Candidates of GPUs.
-    fn for_gpus(&self) -> Result<Vec<Lowering>> {
-        let g = &self.g;
-        let mut candidates = vec![];
-        // Tiles of queries would stay almost empty.
-        if g.queries <= FEW_QUERIES && g.keys >= WORTH_SPLITTING {
-            candidates.push(self.split()?);
-        }
-        if g.size > 0 {
-            candidates.extend(self.tiles()?);
-        }
-        Ok(candidates)
-    }
-
-    /// Candidates of adapters whose workgroups are subgroups of eight lanes.
-    fn for_software(&self) -> Result<Vec<Lowering>> {
-        let g = &self.g;
-        let mut candidates = vec![];
-        if g.queries <= FEW_QUERIES && g.keys >= 8 {
-            candidates.extend(self.stretches()?);
-        }
-        // Packing reads keys and values once more; without it they are read for every eight queries.
-        if g.queries.div_ceil(8) * g.heads >= 3 * g.key_heads {
-            candidates.extend(self.blocks()?);
-        }
-        if self.groups().max(self.value_groups()) <= MOST_CHUNKS * 8 {
-            candidates.push(self.subgroup()?);
-        }
-        Ok(candidates)
-    }
-
-    fn subgroup(&self) -> Result<Lowering> {
-        let kernel = self
-            .plain(&SUBGROUP, 8)
-            .constant("CHUNKS", self.groups().div_ceil(8).max(1) as u32)
-            .constant("VALUE_CHUNKS", self.value_groups().div_ceil(8) as u32);
-        self.one("subgroup", kernel, 8)
-    }
-
-    /// Tiles in workgroup memory; `None` when heads are too large for it.
-    fn tiles(&self) -> Result<Option<Lowering>> {
+    /// Tiles in workgroup memory.
+    fn tiles(&self) -> Result<Lowering> {
         let (groups, value_groups) = (self.groups(), self.value_groups());
         let largest = groups.max(value_groups);
         let bytes = |own: usize, keys: usize| 16 * (16 * own * (groups + keys / 4 + 1) + keys * largest);
         let fits = |(own, keys): &(usize, usize)| bytes(*own, *keys) <= self.caps.max_workgroup_storage as usize;
-        // Registers hold 2 * OWN * VALUE_GROUPS / 4 groups or so; large heads take fewer queries. Four queries a lane, the
+        // Registers hold 2 * OWN * VALUE_GROUPS / 4 groups or so; large heads take fewer queries. Four queries of each team, the
         // most multiply-adds for each load, are worth it only where they leave enough workgroups.
         let choices = [(4, 16), (2, 32), (2, 16), (1, 16), (1, 8)];
-        let worth = |own: usize| own < 4 || self.g.batch * self.g.heads * (self.g.queries / 64) >= ENOUGH_WORKGROUPS;
+        let worth = |own: usize| own < 4 || self.shape.batch * self.shape.heads * (self.shape.queries / 64) >= ENOUGH_WORKGROUPS;
         let suits = |(own, _): &(usize, usize)| *own * value_groups <= 64 && worth(*own);
-        let Some((own, keys)) = choices.into_iter().filter(suits).find(fits) else {
-            return Ok(None);
+        let chosen = choices.into_iter().filter(suits).find(fits).filter(|_| groups > 0);
+        let Some((own, keys)) = chosen else {
+            let (size, value_size) = (self.shape.size, self.shape.value_size);
+            return Err(Error::unsupported(format!("no tile holds heads of {size} elements and values of {value_size}")));
         };
+        let [own_queries, tile_keys, tile_groups] = u32s([own, keys, largest])?;
         let kernel = self
             .plain(&TILES, 64)
-            .constant("OWN", own as u32)
-            .constant("KEYS", keys as u32)
-            .constant("TILE_GROUPS", largest as u32);
-        self.one("tiles", kernel, 16 * own).map(Some)
+            .prelude(&preludes::ATTENTION_OUTPUT)
+            .constant("OWN", own_queries)
+            .constant("KEYS", tile_keys)
+            .constant("TILE_GROUPS", tile_groups);
+        let loads = keys * (groups + value_groups) / 64;
+        let turns = self.shape.keys.div_ceil(keys) * (1 + loads + groups + keys / 4);
+        self.one(kernel, 16 * own, turns)
     }
 
-    fn lanes(&self) -> Result<Lowering> {
-        self.one("lanes", self.plain(&LANES, 64).constant("WORKGROUP", 64), 64)
+    /// One invocation per query.
+    fn per_query(&self) -> Result<Lowering> {
+        let kernel = self.four_keys(self.plain(&PER_QUERY, QUERIES)).constant("WORKGROUP", QUERIES);
+        self.one(kernel, QUERIES as usize, self.shape.keys.div_ceil(4))
+    }
+
+    /// A kernel that takes four keys at a time and leaves the result.
+    pub(super) fn four_keys(&self, kernel: Kernel) -> Kernel {
+        kernel.prelude(&preludes::ATTENTION_FOUR_KEYS).prelude(&preludes::ATTENTION_OUTPUT)
     }
 
     /// One dispatch of workgroups with so many queries each.
-    fn one(&self, variant: &'static str, kernel: Kernel, queries: usize) -> Result<Lowering> {
-        let tiles = self.g.batch * self.g.heads * self.g.queries.div_ceil(queries);
+    pub(super) fn one(&self, kernel: Kernel, queries: usize, turns: usize) -> Result<Lowering> {
+        let tiles = self.shape.batch * self.shape.heads * self.shape.queries.div_ceil(queries);
         let mut bindings = self.bindings();
         bindings.push(Operand::Output(0));
         let grid = Dispatch::linear_grid(tiles as u64, self.caps)?;
-        Ok(Lowering::dispatches(variant, vec![self.work(Dispatch::new(kernel, self.params, bindings, grid))]))
+        Ok(Lowering::new(vec![self.work(Dispatch::new(kernel, self.params, bindings, grid).turns(turns))]))
     }
 }

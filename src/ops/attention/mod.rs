@@ -1,9 +1,9 @@
 //! Scaled dot-product attention: softmax(scale * Q K^T + mask) V without the matrix of scores in memory.
 
-mod blocks;
 mod lower;
 mod reference;
 mod rotary;
+mod software;
 mod split;
 
 pub use rotary::{RotaryEmbedding, rotary_embedding};
@@ -11,7 +11,7 @@ pub use rotary::{RotaryEmbedding, rotary_embedding};
 use super::Registration;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Caps, Lowering};
+use crate::kernel::Offers;
 use crate::tensor::{DType, Shape, Tensor, View};
 use std::sync::Arc;
 
@@ -107,7 +107,7 @@ pub fn attention(attributes: Attention) -> Arc<dyn Op> {
 }
 
 /// Views and extents of one attention, once the types of its inputs are known.
-struct Geometry {
+struct AttentionShape {
     query: View,
     key: View,
     value: View,
@@ -123,7 +123,7 @@ struct Geometry {
 }
 
 impl Attention {
-    fn geometry(&self, query: &Shape, key: &Shape, value: &Shape, mask: Option<&Shape>) -> Result<Geometry> {
+    fn shape(&self, query: &Shape, key: &Shape, value: &Shape, mask: Option<&Shape>) -> Result<AttentionShape> {
         let view = |own: &Option<View>, shape: &Shape, what: &str| {
             let view = own.clone().unwrap_or_else(|| View::contiguous(shape));
             if view.shape.rank() == 4 {
@@ -152,7 +152,7 @@ impl Attention {
                 Some(wide)
             }
         };
-        Ok(Geometry {
+        Ok(AttentionShape {
             batch: q[0],
             heads: q[1],
             key_heads: k[1],
@@ -167,9 +167,9 @@ impl Attention {
         })
     }
 
-    fn geometry_of(&self, inputs: &[Option<&Fact>]) -> Result<Geometry> {
+    fn shape_of(&self, inputs: &[Option<&Fact>]) -> Result<AttentionShape> {
         let shape = |k| required(NAME, inputs, k).map(Fact::shape);
-        self.geometry(shape(0)?, shape(1)?, shape(2)?, inputs.get(3).copied().flatten().map(Fact::shape))
+        self.shape(shape(0)?, shape(1)?, shape(2)?, inputs.get(3).copied().flatten().map(Fact::shape))
     }
 }
 
@@ -196,7 +196,7 @@ impl Op for Attention {
         {
             return Err(Error::invalid_model(format!("{NAME} takes a mask of floats or bool, found {}", mask.dtype())));
         }
-        let g = self.geometry_of(inputs)?;
+        let g = self.shape_of(inputs)?;
         let shape = if self.interleaved {
             [g.batch, g.queries, g.heads, g.value_size]
         } else {
@@ -209,8 +209,8 @@ impl Op for Attention {
         reference::attention(self, inputs)
     }
 
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
-        lower::lower(self, io, caps)
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
+        lower::lower(self, io, offers)
     }
 
     fn absorb(&self, index: usize, view: &View, _base: &Fact) -> Option<Arc<dyn Op>> {

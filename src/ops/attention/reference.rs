@@ -1,7 +1,7 @@
 //! The meaning of attention: products and sums in f64. Scores are rounded to f32 before a number is added to them and after, as they
 //! are between the nodes that a model writes attention out in: a row that -1e9 hides throughout is uniform.
 
-use super::{Attention, Geometry, NAME, Unseen};
+use super::{Attention, AttentionShape, NAME, Unseen};
 use crate::error::Result;
 use crate::graph::required;
 use crate::tensor::{DType, Tensor, TensorType};
@@ -14,8 +14,8 @@ fn rounded(x: f64) -> f64 {
 pub(super) fn attention(op: &Attention, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
     let (query, key, value) = (required(NAME, inputs, 0)?, required(NAME, inputs, 1)?, required(NAME, inputs, 2)?);
     let mask = inputs.get(3).copied().flatten();
-    let g = op.geometry(query.shape(), key.shape(), value.shape(), mask.map(Tensor::shape))?;
-    let Geometry { batch, heads, key_heads, queries, keys, size, value_size, .. } = g;
+    let g = op.shape(query.shape(), key.shape(), value.shape(), mask.map(Tensor::shape))?;
+    let AttentionShape { batch, heads, key_heads, queries, keys, size, value_size, .. } = g;
     let q = query.gather(&g.query).to_f64();
     let k = key.gather(&g.key).to_f64();
     let v = value.gather(&g.value).to_f64();

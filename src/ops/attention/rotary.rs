@@ -6,7 +6,7 @@ use super::super::gather::gather;
 use super::super::view::strided_view;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Node, Op, ValueId, Writer, required};
-use crate::kernel::{Caps, Lowering};
+use crate::kernel::Offers;
 use crate::tensor::{Shape, Tensor, View};
 use std::sync::Arc;
 
@@ -31,13 +31,13 @@ pub fn rotary_embedding(attributes: RotaryEmbedding) -> Arc<dyn Op> {
 }
 
 /// X seen as `[batch, heads, positions, size]`, and how many of its pairs are turned.
-struct Geometry {
+struct RotaryShape {
     view: View,
     pairs: usize,
 }
 
 impl RotaryEmbedding {
-    fn geometry(&self, x: &Shape, cache: &Shape, has_positions: bool) -> Result<Geometry> {
+    fn geometry(&self, x: &Shape, cache: &Shape, has_positions: bool) -> Result<RotaryShape> {
         let view = match x.dims() {
             [_, _, _, _] => View::contiguous(x),
             [batch, positions, joint] if self.num_heads > 0 && joint % self.num_heads == 0 => {
@@ -61,11 +61,11 @@ impl RotaryEmbedding {
         if !fits || cache[cache.rank() - 1] != turned / 2 {
             return Err(Error::invalid_model(format!("{NAME} of {x} takes caches of {} columns, found {cache}", turned / 2)));
         }
-        Ok(Geometry { view, pairs: turned / 2 })
+        Ok(RotaryShape { view, pairs: turned / 2 })
     }
 
     /// The elements that make the pairs, first and second, and those left alone.
-    fn parts(&self, g: &Geometry) -> (View, View, View) {
+    fn parts(&self, g: &RotaryShape) -> (View, View, View) {
         let (first, second) = if self.interleaved {
             (g.view.slice(3, 0, g.pairs, 2), g.view.slice(3, 1, g.pairs, 2))
         } else {
@@ -121,7 +121,7 @@ impl Op for RotaryEmbedding {
         Ok(vec![Tensor::from_f64(x.ty().clone(), &out)?])
     }
 
-    fn candidates(&self, _io: &Io, _caps: &Caps) -> Result<Vec<Lowering>> {
+    fn lower(&self, _io: &Io, _offers: &mut Offers) -> Result<()> {
         Err(Error::unsupported(format!("{NAME} runs as the nodes it is composed of")))
     }
 

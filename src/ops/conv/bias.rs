@@ -2,17 +2,17 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Epilogue, Io};
-use crate::kernel::{Instruction, Lowering, Operand, Program, ProgramOperand, Term};
+use crate::kernel::{Instruction, Operand, Program, ProgramOperand, Term};
 use crate::ops::elementwise;
 use crate::tensor::View;
 
 /// Which input of a convolution the bias is.
 const BIAS: usize = 2;
 
-/// Lowers a convolution whose kernels know no bias: input 2, if there, is added by the epilogue.
-pub(super) fn with_bias(io: &Io, lower: impl FnOnce(&Io) -> Result<Vec<Lowering>>) -> Result<Vec<Lowering>> {
+/// Offers a convolution whose kernels know no bias: input 2, if there, is added by the epilogue.
+pub(super) fn with_bias(io: &Io, offer: impl FnOnce(&Io) -> Result<()>) -> Result<()> {
     let Some(bias) = io.inputs.get(BIAS).copied().flatten() else {
-        return lower(io);
+        return offer(io);
     };
     let add = elementwise::function("Add").ok_or_else(|| Error::internal("there is no Add"))?;
     let mut shape = vec![1; io.outputs[0].shape().rank()];
@@ -27,7 +27,7 @@ pub(super) fn with_bias(io: &Io, lower: impl FnOnce(&Io) -> Result<Vec<Lowering>
         operands.extend(own.operands.iter().copied());
     }
     let epilogue = Some(Epilogue { program: &program, operands });
-    lower(&Io { inputs: io.inputs[..BIAS].to_vec(), epilogue, ..io.clone() })
+    offer(&Io { inputs: io.inputs[..BIAS].to_vec(), epilogue, ..io.clone() })
 }
 
 /// An instruction of the given epilogue as it stands behind the sum with the bias.

@@ -6,74 +6,89 @@ mod direct;
 mod fold;
 mod product;
 mod reference;
-mod rows;
-mod subgroup;
+mod row_kernel;
+mod software;
 mod tiled;
 mod transpose;
-mod unfold;
 mod window;
+mod window_params;
 mod winograd;
 
 use super::Registration;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Caps, Lowering};
+use crate::kernel::{Caps, Kernel, Offers, Operand, Rank, preludes};
 use crate::tensor::{Scalar, Tensor, TensorType};
 use std::borrow::Cow;
 use std::sync::Arc;
 
 pub use transpose::{ConvTranspose, conv_transpose};
-pub(crate) use window::Axis;
-pub use window::{AutoPad, Window};
+pub(crate) use window::WindowAxis;
+pub use window::{AutoPad, SlidingWindow};
+pub(crate) use window_params::{WindowParams, tap_turns};
 
 pub(super) static REGISTRATION: Registration = Registration {
     operators: &["Conv", "ConvTranspose"],
     shaders: &[
         &depthwise::SHADER,
         &direct::SHADER,
-        &direct::TRANSPOSED,
         &fold::SHADER,
-        &subgroup::LINES,
-        &subgroup::SHADER,
+        &software::unfold::ELEMENTS,
+        &software::unfold::ROWS,
+        &software::unfolded_textures::SHADER,
+        &software::winograd::PRODUCTS,
         &tiled::SHADER,
-        &unfold::SHADER,
         &winograd::INPUT,
         &winograd::OUTPUT,
-        &winograd::SUBGROUP,
     ],
 };
 
-/// Filters of a group below which a matrix product does not pay.
+/// Filters of a group below which tiles of a matrix product stand empty for the most part.
 const FEW_FILTERS: usize = 4;
+
+/// Where each kernel stands in the order of preference.
+struct Ranks {
+    depthwise: Rank,
+    direct: Rank,
+    taps: Rank,
+    winograd: Rank,
+    product: Rank,
+}
+
+/// The order on GPUs.
+const RANKS: Ranks = Ranks { depthwise: 0, taps: 1, winograd: 2, product: 3, direct: 4 };
+
+/// The same for few filters, unless the convolution is depthwise.
+const RANKS_OF_FEW_FILTERS: Ranks = Ranks { direct: 0, depthwise: 1, taps: 2, winograd: 3, product: 4 };
 
 /// ONNX Conv over any number of spatial axes: data, weights, and an optional bias per output channel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Conv {
     /// The sliding window.
-    pub window: Window,
+    pub window: SlidingWindow,
     /// Number of groups that channels are split into.
     pub group: i64,
 }
 
 /// A Conv with the given window and number of groups.
-pub fn conv(window: Window, group: i64) -> Arc<dyn Op> {
+pub fn conv(window: SlidingWindow, group: i64) -> Arc<dyn Op> {
     Arc::new(Conv { window, group })
 }
 
 /// A convolution with its attributes resolved against shapes. For a transposed one, input and output of the axes and
 /// channels are those of the convolution that it transposes.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Problem {
+pub(crate) struct ConvShape {
     pub(crate) batches: usize,
     pub(crate) groups: usize,
     /// Input channels of one group.
     pub(crate) channels: usize,
     /// Output channels of one group.
     pub(crate) filters: usize,
-    pub(crate) axes: Vec<Axis>,
+    pub(crate) axes: Vec<WindowAxis>,
 }
 
-impl Problem {
+impl ConvShape {
     /// Elements of one input channel.
     pub(crate) fn input_area(&self) -> usize {
         self.axes.iter().map(|a| a.input).product()
@@ -89,22 +104,24 @@ impl Problem {
         self.axes.iter().map(|a| a.kernel).product()
     }
 
-    /// All kernels that serve this convolution, the best first.
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
-        let direct = direct::lower(self, io, caps);
-        let mut candidates = if self.channels == 0 { vec![] } else { product::lower(self, io, caps)? };
-        let depthwise = depthwise::lower(self, io, caps)?;
-        match direct {
-            // A tile of a few filters would stand empty for the most part.
-            Ok(direct) if (self.filters < FEW_FILTERS || caps.avoids_barriers()) && depthwise.is_empty() => {
-                candidates.insert(0, direct)
-            }
-            Ok(direct) => candidates.push(direct),
-            Err(error) if candidates.is_empty() => return Err(error),
-            Err(_) => {}
+    /// Offers all kernels that serve this convolution.
+    fn offer(&self, io: &Io, offers: &mut Offers) -> Result<()> {
+        let caps = offers.caps();
+        let ranks = match software::offer(self, io, offers) {
+            Some(ranks) => ranks,
+            None if self.filters < FEW_FILTERS && depthwise::check(self).is_err() => RANKS_OF_FEW_FILTERS,
+            None => RANKS,
+        };
+        offers.add("depthwise", ranks.depthwise, || depthwise::lower(self, io, caps));
+        offers.add("direct", ranks.direct, || direct::lower(self, io, caps));
+        if self.channels == 0 {
+            return Ok(());
         }
-        candidates.splice(0..0, depthwise);
-        Ok(candidates)
+        if !self.is_whole() && !self.is_pointwise() {
+            offers.add("taps64", ranks.taps, || tiled::lower(self, io, caps));
+            offers.add("winograd", ranks.winograd, || winograd::lower(self, io, caps));
+        }
+        offers.group(ranks.product, |inner| product::offer(self, io, inner))
     }
 
     /// Floating-point operations and least bytes moved.
@@ -117,43 +134,6 @@ impl Problem {
         let inputs = batches * groups * (self.channels * self.input_area()) as u64;
         (2 * outputs * (self.channels * self.taps()) as u64, 4 * (weights + inputs + outputs))
     }
-}
-
-/// The three spatial axes, those that are not there of extent 1.
-fn spatial(problem: &Problem) -> [Axis; 3] {
-    let mut axes = [Axis::ABSENT; 3];
-    axes[3 - problem.axes.len()..].copy_from_slice(&problem.axes);
-    axes
-}
-
-/// The taps and steps of a window as the constants of a kernel; its extents are parameters, so that layers share kernels.
-fn window(axes: &[Axis; 3]) -> Vec<(&'static str, u32)> {
-    let [_, height, width] = axes;
-    vec![
-        ("KERNEL_HEIGHT", height.kernel as u32),
-        ("KERNEL_WIDTH", width.kernel as u32),
-        ("STRIDE_HEIGHT", height.stride as u32),
-        ("STRIDE_WIDTH", width.stride as u32),
-        ("DILATION_HEIGHT", height.dilation as u32),
-        ("DILATION_WIDTH", width.dilation as u32),
-        ("BEGIN_HEIGHT", height.begin as u32),
-        ("BEGIN_WIDTH", width.begin as u32),
-    ]
-}
-
-/// The extents and steps of a window as the constants of a kernel.
-fn extents(axes: &[Axis; 3]) -> Vec<(&'static str, u32)> {
-    let names: [[&'static str; 3]; 6] = [
-        ["INPUT_DEPTH", "INPUT_HEIGHT", "INPUT_WIDTH"],
-        ["OUTPUT_DEPTH", "OUTPUT_HEIGHT", "OUTPUT_WIDTH"],
-        ["KERNEL_DEPTH", "KERNEL_HEIGHT", "KERNEL_WIDTH"],
-        ["STRIDE_DEPTH", "STRIDE_HEIGHT", "STRIDE_WIDTH"],
-        ["DILATION_DEPTH", "DILATION_HEIGHT", "DILATION_WIDTH"],
-        ["BEGIN_DEPTH", "BEGIN_HEIGHT", "BEGIN_WIDTH"],
-    ];
-    let values = |a: &Axis| [a.input as u32, a.output as u32, a.kernel as u32, a.stride as u32, a.dilation as u32, a.begin as u32];
-    let row = |(k, row): (usize, &[&'static str; 3])| [0, 1, 2].map(|axis| (row[axis], values(&axes[axis])[k]));
-    names.iter().enumerate().flat_map(row).collect()
 }
 
 /// The elements of constant weights.
@@ -205,8 +185,35 @@ fn check_gpu(io: &Io, spatial: usize) -> Result<()> {
     Ok(())
 }
 
+/// Refuses weights that depend on a run, which cannot be packed when the model is loaded.
+fn check_weights(io: &Io) -> Result<()> {
+    match io.optional(1) {
+        Some(weights) if weights.value.is_some() => Ok(()),
+        _ => Err(Error::unsupported("the weights are not constant")),
+    }
+}
+
+/// Refuses scratch of so many bytes where a binding, or indices of 32 bits, do not reach its end.
+fn check_scratch(what: &str, bytes: u64, caps: &Caps) -> Result<()> {
+    let limit = caps.max_storage_binding.min(u64::from(u32::MAX));
+    if bytes > limit {
+        return Err(Error::unsupported(format!("{what} take {bytes} bytes: expected at most {limit}")));
+    }
+    Ok(())
+}
+
+/// Gives a kernel that makes four neighbours at a time its epilogue, and `store_four` for rows of so many elements. Call it last, as
+/// [`Io::attach_epilogue`].
+fn with_stores(kernel: Kernel, bindings: &mut Vec<Operand>, row: usize, io: &Io, caps: &Caps) -> Result<Kernel> {
+    if row.is_multiple_of(4) {
+        io.attach_epilogue(kernel.prelude(&preludes::STORE_WIDTH4), bindings, 4, caps)
+    } else {
+        io.attach_epilogue(kernel.prelude(&preludes::STORE_WIDTH1), bindings, 1, caps)
+    }
+}
+
 impl Conv {
-    fn problem(&self, inputs: &[Option<&TensorType>]) -> Result<Problem> {
+    fn resolve(&self, inputs: &[Option<&TensorType>]) -> Result<ConvShape> {
         check_types("Conv", inputs)?;
         let (x, w) = (required("Conv", inputs, 0)?, required("Conv", inputs, 1)?);
         let (groups, channels) = split_groups(self.group, x.shape[1])?;
@@ -218,7 +225,7 @@ impl Conv {
         }
         check_bias("Conv", inputs.get(2).copied().flatten(), x, w.shape[0])?;
         let axes = self.window.resolve(&x.shape[2..], Some(&w.shape[2..]), false)?;
-        Ok(Problem { batches: x.shape[0], groups, channels, filters, axes })
+        Ok(ConvShape { batches: x.shape[0], groups, channels, filters, axes })
     }
 }
 
@@ -235,27 +242,24 @@ impl Op for Conv {
     crate::attributes!(window, group);
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
-        let problem = self.problem(&types(inputs, |f| &f.ty))?;
-        let dims = [problem.batches, problem.groups * problem.filters].into_iter().chain(problem.axes.iter().map(|a| a.output));
+        let conv = self.resolve(&types(inputs, |f| &f.ty))?;
+        let dims = [conv.batches, conv.groups * conv.filters].into_iter().chain(conv.axes.iter().map(|a| a.output));
         Ok(vec![Fact::new(required("Conv", inputs, 0)?.dtype(), dims.collect::<Vec<_>>())])
     }
 
     fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
-        let problem = self.problem(&types(inputs, |t| t.ty()))?;
+        let conv = self.resolve(&types(inputs, |t| t.ty()))?;
         let (x, w) = (required("Conv", inputs, 0)?, required("Conv", inputs, 1)?);
-        let sums = reference::convolve(&problem, &x.to_f64(), &w.to_f64());
-        let dims = [problem.batches, problem.groups * problem.filters].into_iter().chain(problem.axes.iter().map(|a| a.output));
+        let sums = reference::convolve(&conv, &x.to_f64(), &w.to_f64());
+        let dims = [conv.batches, conv.groups * conv.filters].into_iter().chain(conv.axes.iter().map(|a| a.output));
         let ty = TensorType::new(x.dtype(), dims.collect::<Vec<_>>());
         Ok(vec![reference::with_bias(ty, &sums, inputs.get(2).copied().flatten())?])
     }
 
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
-        if io.outputs[0].ty.elements() == 0 {
-            return Ok(vec![Lowering::empty()]);
-        }
-        let problem = self.problem(&types(&io.inputs, |f| &f.ty))?;
-        check_gpu(io, problem.axes.len())?;
-        bias::with_bias(io, |io| problem.candidates(io, caps))
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
+        let conv = self.resolve(&types(&io.inputs, |f| &f.ty))?;
+        check_gpu(io, conv.axes.len())?;
+        bias::with_bias(io, |io| conv.offer(io, offers))
     }
 
     fn takes_epilogue(&self) -> bool {

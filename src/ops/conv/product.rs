@@ -2,30 +2,26 @@
 //! channels and taps by output pixels. "Anatomy of High-Performance Deep Learning Convolutions on SIMD Architectures"
 //! (Georganas et al. 2018) and cuDNN's implicit GEMM (Chetlur et al. 2014) describe the family.
 
-use super::unfold::{self, Lines};
-use super::{Axis, Problem, extents, spatial, subgroup, tiled, winograd};
-use crate::error::{Error, Result};
+use super::ConvShape;
+use crate::error::Result;
 use crate::graph::Io;
-use crate::kernel::{AdapterClass, Caps, Lowering, Operand, preludes};
+use crate::kernel::{Offers, Operand, preludes};
 use crate::ops::matmul;
 use crate::tensor::View;
 
-/// Operations below which a dispatch of its own for the unfolding costs more than gathering without it.
-const UNFOLDED_FLOPS: u64 = 1 << 24;
-
-impl Problem {
+impl ConvShape {
     /// Terms of each sum.
-    fn terms(&self) -> usize {
+    pub(super) fn terms(&self) -> usize {
         self.channels * self.taps()
     }
 
     /// True when each output pixel sees exactly the input pixel at its place.
-    fn is_pointwise(&self) -> bool {
+    pub(super) fn is_pointwise(&self) -> bool {
         self.axes.iter().all(|a| (a.kernel, a.stride, a.begin, a.end) == (1, 1, 0, 0))
     }
 
     /// True when the window is the whole input.
-    fn is_whole(&self) -> bool {
+    pub(super) fn is_whole(&self) -> bool {
         self.groups == 1 && self.axes.iter().all(|a| (a.kernel, a.dilation, a.begin, a.end) == (a.input, 1, 0, 0))
     }
 
@@ -35,7 +31,7 @@ impl Problem {
     }
 
     /// The product, whose B has as many columns as there are pixels; its strides hold for pointwise windows only.
-    fn product(&self, plane: usize) -> Result<matmul::Problem> {
+    pub(super) fn product(&self, plane: usize) -> Result<matmul::Product> {
         let pixels = View {
             shape: [self.batches, self.groups, self.terms(), self.output_area()].into(),
             strides: vec![
@@ -46,104 +42,35 @@ impl Problem {
             ],
             offset: 0,
         };
-        let mut product = matmul::Problem::new(&self.weights(), &pixels)?;
+        let mut product = matmul::Product::new(&self.weights(), &pixels)?;
         product.inputs = [1, 0];
         Ok(product)
     }
 }
 
-/// All kernels that make a product of this convolution, the best first.
-pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
-    if problem.is_whole() {
-        let inputs = View::contiguous(&[problem.batches, problem.terms()].into());
-        let weights = View::contiguous(&[problem.filters, problem.terms()].into()).transpose(&[1, 0]);
-        return matmul::Problem::new(&inputs, &weights)?.lower(io, caps);
+/// Offers the matrix products for all adapters that this convolution is.
+pub(super) fn offer(conv: &ConvShape, io: &Io, offers: &mut Offers) -> Result<()> {
+    if conv.is_whole() {
+        let inputs = View::contiguous(&[conv.batches, conv.terms()].into());
+        let weights = View::contiguous(&[conv.filters, conv.terms()].into()).transpose(&[1, 0]);
+        matmul::Product::new(&inputs, &weights)?.offer(io, offers)
+    } else if conv.is_pointwise() {
+        conv.product(conv.output_area())?.offer(io, offers)
+    } else {
+        gathered(conv)?.offer_tiles(io, offers)
     }
-    if problem.is_pointwise() {
-        let mut lowerings: Vec<_> = subgroup::lower(problem, io, caps)?.into_iter().collect();
-        lowerings.extend(problem.product(problem.output_area())?.lower(io, caps)?);
-        return Ok(lowerings);
-    }
-    let mut lowerings = Vec::new();
-    if caps.class == AdapterClass::Cpu {
-        lowerings.extend(unfolded(problem, io, caps)?);
-        lowerings.extend(gathered_by_lanes(problem, io, caps)?);
-        if problem.work().0 < UNFOLDED_FLOPS {
-            lowerings.reverse();
-        }
-        let winograd = winograd::lower_texels(problem, io, caps)?;
-        let (first, second) = if winograd::preferred(problem) { (winograd, None) } else { (None, winograd) };
-        lowerings.splice(0..0, first.into_iter().chain(subgroup::lower(problem, io, caps)?).chain(second));
-    }
-    lowerings.extend(tiled::lower(problem, io, caps)?);
-    lowerings.extend(winograd::lower(problem, io, caps)?);
-    lowerings.extend(gathered(problem)?.lower_tiled(io, caps)?);
-    Ok(lowerings)
-}
-
-/// Broadcasts within a subgroup, over pixels that each lane gathers from the input: one dispatch.
-fn gathered_by_lanes(problem: &Problem, io: &Io, caps: &Caps) -> Result<Option<Lowering>> {
-    let mut lowering = gathered(problem)?.lower_subgroup(io, caps).transpose()?;
-    if let Some(Lowering::Dispatches { variant, .. }) = &mut lowering {
-        *variant = "subgroup_gathered";
-    }
-    Ok(lowering)
 }
 
 /// The product whose B is read straight from the input.
-fn gathered(problem: &Problem) -> Result<matmul::Problem> {
-    let mut product = problem.product(problem.input_area())?;
+pub(super) fn gathered(conv: &ConvShape) -> Result<matmul::Product> {
+    let mut product = conv.product(conv.input_area())?;
     product.gather = Some(matmul::Gather {
         prelude: &preludes::CONV_GATHER,
         place: &preludes::PLACE_COLUMN,
-        constants: extents(&spatial(problem)),
+        constants: conv.window_constants()?,
         operand: Operand::Input(0),
-        columns: problem.output_area(),
-        row_length: problem.output_area(),
+        columns: conv.output_area(),
+        row_length: conv.output_area(),
     });
     Ok(product)
-}
-
-/// Broadcasts within a subgroup, over lines that a first dispatch pads and unfolds.
-fn unfolded(problem: &Problem, io: &Io, caps: &Caps) -> Result<Option<Lowering>> {
-    let [depth, height, width] = spatial(problem);
-    if depth != Axis::ABSENT {
-        return Ok(None);
-    }
-    let unfolded = Lines::new(problem);
-    let Lines { lines, quads, plane, groups } = unfolded;
-    if groups * 16 > caps.max_storage_binding.min(u64::from(u32::MAX)) {
-        return Ok(None);
-    }
-    let mut product = problem.product(plane)?;
-    product.gather = Some(matmul::Gather {
-        prelude: &preludes::CONV_UNFOLDED,
-        place: &preludes::PLACE_PIXEL,
-        constants: vec![
-            ("TERMS", problem.terms() as u32),
-            ("PADDED_HEIGHT", lines as u32),
-            ("KERNEL_HEIGHT", height.kernel as u32),
-            ("KERNEL_WIDTH", width.kernel as u32),
-            ("QUADS", quads as u32),
-            ("STRIDE_HEIGHT", height.stride as u32),
-            ("DILATION_HEIGHT", height.dilation as u32),
-            ("OUTPUT_HEIGHT", height.output as u32),
-            ("OUTPUT_WIDTH", width.output as u32),
-        ],
-        operand: Operand::Temporary(0),
-        columns: height.output * quads * 4,
-        row_length: width.output,
-    });
-    let Some(mut lowering) = product.lower_subgroup(io, caps).transpose()? else {
-        return Ok(None);
-    };
-    let unfold = unfold::lower(problem, &unfolded, false, caps)?;
-    match &mut lowering {
-        Lowering::Dispatches { dispatches, temporaries, .. } => {
-            dispatches.insert(0, unfold);
-            temporaries.push(groups * 16);
-        }
-        Lowering::Alias { .. } => return Err(Error::internal("a matrix product that is no work")),
-    }
-    Ok(Some(lowering))
 }

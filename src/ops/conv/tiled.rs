@@ -1,9 +1,9 @@
 //! The convolution for GPUs: an implicit product over constant weights, which are packed by tap when the model is loaded.
 
-use super::{Problem, floats, spatial};
-use crate::error::Result;
+use super::{ConvShape, check_weights, floats, with_stores};
+use crate::error::{Error, Result};
 use crate::graph::Io;
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Packing, params, preludes, shader};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Packing, params, shader, u32s};
 use crate::tensor::Tensor;
 
 params! {
@@ -20,35 +20,29 @@ const STEP: usize = 16;
 /// Channels and filters of a group below which a tile or a step would stand empty for the most part.
 const FEW: usize = 8;
 
-/// The candidate, where weights are constant, channels fill its steps, and a grid holds the tiles.
-pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Result<Option<Lowering>> {
-    let constant = io.optional(1).is_some_and(|fact| fact.value.is_some());
-    let (channels, taps) = (problem.channels.next_multiple_of(STEP), problem.taps());
-    let grid = [problem.output_area().div_ceil(TILE), problem.filters.div_ceil(TILE), problem.batches * problem.groups];
-    let turns = taps.saturating_mul(channels / STEP * (3 * STEP) + 1) + TILE;
-    let fits = grid.iter().all(|n| *n <= caps.max_grid as usize) && turns <= caps.max_loop as usize;
-    if !constant || problem.channels < FEW || problem.filters < FEW || !fits {
-        return Ok(None);
+/// The variant, where weights are constant and channels fill its steps.
+pub(super) fn lower(conv: &ConvShape, io: &Io, caps: &Caps) -> Result<Lowering> {
+    check_weights(io)?;
+    if conv.channels < FEW || conv.filters < FEW {
+        let (channels, filters) = (conv.channels, conv.filters);
+        return Err(Error::unsupported(format!("groups of {channels} channels and {filters} filters: expected {FEW} of each")));
     }
-    let four = problem.output_area().is_multiple_of(4);
-    let mut kernel = Kernel::new(&SHADER, &[Access::Read, Access::Read, Access::Write], [8, 8, 1])
-        .constant("CHANNELS", problem.channels as u32)
-        .prelude(if four { &preludes::STORE_WIDTH4 } else { &preludes::STORE_WIDTH1 });
-    kernel.constants.extend(super::extents(&spatial(problem)));
+    let area = conv.output_area();
+    let mut kernel = Kernel::new(&SHADER, &[Access::Read, Access::Read, Access::Write], [8, 8, 1]);
+    let [groups, filters, channels, taps] = u32s([conv.groups, conv.filters, conv.channels, conv.taps()])?;
+    kernel = kernel.constant("CHANNELS", channels);
+    kernel.constants.extend(conv.window_constants()?);
     let mut bindings = vec![Operand::Input(0), Operand::Packed(0), Operand::Output(0)];
-    let kernel = io.attach_epilogue(kernel, &mut bindings, if four { 4 } else { 1 }, caps)?;
-    let params = TiledParams { groups: problem.groups as u32, filters: problem.filters as u32 };
-    let (flops, bytes) = problem.work();
-    let dispatch = Dispatch::new(kernel, params, bindings, grid.map(|n| n as u32)).work(flops, bytes);
-    let arguments = [problem.groups, problem.filters, problem.channels, taps].map(|n| n as u32).to_vec();
+    let kernel = with_stores(kernel, &mut bindings, area, io, caps)?;
+    let grid = u32s([area.div_ceil(TILE), conv.filters.div_ceil(TILE), conv.batches * conv.groups])?;
+    // Of a step: what an invocation brings and stores of both tiles, and the products.
+    let steps = conv.channels.next_multiple_of(STEP) / STEP;
+    let turns = conv.taps().saturating_mul(steps * (3 * STEP) + 1) + TILE;
+    let (flops, bytes) = conv.work();
+    let dispatch = Dispatch::new(kernel, TiledParams { groups, filters }, bindings, grid).turns(turns).work(flops, bytes);
+    let arguments = vec![groups, filters, channels, taps];
     let packing = Packing { input: 1, layout: "conv_tiled", arguments, pack };
-    Ok(Some(Lowering::Dispatches {
-        variant: "taps64",
-        dispatches: vec![dispatch],
-        temporaries: vec![],
-        packed: vec![packing],
-        tables: vec![],
-    }))
+    Ok(Lowering::new(vec![dispatch]).packed(vec![packing]))
 }
 
 /// Weights `[groups, filters, channels, taps]` as `[groups, filter tiles, taps, channels, TILE]`, padded with zeros to whole

@@ -1,9 +1,9 @@
 //! ConvTranspose: the transpose of a convolution, which spreads each value over a window of the output.
 
-use super::{Problem, Window, bias, check_bias, check_gpu, check_types, direct, fold, reference, split_groups, types};
+use super::{ConvShape, SlidingWindow, bias, check_bias, check_gpu, check_types, direct, fold, reference, split_groups, types};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Caps, Lowering};
+use crate::kernel::Offers;
 use crate::tensor::{Tensor, TensorType};
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ const FEW_OPERATIONS: u64 = 1 << 16;
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConvTranspose {
     /// The sliding window, over the output.
-    pub window: Window,
+    pub window: SlidingWindow,
     /// Number of groups that channels are split into.
     pub group: i64,
     /// Extra extent at the end of each output axis, 0 when empty.
@@ -24,13 +24,13 @@ pub struct ConvTranspose {
 }
 
 /// A ConvTranspose with the given attributes.
-pub fn conv_transpose(window: Window, group: i64, output_padding: Vec<i64>, output_shape: Vec<i64>) -> Arc<dyn Op> {
+pub fn conv_transpose(window: SlidingWindow, group: i64, output_padding: Vec<i64>, output_shape: Vec<i64>) -> Arc<dyn Op> {
     Arc::new(ConvTranspose { window, group, output_padding, output_shape })
 }
 
 impl ConvTranspose {
     /// The convolution that this transposes: its input is our output.
-    fn problem(&self, inputs: &[Option<&TensorType>]) -> Result<Problem> {
+    fn resolve(&self, inputs: &[Option<&TensorType>]) -> Result<ConvShape> {
         check_types("ConvTranspose", inputs)?;
         let (x, w) = (required("ConvTranspose", inputs, 0)?, required("ConvTranspose", inputs, 1)?);
         let (groups, filters) = split_groups(self.group, x.shape[1])?;
@@ -43,13 +43,13 @@ impl ConvTranspose {
         // Opset 1 allowed the whole output shape in the attribute.
         let shape = if self.output_shape.len() == rank + 2 { &self.output_shape[2..] } else { &self.output_shape };
         let axes = self.window.resolve_transposed(&x.shape[2..], &w.shape[2..], &self.output_padding, shape)?;
-        Ok(Problem { batches: x.shape[0], groups, channels, filters, axes })
+        Ok(ConvShape { batches: x.shape[0], groups, channels, filters, axes })
     }
 }
 
 /// Shape of the output of a transposed convolution.
-fn output_shape(problem: &Problem) -> Vec<usize> {
-    [problem.batches, problem.groups * problem.channels].into_iter().chain(problem.axes.iter().map(|a| a.input)).collect()
+fn output_shape(conv: &ConvShape) -> Vec<usize> {
+    [conv.batches, conv.groups * conv.channels].into_iter().chain(conv.axes.iter().map(|a| a.input)).collect()
 }
 
 impl Op for ConvTranspose {
@@ -60,36 +60,28 @@ impl Op for ConvTranspose {
     crate::attributes!(window, group, output_padding, output_shape);
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
-        let problem = self.problem(&types(inputs, |f| &f.ty))?;
-        Ok(vec![Fact::new(required("ConvTranspose", inputs, 0)?.dtype(), output_shape(&problem))])
+        let conv = self.resolve(&types(inputs, |f| &f.ty))?;
+        Ok(vec![Fact::new(required("ConvTranspose", inputs, 0)?.dtype(), output_shape(&conv))])
     }
 
     fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
-        let problem = self.problem(&types(inputs, |t| t.ty()))?;
+        let conv = self.resolve(&types(inputs, |t| t.ty()))?;
         let (x, w) = (required("ConvTranspose", inputs, 0)?, required("ConvTranspose", inputs, 1)?);
-        let sums = reference::convolve_transposed(&problem, &x.to_f64(), &w.to_f64());
-        let ty = TensorType::new(x.dtype(), output_shape(&problem));
+        let sums = reference::convolve_transposed(&conv, &x.to_f64(), &w.to_f64());
+        let ty = TensorType::new(x.dtype(), output_shape(&conv));
         Ok(vec![reference::with_bias(ty, &sums, inputs.get(2).copied().flatten())?])
     }
 
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
-        if io.outputs[0].ty.elements() == 0 {
-            return Ok(vec![Lowering::empty()]);
-        }
-        let problem = self.problem(&types(&io.inputs, |f| &f.ty))?;
-        check_gpu(io, problem.axes.len())?;
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
+        let conv = self.resolve(&types(&io.inputs, |f| &f.ty))?;
+        check_gpu(io, conv.axes.len())?;
+        let caps = offers.caps();
+        // Two dispatches cost more than few operations.
+        let (product, direct) = if conv.work().0 < FEW_OPERATIONS { (1, 0) } else { (0, 1) };
         bias::with_bias(io, |io| {
-            let product = fold::lower(&problem, io, caps)?;
-            let direct = direct::lower_transposed(&problem, io, caps);
-            let mut candidates: Vec<Lowering> = product.into_iter().collect();
-            match direct {
-                // Two dispatches cost more than few operations.
-                Ok(direct) if problem.work().0 < FEW_OPERATIONS => candidates.insert(0, direct),
-                Ok(direct) => candidates.push(direct),
-                Err(error) if candidates.is_empty() => return Err(error),
-                Err(_) => {}
-            }
-            Ok(candidates)
+            offers.add("product", product, || fold::lower(&conv, io, caps));
+            offers.add("direct", direct, || direct::lower_transposed(&conv, io, caps));
+            Ok(())
         })
     }
 

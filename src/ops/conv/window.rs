@@ -47,7 +47,7 @@ impl AutoPad {
 
 /// The attributes of a sliding window; an empty list stands for the default along every axis.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Window {
+pub struct SlidingWindow {
     /// Extents of the kernel; convolutions take those of their weights when empty.
     pub kernel_shape: Vec<i64>,
     /// Steps of the window, 1 by default.
@@ -60,11 +60,11 @@ pub struct Window {
     pub auto_pad: AutoPad,
 }
 
-crate::attributes!(struct Window { kernel_shape, strides, dilations, pads, auto_pad });
+crate::attributes!(struct SlidingWindow { kernel_shape, strides, dilations, pads, auto_pad });
 
 /// The window along one axis: output `o` and tap `k` meet at input `o * stride + k * dilation - begin`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Axis {
+pub(crate) struct WindowAxis {
     pub(crate) input: usize,
     pub(crate) output: usize,
     pub(crate) kernel: usize,
@@ -75,9 +75,9 @@ pub(crate) struct Axis {
     pub(crate) end: i64,
 }
 
-impl Axis {
+impl WindowAxis {
     /// An axis of extent 1, which stands for one that is not there.
-    pub(crate) const ABSENT: Axis = Axis { input: 1, output: 1, kernel: 1, stride: 1, dilation: 1, begin: 0, end: 0 };
+    pub(crate) const ABSENT: WindowAxis = WindowAxis { input: 1, output: 1, kernel: 1, stride: 1, dilation: 1, begin: 0, end: 0 };
 
     /// Outputs whose tap `k` lies inside the input, as a range.
     fn inside(&self, k: usize) -> std::ops::Range<usize> {
@@ -101,7 +101,7 @@ fn positive(name: &str, list: &[i64], rank: usize, axis: usize) -> Result<usize>
     }
 }
 
-impl Window {
+impl SlidingWindow {
     /// Stride, dilation and extent of the kernel along each axis; `weights` are the spatial extents of the weights.
     fn parts(&self, rank: usize, weights: Option<&[usize]>) -> Result<Vec<(usize, usize, usize)>> {
         if let Some(weights) = weights
@@ -151,7 +151,7 @@ impl Window {
     ///
     /// # Errors
     /// [`InvalidModel`](crate::ErrorKind::InvalidModel) when attributes contradict the shapes.
-    pub(crate) fn resolve(&self, input: &[usize], weights: Option<&[usize]>, ceil_mode: bool) -> Result<Vec<Axis>> {
+    pub(crate) fn resolve(&self, input: &[usize], weights: Option<&[usize]>, ceil_mode: bool) -> Result<Vec<WindowAxis>> {
         let rank = input.len();
         let parts = self.parts(rank, weights)?;
         let resolve = |(axis, (&input, (kernel, stride, dilation))): (usize, (&usize, (usize, usize, usize)))| {
@@ -177,12 +177,12 @@ impl Window {
             if ceil_mode && ((output - 1) * step) as i64 >= input as i64 + begin {
                 output -= 1;
             }
-            Ok(Axis { input, output, kernel, stride, dilation, begin, end })
+            Ok(WindowAxis { input, output, kernel, stride, dilation, begin, end })
         };
         input.iter().zip(parts).enumerate().map(resolve).collect()
     }
 
-    /// The window of a transposed convolution: `input` of an [`Axis`] is the extent that the convolution makes.
+    /// The window of a transposed convolution: `input` of a [`WindowAxis`] is the extent that the convolution makes.
     ///
     /// # Errors
     /// [`InvalidModel`](crate::ErrorKind::InvalidModel) when attributes contradict the shapes.
@@ -192,7 +192,7 @@ impl Window {
         weights: &[usize],
         output_padding: &[i64],
         output_shape: &[i64],
-    ) -> Result<Vec<Axis>> {
+    ) -> Result<Vec<WindowAxis>> {
         let rank = input.len();
         let parts = self.parts(rank, Some(weights))?;
         let list = |name: &str, list: &[i64]| {
@@ -223,7 +223,7 @@ impl Window {
             let input = usize::try_from(extent).map_err(|_| {
                 Error::invalid_model(format!("padding leaves {extent} elements of axis {axis}: expected at least 0"))
             })?;
-            Ok(Axis { input, output, kernel, stride, dilation, begin, end: 0 })
+            Ok(WindowAxis { input, output, kernel, stride, dilation, begin, end: 0 })
         };
         input.iter().zip(parts).enumerate().map(resolve).collect()
     }
@@ -231,7 +231,7 @@ impl Window {
 
 /// Calls `run(output, input, count)` for each run of outputs along the last axis that tap `tap` of the kernel joins with
 /// inputs: `count` neighbours from `output`, and as many inputs, the last axis' stride apart, from `input`.
-pub(crate) fn for_each_run(axes: &[Axis], tap: &[usize], mut run: impl FnMut(usize, usize, usize)) {
+pub(crate) fn for_each_run(axes: &[WindowAxis], tap: &[usize], mut run: impl FnMut(usize, usize, usize)) {
     let Some(last) = axes.len().checked_sub(1) else {
         return run(0, 0, 1);
     };
@@ -239,7 +239,7 @@ pub(crate) fn for_each_run(axes: &[Axis], tap: &[usize], mut run: impl FnMut(usi
     if ranges.iter().any(|r| r.is_empty()) {
         return;
     }
-    let place = |axis: &Axis, k: usize, o: usize| (o * axis.stride + k * axis.dilation) as i64 - axis.begin;
+    let place = |axis: &WindowAxis, k: usize, o: usize| (o * axis.stride + k * axis.dilation) as i64 - axis.begin;
     let mut at: Vec<usize> = ranges.iter().map(|r| r.start).collect();
     loop {
         let (mut output, mut input) = (0, 0);
@@ -257,7 +257,7 @@ pub(crate) fn for_each_run(axes: &[Axis], tap: &[usize], mut run: impl FnMut(usi
 }
 
 /// The index of each tap of a kernel, row-major.
-pub(crate) fn taps(axes: &[Axis]) -> Vec<Vec<usize>> {
+pub(crate) fn taps(axes: &[WindowAxis]) -> Vec<Vec<usize>> {
     axes.iter().fold(vec![vec![]], |all, axis| {
         all.iter().flat_map(|tap| (0..axis.kernel).map(|k| tap.iter().copied().chain([k]).collect())).collect()
     })
@@ -269,14 +269,15 @@ mod tests {
 
     #[test]
     fn same_upper_keeps_the_extent() {
-        let window = Window { kernel_shape: vec![3], auto_pad: AutoPad::SameUpper, strides: vec![2], ..Window::default() };
+        let window =
+            SlidingWindow { kernel_shape: vec![3], auto_pad: AutoPad::SameUpper, strides: vec![2], ..SlidingWindow::default() };
         let axis = window.resolve(&[5], None, false).expect("it fits")[0];
         assert_eq!((axis.output, axis.begin, axis.end), (3, 1, 1));
     }
 
     #[test]
     fn runs_stay_inside() {
-        let axis = Axis { input: 5, output: 3, kernel: 3, stride: 2, dilation: 1, begin: 1, end: 1 };
+        let axis = WindowAxis { input: 5, output: 3, kernel: 3, stride: 2, dilation: 1, begin: 1, end: 1 };
         let mut runs = vec![];
         (0..3).for_each(|k| for_each_run(&[axis], &[k], |o, i, n| runs.push((o, i, n))));
         assert_eq!(runs, [(1, 1, 2), (0, 0, 3), (0, 1, 2)]);

@@ -5,8 +5,7 @@ mod expand;
 
 use super::Registration;
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Node, Op, ValueId, Writer, required};
-use crate::kernel::{Caps, Lowering};
+use crate::graph::{Fact, Node, Op, ValueId, Writer, required};
 use crate::tensor::{DType, Tensor, TensorType, View};
 use equation::{Equation, Label, walk};
 use std::sync::Arc;
@@ -93,10 +92,6 @@ impl Op for Einsum {
             Tensor::from_i128(ty, &contract(&data, &walks, outputs, 1, i128::wrapping_add, i128::wrapping_mul))?
         };
         Ok(vec![output])
-    }
-
-    fn candidates(&self, _io: &Io, _caps: &Caps) -> Result<Vec<Lowering>> {
-        Err(Error::unsupported(format!("the equation `{}` was not expanded into simpler operators", self.equation)))
     }
 
     fn expand(&self, node: &Node, inputs: &[Option<&Fact>], writer: &mut Writer) -> Result<Option<Vec<ValueId>>> {

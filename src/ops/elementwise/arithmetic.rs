@@ -1,6 +1,6 @@
 //! Arithmetic on numbers: sums, products, remainders, powers, rounding, smallest and largest.
 
-use super::functions::{call, call_by_scalar, float, infix, integers, numbers, scalar};
+use super::functions::{call, call_by_scalar, declared, float, infix, integers, numbers, scalar};
 use crate::kernel::{Arguments, Bounds, BoundsRule, ScalarFunction, Signature};
 use crate::tensor::Scalar;
 
@@ -91,10 +91,7 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
         |a| smaller(a[0], a[1]),
         |a| a[0].min(a[1]),
         |b| Some((b[0].0.min(b[1].0), b[0].1.min(b[1].1))),
-        |a| {
-            let name = if a.dtypes[0].is_float() { "minimum" } else { "min" };
-            Some(format!("{name}({})", a.terms.join(", ")))
-        },
+        call_by_scalar!("minimum", "min", "min"),
     ),
     number(
         "Max",
@@ -102,10 +99,7 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
         |a| larger(a[0], a[1]),
         |a| a[0].max(a[1]),
         |b| Some((b[0].0.max(b[1].0), b[0].1.max(b[1].1))),
-        |a| {
-            let name = if a.dtypes[0].is_float() { "maximum" } else { "max" };
-            Some(format!("{name}({})", a.terms.join(", ")))
-        },
+        call_by_scalar!("maximum", "max", "max"),
     ),
     // The upper limit wins where the limits cross (the ONNX specification since opset 11).
     number(
@@ -225,16 +219,8 @@ const fn number(
     bounds: BoundsRule,
     wgsl: fn(&Arguments) -> Option<String>,
 ) -> ScalarFunction {
-    ScalarFunction {
-        name,
-        arity: (arity, arity),
-        signature: Signature::Same,
-        accepts: numbers,
-        float: Some(value),
-        integer: Some(integer),
-        bounds: Some(bounds),
-        wgsl,
-    }
+    let function = declared(name, arity, Signature::Same, numbers, wgsl);
+    ScalarFunction { float: Some(value), integer: Some(integer), bounds: Some(bounds), ..function }
 }
 
 /// A function of the bits of integers. Bitwise operators neither leave the smallest span of powers of two around their
@@ -246,11 +232,6 @@ const fn bitwise(
     wgsl: fn(&Arguments) -> Option<String>,
 ) -> ScalarFunction {
     ScalarFunction {
-        name,
-        arity: (arity, arity),
-        signature: Signature::Same,
-        accepts: integers,
-        float: None,
         integer: Some(integer),
         bounds: Some(|b| {
             let low = b.iter().map(|b| b.0).min()?;
@@ -258,7 +239,7 @@ const fn bitwise(
             let span = (1i128 << (128 - most.leading_zeros())) - 1;
             Some((if low < 0 || b.len() == 1 { !span } else { 0 }, span))
         }),
-        wgsl,
+        ..declared(name, arity, Signature::Same, integers, wgsl)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Map, function};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Node, Op, ValueId, Writer, required};
-use crate::kernel::{Caps, Instruction, Lowering, Program, ProgramOperand, ScalarFunction, Term};
+use crate::kernel::{Instruction, Offers, Program, ProgramOperand, ScalarFunction, Term};
 use crate::tensor::{DType, Tensor};
 use std::sync::Arc;
 
@@ -133,8 +133,8 @@ impl Op for CastLike {
         cast_map(like.dtype())?.reference(&[Some(data)])
     }
 
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
-        cast_map(io.input(1)?.dtype())?.candidates(io, caps)
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
+        cast_map(io.input(1)?.dtype())?.lower(io, offers)
     }
 
     fn expand(&self, node: &Node, inputs: &[Option<&Fact>], writer: &mut Writer) -> Result<Option<Vec<ValueId>>> {

@@ -32,6 +32,17 @@ pub(super) fn scalar(dtype: DType) -> Scalar {
     }
 }
 
+/// A function of so many arguments of the dtypes that `accepts` holds for, without its meaning yet.
+pub(super) const fn declared(
+    name: &'static str,
+    arity: usize,
+    signature: Signature,
+    accepts: fn(DType) -> bool,
+    wgsl: fn(&Arguments) -> Option<String>,
+) -> ScalarFunction {
+    ScalarFunction { name, arity: (arity, arity), signature, accepts, float: None, integer: None, bounds: None, wgsl }
+}
+
 /// A function of floats alone, with arguments and result of one dtype.
 pub(super) const fn float(
     name: &'static str,
@@ -39,16 +50,7 @@ pub(super) const fn float(
     value: fn(&[f64]) -> f64,
     wgsl: fn(&Arguments) -> Option<String>,
 ) -> ScalarFunction {
-    ScalarFunction {
-        name,
-        arity: (arity, arity),
-        signature: Signature::Same,
-        accepts: floats,
-        float: Some(value),
-        integer: None,
-        bounds: None,
-        wgsl,
-    }
+    ScalarFunction { float: Some(value), ..declared(name, arity, Signature::Same, floats, wgsl) }
 }
 
 /// WGSL that calls a function with all arguments.

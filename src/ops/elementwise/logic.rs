@@ -1,6 +1,6 @@
 //! Comparison, logic and choice. A bool is 0 or 1 in a `Uint`.
 
-use super::functions::{any, bools, floats};
+use super::functions::{any, bools, declared, floats};
 use crate::kernel::{Arguments, ScalarFunction, Signature};
 
 /// WGSL of a comparison.
@@ -54,16 +54,7 @@ const fn comparison(
     integer: fn(&[i128]) -> i128,
     wgsl: fn(&Arguments) -> Option<String>,
 ) -> ScalarFunction {
-    ScalarFunction {
-        name,
-        arity: (2, 2),
-        signature: Signature::Compare,
-        accepts: any,
-        float: Some(float),
-        integer: Some(integer),
-        bounds: None,
-        wgsl,
-    }
+    ScalarFunction { float: Some(float), integer: Some(integer), ..declared(name, 2, Signature::Compare, any, wgsl) }
 }
 
 const fn logic(
@@ -72,16 +63,7 @@ const fn logic(
     integer: fn(&[i128]) -> i128,
     wgsl: fn(&Arguments) -> Option<String>,
 ) -> ScalarFunction {
-    ScalarFunction {
-        name,
-        arity: (arity, arity),
-        signature: Signature::Same,
-        accepts: bools,
-        float: None,
-        integer: Some(integer),
-        bounds: None,
-        wgsl,
-    }
+    ScalarFunction { integer: Some(integer), ..declared(name, arity, Signature::Same, bools, wgsl) }
 }
 
 const fn test(
@@ -90,14 +72,5 @@ const fn test(
     float: fn(&[f64]) -> f64,
     wgsl: fn(&Arguments) -> Option<String>,
 ) -> ScalarFunction {
-    ScalarFunction {
-        name,
-        arity: (arity, arity),
-        signature: Signature::Test,
-        accepts: floats,
-        float: Some(float),
-        integer: None,
-        bounds: None,
-        wgsl,
-    }
+    ScalarFunction { float: Some(float), ..declared(name, arity, Signature::Test, floats, wgsl) }
 }

@@ -1,10 +1,11 @@
 //! The operator that applies a program to every element.
 
-use super::evaluate;
+use super::{evaluate, software};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Program, params, preludes, shader};
+use crate::kernel::{Access, Caps, Kernel, Lowering, Offers, Operand, Program, params, preludes, shader, u32s};
 use crate::ops::Registration;
+use crate::ops::shared::{WORKGROUP, one_each};
 use crate::tensor::{DType, Scalar, Tensor, TensorType, View, broadcast};
 use std::sync::Arc;
 
@@ -18,12 +19,6 @@ params! {
         count: u32,
     }
 }
-
-/// Invocations of a workgroup.
-const WORKGROUP: u32 = 64;
-
-/// Storage textures that every adapter binds at a time (WebGPU specification, section 3.6.2).
-const MOST_TEXTURES: usize = 4;
 
 /// A program applied to every element of its operands, which broadcast to one shape. Input `k` is operand `k`.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,38 +58,19 @@ impl Op for Map {
         Ok(vec![evaluate(&self.program, &operands, None, &shape)?])
     }
 
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
-        let output = *io.outputs.first().ok_or_else(|| Error::internal("an elementwise operator without an output"))?;
-        if output.ty.elements() == 0 {
-            return Ok(vec![Lowering::empty()]);
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
+        let printing = Printing::new(&self.program, io, offers.caps())?;
+        let lowering = |width: u32| {
+            let access = vec![Access::Read; printing.facts.len()];
+            printing.lowering(printing.kernel(width, &access), width, &access)
+        };
+        if !printing.output.ty.elements().is_multiple_of(4) {
+            offers.only("width1", || lowering(1));
+            return Ok(());
         }
-        let count = self.program.operands.len();
-        let facts = (0..count).map(|k| io.input(k)).collect::<Result<Vec<_>>>()?;
-        let dtypes: Vec<DType> = facts.iter().map(|f| f.dtype()).collect();
-        let bounds: Vec<_> = facts.iter().map(|f| f.bounds()).collect();
-        if let Some(k) = self.program.unproven(&dtypes, &bounds, None)? {
-            let name = self.program.instructions[k].function.name;
-            return Err(Error::unsupported(format!("a 64-bit result of {name} that is not proven to fit 32 bits")));
-        }
-        let scalar =
-            |f: &&Fact| f.scalar().ok_or_else(|| Error::unsupported(format!("an operand of {} that lives on the host", f.ty)));
-        let scalars = facts.iter().map(scalar).collect::<Result<Vec<_>>>()?;
-        if count + 1 > caps.max_storage_buffers as usize {
-            let limit = caps.max_storage_buffers;
-            return Err(Error::unsupported(format!(
-                "{count} operands and an output exceed the adapter's limit of {limit} storage bindings"
-            )));
-        }
-        let printing = Printing { program: &self.program, facts, scalars, output, caps };
-        if !output.ty.elements().is_multiple_of(4) {
-            return Ok(vec![printing.candidate("width1", 1, &vec![Access::Read; count])?]);
-        }
-        let mut candidates = vec![printing.candidate("width4", 4, &vec![Access::Read; count])?];
-        let copied = printing.worth_copying()?;
-        if copied.iter().any(|access| access.is_texture()) {
-            candidates.insert(0, printing.candidate("width4_texels", 4, &copied)?);
-        }
-        Ok(candidates)
+        software::offer(&printing, offers);
+        offers.add("width4", 1, || lowering(4));
+        Ok(())
     }
 
     fn absorb(&self, index: usize, view: &View, _base: &Fact) -> Option<Arc<dyn Op>> {
@@ -105,50 +81,49 @@ impl Op for Map {
 }
 
 /// What the kernels of one node are printed from.
-struct Printing<'a> {
-    program: &'a Program,
-    facts: Vec<&'a Fact>,
-    scalars: Vec<Scalar>,
-    output: &'a Fact,
+pub(super) struct Printing<'a> {
+    pub(super) program: &'a Program,
+    pub(super) facts: Vec<&'a Fact>,
+    pub(super) scalars: Vec<Scalar>,
+    pub(super) output: &'a Fact,
     caps: &'a Caps,
 }
 
-impl Printing<'_> {
-    fn types(&self) -> Vec<TensorType> {
-        self.facts.iter().map(|f| f.ty.clone()).collect()
-    }
-
-    /// How to bind the operands: as textures on a software adapter where they are read often enough to be worth a copy.
-    fn worth_copying(&self) -> Result<Vec<Access>> {
-        let elements = self.output.ty.elements();
-        let mut left = MOST_TEXTURES;
-        let mut accesses = Vec::new();
-        for (k, fact) in self.facts.iter().enumerate() {
-            let suits = left > 0 && self.scalars[k] == Scalar::F32 && self.caps.copying_pays(elements, fact.ty.elements());
-            let copied = suits && self.program.reads_fours(k, &fact.ty, &self.output.ty)?;
-            left -= usize::from(copied);
-            accesses.push(if copied { Access::ReadTexture } else { Access::Read });
+impl<'a> Printing<'a> {
+    fn new(program: &'a Program, io: &'a Io<'a>, caps: &'a Caps) -> Result<Self> {
+        let output = *io.outputs.first().ok_or_else(|| Error::internal("an elementwise operator without an output"))?;
+        let facts = (0..program.operands.len()).map(|k| io.input(k)).collect::<Result<Vec<_>>>()?;
+        let dtypes: Vec<DType> = facts.iter().map(|f| f.dtype()).collect();
+        let bounds: Vec<_> = facts.iter().map(|f| f.bounds()).collect();
+        if let Some(k) = program.unproven(&dtypes, &bounds, None)? {
+            let name = program.instructions[k].function.name;
+            return Err(Error::unsupported(format!("a 64-bit result of {name} that is not proven to fit 32 bits")));
         }
-        Ok(accesses)
+        let scalar =
+            |f: &&Fact| f.scalar().ok_or_else(|| Error::unsupported(format!("an operand of {} that lives on the host", f.ty)));
+        let scalars = facts.iter().map(scalar).collect::<Result<Vec<_>>>()?;
+        Ok(Printing { program, facts, scalars, output, caps })
     }
 
-    /// A kernel that makes `width` elements per invocation.
-    fn candidate(&self, variant: &'static str, width: u32, access: &[Access]) -> Result<Lowering> {
+    /// The kernel that makes `width` elements per invocation, still without what is printed for it.
+    pub(super) fn kernel(&self, width: u32, access: &[Access]) -> Kernel {
         let storage: Vec<Access> = [&[Access::Write], access].concat();
-        let mut kernel = Kernel::new(&SHADER, &storage, [WORKGROUP, 1, 1]).width(width, self.caps).prelude(&preludes::MATH);
-        if access.iter().any(|access| access.is_texture()) {
-            kernel = kernel.texels();
-        }
-        let function = self.program.element_wgsl(&self.types(), &self.scalars, &self.output.ty, access, 2, width)?;
+        Kernel::new(&SHADER, &storage, [WORKGROUP, 1, 1]).width(width, self.caps).prelude(&preludes::MATH)
+    }
+
+    /// The same with the program, as a dispatch.
+    pub(super) fn lowering(&self, kernel: Kernel, width: u32, access: &[Access]) -> Result<Lowering> {
+        let types: Vec<TensorType> = self.facts.iter().map(|f| f.ty.clone()).collect();
+        let function = self.program.element_wgsl(&types, &self.scalars, &self.output.ty, access, 2, width)?;
         let inputs = (0..access.len()).map(Operand::Input);
         let mut bindings = std::iter::once(Operand::Output(0)).chain(inputs).collect();
         let kernel = kernel.generate(function, &mut bindings);
-        let elements = self.output.ty.elements() as u64;
-        let groups = elements / u64::from(width);
-        let grid = Dispatch::linear_grid(groups.div_ceil(u64::from(WORKGROUP)), self.caps)?;
+        let elements = self.output.ty.elements();
+        let groups = elements / width as usize;
+        let [count] = u32s([groups])?;
         let bytes = self.facts.iter().map(|f| f.gpu_bytes()).sum::<u64>() + self.output.gpu_bytes();
-        let work = elements * self.program.instructions.len() as u64;
-        let params = ElementwiseParams { count: groups as u32 };
-        Ok(Lowering::dispatches(variant, vec![Dispatch::new(kernel, params, bindings, grid).work(work, bytes)]))
+        let work = elements as u64 * self.program.instructions.len() as u64;
+        let dispatch = one_each(kernel, ElementwiseParams { count }, groups, bindings, self.caps)?;
+        Ok(Lowering::new(vec![dispatch.work(work, bytes)]))
     }
 }

@@ -10,6 +10,7 @@ mod functions;
 mod logic;
 mod lookup;
 mod map;
+mod software;
 mod transcendental;
 
 pub use build::{CastLike, binary, cast, cast_like, clip, clip_operands, select, unary, unary_with, variadic};

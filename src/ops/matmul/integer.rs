@@ -2,8 +2,7 @@
 
 use super::matmul;
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Node, Op, ValueId, Writer, required};
-use crate::kernel::{Caps, Lowering};
+use crate::graph::{Fact, Node, Op, ValueId, Writer, required};
 use crate::ops::compose::Compose;
 use crate::ops::elementwise::cast;
 use crate::tensor::{DType, Shape, Tensor, TensorType, View, broadcast};
@@ -88,10 +87,6 @@ impl Op for MatMulInteger {
         };
         let (a, b) = (operand(0)?, operand(1)?);
         matmul().reference(&[Some(&a), Some(&b)])
-    }
-
-    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
-        Err(Error::unsupported("MatMulInteger is expanded before a run and has no kernel"))
     }
 
     fn expand(&self, node: &Node, inputs: &[Option<&Fact>], writer: &mut Writer) -> Result<Option<Vec<ValueId>>> {

@@ -4,23 +4,23 @@ mod direct;
 mod gemv;
 mod integer;
 mod operands;
-mod problem;
+mod packing;
+mod product;
 mod quantized;
 mod slices;
+mod software;
 mod split;
-mod subgroup;
-mod textures;
 mod tiled;
 
 use super::Registration;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{AdapterClass, Caps, Lowering};
+use crate::kernel::{Caps, Lowering, Offers, Rank};
 use crate::tensor::{DType, Scalar, Tensor, TensorType, View};
 use std::sync::Arc;
 
 pub use integer::{MatMulInteger, matmul_integer};
-pub(crate) use problem::{Gather, Problem};
+pub(crate) use product::{Gather, Product};
 pub use quantized::{MatMulNBits, matmul_nbits};
 
 pub(super) static REGISTRATION: Registration = Registration {
@@ -30,11 +30,11 @@ pub(super) static REGISTRATION: Registration = Registration {
         &gemv::SHADER,
         &slices::SHADER,
         &split::SHADER,
-        &subgroup::SHADER,
-        &textures::SHADER,
-        &textures::ROW_SHADER,
-        &textures::PACK_A_SHADER,
-        &textures::PACK_B_SHADER,
+        &software::broadcast::SHADER,
+        &software::packed::SHADER,
+        &software::packed::FEW_ROWS_SHADER,
+        &software::packed::PACK_A_SHADER,
+        &software::packed::PACK_B_SHADER,
         &tiled::SHADER,
     ],
 };
@@ -86,7 +86,7 @@ impl Op for MatMul {
             )));
         }
         let (view_a, view_b) = self.operands(&a.ty, &b.ty);
-        let shape = problem::output_shape(&view_a.shape, &view_b.shape)?;
+        let shape = product::output_shape(&view_a.shape, &view_b.shape)?;
         let terms = view_a.shape[view_a.shape.rank() - 1] as i128;
         let bounds = a.bounds().zip(b.bounds()).map(|((a0, a1), (b0, b1))| {
             let products = [a0, a1].map(|a| [b0, b1].map(|b| a.saturating_mul(b).saturating_mul(terms)));
@@ -101,30 +101,26 @@ impl Op for MatMul {
     fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
         let (a, b) = (required("MatMul", inputs, 0)?, required("MatMul", inputs, 1)?);
         let (view_a, view_b) = self.operands(a.ty(), b.ty());
-        let ty = TensorType::new(a.dtype(), problem::output_shape(&view_a.shape, &view_b.shape)?);
+        let ty = TensorType::new(a.dtype(), product::output_shape(&view_a.shape, &view_b.shape)?);
         let (a, b) = (seen(a, &view_a)?, seen(b, &view_b)?);
-        let problem = Problem::new(&View::contiguous(a.shape()), &View::contiguous(b.shape()))?;
+        let product = Product::new(&View::contiguous(a.shape()), &View::contiguous(b.shape()))?;
         let output = if ty.dtype.is_float() {
-            Tensor::from_f64(ty, &problem.multiply(&a.to_f64(), &b.to_f64(), |sum, a, b| sum + a * b))?
+            Tensor::from_f64(ty, &product.multiply(&a.to_f64(), &b.to_f64(), |sum, a, b| sum + a * b))?
         } else {
             let add = |sum: i128, a: i128, b: i128| sum.wrapping_add(a.wrapping_mul(b));
-            Tensor::from_i128(ty, &problem.multiply(&a.to_i128(), &b.to_i128(), add))?
+            Tensor::from_i128(ty, &product.multiply(&a.to_i128(), &b.to_i128(), add))?
         };
         Ok(vec![output])
     }
 
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
         let (a, b) = (io.input(0)?, io.input(1)?);
-        if io.outputs[0].ty.elements() == 0 {
-            return Ok(vec![Lowering::empty()]);
-        }
         let scalar = io.outputs[0].scalar();
         if scalar.is_none() || a.scalar() != scalar || b.scalar() != scalar {
             return Err(Error::unsupported(format!("a product of {} and {} whose range is not known to fit 32 bits", a.ty, b.ty)));
         }
         let (view_a, view_b) = self.operands(&a.ty, &b.ty);
-        let problem = Problem::new(&view_a, &view_b)?;
-        problem.lower(io, caps)
+        Product::new(&view_a, &view_b)?.offer(io, offers)
     }
 
     fn absorb(&self, index: usize, view: &View, _base: &Fact) -> Option<Arc<dyn Op>> {
@@ -149,71 +145,74 @@ impl Op for MatMul {
 /// Rows up to which reading B but once, without tiles, is best on GPUs.
 const MOST_ROWS_BY_SLICES: usize = 8;
 
-impl Problem {
-    /// All kernels that serve this product, the best first.
-    pub(crate) fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+/// Where each kernel stands in the order of preference.
+struct Ranks {
+    gemv: Rank,
+    slices: Rank,
+    tiles: Rank,
+    direct: Rank,
+}
+
+/// GPUs, many rows.
+const MANY_ROWS: Ranks = Ranks { tiles: 0, slices: 1, gemv: 2, direct: 3 };
+
+/// GPUs, few rows.
+const FEW_ROWS: Ranks = Ranks { slices: 0, gemv: 1, tiles: 2, direct: 3 };
+
+/// GPUs, few rows times columns that lie where they are, which cannot be read four abreast without gaps.
+const FEW_ROWS_BY_COLUMNS: Ranks = Ranks { gemv: 0, slices: 1, tiles: 2, direct: 3 };
+
+impl Product {
+    /// Offers all kernels that serve this product.
+    pub(crate) fn offer(&self, io: &Io, offers: &mut Offers) -> Result<()> {
+        let caps = offers.caps();
         if io.outputs[0].scalar() != Some(Scalar::F32) || self.k == 0 {
-            return Ok(vec![direct::lower(self, io, caps)?]);
+            offers.only("direct", || direct::lower(self, io, caps));
+            return Ok(());
         }
-        let (gemv, tiled, slices) = (gemv::lower(self, io, caps), tiled::lower(self, io, caps), slices::lower(self, io, caps));
-        let gemv_first = gemv.is_some();
-        let mut candidates: Vec<Result<Lowering>> = vec![];
-        if caps.class == AdapterClass::Cpu {
-            // Broadcasts win where workgroup memory is no faster than any other, and lose to it on GPUs.
-            candidates.extend(gemv.into_iter().chain(subgroup::lower(self, io, caps)).chain(tiled).chain(slices));
-            if let Some(textures) = textures::lower(self, io, caps) {
-                let at = if textures::preferred(self, io) { 0 } else { candidates.len() };
-                candidates.insert(at, textures);
-            }
-        } else if self.m > MOST_ROWS_BY_SLICES {
-            candidates.extend(tiled.into_iter().chain(slices).chain(gemv));
+        let (ranks, workgroup) = software::offer(self, io, offers).unwrap_or_else(|| (self.ranks(io), gemv::WORKGROUP));
+        offers.add("gemv", ranks.gemv, || gemv::lower(self, io, &workgroup, caps));
+        offers.group(ranks.slices, |inner| slices::offer(self, io, inner))?;
+        offers.group(ranks.tiles, |inner| tiled::offer(self, io, inner))?;
+        offers.add("direct", ranks.direct, || direct::lower(self, io, caps));
+        Ok(())
+    }
+
+    /// The order on GPUs.
+    fn ranks(&self, io: &Io) -> Ranks {
+        if self.m > MOST_ROWS_BY_SLICES {
+            MANY_ROWS
         } else if self.b_by_columns() && !self.b_is_constant(io) {
-            // Columns that lie where they are cannot be read four abreast without gaps.
-            candidates.extend(gemv.into_iter().chain(slices).chain(tiled));
+            FEW_ROWS_BY_COLUMNS
         } else {
-            candidates.extend(slices.into_iter().chain(gemv).chain(tiled));
+            FEW_ROWS
         }
-        if self.quantized.is_none() {
-            let few = candidates.len().min(usize::from(gemv_first));
-            let at = if caps.avoids_barriers() { few } else { candidates.len() };
-            candidates.insert(at, direct::lower(self, io, caps));
-        }
-        // One that does not fit the adapter leaves the others.
-        let (fit, unfit): (Vec<_>, Vec<_>) = candidates.into_iter().partition(Result::is_ok);
-        if fit.is_empty() { unfit.into_iter().collect() } else { fit.into_iter().collect() }
     }
 
-    /// The kernels for GPUs alone.
-    pub(crate) fn lower_tiled(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
-        if self.k == 0 { Ok(vec![]) } else { Ok(tiled::lower(self, io, caps).into_iter().filter_map(Result::ok).collect()) }
+    /// Offers the tile sizes of the kernel that takes any operand B.
+    pub(crate) fn offer_tiles(&self, io: &Io, offers: &mut Offers) -> Result<()> {
+        if self.k == 0 { Ok(()) } else { tiled::offer(self, io, offers) }
     }
 
-    /// The kernel for adapters that are a CPU, where it fits.
-    pub(crate) fn lower_subgroup(&self, io: &Io, caps: &Caps) -> Option<Result<Lowering>> {
-        subgroup::lower(self, io, caps).filter(|_| self.k > 0)
+    /// The best of all kernels, as a part of something larger.
+    pub(crate) fn best(&self, io: &Io, caps: &Caps) -> Result<Lowering> {
+        best(caps, |offers| self.offer(io, offers))
     }
 
-    /// The product of host data, by naive loops.
-    fn multiply<T: Copy + Default>(&self, a: &[T], b: &[T], add: impl Fn(T, T, T) -> T) -> Vec<T> {
-        let axes: Vec<usize> = self.batch.iter().map(|axis| axis.extent).collect();
-        let starts = |pick: fn(&problem::BatchAxis) -> i64, offset| {
-            let strides = self.batch.iter().map(pick).collect();
-            View { shape: axes.clone().into(), strides, offset }
-        };
-        let (starts_a, starts_b) = (starts(|axis| axis.a, self.a.offset), starts(|axis| axis.b, self.b.offset));
-        let mut output = Vec::with_capacity(self.batches() * self.m * self.n);
-        let mut row = vec![T::default(); self.n];
-        for (start_a, start_b) in starts_a.positions().zip(starts_b.positions()) {
-            for i in 0..self.m {
-                row.fill(T::default());
-                for k in 0..self.k {
-                    let left = a[(start_a as i64 + i as i64 * self.a.row + k as i64 * self.a.column) as usize];
-                    let right = &b[(start_b as i64 + k as i64 * self.b.row) as usize..][..self.n];
-                    row.iter_mut().zip(right).for_each(|(sum, right)| *sum = add(*sum, left, *right));
-                }
-                output.extend_from_slice(&row);
-            }
-        }
-        output
+    /// The best of the tile sizes, as a part of something larger.
+    pub(crate) fn best_tiles(&self, io: &Io, caps: &Caps) -> Result<Lowering> {
+        best(caps, |offers| self.offer_tiles(io, offers))
+    }
+}
+
+/// The best of the variants that are offered.
+fn best(caps: &Caps, offer: impl FnOnce(&mut Offers) -> Result<()>) -> Result<Lowering> {
+    let mut offers = Offers::new(caps);
+    offer(&mut offers)?;
+    let (fitting, declined) = offers.finish()?;
+    match (fitting.into_iter().next(), declined.into_iter().next_back()) {
+        (Some(offer), _) => Ok(offer.lowering),
+        (None, Some(declined)) => Err(declined.reason),
+        (None, None) => Err(Error::unsupported("a matrix product of no terms")),
     }
 }

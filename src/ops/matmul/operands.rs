@@ -1,76 +1,99 @@
-//! How kernels read the operands and write the output: which preludes fit the strides, and the packing of constant ones.
+//! How kernels read the operands and write the output: which preludes fit the strides, and which constants are packed.
 
-use super::problem::{MatMulParams, Matrix, Problem};
-use super::split;
+use super::packing;
+use super::product::{MatMulParams, Matrix, Product};
+use super::split::{self, Parts};
 use crate::error::{Error, Result};
 use crate::graph::Io;
-use crate::kernel::{Access, Caps, Dispatch, Grid, Kernel, Lowering, Operand, Packing, Prelude, preludes};
-use crate::tensor::{DType, Tensor};
-use half::f16;
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Packing, Prelude, preludes, u32s};
 
-/// Rows of packed panels are padded to a multiple of this, as the prelude has it.
-pub(super) const PANEL_ROWS: usize = 32;
-
-/// How a kernel wants operand B.
+/// How a kernel reads operand A.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Want {
-    /// In panels of so many columns if it is constant, else as it lies.
+pub(super) enum AForm {
+    /// By `a_four`: four terms of a row.
+    Rows,
+    /// By `a_block`: four terms of four rows.
+    Blocks,
+}
+
+/// How a kernel reads operand B.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BForm {
+    /// By `b_block`: four columns of four rows. A constant B is packed in panels of so many columns, another is read where it lies.
     Panels(u32),
-    /// The same as textures, and A in tiles of so many rows.
-    Textures { rows: u32, panel: u32 },
-    /// As columns of neighbours.
+    /// By `b_columns`: four terms of four columns.
     Columns,
+}
+
+/// Where the elements of an operand stand.
+pub(super) enum Place {
+    /// Behind an operand, as they lie.
+    Lying(Operand),
+    /// Packed when the model is loaded.
+    Packed(Packing),
 }
 
 /// Where an operand comes from and the prelude that reads it.
 pub(super) struct Source {
     pub(super) prelude: &'static Prelude,
-    pub(super) operand: Operand,
+    pub(super) place: Place,
+    /// What the prelude counts on.
     constants: Vec<(&'static str, u32)>,
-    /// Its layout, where it is packed.
-    pub(super) packing: Option<Packing>,
-    /// Whether it is packed into a texture.
-    texture: bool,
-    /// Preludes that this one counts on.
     base: Vec<&'static Prelude>,
     /// Packed inputs that the preludes read besides, bound after the output.
     more: Vec<Packing>,
 }
 
 impl Source {
-    fn new(prelude: &'static Prelude, operand: Operand) -> Self {
-        Source { prelude, operand, constants: vec![], packing: None, texture: false, base: vec![], more: vec![] }
+    /// An operand that is read where it lies.
+    fn lying(prelude: &'static Prelude, operand: Operand) -> Self {
+        Source { prelude, place: Place::Lying(operand), constants: vec![], base: vec![], more: vec![] }
+    }
+
+    /// An operand that is packed when the model is loaded.
+    pub(super) fn packed(prelude: &'static Prelude, packing: Packing) -> Self {
+        Source { prelude, place: Place::Packed(packing), constants: vec![], base: vec![], more: vec![] }
+    }
+
+    /// An operand B that is packed in panels of so many columns.
+    pub(super) fn panels(prelude: &'static Prelude, packing: Packing, width: u32) -> Self {
+        let base = vec![&preludes::MATMUL_PANELS];
+        Source { constants: vec![("PANEL", width)], base, ..Source::packed(prelude, packing) }
     }
 }
 
 /// A kernel with its operands bound.
-pub(super) struct Bound {
+pub(super) struct Bound<'a> {
+    product: &'a Product,
+    io: &'a Io<'a>,
+    caps: &'a Caps,
     kernel: Kernel,
     bindings: Vec<Operand>,
     params: MatMulParams,
     packed: Vec<Packing>,
+    /// Neighbouring columns that are stored at once.
     width: u32,
 }
 
-impl Problem {
-    /// True when every matrix of the batch starts, and every row (or column) steps, at a multiple of four elements.
-    fn aligned(matrix: &Matrix, step: i64, batches: impl Iterator<Item = i64>) -> bool {
-        matrix.offset % 4 == 0 && step % 4 == 0 && batches.into_iter().all(|s| s % 4 == 0)
-    }
+/// True when every matrix of the batch starts, and every row (or column) steps, at a multiple of four elements.
+fn aligned(matrix: &Matrix, step: i64, mut batches: impl Iterator<Item = i64>) -> bool {
+    matrix.offset % 4 == 0 && step % 4 == 0 && batches.all(|s| s % 4 == 0)
+}
 
+impl Product {
     /// True when A can be read by vectors of four along its rows.
     fn a_by_rows(&self) -> bool {
-        self.a.column == 1 && self.k.is_multiple_of(4) && Self::aligned(&self.a, self.a.row, self.batch.iter().map(|x| x.a))
+        self.a.column == 1 && self.k.is_multiple_of(4) && aligned(&self.a, self.a.row, self.batch.iter().map(|x| x.a))
     }
 
     /// True when A can be read by vectors of four along its columns.
     fn a_by_columns(&self) -> bool {
-        self.a.row == 1 && self.m.is_multiple_of(4) && Self::aligned(&self.a, self.a.column, self.batch.iter().map(|x| x.a))
+        self.a.row == 1 && self.m.is_multiple_of(4) && aligned(&self.a, self.a.column, self.batch.iter().map(|x| x.a))
     }
 
     /// True when B can be read by vectors of four along its rows.
     fn b_by_rows(&self) -> bool {
-        self.b.column == 1 && self.n.is_multiple_of(4) && Self::aligned(&self.b, self.b.row, self.batch.iter().map(|x| x.b))
+        self.b.column == 1 && self.n.is_multiple_of(4) && aligned(&self.b, self.b.row, self.batch.iter().map(|x| x.b))
     }
 
     /// True when B can be read by vectors of four along its columns.
@@ -78,7 +101,7 @@ impl Problem {
         self.gather.is_none()
             && self.b.row == 1
             && self.k.is_multiple_of(4)
-            && Self::aligned(&self.b, self.b.column, self.batch.iter().map(|x| x.b))
+            && aligned(&self.b, self.b.column, self.batch.iter().map(|x| x.b))
     }
 
     /// True when B is one constant matrix, which can be packed once.
@@ -93,52 +116,34 @@ impl Problem {
         self.batch.iter().all(|axis| axis.a == 0) && io.optional(self.inputs[0]).is_some_and(|fact| fact.value.is_some())
     }
 
-    /// How blocks of A are read where it lies.
-    pub(super) fn a_where_it_lies(&self) -> Source {
+    /// How A is read where it lies.
+    pub(super) fn a_where_it_lies(&self, form: AForm) -> Source {
         let prelude = if self.a_by_rows() {
             &preludes::MATMUL_A_ROWS
-        } else if self.a_by_columns() {
+        } else if form == AForm::Blocks && self.a_by_columns() {
             &preludes::MATMUL_A_COLUMNS
         } else {
             &preludes::MATMUL_A_SCALAR
         };
-        Source::new(prelude, Operand::Input(self.inputs[0]))
+        Source::lying(prelude, Operand::Input(self.inputs[0]))
     }
 
     /// How A is read: where it lies, or padded to whole vectors if it is constant rows that are not.
-    fn a_source(&self, io: &Io, want: Want, blocks: bool, params: &mut MatMulParams) -> Source {
-        let input = Operand::Input(self.inputs[0]);
-        if let (Want::Textures { rows, .. }, true) = (want, self.a_is_constant(io)) {
-            let packing = Some(self.a_tiles(rows, params));
-            return Source { packing, texture: true, ..Source::new(&preludes::MATMUL_A_TEXTURE, input) };
-        }
-        if self.a_by_rows() {
-            return Source::new(&preludes::MATMUL_A_ROWS, input);
-        }
-        if blocks && self.a_by_columns() {
-            return Source::new(&preludes::MATMUL_A_COLUMNS, input);
-        }
+    pub(super) fn a_source(&self, io: &Io, form: AForm, params: &mut MatMulParams) -> Result<Source> {
+        let lying = self.a_where_it_lies(form);
         let constant = io.optional(self.inputs[0]).is_some_and(|fact| fact.value.is_some());
-        match self.a_as_rows() {
-            Some(rows) if constant => {
-                let padded = self.k.next_multiple_of(4);
-                for (axis, stride) in params.a_batch_strides.iter_mut().take(self.batch.len()).enumerate() {
-                    *stride = (self.batch[axis].a as usize / self.k * padded) as u32;
-                }
-                params.a_row_stride = padded as u32;
-                let arguments = vec![rows as u32, self.k as u32, padded as u32];
-                let packing = Packing { input: self.inputs[0], layout: "matmul_rows", arguments, pack: pack_rows };
-                Source { packing: Some(packing), ..Source::new(&preludes::MATMUL_A_ROWS, input) }
-            }
-            _ => Source::new(&preludes::MATMUL_A_SCALAR, input),
+        let rows = self.a_as_rows().filter(|_| constant && lying.prelude == &preludes::MATMUL_A_SCALAR);
+        let Some(rows) = rows else { return Ok(lying) };
+        // No stride exceeds 32 bits where the whole does not.
+        let padded = self.k.next_multiple_of(4);
+        let [rows, k, padded, _] = u32s([rows, self.k, padded, rows * padded])?;
+        for stride in params.a_batch_strides.iter_mut().take(self.batch.len()) {
+            *stride = *stride / k * padded;
         }
-    }
-
-    /// The packing of a constant A into tiles.
-    pub(super) fn a_tiles(&self, rows: u32, params: &MatMulParams) -> Packing {
-        let strides = [params.a_row_stride, params.a_column_stride, params.a_offset];
-        let arguments = [&[params.m, params.k], &strides[..], &[rows]].concat();
-        Packing { input: self.inputs[0], layout: "matmul_tiles", arguments, pack: pack_tiles }
+        params.a_row_stride = padded;
+        let arguments = vec![rows, k, padded];
+        let packing = Packing { input: self.inputs[0], layout: "matmul_rows", arguments, pack: packing::rows };
+        Ok(Source::packed(&preludes::MATMUL_A_ROWS, packing))
     }
 
     /// Number of rows when A is, over the whole batch, a row-major tensor of them.
@@ -153,102 +158,100 @@ impl Problem {
         (self.a.column == 1 && self.a.row == self.k as i64 && self.a.offset == 0).then_some(rows)
     }
 
-    /// How B is read; a constant one is packed where that helps.
-    pub(super) fn b_source(&self, io: &Io, want: Want, params: &mut MatMulParams) -> Source {
-        if let Some(gather) = &self.gather {
-            return Source { constants: gather.constants.clone(), ..Source::new(gather.prelude, gather.operand) };
-        }
-        let input = Operand::Input(self.inputs[1]);
-        let packing = |params: &MatMulParams, layout, last, pack| {
-            let strides = [params.b_row_stride, params.b_column_stride, params.b_offset];
-            let arguments = [&[self.k as u32, self.n as u32], &strides[..], &[last]].concat();
-            Some(Packing { input: self.inputs[1], layout, arguments, pack })
-        };
-        match want {
-            Want::Panels(width) if self.b_is_constant(io) => Source {
-                packing: packing(params, "matmul_panels", width, pack_panels),
-                constants: vec![("PANEL", width)],
-                ..Source::new(&preludes::MATMUL_B_PANELS, input)
-            },
-            Want::Textures { panel, .. } if self.b_is_constant(io) => Source {
-                packing: packing(params, "matmul_panels", panel, pack_panels),
-                constants: vec![("PANEL", panel)],
-                texture: true,
-                ..Source::new(&preludes::MATMUL_B_TEXTURE, input)
-            },
-            Want::Columns if self.b_is_constant(io) && !self.b_by_columns() => {
-                let rows = self.k.next_multiple_of(4) as u32;
-                let packing = packing(params, "matmul_columns", rows, pack_columns);
-                (params.b_row_stride, params.b_column_stride, params.b_offset) = (1, rows, 0);
-                Source { packing, ..Source::new(&preludes::MATMUL_B_COLUMNS, input) }
-            }
-            Want::Columns => Source::new(&preludes::MATMUL_B_COLUMNS, input),
-            _ if self.b_by_rows() => Source::new(&preludes::MATMUL_B_ROWS, input),
-            _ if self.b_by_columns() => Source::new(&preludes::MATMUL_B_COLUMNS, input),
-            _ => Source::new(&preludes::MATMUL_B_SCALAR, input),
-        }
-    }
-
-    /// How B is read where it may be kept in fewer bits than those of a float.
-    fn b_in_fewer_bits(&self, io: &Io, want: Want) -> Option<Source> {
-        let input = Operand::Input(self.inputs[1]);
+    /// How B is read, in as few bits as it may be kept in.
+    pub(super) fn b_source(&self, io: &Io, form: BForm, params: &mut MatMulParams) -> Result<Source> {
         // Four columns of neighbours are a panel of four.
-        let width = if let Want::Panels(width) = want { width } else { 4 };
-        if let Some(quantized) = &self.quantized {
-            let constants = [&[("PANEL", width)], &quantized.constants()[..]].concat();
-            let (packing, more) = quantized.packings(self, width);
-            let (base, prelude) = quantized.preludes();
-            return Some(Source { constants, packing: Some(packing), base: base.to_vec(), more, ..Source::new(prelude, input) });
-        }
-        let value = io.optional(self.inputs[1])?.value.as_ref()?;
-        (self.b_is_constant(io) && value.is_halves()).then(|| {
-            let [row, column, offset] = [self.b.row, self.b.column, self.b.offset].map(|n| n as u32);
-            let arguments = vec![self.k as u32, self.n as u32, row, column, offset, width];
-            let packing = Packing { input: self.inputs[1], layout: "matmul_panels_f16", arguments, pack: pack_panels_f16 };
-            Source {
-                packing: Some(packing),
-                constants: vec![("PANEL", width)],
-                ..Source::new(&preludes::MATMUL_B_PANELS_F16, input)
+        let width = if let BForm::Panels(width) = form { width } else { 4 };
+        let Some(quantized) = &self.quantized else {
+            let value = io.optional(self.inputs[1]).and_then(|fact| fact.value.as_ref());
+            if !self.b_is_constant(io) || !value.is_some_and(|value| value.is_halves()) {
+                return self.b_in_floats(io, form, params);
             }
-        })
+            let packing = self.b_packing("matmul_panels_f16", width, params, packing::panels_f16);
+            return Ok(Source::panels(&preludes::MATMUL_B_PANELS_F16, packing, width));
+        };
+        let (packing, more) = quantized.packings(params, width)?;
+        let (base, prelude) = quantized.preludes();
+        let mut source = Source { more, ..Source::panels(prelude, packing, width) };
+        source.base.extend(base);
+        source.constants.extend(quantized.constants()?);
+        Ok(source)
     }
 
-    /// A kernel that walks k in steps of `step`, with the preludes that read the operands, `a_block` included if `blocks`.
-    pub(super) fn bind(&self, kernel: Kernel, step: usize, io: &Io, want: Want, blocks: bool, caps: &Caps) -> Result<Bound> {
+    /// How B is read in floats; a constant one is packed where that helps.
+    pub(super) fn b_in_floats(&self, io: &Io, form: BForm, params: &mut MatMulParams) -> Result<Source> {
+        if let Some(gather) = &self.gather {
+            return Ok(Source { constants: gather.constants.clone(), ..Source::lying(gather.prelude, gather.operand) });
+        }
+        let constant = self.b_is_constant(io);
+        let lying = |prelude| Ok(Source::lying(prelude, Operand::Input(self.inputs[1])));
+        match form {
+            BForm::Panels(width) if constant => Ok(Source::panels(&preludes::MATMUL_B_PANELS, self.b_panels(width, params), width)),
+            BForm::Columns if constant && !self.b_by_columns() => {
+                let [rows] = u32s([self.k.next_multiple_of(4)])?;
+                let packing = self.b_packing("matmul_columns", rows, params, packing::columns);
+                (params.b_row_stride, params.b_column_stride, params.b_offset) = (1, rows, 0);
+                Ok(Source::packed(&preludes::MATMUL_B_COLUMNS, packing))
+            }
+            BForm::Panels(_) if self.b_by_rows() => lying(&preludes::MATMUL_B_ROWS),
+            BForm::Panels(_) if !self.b_by_columns() => lying(&preludes::MATMUL_B_SCALAR),
+            _ => lying(&preludes::MATMUL_B_COLUMNS),
+        }
+    }
+
+    /// The packing of a constant B into panels of so many columns.
+    pub(super) fn b_panels(&self, width: u32, params: &MatMulParams) -> Packing {
+        self.b_packing("matmul_panels", width, params, packing::panels)
+    }
+
+    /// The packing of a constant B into a layout that depends on one number besides its extents and strides.
+    fn b_packing(&self, layout: &'static str, number: u32, params: &MatMulParams, pack: packing::Pack) -> Packing {
+        let MatMulParams { k, n, b_row_stride, b_column_stride, b_offset, .. } = *params;
+        let arguments = vec![k, n, b_row_stride, b_column_stride, b_offset, number];
+        Packing { input: self.inputs[1], layout, arguments, pack }
+    }
+
+    /// A kernel with the preludes that read the operands in these forms.
+    pub(super) fn read<'a>(&'a self, kernel: Kernel, a: AForm, b: BForm, io: &'a Io<'a>, caps: &'a Caps) -> Result<Bound<'a>> {
         let mut params = self.params()?;
-        let a = self.a_source(io, want, blocks, &mut params);
-        let in_fewer_bits = if matches!(want, Want::Textures { .. }) { None } else { self.b_in_fewer_bits(io, want) };
-        let b = in_fewer_bits.unwrap_or_else(|| self.b_source(io, want, &mut params));
-        let sources = [a, b];
+        let sources = [self.a_source(io, a, &mut params)?, self.b_source(io, b, &mut params)?];
+        self.bind(kernel, sources, params, io, caps)
+    }
+
+    /// A kernel that takes four terms at a step, with its operands from these sources.
+    pub(super) fn bind<'a>(
+        &'a self,
+        kernel: Kernel,
+        sources: [Source; 2],
+        params: MatMulParams,
+        io: &'a Io<'a>,
+        caps: &'a Caps,
+    ) -> Result<Bound<'a>> {
+        let [axes] = u32s([self.batch.len()])?;
         let width = if self.row_length().is_multiple_of(4) { 4 } else { 1 };
         let mut kernel = kernel
-            .constant("K_EDGE", (!self.k.is_multiple_of(step)).into())
+            .constant("K_EDGE", (!self.k.is_multiple_of(4)).into())
             .prelude(&preludes::MATMUL)
             .prelude(caps.fours())
             .prelude(self.gather.as_ref().map_or(&preludes::PLACE_COLUMN, |gather| gather.place))
             .prelude(if width == 4 { &preludes::STORE_WIDTH4 } else { &preludes::STORE_WIDTH1 })
-            .set("BATCH_AXES", self.batch.len() as u32);
-        if sources.iter().any(|source| source.texture) {
-            kernel = kernel.texels();
-        }
+            .set("BATCH_AXES", axes);
         let (mut bindings, mut packed, mut more) = (Vec::new(), Vec::new(), Vec::new());
-        for (index, source) in sources.into_iter().enumerate() {
-            if source.texture {
-                kernel.storage[index] = Access::ReadTexture;
-            }
+        for source in sources {
             kernel = source.base.into_iter().chain([source.prelude]).fold(kernel, Kernel::prelude);
             kernel.constants.extend(source.constants);
-            bindings.push(if source.packing.is_some() { Operand::Packed(packed.len()) } else { source.operand });
-            packed.extend(source.packing);
+            bindings.push(match source.place {
+                Place::Lying(operand) => operand,
+                Place::Packed(packing) => pack(packing, &mut packed),
+            });
             more.extend(source.more);
         }
         bindings.push(Operand::Output(0));
         for packing in more {
-            bindings.push(Operand::Packed(packed.len()));
+            bindings.push(pack(packing, &mut packed));
             kernel.storage.push(Access::Read);
-            packed.push(packing);
         }
-        Ok(Bound { kernel, bindings, params, packed, width })
+        Ok(Bound { product: self, io, caps, kernel, bindings, params, packed, width })
     }
 
     /// Elements of C after which a group of four columns must not run on.
@@ -262,113 +265,50 @@ impl Problem {
     }
 }
 
-impl Bound {
-    /// The same with one more prelude.
+/// One more packed operand.
+fn pack(packing: Packing, packed: &mut Vec<Packing>) -> Operand {
+    packed.push(packing);
+    Operand::Packed(packed.len() - 1)
+}
+
+impl Bound<'_> {
+    /// The kernel with one more prelude.
     pub(super) fn prelude(mut self, prelude: &'static Prelude) -> Self {
         self.kernel = self.kernel.prelude(prelude);
         self
     }
 
-    /// The finished candidate with k in parts of so many terms: `grid` has them outermost in z.
-    pub(super) fn finish_split(
-        mut self,
-        variant: &'static str,
-        problem: &Problem,
-        grid: Grid,
-        (parts, terms): (usize, usize),
-        io: &Io,
-        caps: &Caps,
-    ) -> Result<Lowering> {
-        let elements = problem.batches() * problem.m * problem.n;
-        let size = 4 * (parts * elements) as u64;
-        if size > caps.max_storage_binding {
-            return Err(Error::limit(format!("{parts} partial sums take {size} bytes")));
+    /// The finished variant, in whose loops an invocation takes so many turns.
+    pub(super) fn finish(self, grid: [usize; 3], turns: usize) -> Result<Lowering> {
+        let io = self.io;
+        let (dispatch, packed) = self.dispatch(io, grid, turns)?;
+        Ok(Lowering::new(vec![dispatch]).packed(packed))
+    }
+
+    /// The finished variant with k in parts, if it is split: `grid` has them outermost in z.
+    pub(super) fn finish_split(mut self, split: Option<Parts>, grid: [usize; 3], turns: usize) -> Result<Lowering> {
+        let Some(Parts { count, terms }) = split else { return self.finish(grid, turns) };
+        let elements = self.product.elements();
+        let size = 4 * (count * elements) as u64;
+        if size > self.caps.max_storage_binding {
+            return Err(Error::limit(format!("{count} partial sums take {size} bytes")));
         }
-        self.params.terms = terms as u32;
+        [self.params.terms] = u32s([terms])?;
         for binding in self.bindings.iter_mut().filter(|b| **b == Operand::Output(0)) {
             *binding = Operand::Temporary(0);
         }
-        let plain = Io { epilogue: None, ..io.clone() };
-        let kernel = plain.attach_epilogue(self.kernel, &mut self.bindings, self.width, caps)?;
-        let (flops, bytes) = problem.work();
-        let dispatch = Dispatch::new(kernel, self.params, self.bindings, grid).work(flops, bytes + size);
-        let dispatches = vec![dispatch, split::join(elements, parts, self.width, io, caps)?];
-        Ok(Lowering::Dispatches { variant, dispatches, temporaries: vec![size], packed: self.packed, tables: vec![] })
+        let join = split::join(elements, count, self.width, self.io, self.caps)?;
+        let plain = Io { epilogue: None, ..self.io.clone() };
+        let (mut dispatch, packed) = self.dispatch(&plain, grid, turns)?;
+        dispatch.work.bytes += size;
+        Ok(Lowering::new(vec![dispatch, join]).temporaries(vec![size]).packed(packed))
     }
 
-    /// The finished candidate.
-    pub(super) fn finish(mut self, variant: &'static str, problem: &Problem, grid: Grid, io: &Io, caps: &Caps) -> Result<Lowering> {
-        let kernel = io.attach_epilogue(self.kernel, &mut self.bindings, self.width, caps)?;
-        let (flops, bytes) = problem.work();
-        let dispatch = Dispatch::new(kernel, self.params, self.bindings, grid).work(flops, bytes);
-        Ok(Lowering::Dispatches { variant, dispatches: vec![dispatch], temporaries: vec![], packed: self.packed, tables: vec![] })
+    /// The product's dispatch, and what it reads packed.
+    fn dispatch(mut self, io: &Io, grid: [usize; 3], turns: usize) -> Result<(Dispatch, Vec<Packing>)> {
+        let kernel = io.attach_epilogue(self.kernel, &mut self.bindings, self.width, self.caps)?;
+        let (flops, bytes) = self.product.work();
+        let dispatch = Dispatch::new(kernel, self.params, self.bindings, u32s(grid)?);
+        Ok((dispatch.turns(turns).work(flops, bytes), self.packed))
     }
-}
-
-/// A constant matrix, from the arguments of a packing: rows, columns, row stride, column stride, offset.
-fn elements(tensor: &Tensor, arguments: &[u32], mut put: impl FnMut(usize, usize, f32)) {
-    let converted: Vec<f32>;
-    let data = match tensor.as_slice::<f32>() {
-        Ok(data) if tensor.dtype() == DType::F32 => data,
-        _ => {
-            converted = tensor.to_f64().iter().map(|x| *x as f32).collect();
-            &converted
-        }
-    };
-    let step = |n: u32| i64::from(n as i32);
-    let (row, column, offset) = (step(arguments[2]), step(arguments[3]), step(arguments[4]));
-    for k in 0..arguments[0] as usize {
-        for n in 0..arguments[1] as usize {
-            put(k, n, data[(offset + k as i64 * row + n as i64 * column) as usize]);
-        }
-    }
-}
-
-/// Panels `[n / width, k, width]`, padded with zeros.
-fn pack_panels(tensor: &Tensor, arguments: &[u32]) -> Vec<u8> {
-    let (k, n, width) = (arguments[0] as usize, arguments[1] as usize, arguments[5] as usize);
-    let rows = k.next_multiple_of(PANEL_ROWS);
-    let mut packed = vec![0f32; n.div_ceil(width) * rows * width];
-    elements(tensor, arguments, |k, n, value| packed[(n / width * rows + k) * width + n % width] = value);
-    bytemuck::cast_slice(&packed).to_vec()
-}
-
-/// Tiles `[m / height, steps, height, 4]` of rows of A, padded with zeros, from the arguments m, k, strides, offset, height.
-fn pack_tiles(tensor: &Tensor, arguments: &[u32]) -> Vec<u8> {
-    let (m, k, height) = (arguments[0] as usize, arguments[1] as usize, arguments[5] as usize);
-    let steps = k.next_multiple_of(PANEL_ROWS) / 4;
-    let mut packed = vec![0f32; m.div_ceil(height) * steps * height * 4];
-    elements(tensor, arguments, |m, k, value| {
-        packed[((m / height * steps + k / 4) * height + m % height) * 4 + k % 4] = value;
-    });
-    bytemuck::cast_slice(&packed).to_vec()
-}
-
-/// Columns `[n, rows]`, padded with zeros.
-fn pack_columns(tensor: &Tensor, arguments: &[u32]) -> Vec<u8> {
-    let rows = arguments[5] as usize;
-    let mut packed = vec![0f32; arguments[1] as usize * rows];
-    elements(tensor, arguments, |k, n, value| packed[n * rows + k] = value);
-    bytemuck::cast_slice(&packed).to_vec()
-}
-
-/// Rows `[rows, padded]`, padded with zeros, from the arguments rows, length, padded length.
-fn pack_rows(tensor: &Tensor, arguments: &[u32]) -> Vec<u8> {
-    let [rows, length, padded] = [0, 1, 2].map(|i| arguments[i] as usize);
-    let mut packed = vec![0f32; rows * padded];
-    let whole = [rows as u32, length as u32, length as u32, 1, 0];
-    elements(tensor, &whole, |row, column, value| packed[row * padded + column] = value);
-    bytemuck::cast_slice(&packed).to_vec()
-}
-
-/// Panels of half floats `[n / width, k / 2, width / 4]` of groups of two rows by four columns, padded with zeros.
-fn pack_panels_f16(tensor: &Tensor, arguments: &[u32]) -> Vec<u8> {
-    let (k, n, width) = (arguments[0] as usize, arguments[1] as usize, arguments[5] as usize);
-    let rows = k.next_multiple_of(PANEL_ROWS);
-    let mut packed = vec![0u16; n.div_ceil(width) * rows * width];
-    elements(tensor, arguments, |k, n, value| {
-        let group = ((n / width * rows + k / 2 * 2) * width + n % width / 4 * 8) / 8;
-        packed[group * 8 + k % 2 * 4 + n % 4] = f16::from_f32(value).to_bits();
-    });
-    bytemuck::cast_slice(&packed).to_vec()
 }

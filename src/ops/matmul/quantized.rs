@@ -1,11 +1,11 @@
 //! MatMulNBits: products with a constant right operand of 4 or 8 bits, dequantised in registers where kernels read it.
 
-use super::Problem;
-use super::operands::PANEL_ROWS;
-use super::problem;
+use super::Product;
+use super::packing::PANEL_ROWS;
+use super::product::{self, MatMulParams};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Caps, Lowering, Packing, Prelude, preludes};
+use crate::kernel::{Offers, Packing, Prelude, preludes, u32s};
 use crate::tensor::{DType, Shape, Tensor, TensorType, View};
 use std::sync::Arc;
 
@@ -134,7 +134,7 @@ impl Op for MatMulNBits {
                 other => return Err(Error::invalid_model(format!("zero points of {other}: expected uint8 or floats"))),
             }
         }
-        let shape = problem::output_shape(&self.view(&a.ty).shape, &Shape::from([self.k, self.n]))?;
+        let shape = product::output_shape(&self.view(&a.ty).shape, &Shape::from([self.k, self.n]))?;
         Ok(vec![Fact::new(a.dtype(), shape)])
     }
 
@@ -142,18 +142,15 @@ impl Op for MatMulNBits {
         let input = |index| required("MatMulNBits", inputs, index);
         let (a, bits, scales) = (input(0)?, input(1)?, input(2)?);
         let view = self.view(a.ty());
-        let ty = TensorType::new(a.dtype(), problem::output_shape(&view.shape, &Shape::from([self.k, self.n]))?);
+        let ty = TensorType::new(a.dtype(), product::output_shape(&view.shape, &Shape::from([self.k, self.n]))?);
         let weights = self.dequantize(bits, scales, inputs.get(3).copied().flatten());
         let a = a.gather(&view);
-        let problem = Problem::new(&View::contiguous(a.shape()), &self.weights())?;
-        let product = problem.multiply(&a.to_f64(), &weights, |sum, a, b| sum + a * b);
+        let product = Product::new(&View::contiguous(a.shape()), &self.weights())?;
+        let product = product.multiply(&a.to_f64(), &weights, |sum, a, b| sum + a * b);
         Ok(vec![Tensor::from_f64(ty, &product)?])
     }
 
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
-        if io.outputs[0].ty.elements() == 0 {
-            return Ok(vec![Lowering::empty()]);
-        }
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
         let constant = |index: usize| io.optional(index).is_some_and(|fact| fact.value.is_some());
         let zero_points = io.optional(3).map(Fact::dtype);
         if !constant(1) || !constant(2) || zero_points.is_some() && !constant(3) {
@@ -162,9 +159,9 @@ impl Op for MatMulNBits {
         if zero_points.is_some_and(|dtype| dtype != DType::U8) {
             return Err(Error::unsupported("zero points that are no integers"));
         }
-        let mut problem = Problem::new(&self.view(&io.input(0)?.ty), &self.weights())?;
-        problem.quantized = Some(Quantized { bits: self.bits, block: self.block, zero_points: zero_points.is_some() });
-        problem.lower(io, caps)
+        let mut product = Product::new(&self.view(&io.input(0)?.ty), &self.weights())?;
+        product.quantized = Some(Quantized { bits: self.bits, block: self.block, zero_points: zero_points.is_some() });
+        product.offer(io, offers)
     }
 
     fn absorb(&self, index: usize, view: &View, _base: &Fact) -> Option<Arc<dyn Op>> {
@@ -206,18 +203,20 @@ impl Quantized {
     }
 
     /// What the preludes count on.
-    pub(super) fn constants(&self) -> Vec<(&'static str, u32)> {
+    pub(super) fn constants(&self) -> Result<Vec<(&'static str, u32)>> {
+        let [block] = u32s([self.block])?;
         let zero = (!self.zero_points).then_some(("ZERO", 1 << (self.bits - 1)));
-        [("BLOCK", self.block as u32)].into_iter().chain(zero).collect()
+        Ok([("BLOCK", block)].into_iter().chain(zero).collect())
     }
 
     /// The weights by panels of so many columns, and likewise the scales and zero points.
-    pub(super) fn packings(&self, problem: &Problem, width: u32) -> (Packing, Vec<Packing>) {
-        let arguments = [problem.k as u32, problem.n as u32, width, self.bits, self.block as u32];
+    pub(super) fn packings(&self, params: &MatMulParams, width: u32) -> Result<(Packing, Vec<Packing>)> {
+        let [block] = u32s([self.block])?;
+        let arguments = [params.k, params.n, width, self.bits, block];
         let packing = |input, layout, pack| Packing { input, layout, arguments: arguments.to_vec(), pack };
         let zeros = self.zero_points.then(|| packing(3, "matmul_bits_zero_points", pack_zero_points as _));
         let scales = packing(2, "matmul_bits_scales", pack_scales as _);
-        (packing(1, "matmul_bits", pack_bits as _), [scales].into_iter().chain(zeros).collect())
+        Ok((packing(1, "matmul_bits", pack_bits as _), [scales].into_iter().chain(zeros).collect()))
     }
 }
 
@@ -237,10 +236,10 @@ struct Extents {
 
 impl Extents {
     fn new(arguments: &[u32]) -> Self {
-        let [k, n, width, bits, block] = [0, 1, 2, 3, 4].map(|i| arguments[i] as usize);
+        let [k, n, width, block] = [0, 1, 2, 4].map(|i| arguments[i] as usize);
         let rows = k.next_multiple_of(PANEL_ROWS);
         let (panels, padded_blocks) = (n.div_ceil(width), rows.div_ceil(block));
-        Extents { k, n, width, bits: bits as u32, block, panels, rows, padded_blocks }
+        Extents { k, n, width, bits: arguments[3], block, panels, rows, padded_blocks }
     }
 
     fn blocks(&self) -> usize {

@@ -3,7 +3,7 @@
 use super::super::compose::Compose;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Node, Op, ValueId, Writer, required};
-use crate::kernel::{Caps, Lowering};
+use crate::kernel::Offers;
 use crate::tensor::Tensor;
 use std::sync::Arc;
 
@@ -84,7 +84,7 @@ impl Op for BatchNormalization {
         Ok(outputs)
     }
 
-    fn candidates(&self, _io: &Io, _caps: &Caps) -> Result<Vec<Lowering>> {
+    fn lower(&self, _io: &Io, _offers: &mut Offers) -> Result<()> {
         Err(Error::unsupported("BatchNormalization in training mode has no kernel"))
     }
 

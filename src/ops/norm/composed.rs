@@ -5,8 +5,7 @@ use super::super::elementwise::select;
 use super::super::reduce::{Reduction, reduce};
 use super::super::softmax::around;
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Node, Op, ValueId, Writer, required};
-use crate::kernel::{Caps, Lowering};
+use crate::graph::{Fact, Node, Op, ValueId, Writer, required};
 use crate::tensor::{Tensor, View};
 use std::sync::Arc;
 
@@ -80,10 +79,6 @@ impl Op for LpNormalization {
         Ok(vec![Tensor::from_f64(x.ty().clone(), &out)?])
     }
 
-    fn candidates(&self, _io: &Io, _caps: &Caps) -> Result<Vec<Lowering>> {
-        Err(Error::unsupported("LpNormalization runs as the nodes it is composed of"))
-    }
-
     fn expand(&self, node: &Node, inputs: &[Option<&Fact>], writer: &mut Writer) -> Result<Option<Vec<ValueId>>> {
         let (fact, x) = (required(self.name(), inputs, 0)?, node.needed(0)?);
         let norm = if self.p == 1 { Reduction::L1 } else { Reduction::L2 };
@@ -130,10 +125,6 @@ impl Op for MeanVarianceNormalization {
             set.iter().for_each(|k| out[*k] = (data[*k] - mean) / (variance.sqrt() + MVN_EPSILON));
         }
         Ok(vec![Tensor::from_f64(x.ty().clone(), &out)?])
-    }
-
-    fn candidates(&self, _io: &Io, _caps: &Caps) -> Result<Vec<Lowering>> {
-        Err(Error::unsupported("MeanVarianceNormalization runs as the nodes it is composed of"))
     }
 
     fn expand(&self, node: &Node, inputs: &[Option<&Fact>], writer: &mut Writer) -> Result<Option<Vec<ValueId>>> {

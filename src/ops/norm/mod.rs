@@ -4,6 +4,7 @@
 mod batch;
 mod composed;
 mod lower;
+mod software;
 
 pub use batch::{BatchNormalization, batch_normalization};
 pub use composed::{LpNormalization, MeanVarianceNormalization, lp_normalization, mean_variance_normalization};
@@ -12,7 +13,7 @@ use super::Registration;
 use super::compose::Compose;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Node, Op, ValueId, Writer, required};
-use crate::kernel::{Caps, Lowering};
+use crate::kernel::Offers;
 use crate::tensor::{DType, Shape, Tensor, TensorType, View};
 use std::sync::Arc;
 
@@ -84,7 +85,7 @@ pub fn group_normalization(groups: usize, epsilon: f32) -> Arc<dyn Op> {
 }
 
 /// Extents and parameter access of one normalization.
-struct Geometry {
+struct NormShape {
     rows: usize,
     columns: usize,
     /// Scale and bias as seen by an input of this shape.
@@ -94,7 +95,7 @@ struct Geometry {
 }
 
 impl Normalization {
-    fn geometry(&self, x: &Shape, scale: Option<&Shape>) -> Result<Geometry> {
+    fn geometry(&self, x: &Shape, scale: Option<&Shape>) -> Result<NormShape> {
         let name = self.name();
         match self.rows {
             Rows::Layer { axis } | Rows::Rms { axis } => {
@@ -104,7 +105,7 @@ impl Normalization {
                 wide.ok_or_else(|| {
                     Error::invalid_model(format!("{name} takes a scale that broadcasts to {x}, found {parameter}"))
                 })?;
-                Ok(Geometry { rows: x.product(0..axis), columns: x.product(axis..x.rank()), seen: x.clone(), parameter })
+                Ok(NormShape { rows: x.product(0..axis), columns: x.product(axis..x.rank()), seen: x.clone(), parameter })
             }
             Rows::Instance | Rows::Group { .. } => {
                 if x.rank() < 2 {
@@ -122,7 +123,7 @@ impl Normalization {
                     return Err(Error::invalid_model(format!("{name} takes a scale of shape [{channels}], found {found}")));
                 }
                 let parameter = if found == channels { Shape::from([1, groups, each, 1]) } else { Shape::from([1, groups, 1, 1]) };
-                Ok(Geometry {
+                Ok(NormShape {
                     rows: batch * groups,
                     columns: each * spatial,
                     seen: [batch, groups, each, spatial].into(),
@@ -218,8 +219,8 @@ impl Op for Normalization {
         Ok(outputs)
     }
 
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
-        lower::lower(self, io, caps)
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
+        lower::lower(self, io, offers)
     }
 
     /// Kernels take a scale and a bias for each column of a row, or one for all; any other broadcast is a product and a sum

@@ -3,8 +3,8 @@
 use super::{Pool, Pooling};
 use crate::error::Result;
 use crate::graph::{Fact, Io, Node, Op, ValueId, Writer, required};
-use crate::kernel::{Caps, Lowering};
-use crate::ops::conv::Window;
+use crate::kernel::Offers;
+use crate::ops::conv::SlidingWindow;
 use crate::ops::reduce::{Reduction, reduce};
 use crate::tensor::{Tensor, TensorType};
 use std::sync::Arc;
@@ -35,7 +35,7 @@ impl GlobalPool {
     /// The same as a pooling over a window of known extents.
     fn windowed(&self, x: &TensorType) -> Pool {
         let kernel_shape = x.shape.iter().skip(2).map(|d| *d as i64).collect();
-        Pool { pooling: self.pooling, window: Window { kernel_shape, ..Window::default() }, ceil_mode: false }
+        Pool { pooling: self.pooling, window: SlidingWindow { kernel_shape, ..SlidingWindow::default() }, ceil_mode: false }
     }
 }
 
@@ -62,8 +62,8 @@ impl Op for GlobalPool {
         Ok(outputs)
     }
 
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
-        self.windowed(&io.input(0)?.ty).candidates(io, caps)
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
+        self.windowed(&io.input(0)?.ty).lower(io, offers)
     }
 
     fn expand(&self, node: &Node, inputs: &[Option<&Fact>], writer: &mut Writer) -> Result<Option<Vec<ValueId>>> {

@@ -1,84 +1,52 @@
 //! Pooling on the GPU: one output element per invocation, up to three spatial axes.
 
-use super::{Pooling, Problem};
+use super::{PoolShape, Pooling};
 use crate::error::{Error, Result};
 use crate::graph::Io;
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, params, shader};
-use crate::ops::conv::Axis;
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, preludes, shader};
+use crate::ops::conv::{WindowParams, tap_turns};
 use crate::tensor::Scalar;
 
-params! {
-    /// Parameters of both kernels, spatial axes last of three.
-    struct PoolParams {
-        input_extents: [u32; 4],
-        output_extents: [u32; 4],
-        kernel_extents: [u32; 4],
-        strides: [u32; 4],
-        dilations: [u32; 4],
-        begins: [i32; 4],
-        padded_extents: [i32; 4],
-        count: u32,
-        power: f32,
-    }
+shader!(pub(super) static SHADER: WindowParams = "pool");
+
+const WORKGROUP: usize = 64;
+
+/// Whether anybody reads where the largest values stand.
+pub(super) fn positions_are_read(io: &Io) -> bool {
+    io.used.get(1).copied().unwrap_or(false)
 }
 
-shader!(pub(super) static SHADER: PoolParams = "pool");
-shader!(pub(super) static INDICES: PoolParams = "max_pool_indices");
-
-fn params(problem: &Problem, caps: &Caps) -> Result<PoolParams> {
-    if problem.axes.len() > 3 {
-        return Err(Error::unsupported(format!("pooling over {} spatial axes: expected at most 3", problem.axes.len())));
-    }
-    let mut axes = [Axis::ABSENT; 4];
-    axes[3 - problem.axes.len()..3].copy_from_slice(&problem.axes);
-    let turns = axes[..3].iter().rev().fold(0, |inner: usize, axis| (inner + 1).saturating_mul(axis.kernel));
-    if turns > caps.max_loop as usize {
-        return Err(Error::unsupported(format!("a window of {turns} elements: expected at most {}", caps.max_loop)));
-    }
-    let all = |pick: fn(&Axis) -> usize| axes.each_ref().map(|a| pick(a) as u32);
-    Ok(PoolParams {
-        input_extents: all(|a| a.input),
-        output_extents: all(|a| a.output),
-        kernel_extents: all(|a| a.kernel),
-        strides: all(|a| a.stride),
-        dilations: all(|a| a.dilation),
-        begins: axes.each_ref().map(|a| a.begin as i32),
-        padded_extents: axes.each_ref().map(|a| (a.input as i64 + a.end) as i32),
-        count: problem.output.elements() as u32,
-        power: if let Pooling::Lp { p } = problem.pooling { p as f32 } else { 0.0 },
-    })
-}
-
-pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Result<Lowering> {
+pub(super) fn lower(pool: &PoolShape, io: &Io, caps: &Caps) -> Result<Lowering> {
     if io.outputs[0].scalar() != Some(Scalar::F32) {
-        return Err(Error::unsupported(format!("pooling of {}: expected a float of at most 32 bits", problem.output)));
+        return Err(Error::unsupported(format!("pooling of {}: expected a float of at most 32 bits", pool.output)));
     }
-    let indices = io.used.get(1).copied().unwrap_or(false);
+    let (mode, power) = match pool.pooling {
+        Pooling::Max { .. } => (0, 0.0),
+        Pooling::Average { count_include_pad: false } => (1, 0.0),
+        Pooling::Average { count_include_pad: true } => (2, 0.0),
+        Pooling::Lp { p } => (3, p as f32),
+    };
     let mut bindings = vec![Operand::Input(0), Operand::Output(0)];
-    let kernel = match problem.pooling {
-        Pooling::Max { column_major } if indices => {
+    let kernel = Kernel::new(&SHADER, &[Access::Read, Access::Write], [64, 1, 1]).set("POOLING", mode);
+    let kernel = match pool.pooling {
+        Pooling::Max { column_major } if positions_are_read(io) => {
             if io.outputs[1].scalar() != Some(Scalar::I32) {
                 return Err(Error::unsupported("indices into more than 2^31 elements"));
             }
             bindings.push(Operand::Output(1));
-            Kernel::new(&INDICES, &[Access::Read, Access::Write, Access::Write], [64, 1, 1])
-                .set("COLUMN_MAJOR", column_major.into())
+            let mut kernel = kernel.prelude(&preludes::POOL_POSITIONS).set("COLUMN_MAJOR", column_major.into());
+            kernel.storage.push(Access::Write);
+            kernel
         }
-        _ => {
-            let mode = match problem.pooling {
-                Pooling::Max { .. } => 0,
-                Pooling::Average { count_include_pad: false } => 1,
-                Pooling::Average { count_include_pad: true } => 2,
-                Pooling::Lp { .. } => 3,
-            };
-            Kernel::new(&SHADER, &[Access::Read, Access::Write], [64, 1, 1]).set("POOLING", mode)
-        }
+        _ => kernel.prelude(&preludes::POOL_VALUES),
     };
+    let kernel = kernel.prelude(&preludes::WINDOW_PARAMS).prelude(&preludes::VOLUME_ELEMENT);
     let kernel = io.attach_epilogue(kernel, &mut bindings, 1, caps)?;
-    let count = problem.output.elements() as u64;
-    let window: usize = problem.axes.iter().map(|a| a.kernel).product();
-    let grid = Dispatch::linear_grid(count.div_ceil(64), caps)?;
-    let bytes = 4 * (io.input(0)?.ty.elements() as u64 + count);
-    let dispatch = Dispatch::new(kernel, params(problem, caps)?, bindings, grid).work(count * window as u64, bytes);
-    Ok(Lowering::dispatches(if indices { "indices" } else { "direct" }, vec![dispatch]))
+    let count = pool.output.elements();
+    let window: usize = pool.axes.iter().map(|a| a.kernel).product();
+    let grid = Dispatch::linear_grid(count.div_ceil(WORKGROUP) as u64, caps)?;
+    let params = WindowParams { power, ..WindowParams::new(&pool.axes, count)? };
+    let bytes = 4 * (io.input(0)?.ty.elements() + count) as u64;
+    let dispatch = Dispatch::new(kernel, params, bindings, grid).turns(tap_turns(&pool.axes)?);
+    Ok(Lowering::new(vec![dispatch.work((count * window) as u64, bytes)]))
 }

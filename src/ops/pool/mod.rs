@@ -5,10 +5,10 @@ mod lower;
 mod reference;
 
 use super::Registration;
-use super::conv::{Axis, Window};
+use super::conv::{SlidingWindow, WindowAxis};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Caps, Lowering};
+use crate::kernel::Offers;
 use crate::tensor::{DType, Tensor, TensorType};
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub use global::{GlobalPool, global_average_pool, global_lp_pool, global_max_poo
 
 pub(super) static REGISTRATION: Registration = Registration {
     operators: &["MaxPool", "AveragePool", "LpPool", "GlobalMaxPool", "GlobalAveragePool", "GlobalLpPool"],
-    shaders: &[&lower::SHADER, &lower::INDICES],
+    shaders: &[&lower::SHADER],
 };
 
 /// What the values under the window become.
@@ -47,38 +47,38 @@ pub struct Pool {
     /// What the values become.
     pub pooling: Pooling,
     /// The sliding window.
-    pub window: Window,
+    pub window: SlidingWindow,
     /// A last window that is only partly inside counts too.
     pub ceil_mode: bool,
 }
 
 /// A MaxPool; `column_major` is its `storage_order`.
-pub fn max_pool(window: Window, ceil_mode: bool, column_major: bool) -> Arc<dyn Op> {
+pub fn max_pool(window: SlidingWindow, ceil_mode: bool, column_major: bool) -> Arc<dyn Op> {
     Arc::new(Pool { pooling: Pooling::Max { column_major }, window, ceil_mode })
 }
 
 /// An AveragePool.
-pub fn average_pool(window: Window, ceil_mode: bool, count_include_pad: bool) -> Arc<dyn Op> {
+pub fn average_pool(window: SlidingWindow, ceil_mode: bool, count_include_pad: bool) -> Arc<dyn Op> {
     Arc::new(Pool { pooling: Pooling::Average { count_include_pad }, window, ceil_mode })
 }
 
 /// An LpPool.
-pub fn lp_pool(window: Window, ceil_mode: bool, p: i64) -> Arc<dyn Op> {
+pub fn lp_pool(window: SlidingWindow, ceil_mode: bool, p: i64) -> Arc<dyn Op> {
     Arc::new(Pool { pooling: Pooling::Lp { p }, window, ceil_mode })
 }
 
 /// A pooling with its attributes resolved against a shape.
 #[derive(Clone, Debug, PartialEq)]
-struct Problem {
+struct PoolShape {
     pooling: Pooling,
     /// Batches times channels.
     planes: usize,
-    axes: Vec<Axis>,
+    axes: Vec<WindowAxis>,
     output: TensorType,
 }
 
 impl Pool {
-    fn problem(&self, x: &TensorType) -> Result<Problem> {
+    fn resolve(&self, x: &TensorType) -> Result<PoolShape> {
         let name = self.name();
         if x.shape.rank() < 3 {
             return Err(Error::invalid_model(format!("{name} takes data of rank 3 and more, found {x}")));
@@ -94,7 +94,7 @@ impl Pool {
         }
         let axes = self.window.resolve(&x.shape[2..], None, self.ceil_mode)?;
         let dims: Vec<usize> = x.shape[..2].iter().copied().chain(axes.iter().map(|a| a.output)).collect();
-        Ok(Problem { pooling: self.pooling, planes: x.shape[0] * x.shape[1], axes, output: TensorType::new(x.dtype, dims) })
+        Ok(PoolShape { pooling: self.pooling, planes: x.shape[0] * x.shape[1], axes, output: TensorType::new(x.dtype, dims) })
     }
 }
 
@@ -111,31 +111,31 @@ impl Op for Pool {
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let x = required(self.name(), inputs, 0)?;
-        let problem = self.problem(&x.ty)?;
-        let mut facts = vec![Fact::new(x.dtype(), problem.output.shape.clone()).bounded(x.bounds)];
+        let pool = self.resolve(&x.ty)?;
+        let mut facts = vec![Fact::new(x.dtype(), pool.output.shape.clone()).bounded(x.bounds)];
         if matches!(self.pooling, Pooling::Max { .. }) {
             let last = (x.ty.elements() as i128 - 1).max(0);
-            facts.push(Fact::new(DType::I64, problem.output.shape).bounded(Some((0, last))));
+            facts.push(Fact::new(DType::I64, pool.output.shape).bounded(Some((0, last))));
         }
         Ok(facts)
     }
 
     fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
         let x = required(self.name(), inputs, 0)?;
-        let problem = self.problem(x.ty())?;
-        let (values, indices) = reference::pool(&problem, &x.to_f64());
-        let mut outputs = vec![Tensor::from_f64(problem.output.clone(), &values)?];
+        let pool = self.resolve(x.ty())?;
+        let (values, indices) = reference::pool(&pool, &x.to_f64());
+        let mut outputs = vec![Tensor::from_f64(pool.output.clone(), &values)?];
         if matches!(self.pooling, Pooling::Max { .. }) {
-            outputs.push(Tensor::from_i128(TensorType::new(DType::I64, problem.output.shape), &indices)?);
+            outputs.push(Tensor::from_i128(TensorType::new(DType::I64, pool.output.shape), &indices)?);
         }
         Ok(outputs)
     }
 
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
-        if io.outputs[0].ty.elements() == 0 {
-            return Ok(vec![Lowering::empty()]);
-        }
-        Ok(vec![lower::lower(&self.problem(&io.input(0)?.ty)?, io, caps)?])
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
+        let (pool, caps) = (self.resolve(&io.input(0)?.ty)?, offers.caps());
+        let variant = if lower::positions_are_read(io) { "indices" } else { "direct" };
+        offers.only(variant, || lower::lower(&pool, io, caps));
+        Ok(())
     }
 
     fn takes_epilogue(&self) -> bool {

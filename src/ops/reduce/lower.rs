@@ -1,14 +1,17 @@
 //! Reductions on the GPU: a workgroup or an invocation per set, large sets in chunks that a second kernel joins.
 
-use super::super::team::Team;
+use super::super::row_workgroup::RowWorkgroup;
+use super::super::shared::{ENOUGH_WORKGROUPS, WORKGROUP, axis_parameters, number, one_each};
 use super::{Reduce, Reduction};
 use crate::error::{Error, Result};
 use crate::graph::Io;
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Prelude, Shader, params, preludes, shader};
-use crate::tensor::{DType, Scalar, Shape};
+use crate::kernel::{
+    Access, Caps, Dispatch, Kernel, Lowering, Offers, Operand, Prelude, Rank, Shader, params, preludes, shader, u32s,
+};
+use crate::tensor::{DType, JoinedAxis, Scalar, Shape, joined_axes};
 
 params! {
-    /// Parameters of reduce_rows and reduce_columns.
+    /// Parameters of `reduce_rows.wgsl` and `reduce_columns.wgsl`, see the prelude `reduce_sets`.
     struct ReduceParams {
         kept_extents: [u32; 8],
         kept_strides: [u32; 8],
@@ -23,7 +26,7 @@ params! {
 }
 
 params! {
-    /// Parameters of reduce_join.
+    /// Parameters of `reduce_join.wgsl`.
     struct JoinParams {
         outputs: u32,
         count: u32,
@@ -37,43 +40,47 @@ shader!(static JOIN: JoinParams = "reduce_join");
 
 pub(super) static SHADERS: &[&Shader] = &[&ROWS, &COLUMNS, &JOIN];
 
-/// Invocations or workgroups that keep a device busy.
-const ENOUGH: usize = 64;
+/// Loads of an invocation, at most.
+const LONGEST_LOOP: usize = 4096;
 
 /// An axis, or several that are walked as one.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Axis {
-    extent: usize,
-    stride: usize,
+type Axis = JoinedAxis<1>;
+
+/// The order of preference, the smallest rank first.
+struct Ranks {
+    /// A workgroup for each set.
+    rows: Rank,
+    /// An invocation for each set.
+    columns: Rank,
 }
 
-/// The axes of a shape that are kept and those that are reduced, neighbours of one kind joined.
-fn split(shape: &Shape, reduced: &[bool]) -> (Vec<Axis>, Vec<Axis>) {
-    let mut axes: Vec<(Axis, bool)> = vec![];
-    for ((&extent, stride), &reduced) in shape.iter().zip(shape.strides()).zip(reduced).filter(|((d, _), _)| **d != 1) {
-        match axes.last_mut() {
-            Some((outer, kind)) if *kind == reduced => *outer = Axis { extent: outer.extent * extent, stride },
-            _ => axes.push((Axis { extent, stride }, reduced)),
-        }
-    }
-    let of_kind = |kind| axes.iter().filter(|a| a.1 == kind).map(|a| a.0).collect();
-    (of_kind(false), of_kind(true))
+/// The axes of a kind, those that are kept or those that are reduced, neighbours joined.
+fn axes_of(shape: &Shape, reduced: &[bool], kind: bool) -> Vec<Axis> {
+    let strides = shape.strides();
+    let own = || (0..shape.rank()).filter(|axis| reduced[*axis] == kind);
+    let extents: Vec<usize> = own().map(|axis| shape[axis]).collect();
+    let strides: Vec<i64> = own().map(|axis| strides[axis] as i64).collect();
+    joined_axes(&extents, [&strides])
 }
 
-/// How a set is read.
+/// How sets are read.
 #[derive(Clone, Copy)]
-struct Plan {
-    team: Option<Team>,
+struct Reading {
+    /// The workgroup that reads a chunk; `None` for an invocation.
+    team: Option<RowWorkgroup>,
     /// Values per load.
     width: usize,
+    /// Loads of a chunk.
     chunk: usize,
+    /// Chunks of a set.
     chunks: usize,
 }
 
+/// The sets of values that are reduced to one each.
 struct Sets<'a> {
     io: &'a Io<'a>,
     caps: &'a Caps,
-    fold: u32,
+    reduction: Reduction,
     scalar: Scalar,
     kept: Vec<Axis>,
     reduced: Vec<Axis>,
@@ -81,29 +88,27 @@ struct Sets<'a> {
     count: usize,
 }
 
-pub(super) fn lower(op: &Reduce, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+/// Offers a workgroup for each set, and an invocation for each.
+pub(super) fn lower(op: &Reduce, io: &Io, offers: &mut Offers) -> Result<()> {
     let (x, y) = (io.input(0)?, io.outputs[0]);
-    if y.ty.elements() == 0 {
-        return Ok(vec![Lowering::empty()]);
-    }
     let (Some(scalar), true) = (x.scalar(), x.scalar() == y.scalar()) else {
         return Err(Error::unsupported(format!(
             "{} of {x:?} to {y:?}: integers are not known to fit 32 bits",
             op.reduction.operator()
         )));
     };
-    let reduced = op.reduced_of(&io.inputs)?;
-    let (kept, axes) = split(x.shape(), &reduced);
-    let count = axes.iter().map(|a| a.extent).product::<usize>();
+    let of_kind = op.reduced_of(&io.inputs)?;
+    let (kept, reduced) = (axes_of(x.shape(), &of_kind, false), axes_of(x.shape(), &of_kind, true));
+    let count = reduced.iter().map(|a| a.extent).product::<usize>();
     if scalar != Scalar::F32 {
         supported(op.reduction, x.dtype(), x.bounds(), count)?;
     }
-    let sets = Sets { io, caps, fold: op.reduction as u32, scalar, outputs: y.ty.elements(), count, kept, reduced: axes };
-    let (rows, columns) = (sets.rows(), sets.columns());
-    let inner_kept = sets.reduced.last().is_some_and(|r| r.stride > 1);
-    let prefer_columns = sets.outputs >= ENOUGH && (inner_kept || count <= 16) || count <= 1;
-    let plans = if prefer_columns { [columns, rows] } else { [rows, columns] };
-    plans.into_iter().map(|plan| sets.lowering(plan)).collect()
+    let caps = offers.caps();
+    let sets = Sets { io, caps, reduction: op.reduction, scalar, outputs: y.ty.elements(), count, kept, reduced };
+    let ranks = sets.ranks();
+    offers.add("rows", ranks.rows, || sets.lowering(sets.rows()));
+    offers.add("columns", ranks.columns, || sets.lowering(sets.columns()));
+    Ok(())
 }
 
 /// Integers whose reduction 32 bits hold exactly, or wrap as the dtype does.
@@ -127,40 +132,45 @@ fn supported(reduction: Reduction, dtype: DType, bounds: Option<(i128, i128)>, c
 }
 
 impl Sets<'_> {
+    /// Invocations suit sets that lie side by side or are short, where there are enough of them.
+    fn ranks(&self) -> Ranks {
+        let side_by_side = self.reduced.last().is_some_and(|r| r.strides[0] > 1);
+        if self.count <= 1 || self.outputs >= ENOUGH_WORKGROUPS && (side_by_side || self.count <= 16) {
+            Ranks { columns: 0, rows: 1 }
+        } else {
+            Ranks { rows: 0, columns: 1 }
+        }
+    }
+
     /// A workgroup per chunk.
-    fn rows(&self) -> Plan {
-        let by_four = |axes: &[Axis]| axes.iter().all(|a| a.stride % 4 == 0);
+    fn rows(&self) -> Reading {
+        let by_four = |axes: &[Axis]| axes.iter().all(|a| a.strides[0] % 4 == 0);
         let four = match self.reduced.split_last() {
-            Some((last, outer)) => last.stride == 1 && last.extent % 4 == 0 && by_four(outer) && by_four(&self.kept),
+            Some((last, outer)) => last.strides[0] == 1 && last.extent % 4 == 0 && by_four(outer) && by_four(&self.kept),
             None => false,
         };
         let width = if four { 4 } else { 1 };
         let loads = self.count / width;
-        let team = Team::for_items(loads, self.caps);
+        let team = RowWorkgroup::for_items(loads, self.caps);
         let lanes = team.lanes as usize;
-        let wanted = ENOUGH.div_ceil(self.outputs).min(loads.div_ceil(lanes * 16)).max(1);
-        self.plan(Some(team), width, loads.div_ceil(wanted).min(lanes * 4096))
+        let wanted = ENOUGH_WORKGROUPS.div_ceil(self.outputs).min(loads.div_ceil(lanes * 16)).max(1);
+        self.reading(Some(team), width, loads.div_ceil(wanted).min(lanes * LONGEST_LOOP))
     }
 
     /// An invocation per chunk.
-    fn columns(&self) -> Plan {
-        let wanted = (ENOUGH * 16).div_ceil(self.outputs).min(self.count.div_ceil(64)).max(1);
-        self.plan(None, 1, self.count.div_ceil(wanted).min(4096))
+    fn columns(&self) -> Reading {
+        let wanted = (ENOUGH_WORKGROUPS * 16).div_ceil(self.outputs).min(self.count.div_ceil(64)).max(1);
+        self.reading(None, 1, self.count.div_ceil(wanted).min(LONGEST_LOOP))
     }
 
-    fn plan(&self, team: Option<Team>, width: usize, chunk: usize) -> Plan {
+    fn reading(&self, team: Option<RowWorkgroup>, width: usize, chunk: usize) -> Reading {
         let chunk = chunk.max(1);
-        Plan { team, width, chunk, chunks: (self.count / width).div_ceil(chunk).max(1) }
+        Reading { team, width, chunk, chunks: (self.count / width).div_ceil(chunk).max(1) }
     }
 
     /// The preludes that say what is folded and how.
-    fn number(&self, kernel: Kernel) -> Kernel {
-        let number: &'static Prelude = match self.scalar {
-            Scalar::F32 => &preludes::NUMBER_F32,
-            Scalar::I32 => &preludes::NUMBER_I32,
-            Scalar::U32 => &preludes::NUMBER_U32,
-        };
-        kernel.prelude(number).constant("FOLD", self.fold).prelude(&preludes::FOLD)
+    fn folding(&self, kernel: Kernel) -> Kernel {
+        number(kernel, self.scalar).constant("FOLD", self.reduction as u32).prelude(&preludes::FOLD)
     }
 
     /// The prelude that writes results, and the bindings it needs.
@@ -173,75 +183,85 @@ impl Sets<'_> {
         }
     }
 
-    fn join_team(team: Team, kernel: Kernel) -> Kernel {
+    fn join_team(team: RowWorkgroup, kernel: Kernel) -> Kernel {
         let prelude: &'static Prelude = if team.is_subgroup() { &preludes::FOLD_SUBGROUP } else { &preludes::FOLD_SHARED };
         kernel.constant("WORKGROUP", team.lanes).prelude(prelude)
     }
 
-    fn lowering(&self, plan: Plan) -> Result<Lowering> {
-        let first = self.first(plan)?;
-        let variant = if plan.team.is_some() { "rows" } else { "columns" };
-        if plan.chunks == 1 {
-            return Ok(Lowering::dispatches(variant, vec![first]));
+    fn lowering(&self, reading: Reading) -> Result<Lowering> {
+        let first = self.first(reading)?;
+        if reading.chunks == 1 {
+            return Ok(Lowering::new(vec![first]));
         }
-        let team = Team::for_items(plan.chunks, self.caps);
+        let team = RowWorkgroup::for_items(reading.chunks, self.caps);
         let kernel = Kernel::new(&JOIN, &[Access::Read, Access::Write], [team.lanes, 1, 1]);
         let mut bindings = vec![Operand::Temporary(0)];
-        let kernel = self.result(Self::join_team(team, self.number(kernel)), &mut bindings)?;
-        let params = JoinParams { outputs: self.outputs as u32, count: self.count as u32, chunks: plan.chunks as u32 };
-        let join = Dispatch::new(kernel, params, bindings, Dispatch::linear_grid(self.outputs as u64, self.caps)?);
-        let temporaries = vec![(self.outputs * plan.chunks * 8) as u64];
-        Ok(Lowering::Dispatches { variant, dispatches: vec![first, join], temporaries, packed: vec![], tables: vec![] })
+        let kernel = self.result(Self::join_team(team, self.folding(kernel)), &mut bindings)?;
+        let [outputs, count, chunks] = u32s([self.outputs, self.count, reading.chunks])?;
+        let grid = Dispatch::linear_grid(outputs.into(), self.caps)?;
+        let join = Dispatch::new(kernel, JoinParams { outputs, count, chunks }, bindings, grid);
+        let join = join.turns(reading.chunks.div_ceil(team.lanes as usize));
+        Ok(Lowering::new(vec![first, join]).temporaries(vec![(self.outputs * reading.chunks * 8) as u64]))
     }
 
-    fn first(&self, plan: Plan) -> Result<Dispatch> {
-        let mut params = ReduceParams {
-            kept_extents: [1; 8],
-            kept_strides: [0; 8],
-            reduced_extents: [1; 8],
-            reduced_strides: [0; 8],
-            outputs: self.outputs as u32,
-            count: self.count as u32,
-            loads: (self.count / plan.width) as u32,
-            chunk: plan.chunk as u32,
-            chunks: plan.chunks as u32,
+    fn params(&self, reading: Reading) -> Result<ReduceParams> {
+        let Reading { width, chunk, chunks, .. } = reading;
+        let extents = |axes: &[Axis]| axis_parameters(axes.iter().map(|axis| axis.extent), 1);
+        let strides = |axes: &[Axis]| axis_parameters(axes.iter().map(|axis| axis.strides[0] / width as i64), 0);
+        let mut reduced = self.reduced.clone();
+        if let Some(last) = reduced.last_mut().filter(|_| width == 4) {
+            // The next four values are the next load.
+            *last = Axis { extent: last.extent / 4, strides: [4] };
+        }
+        let [outputs, count, loads, chunk, chunks] = u32s([self.outputs, self.count, self.count / width, chunk, chunks])?;
+        Ok(ReduceParams {
+            kept_extents: extents(&self.kept)?,
+            kept_strides: strides(&self.kept)?,
+            reduced_extents: extents(&reduced)?,
+            reduced_strides: strides(&reduced)?,
+            outputs,
+            count,
+            loads,
+            chunk,
+            chunks,
+        })
+    }
+
+    /// The kernel that reads the sets.
+    fn reading_kernel(&self, reading: Reading) -> Result<Kernel> {
+        let (shader, workgroup) = reading.team.map_or((&COLUMNS, WORKGROUP), |team| (&ROWS, team.lanes));
+        let [kept, reduced] = u32s([self.kept.len(), self.reduced.len()])?;
+        let kernel = Kernel::new(shader, &[Access::Read, Access::Write], [workgroup, 1, 1]);
+        let kernel = self.folding(kernel.prelude(&preludes::REDUCE_SETS).set("KEPT", kept).set("REDUCED", reduced));
+        let kernel = match (reading.width, self.scalar) {
+            (4, Scalar::F32) => kernel.prelude(self.caps.fours()).prelude(&preludes::LOAD4_FLOATS),
+            (4, _) => kernel.prelude(&preludes::LOAD4),
+            _ => kernel.prelude(&preludes::LOAD1),
         };
-        for (k, axis) in self.kept.iter().enumerate() {
-            (params.kept_extents[k], params.kept_strides[k]) = (axis.extent as u32, (axis.stride / plan.width) as u32);
-        }
-        for (k, axis) in self.reduced.iter().enumerate() {
-            (params.reduced_extents[k], params.reduced_strides[k]) = (axis.extent as u32, (axis.stride / plan.width) as u32);
-        }
-        if let Some(last) = self.reduced.len().checked_sub(1)
-            && plan.width == 4
-        {
-            params.reduced_extents[last] /= 4;
-            params.reduced_strides[last] = 1;
-        }
-        let workgroup = plan.team.map_or(64, |team| team.lanes);
-        let shader = if plan.team.is_some() { &ROWS } else { &COLUMNS };
-        let kernel = Kernel::new(shader, &[Access::Read, Access::Write], [workgroup, 1, 1])
-            .set("KEPT", self.kept.len() as u32)
-            .set("REDUCED", self.reduced.len() as u32);
-        let mut kernel = match (plan.width, self.scalar) {
-            (4, Scalar::F32) => self.number(kernel).prelude(self.caps.fours()).prelude(&preludes::LOAD4_FLOATS),
-            (4, _) => self.number(kernel).prelude(&preludes::LOAD4),
-            _ => self.number(kernel).prelude(&preludes::LOAD1),
-        };
-        if let Some(team) = plan.team {
-            kernel = Self::join_team(team, kernel);
-        }
+        Ok(match reading.team {
+            Some(team) => Self::join_team(team, kernel),
+            None => kernel,
+        })
+    }
+
+    /// The dispatch that reads the sets, and writes results or what is to be joined.
+    fn first(&self, reading: Reading) -> Result<Dispatch> {
+        let kernel = self.reading_kernel(reading)?;
         let mut bindings = vec![Operand::Input(0)];
-        let kernel = if plan.chunks == 1 {
+        let kernel = if reading.chunks == 1 {
             self.result(kernel, &mut bindings)?
         } else {
             bindings.push(Operand::Temporary(0));
             kernel.prelude(&preludes::EMIT_STATE)
         };
-        let parts = (self.outputs * plan.chunks) as u64;
-        let groups = if plan.team.is_some() { parts } else { parts.div_ceil(64) };
+        let (params, parts) = (self.params(reading)?, self.outputs * reading.chunks);
+        let dispatch = match reading.team {
+            Some(team) => Dispatch::new(kernel, params, bindings, Dispatch::linear_grid(parts as u64, self.caps)?)
+                .turns(reading.chunk.div_ceil(team.lanes as usize)),
+            None => one_each(kernel, params, parts, bindings, self.caps)?.turns(reading.chunk),
+        };
         let values = (self.outputs * self.count) as u64;
-        Ok(Dispatch::new(kernel, params, bindings, Dispatch::linear_grid(groups, self.caps)?).work(values, values * 4))
+        Ok(dispatch.work(values, values * 4))
     }
 }
 
@@ -251,8 +271,8 @@ mod tests {
 
     #[test]
     fn neighbouring_axes_of_one_kind_are_joined() {
-        let (kept, reduced) = split(&[2, 3, 1, 4, 5].into(), &[false, true, false, true, false]);
-        assert_eq!(kept, [Axis { extent: 2, stride: 60 }, Axis { extent: 5, stride: 1 }]);
-        assert_eq!(reduced, [Axis { extent: 12, stride: 5 }]);
+        let axes = |kind| axes_of(&[2, 3, 1, 4, 5].into(), &[false, true, false, true, false], kind);
+        assert_eq!(axes(false), [Axis { extent: 2, strides: [60] }, Axis { extent: 5, strides: [1] }]);
+        assert_eq!(axes(true), [Axis { extent: 12, strides: [5] }]);
     }
 }

@@ -5,7 +5,7 @@ mod lower;
 use super::Registration;
 use crate::error::{Error, Result};
 use crate::graph::{Bounds, Fact, Io, Op, required};
-use crate::kernel::{Caps, Lowering};
+use crate::kernel::Offers;
 use crate::tensor::{DType, Shape, Tensor, TensorType, View};
 use std::sync::Arc;
 
@@ -238,8 +238,8 @@ impl Op for Reduce {
         Ok(vec![result])
     }
 
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
-        lower::lower(self, io, caps)
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
+        lower::lower(self, io, offers)
     }
 
     fn takes_epilogue(&self) -> bool {

@@ -1,11 +1,11 @@
 //! Recurrent layers: RNN, GRU and LSTM.
 
 mod activation;
-mod lanes;
 mod lower;
 mod pack;
 mod persistent;
 mod reference;
+mod software;
 mod steps;
 mod tiled;
 
@@ -15,7 +15,7 @@ use super::Registration;
 use super::matmul::MatMul;
 use crate::error::{Error, Result};
 use crate::graph::{Attribute, Fact, Io, Key, Node, Op, ValueId, Writer, required};
-use crate::kernel::{Caps, Lowering};
+use crate::kernel::Offers;
 use crate::tensor::{DType, Shape, Tensor, View};
 use reference::{Start, Weights};
 use std::sync::Arc;
@@ -128,7 +128,7 @@ pub fn recurrent(attributes: Recurrent) -> Arc<dyn Op> {
 
 /// Extents of one layer.
 #[derive(Clone, Copy, Debug)]
-struct Geometry {
+struct RecurrentShape {
     steps: usize,
     batch: usize,
     input: usize,
@@ -136,10 +136,10 @@ struct Geometry {
     directions: usize,
 }
 
-crate::attributes!(struct Geometry { steps, batch, input, hidden, directions });
+crate::attributes!(struct RecurrentShape { steps, batch, input, hidden, directions });
 
 impl Recurrent {
-    fn geometry<'a>(&self, shape: impl Fn(usize) -> Option<&'a Shape>) -> Result<Geometry> {
+    fn geometry<'a>(&self, shape: impl Fn(usize) -> Option<&'a Shape>) -> Result<RecurrentShape> {
         let name = self.name();
         let need = |k: usize| shape(k).ok_or_else(|| Error::invalid_model(format!("{name} needs input {k}, which is missing")));
         let (x, w, r) = (need(0)?, need(1)?, need(2)?);
@@ -148,7 +148,7 @@ impl Recurrent {
         }
         let (steps, batch) = if self.batch_first { (x[1], x[0]) } else { (x[0], x[1]) };
         let directions = if self.direction == Direction::Bidirectional { 2 } else { 1 };
-        let g = Geometry { steps, batch, input: x[2], hidden: self.hidden_size.unwrap_or(r[2]), directions };
+        let g = RecurrentShape { steps, batch, input: x[2], hidden: self.hidden_size.unwrap_or(r[2]), directions };
         let gates = self.cell.gates().saturating_mul(g.hidden);
         let state: Shape =
             if self.batch_first { [batch, directions, g.hidden].into() } else { [directions, batch, g.hidden].into() };
@@ -171,8 +171,8 @@ impl Recurrent {
     }
 
     /// The shapes of Y, and of Y_h and Y_c.
-    fn output_shapes(&self, g: Geometry) -> (Shape, Shape) {
-        let Geometry { steps, batch, directions, hidden, .. } = g;
+    fn output_shapes(&self, g: RecurrentShape) -> (Shape, Shape) {
+        let RecurrentShape { steps, batch, directions, hidden, .. } = g;
         if self.batch_first {
             ([batch, steps, directions, hidden].into(), [batch, directions, hidden].into())
         } else {
@@ -180,7 +180,7 @@ impl Recurrent {
         }
     }
 
-    fn output_facts(&self, g: Geometry, dtype: DType) -> Vec<Fact> {
+    fn output_facts(&self, g: RecurrentShape, dtype: DType) -> Vec<Fact> {
         let (all, last) = self.output_shapes(g);
         let mut outputs = vec![Fact::new(dtype, all), Fact::new(dtype, last.clone())];
         if matches!(self.cell, Cell::Lstm { .. }) {
@@ -249,7 +249,7 @@ impl Op for Recurrent {
         reference::steps(self, g, need(0)?.dtype(), &products, &weights, &start)
     }
 
-    fn candidates(&self, _io: &Io, _caps: &Caps) -> Result<Vec<Lowering>> {
+    fn lower(&self, _io: &Io, _offers: &mut Offers) -> Result<()> {
         Err(Error::unsupported(format!("{} runs as the nodes it expands into", self.name())))
     }
 

@@ -4,10 +4,10 @@
 //! the product outermost), then B as `[2][gates][units]`, then the peepholes as `[3][units]`; `units` counts groups.
 
 use super::reference::Weights;
-use super::{Cell, Geometry, Recurrent};
+use super::{Cell, Recurrent, RecurrentShape};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, params, shader};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Offers, Operand, params, shader, u32s};
 use crate::tensor::{Scalar, Tensor, TensorType};
 
 params! {
@@ -38,14 +38,14 @@ pub(super) fn stride(cell: Cell, hidden: usize) -> usize {
 #[derive(Clone, Debug)]
 pub(super) struct Pack {
     pub cell: Cell,
-    pub geometry: Geometry,
+    pub geometry: RecurrentShape,
 }
 
 impl Pack {
     /// Calls `f` with the place of each weight among the packed ones, and which it is: R by gate row and column, then B
     /// and P by their index within a direction.
     fn places(&self, mut r: impl FnMut(usize, usize), mut b: impl FnMut(usize, usize), mut p: impl FnMut(usize, usize)) {
-        let Geometry { hidden, directions, .. } = self.geometry;
+        let RecurrentShape { hidden, directions, .. } = self.geometry;
         let (gates, units, stride) = (self.cell.gates(), units(hidden), stride(self.cell, hidden) * 4);
         for d in 0..directions {
             let biases = d * stride + units * 4 * 4 * units * gates;
@@ -73,7 +73,7 @@ impl Pack {
 
     /// The weights as they were before packing.
     pub(super) fn unpack(&self, packed: &[f64]) -> Weights {
-        let Geometry { hidden, directions, .. } = self.geometry;
+        let RecurrentShape { hidden, directions, .. } = self.geometry;
         let gates = directions * self.cell.gates() * hidden;
         let (mut r, mut b, mut p) = (vec![0.0; gates * hidden], vec![0.0; 2 * gates], vec![0.0; 3 * directions * hidden]);
         self.places(|at, k| r[k] = packed[at], |at, k| b[k] = packed[at], |at, k| p[k] = packed[at]);
@@ -108,40 +108,39 @@ impl Op for Pack {
         Ok(vec![Tensor::from_f64(ty, out.get_mut())?])
     }
 
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
         let r = io.input(0)?;
         if r.scalar() != Some(Scalar::F32) {
             return Err(Error::unsupported(format!("recurrent weights of {}", r.dtype())));
         }
-        let Geometry { hidden, directions, .. } = self.geometry;
-        let groups = directions * stride(self.cell, hidden);
-        if groups == 0 {
-            return Ok(vec![Lowering::empty()]);
-        }
-        // Where an input is left out, R stands in its place and the kernel does not look at it.
-        let (b, p) = (io.optional(1), io.optional(2));
+        let caps = offers.caps();
+        offers.only("pack", || self.dispatch(io, caps));
+        Ok(())
+    }
+}
+
+impl Pack {
+    fn dispatch(&self, io: &Io, caps: &Caps) -> Result<Lowering> {
+        let RecurrentShape { hidden, directions, .. } = self.geometry;
+        let stride = stride(self.cell, hidden);
+        let [direction_count, gates, hidden, units] = u32s([directions, self.cell.gates(), hidden, units(hidden)])?;
+        let [stride_count] = u32s([stride])?;
         let access = [Access::Read, Access::Read, Access::Read, Access::Write];
         let kernel = Kernel::new(&SHADER, &access, [64, 1, 1])
-            .set("HAS_BIAS", u32::from(b.is_some()))
-            .set("HAS_PEEPHOLES", u32::from(p.is_some()));
-        let params = PackParams {
-            directions: directions as u32,
-            gates: self.cell.gates() as u32,
-            hidden: hidden as u32,
-            units: units(hidden) as u32,
-            stride: stride(self.cell, hidden) as u32,
-        };
-        let input = |k: usize, there: bool| Operand::Input(if there { k } else { 0 });
-        let bindings = vec![Operand::Input(0), input(1, b.is_some()), input(2, p.is_some()), Operand::Output(0)];
-        let grid = Dispatch::linear_grid(groups.div_ceil(64) as u64, caps)?;
-        let dispatch = Dispatch::new(kernel, params, bindings, grid).work(0, groups as u64 * 32);
-        Ok(vec![Lowering::dispatches("pack", vec![dispatch])])
+            .set("HAS_BIAS", u32::from(io.optional(1).is_some()))
+            .set("HAS_PEEPHOLES", u32::from(io.optional(2).is_some()));
+        let params = PackParams { directions: direction_count, gates, hidden, units, stride: stride_count };
+        let optional = |k: usize| if io.optional(k).is_some() { Operand::Input(k) } else { Operand::Nothing };
+        let bindings = vec![Operand::Input(0), optional(1), optional(2), Operand::Output(0)];
+        let groups = (directions * stride) as u64;
+        let grid = Dispatch::linear_grid(groups.div_ceil(64), caps)?;
+        Ok(Lowering::new(vec![Dispatch::new(kernel, params, bindings, grid).work(0, groups * 32)]))
     }
 }
 
 impl Recurrent {
     /// The operator that packs this layer's weights.
-    pub(super) fn packer(&self, geometry: Geometry) -> Pack {
+    pub(super) fn packer(&self, geometry: RecurrentShape) -> Pack {
         Pack { cell: self.cell, geometry }
     }
 }

@@ -1,22 +1,36 @@
 //! All steps of a recurrent layer in one dispatch, the state in workgroup memory.
 
-use super::lower::{Layer, RecurrentParams};
+use super::lower::{Layer, Product, RecurrentParams};
 use super::pack::units;
-use super::{Cell, Geometry};
 use crate::error::{Error, Result};
-use crate::kernel::{Access, AdapterClass, Caps, Lowering, Operand, preludes, shader};
+use crate::kernel::{Access, Lowering, Operand, preludes, shader, u32s};
 
-shader!(pub(super) static SHADER: RecurrentParams = "recurrent");
+shader!(pub(super) static SHADER: RecurrentParams = "recurrent_persistent");
 
 /// How a workgroup shares the work of a step.
 #[derive(Clone, Copy, Debug)]
-struct Tiling {
+pub(super) struct Sharing {
     /// Lanes side by side, each with some groups of units.
-    lanes: usize,
+    pub(super) lanes: usize,
     /// Lanes that share the sum over the state.
-    slices: usize,
+    pub(super) slices: usize,
     /// Batch elements of a workgroup.
-    tile: usize,
+    pub(super) tile: usize,
+}
+
+impl Sharing {
+    /// On a GPU slices hide the time that weights take to arrive, and workgroups are wanted more than weights used again.
+    pub(super) fn of_gpus(layer: &Layer) -> Self {
+        let lanes = units(layer.shape().hidden).next_power_of_two().clamp(8, 64);
+        let slices = (layer.caps.max_invocations.min(256) as usize / lanes).clamp(1, 8);
+        Sharing { lanes, slices, tile: if layer.shape().batch < 64 { 1 } else { 2 } }
+    }
+}
+
+/// What of a layer stands where in a workgroup.
+#[derive(Clone, Copy, Debug)]
+struct Tiling {
+    sharing: Sharing,
     /// Groups of units of a lane.
     owned: usize,
     /// Copies of the state in workgroup memory.
@@ -26,36 +40,34 @@ struct Tiling {
 }
 
 impl Tiling {
-    fn new(cell: Cell, g: Geometry, caps: &Caps) -> Result<Self> {
-        let units = units(g.hidden);
-        let software = caps.class == AdapterClass::Cpu;
-        let lanes = if software { units.next_multiple_of(8).min(64) } else { units.next_power_of_two().clamp(8, 64) };
-        let slices = if software { 1 } else { (caps.max_invocations.min(256) as usize / lanes).clamp(1, 8) };
-        let tile = match g.batch {
-            0..4 => 1,
-            4..16 if software => 2,
-            _ if software => 4,
-            4..64 => 1,
-            _ => 2,
-        };
+    /// As wanted, or with fewer slices and smaller tiles where workgroup memory does not hold that.
+    fn new(layer: &Layer, sharing: Sharing) -> Result<Self> {
+        let (cell, units) = (layer.cell(), units(layer.shape().hidden));
         let copies = if cell.takes_two_products() { 3 } else { 2 };
-        let mut tiling = Tiling { lanes, slices, tile, owned: units.div_ceil(lanes), copies, gates: cell.gates(), units };
-        while tiling.bytes() > caps.max_workgroup_storage as usize && (tiling.slices > 1 || tiling.tile > 1) {
-            if tiling.slices > 1 { tiling.slices /= 2 } else { tiling.tile /= 2 }
+        let mut tiling = Tiling { sharing, owned: units.div_ceil(sharing.lanes), copies, gates: cell.gates(), units };
+        let limit = layer.caps.max_workgroup_storage as usize;
+        while tiling.bytes() > limit && (tiling.sharing.slices > 1 || tiling.sharing.tile > 1) {
+            let Sharing { slices, tile, .. } = &mut tiling.sharing;
+            if *slices > 1 { *slices /= 2 } else { *tile /= 2 }
         }
-        if tiling.bytes() > caps.max_workgroup_storage as usize {
-            let (found, limit) = (tiling.bytes(), caps.max_workgroup_storage);
-            return Err(Error::unsupported(format!("a state of {} takes {found} bytes of workgroup memory of {limit}", g.hidden)));
+        if tiling.bytes() > limit {
+            let (found, hidden) = (tiling.bytes(), layer.shape().hidden);
+            return Err(Error::unsupported(format!("a state of {hidden} takes {found} bytes of workgroup memory of {limit}")));
         }
         Ok(tiling)
     }
 
+    fn workgroup(&self) -> usize {
+        self.sharing.lanes * self.sharing.slices
+    }
+
     fn states(&self) -> usize {
-        self.copies * self.tile * self.units
+        self.copies * self.sharing.tile * self.units
     }
 
     fn parts(&self) -> usize {
-        ((self.slices - 1) * self.gates * self.tile * self.lanes).max(1)
+        let Sharing { lanes, slices, tile } = self.sharing;
+        ((slices - 1) * self.gates * tile * lanes).max(1)
     }
 
     fn bytes(&self) -> usize {
@@ -64,48 +76,46 @@ impl Tiling {
 
     /// Loop iterations of one step, generously: with run-time checks a compiler unrolls no loop over the units of a group.
     fn iterations(&self) -> usize {
-        self.owned * (12 * self.units.div_ceil(self.slices) + 16) + 8
+        self.owned * (12 * self.units.div_ceil(self.sharing.slices) + 16) + 8
+    }
+
+    /// Those that no compiler unrolls.
+    fn turns(&self) -> usize {
+        self.owned * (self.units.div_ceil(self.sharing.slices) + 1) + 1
+    }
+
+    fn constants(&self) -> Result<[(&'static str, u32); 7]> {
+        let Sharing { lanes, slices, tile } = self.sharing;
+        let [workgroup, lanes, slices, tile] = u32s([self.workgroup(), lanes, slices, tile])?;
+        let [owned, states, parts] = u32s([self.owned, self.states(), self.parts()])?;
+        Ok([
+            ("WORKGROUP", workgroup),
+            ("LANES", lanes),
+            ("SLICES", slices),
+            ("TILE", tile),
+            ("OWNED", owned),
+            ("STATES", states),
+            ("PARTS", parts),
+        ])
     }
 }
 
-/// The candidate.
-pub(super) fn lower(layer: &Layer) -> Result<Lowering> {
-    let g = layer.geometry();
-    let tiling = Tiling::new(layer.op.layer.cell, g, layer.caps)?;
-    let steps = (layer.caps.max_loop as usize / tiling.iterations()).max(1);
-    let (reads, writes) = ([Access::Read; 5], [Access::Write; 3]);
-    let access = [reads.as_slice(), &writes].concat();
+/// The variant, where a workgroup shares its work so.
+pub(super) fn lower(layer: &Layer, sharing: Sharing) -> Result<Lowering> {
+    let shape = layer.shape();
+    let tiling = Tiling::new(layer, sharing)?;
+    let constants = tiling.constants()?;
+    let [workgroup] = u32s([tiling.workgroup()])?;
+    let access = [[Access::Read; 5].as_slice(), &[Access::Write; 3]].concat();
     let mut dispatches = vec![];
-    for part in layer.parts(steps) {
-        let (products, turn) = (Operand::Input(0), layer.turn(part, steps));
-        let h = if part.first == 0 { layer.optional(3, products) } else { turn.before };
-        let h_out = if part.last == g.steps { Operand::Output(1) } else { turn.after };
-        let bindings = vec![
-            products,
-            Operand::Input(1),
-            layer.optional(2, products),
-            h,
-            turn.cell_before,
-            Operand::Output(0),
-            h_out,
-            turn.cell_after,
-        ];
-        let workgroup = tiling.lanes * tiling.slices;
-        let mut kernel = layer.kernel(&SHADER, &access, workgroup as u32, part).prelude(&preludes::RECURRENT_WEIGHTS);
-        let sizes = [
-            ("WORKGROUP", workgroup),
-            ("LANES", tiling.lanes),
-            ("SLICES", tiling.slices),
-            ("TILE", tiling.tile),
-            ("OWNED", tiling.owned),
-            ("STATES", tiling.states()),
-            ("PARTS", tiling.parts()),
-        ];
-        for (name, value) in sizes {
-            kernel = kernel.constant(name, value as u32);
-        }
-        dispatches.push(layer.dispatch(kernel, bindings, part, [g.batch.div_ceil(tiling.tile), part.directions, 1])?);
+    for part in layer.parts(layer.caps.most_turns(tiling.iterations())) {
+        let states = layer.states(part, Product::all(layer.cell()), layer.optional(3), Some(Operand::Output(1)));
+        let bindings = layer.bindings(&states);
+        let kernel = layer.kernel(&SHADER, &access, workgroup, part)?.prelude(&preludes::RECURRENT_WEIGHTS);
+        let kernel = constants.iter().fold(kernel, |kernel, (name, value)| kernel.constant(name, *value));
+        let grid = [shape.batch.div_ceil(tiling.sharing.tile), part.directions, 1];
+        dispatches.push(layer.dispatch(kernel, bindings, part, grid)?.turns((part.last - part.first) * tiling.turns()));
     }
-    let temporaries = vec![(g.directions * g.batch * g.hidden * 4) as u64; 4];
-    Ok(Lowering::Dispatches { variant: "persistent", dispatches, temporaries, packed: vec![], tables: vec![] })
+    let state_bytes = (shape.directions * shape.batch * shape.hidden * 4) as u64;
+    Ok(Lowering::new(dispatches).temporaries(vec![state_bytes; 4]))
 }

@@ -1,6 +1,6 @@
 //! The meaning of recurrent layers, step by step in f64 (equations: ONNX operators RNN, GRU and LSTM).
 
-use super::{Cell, Geometry, Recurrent};
+use super::{Cell, Recurrent, RecurrentShape};
 use crate::error::{Error, Result};
 use crate::graph::Op;
 use crate::tensor::{DType, Tensor, TensorType};
@@ -33,13 +33,13 @@ struct Slice<'a> {
 /// biases), a row being a step of a batch element in the order of X.
 pub(super) fn steps(
     op: &Recurrent,
-    g: Geometry,
+    g: RecurrentShape,
     dtype: DType,
     products: &[f64],
     weights: &Weights,
     start: &Start<'_>,
 ) -> Result<Vec<Tensor>> {
-    let Geometry { steps, batch, hidden, directions, .. } = g;
+    let RecurrentShape { steps, batch, hidden, directions, .. } = g;
     let gates = op.cell.gates() * hidden;
     let lengths = start.lengths.map_or_else(|| vec![steps as i64; batch], Tensor::to_i64);
     if let Some(bad) = lengths.iter().find(|l| **l < 0 || **l > steps as i64) {

@@ -1,10 +1,10 @@
 //! The steps of a recurrent layer, once the product of all inputs and W is there.
 
 use super::reference::{self, Start};
-use super::{Geometry, Recurrent, lower};
+use super::{Recurrent, RecurrentShape, lower};
 use crate::error::Result;
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Caps, Lowering};
+use crate::kernel::Offers;
 use crate::tensor::Tensor;
 
 /// What a recurrent layer is after its expansion. Inputs: products `[steps * batch, directions * gates * hidden]` in the
@@ -12,7 +12,7 @@ use crate::tensor::Tensor;
 #[derive(Clone, Debug)]
 pub(super) struct Steps {
     pub layer: Recurrent,
-    pub geometry: Geometry,
+    pub geometry: RecurrentShape,
 }
 
 impl Op for Steps {
@@ -36,7 +36,7 @@ impl Op for Steps {
         reference::steps(&self.layer, self.geometry, products.dtype(), &products.to_f64(), &weights, &start)
     }
 
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
-        lower::lower(self, io, caps)
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
+        lower::lower(self, io, offers)
     }
 }

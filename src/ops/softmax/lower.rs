@@ -1,11 +1,12 @@
 //! Softmax on the GPU: rows held in registers, long rows in two kernels, and one invocation per row where the axis has
 //! others inside it.
 
-use super::super::team::Team;
-use super::{Normalization, Softmax};
+use super::super::row_workgroup::RowWorkgroup;
+use super::{Normalization, Softmax, software};
 use crate::error::{Error, Result};
 use crate::graph::Io;
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Shader, params, shader};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Offers, Operand, Rank, Shader, params, preludes, shader, u32s};
+use crate::tensor::Scalar;
 
 params! {
     /// Parameters of softmax_row.
@@ -41,121 +42,137 @@ shader!(static APPLY: LongParams = "softmax_apply");
 
 pub(super) static SHADERS: &[&Shader] = &[&ROW, &COLUMNS, &STATISTICS, &APPLY];
 
-/// Groups of values that one lane may hold in registers.
-const MOST_HELD: usize = 32;
-/// Rows that keep a device busy with one workgroup each; fewer long ones are split into chunks.
-const ENOUGH_WORKGROUPS: usize = 64;
+/// The fewest loads of an invocation that are worth a chunk.
+const WORTH_A_CHUNK: usize = 16;
+/// Rows side by side, and rows in all, that keep the invocations of `columns` busy.
+const ENOUGH_NEIGHBOURS: usize = 8;
+const ENOUGH_ROWS: usize = 64;
 
-/// The rows of one softmax.
-struct Rows<'a> {
+/// The order of preference.
+pub(super) struct Ranks {
+    /// What software adapters have beside `row`.
+    pub(super) row_texels: Rank,
+    row: Rank,
+    columns: Rank,
+    long: Rank,
+}
+
+/// Rows in one piece, and rows that lie side by side.
+const PREFER_COLUMNS: Ranks = Ranks { row_texels: 0, row: 1, columns: 2, long: 3 };
+/// Few rows, or rows that do not lie side by side: they leave most invocations of `columns` idle.
+const PREFER_LONG: Ranks = Ranks { columns: 3, long: 2, ..PREFER_COLUMNS };
+
+/// The kernels of one softmax.
+pub(super) struct SoftmaxKernels<'a> {
     io: &'a Io<'a>,
-    caps: &'a Caps,
+    pub(super) caps: &'a Caps,
     logarithm: u32,
     rows: usize,
     length: usize,
+    /// From a value of a row to the next.
     stride: usize,
 }
 
-pub(super) fn lower(op: &Softmax, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+pub(super) fn lower(op: &Softmax, io: &Io, offers: &mut Offers) -> Result<()> {
     let x = io.input(0)?;
     if op.normalization == Normalization::Hardmax {
         return Err(Error::unsupported("Hardmax runs as the nodes it is composed of"));
     }
-    if x.scalar() != Some(crate::tensor::Scalar::F32) {
+    if x.scalar() != Some(Scalar::F32) {
         return Err(Error::unsupported(format!("softmax of {}", x.dtype())));
-    }
-    if x.ty.elements() == 0 {
-        return Ok(vec![Lowering::empty()]);
     }
     let (outer, length, inner) = op.around(x.shape())?;
     let logarithm = u32::from(op.normalization == Normalization::LogSoftmax);
-    let rows = Rows { io, caps, logarithm, rows: outer * inner, length, stride: inner };
+    let kernels = SoftmaxKernels { io, caps: offers.caps(), logarithm, rows: outer * inner, length, stride: inner };
+    let side_by_side = inner >= ENOUGH_NEIGHBOURS && kernels.rows >= ENOUGH_ROWS;
+    let ranks = if side_by_side { &PREFER_COLUMNS } else { &PREFER_LONG };
+    software::offer(&kernels, ranks, offers);
     if inner == 1 {
-        let held = rows.held()?;
-        return if held.is_empty() { Ok(vec![rows.long()?]) } else { Ok(held) };
+        offers.add("row", ranks.row, || kernels.row(Access::Read, |kernel| kernel.prelude(&preludes::ROWS_STORED)));
+    } else {
+        offers.add("columns", ranks.columns, || kernels.columns());
     }
-    let long = rows.long()?;
-    if length * 2 > caps.max_loop as usize {
-        return Ok(vec![long]);
+    if inner > 1 || !kernels.fit_registers() {
+        offers.add("long", ranks.long, || kernels.long());
     }
-    let columns = rows.columns()?;
-    // Few rows, or rows that do not lie side by side, leave most lanes of the column form idle.
-    Ok(if inner >= 8 && rows.rows >= 64 { vec![columns, long] } else { vec![long, columns] })
+    Ok(())
 }
 
-impl Rows<'_> {
+impl SoftmaxKernels<'_> {
+    pub(super) fn elements(&self) -> usize {
+        self.rows * self.length
+    }
+
+    /// Whether rows lie in one piece.
+    pub(super) fn in_one_piece(&self) -> bool {
+        self.stride == 1
+    }
+
+    /// Values that `row` reads at a time.
+    pub(super) fn width(&self) -> usize {
+        if self.length.is_multiple_of(4) { 4 } else { 1 }
+    }
+
     fn work(&self, dispatch: Dispatch) -> Dispatch {
-        let elements = (self.rows * self.length) as u64;
+        let elements = self.elements() as u64;
         dispatch.work(elements * 4, elements * 8)
     }
 
-    /// One workgroup per row, values in registers; none when rows are too long.
-    fn held(&self) -> Result<Vec<Lowering>> {
-        let width = if self.length.is_multiple_of(4) { 4 } else { 1 };
-        let columns = self.length / width;
-        let team = Team::for_items(columns, self.caps);
-        let held = columns.div_ceil(team.lanes as usize);
-        if held > MOST_HELD {
-            return Ok(vec![]);
-        }
-        let form = |variant: &'static str, x: Access| -> Result<Lowering> {
-            let kernel = Kernel::new(&ROW, &[x, Access::Write], [team.lanes, 1, 1])
-                .reads_rows(x)
-                .constant("COLUMNS", columns as u32)
-                .constant("HELD", held as u32)
-                .set("LOGARITHM", self.logarithm);
-            let mut bindings = vec![Operand::Input(0), Operand::Output(0)];
-            let kernel = self.io.attach_epilogue(team.join(kernel), &mut bindings, width as u32, self.caps)?;
-            let grid = Dispatch::linear_grid(self.rows as u64, self.caps)?;
-            let dispatch = Dispatch::new(kernel, RowParams { rows: self.rows as u32 }, bindings, grid);
-            Ok(Lowering::dispatches(variant, vec![self.work(dispatch)]))
-        };
-        let plain = form("row", Access::Read)?;
-        let copied = width == 4 && self.caps.copying_pays(self.rows * self.length, self.rows * self.length);
-        Ok(if copied { vec![form("row_texels", Access::ReadTexture)?, plain] } else { vec![plain] })
+    fn fit_registers(&self) -> bool {
+        let columns = self.length / self.width();
+        RowWorkgroup::for_items(columns, self.caps).held(columns).is_ok()
+    }
+
+    /// One workgroup per row, values in registers. `reads` joins what defines `x_at`, over an input bound as `x`.
+    pub(super) fn row(&self, x: Access, reads: impl FnOnce(Kernel) -> Kernel) -> Result<Lowering> {
+        let columns = self.length / self.width();
+        let workgroup = RowWorkgroup::for_items(columns, self.caps);
+        let held = workgroup.held(columns)?;
+        let [rows, columns, held, width] = u32s([self.rows, columns, held, self.width()])?;
+        let kernel = reads(Kernel::new(&ROW, &[x, Access::Write], [workgroup.lanes, 1, 1]))
+            .prelude(&preludes::LOWEST)
+            .constant("COLUMNS", columns)
+            .constant("HELD", held)
+            .set("LOGARITHM", self.logarithm);
+        let mut bindings = vec![Operand::Input(0), Operand::Output(0)];
+        let kernel = self.io.attach_epilogue(workgroup.reduces(kernel), &mut bindings, width, self.caps)?;
+        let grid = Dispatch::linear_grid(u64::from(rows), self.caps)?;
+        Ok(Lowering::new(vec![self.work(Dispatch::new(kernel, RowParams { rows }, bindings, grid))]))
     }
 
     /// One invocation per row.
     fn columns(&self) -> Result<Lowering> {
         let width = if self.stride.is_multiple_of(4) { 4 } else { 1 };
-        let kernel = Kernel::new(&COLUMNS, &[Access::Read, Access::Write], [64, 1, 1]).set("LOGARITHM", self.logarithm);
+        let [rows, length, stride] = u32s([self.rows / width, self.length, self.stride / width])?;
+        let kernel = Kernel::new(&COLUMNS, &[Access::Read, Access::Write], [64, 1, 1]).prelude(&preludes::LOWEST);
+        let kernel = kernel.set("LOGARITHM", self.logarithm);
         let mut bindings = vec![Operand::Input(0), Operand::Output(0)];
         let kernel = self.io.attach_epilogue(kernel, &mut bindings, width as u32, self.caps)?;
-        let rows = self.rows / width;
-        let params = ColumnsParams { rows: rows as u32, length: self.length as u32, stride: (self.stride / width) as u32 };
-        let grid = Dispatch::linear_grid(rows.div_ceil(64) as u64, self.caps)?;
-        Ok(Lowering::dispatches("columns", vec![self.work(Dispatch::new(kernel, params, bindings, grid))]))
+        let grid = Dispatch::linear_grid(u64::from(rows.div_ceil(64)), self.caps)?;
+        let dispatch = Dispatch::new(kernel, ColumnsParams { rows, length, stride }, bindings, grid);
+        Ok(Lowering::new(vec![self.work(dispatch.turns(2 * self.length))]))
     }
 
     /// Statistics of chunks, then the result.
     fn long(&self) -> Result<Lowering> {
-        let team = Team::for_items(self.length, self.caps);
-        let lanes = team.lanes as usize;
-        // No more chunks than keep the device busy, unless a lane would loop too often.
-        let wanted = ENOUGH_WORKGROUPS.div_ceil(self.rows).min(self.length.div_ceil(lanes * 16)).max(1);
-        let chunk = self.length.div_ceil(wanted).min(lanes * 4096).max(1);
-        let chunks = self.length.div_ceil(chunk);
-        let params = LongParams {
-            rows: self.rows as u32,
-            length: self.length as u32,
-            stride: self.stride as u32,
-            chunk: chunk as u32,
-            chunks: chunks as u32,
+        let workgroup = RowWorkgroup::for_items(self.length, self.caps);
+        let chunks = workgroup.chunks(self.rows, self.length, WORTH_A_CHUNK);
+        let [rows, length, stride] = u32s([self.rows, self.length, self.stride])?;
+        let [chunk, count] = u32s([chunks.size, chunks.count])?;
+        let params = LongParams { rows, length, stride, chunk, chunks: count };
+        let grid = Dispatch::linear_grid((self.rows * chunks.count) as u64, self.caps)?;
+        let kernel = |shader, access: &[Access]| {
+            let kernel = Kernel::new(shader, access, [workgroup.lanes, 1, 1]).prelude(&preludes::LOWEST);
+            workgroup.reduces(kernel.prelude(&preludes::SOFTMAX_CHUNKS).prelude(&preludes::ROW_CHUNKS))
         };
-        let grid = Dispatch::linear_grid((self.rows * chunks) as u64, self.caps)?;
-        let statistics = team.join(Kernel::new(&STATISTICS, &[Access::Read, Access::Write], [team.lanes, 1, 1]));
+        let statistics = kernel(&STATISTICS, &[Access::Read, Access::Write]);
         let statistics = Dispatch::new(statistics, params, vec![Operand::Input(0), Operand::Temporary(0)], grid);
-        let apply =
-            Kernel::new(&APPLY, &[Access::Read, Access::Read, Access::Write], [team.lanes, 1, 1]).set("LOGARITHM", self.logarithm);
+        let apply = kernel(&APPLY, &[Access::Read, Access::Read, Access::Write]).set("LOGARITHM", self.logarithm);
         let mut bindings = vec![Operand::Input(0), Operand::Temporary(0), Operand::Output(0)];
-        let apply = self.io.attach_epilogue(team.join(apply), &mut bindings, 1, self.caps)?;
+        let apply = self.io.attach_epilogue(apply, &mut bindings, 1, self.caps)?;
         let apply = Dispatch::new(apply, params, bindings, grid);
-        Ok(Lowering::Dispatches {
-            variant: "long",
-            dispatches: vec![self.work(statistics), self.work(apply)],
-            temporaries: vec![(self.rows * chunks * 8) as u64],
-            packed: vec![],
-            tables: vec![],
-        })
+        let joining = 2 * chunks.count.div_ceil(workgroup.lanes as usize);
+        let dispatches = vec![self.work(statistics.turns(2 * chunks.turns)), self.work(apply.turns(chunks.turns + joining))];
+        Ok(Lowering::new(dispatches).temporaries(vec![(self.rows * chunks.count * 8) as u64]))
     }
 }

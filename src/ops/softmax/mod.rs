@@ -1,14 +1,16 @@
 //! Softmax, LogSoftmax and Hardmax along one axis.
 
 mod lower;
+mod software;
 
 use super::Registration;
 use super::argreduce::arg_max;
 use super::compose::Compose;
 use super::elementwise::cast;
+pub(super) use super::shared::around;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Node, Op, ValueId, Writer, required};
-use crate::kernel::{Caps, Lowering};
+use crate::kernel::Offers;
 use crate::tensor::{Shape, Tensor};
 use std::sync::Arc;
 
@@ -56,11 +58,6 @@ pub fn log_softmax(axis: i64) -> Arc<dyn Op> {
 /// The ONNX operator Hardmax (opset 13 and later).
 pub fn hardmax(axis: i64) -> Arc<dyn Op> {
     Arc::new(Softmax { normalization: Normalization::Hardmax, axis })
-}
-
-/// A tensor as `[outer, length, inner]` around one axis.
-pub(super) fn around(shape: &Shape, axis: usize) -> (usize, usize, usize) {
-    (shape.product(0..axis), shape[axis], shape.product(axis + 1..shape.rank()))
 }
 
 impl Softmax {
@@ -121,8 +118,8 @@ impl Op for Softmax {
         Ok(vec![Tensor::from_f64(x.ty().clone(), &out)?])
     }
 
-    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
-        lower::lower(self, io, caps)
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
+        lower::lower(self, io, offers)
     }
 
     /// Hardmax is 1 where an element's place along the axis is that of the greatest.

@@ -8,7 +8,7 @@ const MOST_SPREAD: f64 = 0.5;
 /// The fastest candidate by its times in microseconds, those of each candidate in any order; candidates stand in the order of
 /// the table. `None` when the times tell nothing: there is none, one is no positive number (a clock that stands still or runs
 /// backwards), or they lie too far apart.
-pub(super) fn choose(times: &[Vec<f64>]) -> Option<usize> {
+pub(crate) fn choose(times: &[Vec<f64>]) -> Option<usize> {
     let medians: Vec<f64> = times.iter().map(|times| median(times)).collect::<Option<_>>()?;
     let mut best = 0;
     for (k, median) in medians.iter().enumerate().skip(1) {

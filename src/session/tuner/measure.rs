@@ -1,13 +1,8 @@
-//! Timing one node by one variant, on scratch buffers and with the node's own bindings.
+//! Timing variants beside each other.
 
+use super::trial::Trial;
 use crate::error::Result;
-use crate::gpu::Pipeline;
-use crate::graph::{Graph, Input};
 use crate::kernel::Caps;
-use crate::plan::{self, Plan};
-use crate::session::prepared::Prepared;
-use crate::session::unit::{Context, Ready, first};
-use std::sync::Arc;
 
 /// Times of each variant, as many as fit `BUDGET`.
 const SAMPLES: (usize, usize) = (3, 7);
@@ -17,56 +12,17 @@ const BUDGET: f64 = 300_000.0;
 const SAMPLE: f64 = 500.0;
 /// The most repetitions within a sample.
 const MOST_REPEATS: f64 = 64.0;
-/// A variant that takes this many times as long as the best so far is not measured any further.
+/// A variant that takes this many times as long as the best after one round is not measured any further.
 const HOPELESS: f64 = 3.0;
 
 /// Whether anything here can tell time: a browser has no clock beside the device's.
-pub(super) fn is_possible(caps: &Caps) -> bool {
+pub(crate) fn is_possible(caps: &Caps) -> bool {
     caps.timestamps || !cfg!(target_arch = "wasm32")
-}
-
-/// A node made ready by one variant.
-pub(super) struct Trial {
-    prepared: Prepared,
-}
-
-impl Trial {
-    /// `None` when the driver refuses the variant, which is remembered.
-    pub(super) async fn new(context: &Context<'_>, graph: &Graph, node: usize, variant: &str) -> Result<Option<Trial>> {
-        let single = single(graph, node)?;
-        let options = plan::Options { variant: Some(variant.to_string()), ..context.plan_options() };
-        let plan = Plan::new(&single, context.gpu.caps(), &options)?;
-        let prepared = match context.ready(plan).await? {
-            Ready::Plan(prepared) => prepared,
-            Ready::Refused { plan, faults, .. } if context.tuner.refuse(context.gpu, &plan, &faults).is_some() => return Ok(None),
-            Ready::Refused { faults, .. } => return Err(first(faults)),
-        };
-        prepared.scratch().await?;
-        Ok(Some(Trial { prepared }))
-    }
-
-    /// The pipelines it runs.
-    pub(super) fn pipelines(&self) -> &[Arc<Pipeline>] {
-        self.prepared.pipelines()
-    }
-}
-
-/// A graph of one node.
-fn single(graph: &Graph, node: usize) -> Result<Graph> {
-    let node = &graph.nodes()[node];
-    let mut inputs: Vec<Input> = Vec::new();
-    for &value in node.inputs.iter().flatten() {
-        if graph.constant(value).is_none() && inputs.iter().all(|i| i.value != value) {
-            inputs.push(Input { value, dtype: graph.fact(value)?.dtype(), dims: None });
-        }
-    }
-    let outputs = node.outputs.iter().flatten().copied().collect();
-    Ok(Graph { nodes: vec![node.clone()], inputs, outputs, ..graph.clone() })
 }
 
 /// Microseconds that each trial takes, several times over; `None` when there is nothing to compare. Trials take turns, so that
 /// whatever slows the device down slows all of them down.
-pub(super) async fn times(trials: &[&Trial]) -> Result<Option<Vec<Vec<f64>>>> {
+pub(crate) async fn times(trials: &[&Trial]) -> Result<Option<Vec<Vec<f64>>>> {
     if trials.len() < 2 {
         return Ok(None);
     }
@@ -75,8 +31,8 @@ pub(super) async fn times(trials: &[&Trial]) -> Result<Option<Vec<Vec<f64>>>> {
     let mut least = f64::INFINITY;
     for trial in trials {
         // The first round fills caches and raises clocks, which is little beside a long one.
-        let first = trial.prepared.timed(1).await?;
-        let once = if first > BUDGET / 4.0 { first } else { trial.prepared.timed(1).await? };
+        let first = trial.duration(1).await?;
+        let once = if first > BUDGET / 4.0 { first } else { trial.duration(1).await? };
         least = least.min(once);
         repeats.push((SAMPLE / once.max(1.0)).clamp(1.0, MOST_REPEATS) as usize);
     }
@@ -84,7 +40,7 @@ pub(super) async fn times(trials: &[&Trial]) -> Result<Option<Vec<Vec<f64>>>> {
     let mut hopeful = vec![true; trials.len()];
     for round in 0..samples {
         for (k, trial) in trials.iter().enumerate().filter(|(k, _)| hopeful[*k]) {
-            times[k].push(trial.prepared.timed(repeats[k]).await?);
+            times[k].push(trial.duration(repeats[k]).await?);
         }
         if round == 0 {
             let best = times.iter().map(|t| t[0]).fold(f64::INFINITY, f64::min);

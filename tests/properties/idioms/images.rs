@@ -5,7 +5,7 @@ use super::sketch::{Sketch, Value, set};
 use gristmill::{DType, Tensor};
 
 /// A window over the spatial axes.
-struct Window {
+struct SlidingWindow {
     kernel: usize,
     stride: usize,
     dilation: usize,
@@ -13,7 +13,7 @@ struct Window {
     after: usize,
 }
 
-impl Window {
+impl SlidingWindow {
     fn extent(&self, n: usize) -> Option<usize> {
         let reach = (self.kernel - 1) * self.dilation + 1;
         Some((n + self.before + self.after).checked_sub(reach)? / self.stride + 1)
@@ -34,28 +34,28 @@ impl Sketch<'_> {
         self.data(dtype, &shape)
     }
 
-    fn window(&mut self, least: usize) -> Window {
+    fn window(&mut self, least: usize) -> SlidingWindow {
         let kernel: usize = self.draw.pick(&[3, 3, 1, 2, 5]);
         let stride = if self.draw.rarely(3) { 2 } else { 1 };
         let dilation = if self.draw.rarely(6) { 2 } else { 1 };
         let before: usize = self.draw.pick(&[(kernel - 1) * dilation / 2, 0, 1]).min(kernel - 1);
         let after = if self.draw.rarely(6) { before.saturating_sub(1) } else { before };
-        let window = Window { kernel, stride, dilation, before, after };
+        let window = SlidingWindow { kernel, stride, dilation, before, after };
         let fits = window.extent(least).is_some_and(|n| n > 0);
-        if fits { window } else { Window { kernel: 1, stride: 1, dilation: 1, before: 0, after: 0 } }
+        if fits { window } else { SlidingWindow { kernel: 1, stride: 1, dilation: 1, before: 0, after: 0 } }
     }
 
-    fn spatial(&self, x: &Value, window: &Window) -> Vec<usize> {
+    fn spatial(&self, x: &Value, window: &SlidingWindow) -> Vec<usize> {
         x.shape[2..].iter().map(|n| window.extent(*n).unwrap_or(1)).collect()
     }
 
     /// A convolution with a window of 1.
     pub fn pointwise(&mut self, x: &Value, filters: usize) -> Value {
-        let window = Window { kernel: 1, stride: 1, dilation: 1, before: 0, after: 0 };
+        let window = SlidingWindow { kernel: 1, stride: 1, dilation: 1, before: 0, after: 0 };
         self.conv_by(x, filters, 1, &window)
     }
 
-    fn conv_by(&mut self, x: &Value, filters: usize, group: usize, window: &Window) -> Value {
+    fn conv_by(&mut self, x: &Value, filters: usize, group: usize, window: &SlidingWindow) -> Value {
         let (channels, spatial) = (x.shape[1], x.rank() - 2);
         let each = channels / group;
         let kernel = [vec![filters, each], vec![window.kernel; spatial]].concat();

@@ -3,7 +3,7 @@
 use super::{Row, row};
 use crate::error::Result;
 use crate::import::onnx::context::Context;
-use crate::ops::conv::{AutoPad, Window};
+use crate::ops::conv::{AutoPad, SlidingWindow};
 use crate::ops::{conv, pool};
 
 pub(super) const ROWS: &[Row] = &[
@@ -21,9 +21,9 @@ pub(super) const ROWS: &[Row] = &[
 ];
 
 /// The attributes that all of them share.
-fn window(c: &Context<'_, '_>) -> Result<Window> {
+fn window(c: &Context<'_, '_>) -> Result<SlidingWindow> {
     let list = |name| c.ints(name).map(Option::unwrap_or_default);
-    Ok(Window {
+    Ok(SlidingWindow {
         kernel_shape: list("kernel_shape")?,
         strides: list("strides")?,
         dilations: list("dilations")?,
@@ -39,7 +39,7 @@ fn conv_transpose(c: &mut Context<'_, '_>) -> Result<()> {
 }
 
 /// The window of a pooling, which has no weights to take its extents from.
-fn pool_window(c: &Context<'_, '_>) -> Result<Window> {
+fn pool_window(c: &Context<'_, '_>) -> Result<SlidingWindow> {
     let window = window(c)?;
     if window.kernel_shape.is_empty() { Err(c.missing("kernel_shape")) } else { Ok(window) }
 }

@@ -1,0 +1,153 @@
+//! What one submission does, and how it is written down for the device.
+
+use super::buffer::{GpuBuffer, Range};
+use super::counters::Tally;
+use super::device::Gpu;
+use super::pipeline::Pipeline;
+use super::texture::GpuTexture;
+use super::timestamps::Timestamps;
+use crate::kernel::Grid;
+use std::sync::Arc;
+
+/// What a kernel binds.
+#[derive(Clone, Copy)]
+pub(crate) enum Bound<'a> {
+    Buffer(Range<'a>),
+    Texture(&'a GpuTexture),
+}
+
+/// A dispatch with everything bound, made once and run many times.
+pub(crate) struct Command {
+    pipeline: Arc<Pipeline>,
+    group: wgpu::BindGroup,
+    grid: Grid,
+    /// Textures that are filled before it.
+    fills: Vec<TextureFill>,
+}
+
+/// Groups of four floats in a buffer, and the texture they are copied to.
+struct TextureFill {
+    from: GpuBuffer,
+    offset: u64,
+    bytes: u64,
+    to: GpuTexture,
+}
+
+/// Bytes copied from one buffer into another.
+pub(crate) struct Copy<'a> {
+    pub from: Range<'a>,
+    pub to: &'a GpuBuffer,
+    /// Where in `to` they go.
+    pub offset: u64,
+}
+
+/// What one submission does: copies in, one compute pass, interrupted where a dispatch wants textures filled, copies out.
+#[derive(Default)]
+pub(crate) struct Recording<'a> {
+    /// An upload buffer that `before` copies from: unmapped for the submission, and mapped again when all is done.
+    pub upload: Option<&'a GpuBuffer>,
+    pub before: &'a [Copy<'a>],
+    pub commands: &'a [Command],
+    /// How often the commands are run over again after the first time.
+    pub repeat: usize,
+    pub after: &'a [Copy<'a>],
+    pub timestamps: Option<&'a Timestamps>,
+    /// A download buffer to map when all is done.
+    pub map: Option<&'a GpuBuffer>,
+}
+
+impl Bound<'_> {
+    fn resource(&self) -> wgpu::BindingResource<'_> {
+        match self {
+            Bound::Buffer(range) => wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                buffer: &range.buffer.buffer,
+                offset: range.offset,
+                size: wgpu::BufferSize::new(range.bytes),
+            }),
+            Bound::Texture(texture) => wgpu::BindingResource::TextureView(&texture.view),
+        }
+    }
+}
+
+impl Command {
+    /// This command behind a copy of a range, whole groups of four floats, to a texture.
+    pub(crate) fn filling(mut self, to: &GpuTexture, from: Range<'_>) -> Self {
+        let Range { buffer, offset, bytes } = from;
+        self.fills.push(TextureFill { from: buffer.clone(), offset, bytes, to: to.clone() });
+        self
+    }
+}
+
+impl TextureFill {
+    fn record(&self, encoder: &mut wgpu::CommandEncoder) {
+        self.to.copy_from(encoder, Range { buffer: &self.from, offset: self.offset, bytes: self.bytes });
+    }
+}
+
+impl Gpu {
+    /// Binds what a dispatch works on: parameters, then storage.
+    pub(crate) fn command(
+        &self,
+        pipeline: &Arc<Pipeline>,
+        params: Range<'_>,
+        storage: &[Bound<'_>],
+        grid: Grid,
+        tally: &Tally,
+    ) -> Command {
+        let params = Bound::Buffer(params);
+        let all = std::iter::once(&params).chain(storage);
+        let entries: Vec<wgpu::BindGroupEntry> =
+            all.zip(0..).map(|(bound, binding)| wgpu::BindGroupEntry { binding, resource: bound.resource() }).collect();
+        Tally::add(&tally.bind_groups);
+        let descriptor = wgpu::BindGroupDescriptor { label: None, layout: &pipeline.layout, entries: &entries };
+        Command { pipeline: pipeline.clone(), group: self.device().create_bind_group(&descriptor), grid, fills: vec![] }
+    }
+
+    pub(super) fn record(&self, recording: &Recording<'_>) -> wgpu::CommandBuffer {
+        let mut encoder = self.device().create_command_encoder(&wgpu::CommandEncoderDescriptor { label: None });
+        copy(&mut encoder, recording.before);
+        if !recording.commands.is_empty() {
+            dispatch(&mut encoder, recording);
+        }
+        copy(&mut encoder, recording.after);
+        if let Some(timestamps) = recording.timestamps {
+            timestamps.resolve(&mut encoder);
+        }
+        encoder.finish()
+    }
+}
+
+fn copy(encoder: &mut wgpu::CommandEncoder, copies: &[Copy<'_>]) {
+    for c in copies.iter().filter(|c| c.from.bytes > 0) {
+        encoder.copy_buffer_to_buffer(&c.from.buffer.buffer, c.from.offset, &c.to.buffer, c.offset, c.from.bytes);
+    }
+}
+
+/// The one dispatch loop.
+fn dispatch(encoder: &mut wgpu::CommandEncoder, recording: &Recording<'_>) {
+    let stamp = |pass: &mut wgpu::ComputePass, index: usize| {
+        if let Some(timestamps) = recording.timestamps {
+            timestamps.stamp(pass, index);
+        }
+    };
+    let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+    stamp(&mut pass, 0);
+    let mut current: Option<&Arc<Pipeline>> = None;
+    let rounds = std::iter::repeat_n(recording.commands, recording.repeat + 1).flatten();
+    for (index, command) in rounds.enumerate() {
+        if !command.fills.is_empty() {
+            drop(pass);
+            command.fills.iter().for_each(|fill| fill.record(encoder));
+            pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            current = None;
+        }
+        if !current.is_some_and(|pipeline| Arc::ptr_eq(pipeline, &command.pipeline)) {
+            pass.set_pipeline(&command.pipeline.pipeline);
+            current = Some(&command.pipeline);
+        }
+        pass.set_bind_group(0, &command.group, &[]);
+        let [x, y, z] = command.grid;
+        pass.dispatch_workgroups(x, y, z);
+        stamp(&mut pass, index + 1);
+    }
+}

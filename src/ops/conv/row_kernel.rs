@@ -1,0 +1,59 @@
+//! How kernels read the image rows under the windows of four neighbouring outputs.
+
+use super::ConvShape;
+use crate::error::Result;
+use crate::kernel::{Access, Caps, Dispatch, Grid, Kernel, Shader, preludes, u32s};
+
+/// A kernel that reads rows, and how its work is divided.
+pub(super) struct RowKernel {
+    /// The kernel with the preludes that read.
+    pub(super) kernel: Kernel,
+    pub(super) division: Division,
+}
+
+/// Which invocation makes which groups of four outputs.
+pub(super) enum Division {
+    /// A row takes so many workgroups; the grid runs along the row, then over segments, then over planes.
+    Workgroups(usize),
+    /// A row takes so many invocations, which are numbered through.
+    Invocations(usize),
+}
+
+/// Invocations of a workgroup that are numbered through.
+const WORKGROUP: u32 = 64;
+
+impl RowKernel {
+    /// A kernel whose invocations read rows each by itself.
+    pub(super) fn direct(shader: &'static Shader, access: &[Access], conv: &ConvShape) -> Result<RowKernel> {
+        let [_, width] = conv.plane()?;
+        let kernel = Kernel::new(shader, access, [WORKGROUP, 1, 1]).constant("LANES", WORKGROUP);
+        let mut kernel = kernel.prelude(&preludes::DIVIDE).prelude(&preludes::CONV_ROW).prelude(&preludes::CONV_ROW_DIRECT);
+        kernel.constants.extend(conv.tap_constants()?);
+        Ok(RowKernel { kernel, division: Division::Invocations(width.output.div_ceil(4)) })
+    }
+
+    /// Workgroups for so many rows of the whole batch.
+    pub(super) fn workgroups(&self, rows: usize) -> usize {
+        match self.division {
+            Division::Workgroups(along) => rows * along,
+            Division::Invocations(along) => (rows * along).div_ceil(WORKGROUP as usize),
+        }
+    }
+
+    /// The grid for so many segments of so many planes.
+    ///
+    /// # Errors
+    /// [`Limit`](crate::ErrorKind::Limit) when it exceeds the adapter's.
+    pub(super) fn grid(&self, segments: usize, planes: usize, caps: &Caps) -> Result<Grid> {
+        match self.division {
+            Division::Workgroups(along) => u32s([along, segments, planes]),
+            Division::Invocations(_) => Dispatch::linear_grid(self.workgroups(segments * planes) as u64, caps),
+        }
+    }
+}
+
+/// Input columns that four neighbouring outputs see.
+pub(super) fn columns(conv: &ConvShape) -> Result<usize> {
+    let [_, width] = conv.plane()?;
+    Ok(3 * width.stride + (width.kernel - 1) * width.dilation + 1)
+}

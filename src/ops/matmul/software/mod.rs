@@ -1,0 +1,52 @@
+//! Matrix products on software adapters: broadcasts within a subgroup win where workgroup memory is no faster than any other.
+
+pub(super) mod broadcast;
+pub(super) mod packed;
+
+use super::gemv::Workgroup;
+use super::{Product, Ranks};
+use crate::error::{Error, Result};
+use crate::graph::Io;
+use crate::kernel::{Caps, Lowering, Offers, Rank};
+
+/// The order of what all adapters run.
+const RANKS: Ranks = Ranks { gemv: 1, tiles: 3, slices: 4, direct: 6 };
+
+/// The order where subgroups are too narrow for broadcasts.
+const RANKS_WITHOUT_BARRIERS: Ranks = Ranks { gemv: 1, direct: 2, tiles: 3, slices: 4 };
+
+/// Where products of operands that are packed first stand: when packing wins, and when it does not.
+const PACKED_THAT_PAYS: Rank = 0;
+const PACKED: Rank = 5;
+
+/// Where products of operands that are read where they lie stand.
+const BROADCAST: Rank = 2;
+
+/// Elements of B up to which the short form of gemv, which takes less time to compile, runs no longer.
+const SMALL: usize = 1 << 16;
+
+/// On software adapters: offers the kernels that only these run, and says how the others stand and how gemv splits its work.
+pub(super) fn offer(product: &Product, io: &Io, offers: &mut Offers) -> Option<(Ranks, Workgroup)> {
+    let caps = offers.caps();
+    if !caps.is_software() {
+        return None;
+    }
+    let rank = if packed::pays(product, io) { PACKED_THAT_PAYS } else { PACKED };
+    offers.add("packed", rank, || packed::lower(product, io, caps));
+    offers.add("broadcast", BROADCAST, || broadcast::lower(product, io, caps));
+    let workgroup = match caps.barrier_free_lanes() {
+        Some(lanes) if lanes <= 64 => Workgroup { invocations: lanes, groups: if product.k * product.n > SMALL { 4 } else { 1 } },
+        _ => super::gemv::WORKGROUP,
+    };
+    Some((if caps.avoids_barriers() { RANKS_WITHOUT_BARRIERS } else { RANKS }, workgroup))
+}
+
+impl Product {
+    /// The kernel whose values of A travel by broadcast within a subgroup, as a part of something larger.
+    pub(crate) fn by_broadcast(&self, io: &Io, caps: &Caps) -> Result<Lowering> {
+        if self.k == 0 {
+            return Err(Error::unsupported("a matrix product of no terms"));
+        }
+        broadcast::lower(self, io, caps)
+    }
+}

@@ -1,0 +1,147 @@
+//! What recurrent layers have for software adapters: one step per dispatch, by broadcasts within a subgroup, over weights and
+//! states in textures; and how the kernels that serve all adapters are taken there.
+
+use super::Cell;
+use super::lower::{Layer, PREFER_PERSISTENT, Part, Preferences, Product, RecurrentParams, StateParams};
+use super::pack::{stride, units};
+use super::persistent::Sharing;
+use crate::error::{Error, Result};
+use crate::kernel::{Access, Dispatch, Kernel, Lowering, Offers, Operand, Packing, Rank, preludes, shader, u32s};
+use crate::tensor::Tensor;
+
+shader!(pub(super) static SHADER: RecurrentParams = "software/recurrent_broadcast");
+shader!(pub(super) static STATE: StateParams = "software/recurrent_state");
+
+/// These go first.
+const RANK: Rank = 0;
+
+/// Batch elements of a workgroup, the better choices first, with the names of their variants.
+fn tiles(batch: usize) -> &'static [(usize, &'static str)] {
+    match batch {
+        0..4 => &[(1, "steps1"), (8, "steps8")],
+        4..9 => &[(8, "steps8"), (1, "steps1")],
+        9..17 => &[(16, "steps16"), (8, "steps8")],
+        _ => &[(16, "steps16"), (32, "steps32"), (8, "steps8")],
+    }
+}
+
+/// Offers the variants that only software adapters run, and answers how the others are taken; `None` on GPUs.
+pub(super) fn offer(layer: &Layer, offers: &mut Offers) -> Option<Preferences> {
+    if !layer.caps.is_software() {
+        return None;
+    }
+    for (rows, variant) in tiles(layer.shape().batch) {
+        offers.add(variant, RANK, || steps(layer, *rows));
+    }
+    // A sum spelled out whole is long to compile where every instruction becomes many.
+    Some(Preferences { ranks: PREFER_PERSISTENT, sharing: sharing(layer), terms: 4 })
+}
+
+/// How a workgroup shares the steps it takes: it is a core, whose invocations take turns, so that several batch elements use each weight
+/// that is loaded, and no slices are added up.
+fn sharing(layer: &Layer) -> Sharing {
+    let lanes = units(layer.shape().hidden).next_multiple_of(8).min(64);
+    let tile = match layer.shape().batch {
+        0..4 => 1,
+        4..16 => 2,
+        _ => 4,
+    };
+    Sharing { lanes, slices: 1, tile }
+}
+
+/// Gates that a block of weights has room for: blocks do not run on from a row of the texture to the next.
+fn slots(cell: Cell) -> usize {
+    cell.gates().next_power_of_two()
+}
+
+/// Lanes of a workgroup, which is a subgroup, where they can exchange states and the weights fit a texture.
+fn lanes(layer: &Layer) -> Result<u32> {
+    let caps = layer.caps;
+    let lanes = caps.broadcasting_lanes().filter(|lanes| lanes.is_power_of_two());
+    let lanes = lanes.ok_or_else(|| Error::unsupported("subgroups are too narrow, or their size is not known"))?;
+    if layer.io.optional(1).is_none_or(|fact| fact.value.is_none()) {
+        return Err(Error::unsupported("the weights are no constants"));
+    }
+    let (cell, shape, units) = (layer.cell(), layer.shape(), units(layer.shape().hidden));
+    let blocks = shape.directions * units.div_ceil(lanes as usize);
+    let weights = blocks * (units + 2) * 4 * slots(cell) * lanes as usize * 16;
+    if !caps.constants_in_textures(weights as u64) {
+        return Err(Error::unsupported("the weights exceed a texture"));
+    }
+    Ok(lanes)
+}
+
+/// The variant with so many batch elements in a workgroup.
+fn steps(layer: &Layer, rows: usize) -> Result<Lowering> {
+    let (shape, cell, lanes) = (layer.shape(), layer.cell(), lanes(layer)?);
+    let units = units(shape.hidden);
+    let [directions, gates, unit_count, stride] = u32s([shape.directions, cell.gates(), units, stride(cell, shape.hidden)])?;
+    let [slots] = u32s([slots(cell)])?;
+    let arguments = vec![directions, gates, unit_count, stride, slots, lanes];
+    let packing = Packing { input: 1, layout: "recurrent_texels", arguments, pack };
+    let parts = layer.single_steps()?;
+    let given = u32::from(layer.io.optional(3).is_some());
+    let state = Kernel::new(&STATE, &[Access::Read, Access::WriteTexture], [64, 1, 1]).texels().set("GIVEN", given);
+    let mut dispatches = vec![layer.first_state(state, rows, shape.directions * shape.batch * units)?];
+    for part in parts {
+        for product in layer.products(part) {
+            dispatches.push(step(layer, lanes, rows, part, product)?);
+        }
+    }
+    let state_bytes = (shape.directions * shape.batch.next_multiple_of(rows) * units * 16) as u64;
+    Ok(Lowering::new(dispatches).temporaries(layer.scratch(state_bytes)).packed(vec![packing]))
+}
+
+/// The dispatch of one product of one step.
+fn step(layer: &Layer, lanes: u32, rows: usize, part: Part, product: Product) -> Result<Dispatch> {
+    let shape = layer.shape();
+    let mut access = [Access::Read; 9];
+    (access[1], access[3], access[8]) = (Access::ReadTexture, Access::ReadTexture, Access::WriteTexture);
+    access[5..8].fill(Access::Write);
+    let states = layer.states(part, product, Operand::Temporary(1), None);
+    let bindings = vec![
+        Operand::Input(0),
+        Operand::Packed(0),
+        layer.optional(2),
+        states.before,
+        states.cell_before,
+        Operand::Output(0),
+        Operand::Output(1),
+        states.cell_after,
+        states.after,
+    ];
+    let [row_count, slots] = u32s([rows, slots(layer.cell())])?;
+    let kernel = layer.kernel(&SHADER, &access, lanes, part)?.texels().prelude(&preludes::ROW_SUMS);
+    let kernel = kernel.constant("LANES", lanes).constant("ROWS", row_count).constant("SLOTS", slots);
+    let grid = [units(shape.hidden).div_ceil(lanes as usize), shape.batch.div_ceil(rows), part.directions];
+    // The walk over the state, then for each batch element the four units that are written.
+    let turns = units(shape.hidden) + 5 * rows;
+    let dispatch = layer.dispatch(product.constants(kernel)?, bindings, part, grid)?.turns(turns);
+    Ok(layer.work(dispatch, product, part))
+}
+
+/// Packed weights in blocks for [`SHADER`], groups of four: per direction and `lanes` groups of units, for each four units of
+/// the state `[4][slots][lanes]`, then `[2][gates][lanes]` biases and `[3][lanes]` peepholes, padded to two blocks.
+/// Arguments: directions, gates, units, stride, slots, lanes.
+fn pack(tensor: &Tensor, arguments: &[u32]) -> Vec<u8> {
+    let [directions, gates, units, stride, slots, lanes] = [0, 1, 2, 3, 4, 5].map(|k| arguments[k] as usize);
+    let data = tensor.to_f64();
+    let (tiles, block) = (units.div_ceil(lanes), 4 * slots * lanes);
+    let mut packed = vec![[0f32; 4]; directions * tiles * (units + 2) * block];
+    let group = |at: usize| [0, 1, 2, 3].map(|k| data[at * 4 + k] as f32);
+    for direction in 0..directions {
+        for unit in 0..units {
+            let to = (direction * tiles + unit / lanes) * (units + 2) * block + unit % lanes;
+            let from = direction * stride + unit;
+            for row in 0..4 * units {
+                for gate in 0..gates {
+                    packed[to + (row * slots + gate) * lanes] = group(from + (row * gates + gate) * units);
+                }
+            }
+            for rest in 0..2 * gates + 3 {
+                packed[to + (4 * units * slots + rest) * lanes] = group(from + (4 * units * gates + rest) * units);
+            }
+        }
+    }
+    bytemuck::cast_slice(&packed).to_vec()
+}

@@ -1,0 +1,47 @@
+//! A graph on the CPU, by the operators' references.
+
+use crate::error::{Error, Result};
+use crate::graph::{Fact, Graph, OpExt, evaluate};
+use crate::ops::reduce::Reduce;
+use crate::passes::{self, NORMS, Selection, Specialized, Trace};
+use crate::tensor::{DType, Tensor};
+
+/// The graph's outputs for these inputs, in order.
+///
+/// Every node is computed as it stands, except normalizations that a model writes out in 16-bit floats: those are one operator, as
+/// on a GPU, since their squares exceed the range of such floats.
+pub(crate) fn outputs(graph: &Graph, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+    // No fact holds an input's value, so that the specialised graph has all inputs.
+    match normalized(graph, inputs) {
+        Some(normalized) => plain_outputs(&normalized, inputs),
+        None => plain_outputs(graph, inputs),
+    }
+}
+
+/// The graph's outputs, with every node computed as it stands.
+pub(crate) fn plain_outputs(graph: &Graph, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+    let mut values = evaluate(graph, inputs)?;
+    let mut output = |id: usize| {
+        let again = graph.outputs().iter().filter(|o| o.index() == id).count() > 1;
+        if again { values[id].clone() } else { values[id].take() }
+    };
+    let outputs = graph.outputs().iter().map(|id| output(id.index()));
+    outputs.map(|value| value.ok_or_else(|| Error::internal("an output was not computed"))).collect()
+}
+
+/// The graph with one node for each normalization; `None` where there is none in 16-bit floats, or shapes depend on data.
+fn normalized(graph: &Graph, inputs: &[Tensor]) -> Option<Graph> {
+    let half = |dtype: DType| matches!(dtype, DType::F16 | DType::BF16);
+    let constants = graph.values().iter().filter_map(|value| value.constant.as_ref());
+    let halves = constants.map(Tensor::dtype).chain(inputs.iter().map(Tensor::dtype)).any(half);
+    if !halves || !graph.nodes().iter().any(|node| node.op.downcast::<Reduce>().is_some()) {
+        return None;
+    }
+    let facts: Vec<Fact> = inputs.iter().map(|tensor| Fact::new(tensor.dtype(), tensor.shape().clone())).collect();
+    let Ok(Specialized::Graph(graph)) = passes::specialize(graph, &facts) else { return None };
+    let without = passes::passes().filter(|name| *name != NORMS).map(String::from).collect();
+    let trace = Trace::default();
+    let selection = Selection { without, trace: Some(trace.clone()), ..Selection::default() };
+    let graph = passes::optimize(&graph, &passes::Options { selection, ..passes::Options::default() }).ok()?;
+    (!trace.take().is_empty()).then_some(graph)
+}

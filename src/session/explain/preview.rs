@@ -1,0 +1,168 @@
+//! Planning without running: what a run of given inputs, or of inputs of which only the types are known, would do.
+
+use super::explanation::Explanation;
+use crate::error::{Error, Result};
+use crate::graph::{Fact, Graph};
+use crate::kernel::Caps;
+use crate::passes::{self, Specialized};
+use crate::plan::Plan;
+use crate::session::data::elements::within_assumed;
+use crate::session::data::inputs::matched;
+use crate::session::front::Session;
+use crate::session::planning::ancestors::sources;
+use crate::session::planning::key::{MAX_VALUE_ELEMENTS, assumed, elements};
+use crate::session::planning::make;
+use crate::session::runtime::Runtime;
+use crate::tensor::{Tensor, TensorType, TensorView};
+use std::sync::Arc;
+
+/// What is known of an input before a run.
+#[derive(Clone, Debug)]
+pub enum Known<'a> {
+    /// Its type.
+    Type(TensorType),
+    /// The input itself.
+    Tensor(TensorView<'a>),
+}
+
+/// An input of which the contents may be known.
+struct Given {
+    ty: TensorType,
+    value: Option<Tensor>,
+    bounded: bool,
+}
+
+/// What a shape was taken to depend on: an input and what all its elements were taken to be.
+type Assumption = (String, usize);
+
+impl Session {
+    /// What a run with inputs of these types would do. Nothing is compiled, measured or run: of several variants it shows the
+    /// one that is chosen by what is known by now. A session on the CPU explains the plan for an adapter of WebGPU's
+    /// guaranteed limits.
+    ///
+    /// Where a shape depends on what an integer input holds (a length, say), the largest extent of an input that fits is
+    /// taken; [`Explanation::assumptions`] names it.
+    ///
+    /// # Errors
+    /// As [`run`](Session::run); [`Unsupported`](crate::ErrorKind::Unsupported) when a shape depends on computed data.
+    pub fn explain(&self, inputs: &[(&str, TensorType)]) -> Result<Explanation> {
+        let known: Vec<_> = inputs.iter().map(|(name, ty)| (*name, Known::Type(ty.clone()))).collect();
+        self.explain_known(&known)
+    }
+
+    /// What a run with these inputs would do; as [`explain`](Session::explain), but nothing has to be assumed.
+    ///
+    /// # Errors
+    /// As `explain`.
+    pub fn explain_run(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<Explanation> {
+        let known: Vec<_> = inputs.iter().map(|(name, view)| (*name, Known::Tensor(*view))).collect();
+        self.explain_known(&known)
+    }
+
+    /// What a run would do with inputs of which some are at hand; as [`explain`](Session::explain), but of those nothing has to
+    /// be assumed.
+    ///
+    /// # Errors
+    /// As `explain`.
+    pub fn explain_known(&self, inputs: &[(&str, Known<'_>)]) -> Result<Explanation> {
+        let runtime = self.runtime(inputs.iter().map(|(name, _)| *name))?;
+        let Preview { plan, caps, assumptions } = Preview::new(&runtime, inputs)?;
+        Ok(Explanation { assumptions, ..Explanation::new(&plan, &caps, runtime.graph.nodes().len()) })
+    }
+
+    /// The plan that a run with these inputs gets.
+    ///
+    /// # Errors
+    /// As [`explain`](Session::explain).
+    pub fn plan(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<Plan> {
+        let runtime = self.runtime(inputs.iter().map(|(name, _)| *name))?;
+        let known: Vec<_> = inputs.iter().map(|(name, view)| (*name, Known::Tensor(*view))).collect();
+        Ok(Preview::new(&runtime, &known)?.plan)
+    }
+}
+
+/// What a run would do.
+struct Preview {
+    plan: Plan,
+    caps: Caps,
+    assumptions: Vec<Assumption>,
+}
+
+impl Preview {
+    fn new(runtime: &Runtime, inputs: &[(&str, Known<'_>)]) -> Result<Self> {
+        let (given, caps) = (given(runtime, inputs)?, runtime.caps());
+        // Without a device nothing was measured.
+        let choices = runtime.device().map_or_else(Arc::default, |_| runtime.choices.choices(&caps));
+        let mut extents: Vec<usize> = given.iter().flat_map(|g| g.ty.shape.iter().copied()).chain([1]).collect();
+        extents.sort_unstable_by(|a, b| b.cmp(a));
+        extents.dedup();
+        let mut first = None;
+        for extent in extents {
+            match specialize(&runtime.graph, &given, extent) {
+                Ok((graph, assumptions)) => {
+                    let plan = make::plan(&graph, &caps, &runtime.options, choices)?;
+                    return Ok(Preview { plan, caps, assumptions });
+                }
+                Err((error, false)) => return Err(error),
+                Err((error, true)) => drop(first.get_or_insert(error)),
+            }
+        }
+        Err(first.unwrap_or_else(|| Error::internal("no extent to try")))
+    }
+}
+
+/// What is known of the inputs, in the model's order.
+fn given(runtime: &Runtime, inputs: &[(&str, Known<'_>)]) -> Result<Vec<Given>> {
+    let declared = |(name, known): &(&'_ str, Known<'_>)| match known {
+        Known::Type(ty) => (name.to_string(), ty.dtype, ty.shape.dims().to_vec()),
+        Known::Tensor(view) => (name.to_string(), view.dtype(), view.shape().to_vec()),
+    };
+    let declared: Vec<_> = inputs.iter().map(declared).collect();
+    let declared: Vec<_> = declared.iter().map(|(name, dtype, dims)| (name.as_str(), *dtype, dims.as_slice())).collect();
+    let given = |k: usize| match &inputs[k].1 {
+        Known::Type(ty) => Given { ty: ty.clone(), value: None, bounded: true },
+        Known::Tensor(view) => {
+            let value = (elements(view) <= MAX_VALUE_ELEMENTS).then(|| view.to_tensor());
+            Given { ty: TensorType::new(view.dtype(), view.shape()), value, bounded: within_assumed(view) }
+        }
+    };
+    Ok(matched(&runtime.inputs, &declared)?.into_iter().map(given).collect())
+}
+
+/// Specialises with `extent` for the integers that shapes depend on. An error says whether anything was assumed.
+fn specialize(graph: &Graph, given: &[Given], extent: usize) -> Result<(Graph, Vec<Assumption>), (Error, bool)> {
+    let mut facts: Vec<Fact> = given.iter().map(|g| assumed(&g.ty, g.bounded)).collect();
+    let mut assumptions: Vec<Assumption> = Vec::new();
+    loop {
+        let failed = |e: Error| (e, !assumptions.is_empty());
+        let (value, node) = match passes::specialize(graph, &facts).map_err(failed)? {
+            Specialized::Graph(graph) => return Ok((graph, assumptions)),
+            Specialized::Blocked { value, node } => (value, node),
+        };
+        let before = assumptions.len();
+        let mut grown = false;
+        for k in sources(graph, value) {
+            let Given { ty, value, .. } = &given[k];
+            if facts[k].value.is_some() || ty.elements() > MAX_VALUE_ELEMENTS {
+                continue;
+            }
+            let tensor = match value {
+                Some(tensor) => tensor.clone(),
+                None if ty.dtype.is_integer() => {
+                    assumptions.push((graph.value(graph.inputs()[k].value).name.clone(), extent));
+                    let same = vec![extent as i128; ty.elements()];
+                    Tensor::from_i128(ty.clone(), &same).map_err(|e| (e, false))?
+                }
+                None => continue,
+            };
+            facts[k] = Fact::of(tensor);
+            grown = true;
+        }
+        if !grown {
+            let name = &graph.value(value).name;
+            let message =
+                format!("the output shape depends on the value of `{name}`, so the plan is known only when the model runs");
+            return Err((Error::unsupported(message).at(&graph.nodes()[node].path), before > 0));
+        }
+    }
+}

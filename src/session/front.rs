@@ -1,0 +1,129 @@
+//! A model ready to run, as callers see it. Other rooms add the calls that are theirs.
+
+use super::data::Outputs;
+use super::data::inputs::{InputInfo, with_defaults};
+use super::options::Options;
+use super::runtime::Runtime;
+use crate::error::Result;
+use crate::gpu::{Counters, Gpu, Tally};
+use crate::graph::{Model, ValueId};
+use crate::tensor::TensorView;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A model ready to run. It can be used from several threads at once.
+pub struct Session {
+    model: Model,
+    options: Options,
+    tally: Arc<Tally>,
+    defaults: Vec<InputInfo>,
+    /// For runs that leave out every input with a default.
+    plain: Arc<Runtime>,
+    /// For runs that give inputs with defaults, by which of them.
+    replacing: Mutex<HashMap<Vec<ValueId>, Arc<Runtime>>>,
+}
+
+impl Session {
+    /// Prepares a model for a GPU. Plans are made by the first run of each combination of input shapes.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a tap that names no value.
+    pub async fn new(gpu: &Gpu, model: &Model, options: Options) -> Result<Session> {
+        Self::build(Some(gpu), model, options)
+    }
+
+    /// [`new`](Session::new), blocking.
+    ///
+    /// # Errors
+    /// As `new`.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn new_blocking(gpu: &Gpu, model: &Model, options: Options) -> Result<Session> {
+        Self::build(Some(gpu), model, options)
+    }
+
+    /// Runs a model by the operators' references on the CPU: slow, and right.
+    ///
+    /// # Errors
+    /// As [`new`](Session::new).
+    pub fn cpu(model: &Model, options: Options) -> Result<Session> {
+        Self::build(None, model, options)
+    }
+
+    fn build(gpu: Option<&Gpu>, model: &Model, options: Options) -> Result<Session> {
+        let tally = Arc::<Tally>::default();
+        let plain = Arc::new(Runtime::new(gpu, model, &options, tally.clone())?);
+        let (model, defaults) = (model.clone(), with_defaults(model.graph()));
+        Ok(Session { model, options, tally, defaults, plain, replacing: Mutex::default() })
+    }
+
+    /// The model's inputs that a run must give, in order.
+    pub fn inputs(&self) -> &[InputInfo] {
+        &self.plain.inputs
+    }
+
+    /// The model's inputs that a run may leave out, since they have a default. Runs that give other sets of them have plans of their
+    /// own.
+    pub fn defaults(&self) -> &[InputInfo] {
+        &self.defaults
+    }
+
+    /// Names of what a run returns: the model's outputs, then the taps.
+    pub fn outputs(&self) -> Vec<String> {
+        self.plain.output_names()
+    }
+
+    /// How many objects this session made so far.
+    pub fn counters(&self) -> Counters {
+        self.tally.read()
+    }
+
+    /// What runs with inputs of these names are done by.
+    pub(crate) fn runtime<'a>(&self, names: impl Iterator<Item = &'a str>) -> Result<Arc<Runtime>> {
+        if self.defaults.is_empty() {
+            return Ok(self.plain.clone());
+        }
+        let graph = self.model.graph();
+        let default = |name: &str| graph.defaults().iter().map(|d| d.input.value).find(|id| graph.value(*id).name == name);
+        let mut given: Vec<ValueId> = names.filter_map(default).collect();
+        given.sort_unstable();
+        given.dedup();
+        if given.is_empty() {
+            return Ok(self.plain.clone());
+        }
+        let mut runtimes = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = runtimes.get(&given) {
+            return Ok(found.clone());
+        }
+        let model = Model::from_graph(graph.requiring(&given));
+        let runtime = Runtime::new(self.plain.gpu().as_ref(), &model, &self.options, self.tally.clone())?;
+        Ok(runtimes.entry(given).or_insert(Arc::new(runtime)).clone())
+    }
+
+    /// Runs the model. On native targets, polling the future waits for the device; in a browser it does not block.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) naming the input, what was expected and what was found; what
+    /// operators and the device report.
+    pub async fn run(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<Outputs> {
+        self.runtime(inputs.iter().map(|(name, _)| *name))?.outputs(inputs).await
+    }
+
+    /// [`run`](Session::run), blocking.
+    ///
+    /// # Errors
+    /// As `run`.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn run_blocking(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<Outputs> {
+        crate::gpu::block_on(self.run(inputs))
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = self.model.graph().name();
+        match self.plain.gpu() {
+            Some(gpu) => write!(f, "Session({name} on {})", gpu.caps()),
+            None => write!(f, "Session({name} on the CPU)"),
+        }
+    }
+}

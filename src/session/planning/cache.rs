@@ -1,0 +1,86 @@
+//! What was planned for a graph, by what is known of its inputs.
+
+use super::ancestors::sources;
+use super::key::{MAX_VALUE_ELEMENTS, PlanKey, elements};
+use crate::graph::{Graph, ValueId};
+use crate::tensor::TensorView;
+use futures_intrusive::sync::MutexGuard as AsyncGuard;
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The most plans that are kept; the one not used for longest goes first.
+const MAX_PLANS: usize = 16;
+
+/// Plans, or whatever else a graph is run by.
+pub(crate) struct PlanCache<T> {
+    /// The last used stands last.
+    entries: Mutex<Vec<(PlanKey, T)>>,
+    /// Inputs that some shape was found to depend on: their contents are part of the key.
+    by_value: Mutex<BTreeSet<usize>>,
+    /// Held while an entry is made, so that it is made once.
+    planning: futures_intrusive::sync::Mutex<()>,
+}
+
+impl<T> Default for PlanCache<T> {
+    fn default() -> Self {
+        let planning = futures_intrusive::sync::Mutex::new((), true);
+        PlanCache { entries: Mutex::default(), by_value: Mutex::default(), planning }
+    }
+}
+
+impl<T: Clone> PlanCache<T> {
+    fn entries(&self) -> MutexGuard<'_, Vec<(PlanKey, T)>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn by_value(&self) -> MutexGuard<'_, BTreeSet<usize>> {
+        self.by_value.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until nobody else plans for this graph. Whoever waited looks for an entry again.
+    pub(crate) async fn planning(&self) -> AsyncGuard<'_, ()> {
+        self.planning.lock().await
+    }
+
+    pub(crate) fn key(&self, inputs: &[TensorView<'_>]) -> PlanKey {
+        PlanKey::new(inputs, &self.by_value())
+    }
+
+    pub(crate) fn find(&self, key: &PlanKey) -> Option<T> {
+        let mut entries = self.entries();
+        let index = entries.iter().position(|(k, _)| k == key)?;
+        let found = entries.remove(index);
+        let entry = found.1.clone();
+        entries.push(found);
+        Some(entry)
+    }
+
+    pub(crate) fn insert(&self, key: PlanKey, entry: T) {
+        let mut entries = self.entries();
+        if entries.len() >= MAX_PLANS {
+            entries.remove(0);
+        }
+        entries.push((key, entry));
+    }
+
+    pub(crate) fn clear(&self) {
+        self.entries().clear();
+    }
+
+    /// Whether some shape was found to depend on what an input holds.
+    pub(crate) fn depends_on_values(&self) -> bool {
+        !self.by_value().is_empty()
+    }
+
+    /// Makes the contents of the inputs that `value` depends on part of the key; false when they are already, or not small.
+    pub(crate) fn key_by_value(&self, graph: &Graph, value: ValueId, inputs: &[TensorView<'_>]) -> bool {
+        let needed = sources(graph, value);
+        let small = needed.iter().map(|&k| elements(&inputs[k])).sum::<usize>() <= MAX_VALUE_ELEMENTS;
+        let mut by_value = self.by_value();
+        let before = by_value.len();
+        if small {
+            by_value.extend(needed);
+        }
+        by_value.len() > before
+    }
+}

@@ -1,0 +1,7 @@
+//! A graph with its plans; the stages of graphs whose shapes depend on data, and the runner that walks them.
+
+mod cut;
+pub(super) mod planned;
+mod prepare;
+mod route;
+pub(super) mod runner;

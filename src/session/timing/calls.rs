@@ -1,0 +1,110 @@
+//! The calls of a session that take times.
+
+use super::profile::{self, Profile};
+use super::recorder::Recorder;
+use crate::error::{Error, Result};
+use crate::gpu::Clock;
+use crate::session::execution::loaded::LoadedPlan;
+use crate::session::front::Session;
+use crate::session::stages::planned::Route;
+use crate::tensor::TensorView;
+use std::sync::Arc;
+
+impl Session {
+    /// Runs the model `repeat` times and takes the time of every dispatch.
+    ///
+    /// # Errors
+    /// As [`run`](Session::run); [`Unsupported`](crate::ErrorKind::Unsupported) on the CPU, and where the adapter cannot
+    /// write timestamps inside a pass.
+    pub async fn profile(&self, inputs: &[(&str, TensorView<'_>)], repeat: usize) -> Result<Profile> {
+        let runtime = self.runtime(inputs.iter().map(|(name, _)| *name))?;
+        let views = runtime.ordered(inputs)?;
+        let device = runtime.need_device("profiling")?;
+        let caps = device.gpu.caps();
+        if !caps.timestamps {
+            return Err(Error::unsupported(format!("{caps} cannot write timestamps inside a pass, so dispatches cannot be timed")));
+        }
+        // The first run compiles.
+        runtime.compute(device.clone(), &views, None).await?;
+        let (mut runs, mut walls) = (Vec::new(), Vec::new());
+        // The first round warms up.
+        for round in 0..=repeat.max(1) {
+            let recorder = Recorder::default();
+            runtime.compute(device.clone(), &views, Some(&recorder)).await?;
+            let clock = Clock::start();
+            runtime.compute(device.clone(), &views, None).await?;
+            if round > 0 {
+                walls.push(clock.map_or(f64::NAN, |clock| clock.microseconds()));
+                runs.push(recorder.take());
+            }
+        }
+        Ok(Profile {
+            adapter: caps.to_string(),
+            dispatches: profile::merge(&runs),
+            totals: profile::totals(&runs),
+            wall_microseconds: profile::median(walls),
+            repeat: runs.len(),
+        })
+    }
+
+    /// [`profile`](Session::profile), blocking.
+    ///
+    /// # Errors
+    /// As `profile`.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn profile_blocking(&self, inputs: &[(&str, TensorView<'_>)], repeat: usize) -> Result<Profile> {
+        crate::gpu::block_on(self.profile(inputs, repeat))
+    }
+
+    /// Records the commands of a run like this one and forgets them: what a run costs the CPU per dispatch, without the
+    /// device's own time. Returns the number of dispatches.
+    ///
+    /// # Errors
+    /// As [`run`](Session::run); [`Unsupported`](crate::ErrorKind::Unsupported) on the CPU, and for models that run in
+    /// stages.
+    pub async fn rehearse(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<usize> {
+        self.loaded(inputs, "recording", false).await?.rehearse().await
+    }
+
+    /// [`rehearse`](Session::rehearse), blocking.
+    ///
+    /// # Errors
+    /// As `rehearse`.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn rehearse_blocking(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<usize> {
+        crate::gpu::block_on(self.rehearse(inputs))
+    }
+
+    /// Runs the dispatches of these inputs `count` times over in one submission, and returns the microseconds that one time
+    /// takes on the host's clock: what kernels cost where an adapter has no timestamps. Inputs are uploaded before, once, and
+    /// nothing is read back.
+    ///
+    /// # Errors
+    /// As [`rehearse`](Session::rehearse), and in a browser, which lends no clock.
+    pub async fn pace(&self, inputs: &[(&str, TensorView<'_>)], count: usize) -> Result<f64> {
+        self.loaded(inputs, "timing kernels", true).await?.pace(count.max(1)).await
+    }
+
+    /// [`pace`](Session::pace), blocking.
+    ///
+    /// # Errors
+    /// As `pace`.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn pace_blocking(&self, inputs: &[(&str, TensorView<'_>)], count: usize) -> Result<f64> {
+        crate::gpu::block_on(self.pace(inputs, count))
+    }
+
+    /// The one plan that inputs like these are run by. A run beforehand uploads, compiles and warms up.
+    async fn loaded(&self, inputs: &[(&str, TensorView<'_>)], what: &str, run: bool) -> Result<Arc<LoadedPlan>> {
+        let runtime = self.runtime(inputs.iter().map(|(name, _)| *name))?;
+        let views = runtime.ordered(inputs)?;
+        let device = runtime.need_device(what)?;
+        if run {
+            runtime.compute(device.clone(), &views, None).await?;
+        }
+        match device.planned.route(&runtime.resources(&device), &views).await? {
+            Route::Plan(loaded) => Ok(loaded),
+            Route::Stages(_) => Err(Error::unsupported("a model that runs in stages has no single recording")),
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Runs held against the references.
+
+mod calls;
+mod report;
+mod suspect;
+
+pub use report::{Suspect, Tolerance, Validation, ValueReport};
