@@ -258,116 +258,156 @@ fn norms_of_half_floats_are_computed_in_whole_ones() {
     }
 }
 
+/// A value of a random graph, and its shape.
+type Shaped = (ValueId, Vec<usize>);
+
 /// A random graph of the nodes that passes look for, over tensors of a few small shapes with constants of any rank.
-fn drawn(seed: u64) -> (Pattern, ValueId) {
-    let mut p = Pattern::new();
-    p.random = Random::new(seed);
-    let (mut values, mut used) = (Vec::<(ValueId, Vec<usize>)>::new(), HashSet::new());
-    for _ in 0..2 {
-        let shape = [2, 3, 4, 4][p.random.next() as usize % 3..].to_vec();
-        values.push((p.input(&shape), shape));
+struct Drawing {
+    pattern: Pattern,
+    values: Vec<Shaped>,
+    /// What some node reads.
+    read: HashSet<ValueId>,
+}
+
+impl Drawing {
+    /// One of so many numbers.
+    fn number(&mut self, count: usize) -> usize {
+        self.pattern.random.next() as usize % count
     }
-    let steps = 6 + p.random.next() % 14;
-    for _ in 0..steps {
-        let pick = |p: &mut Pattern, values: &[(ValueId, Vec<usize>)]| {
-            // The latest more often than others, so that chains come of it.
-            let last = values.len() - 1;
-            let at = if p.random.next() & 3 > 0 { last } else { p.random.next() as usize % values.len() };
-            values[at].clone()
-        };
-        let (x, shape) = pick(&mut p, &values);
+
+    fn flag(&mut self) -> bool {
+        self.pattern.random.next() & 1 == 0
+    }
+
+    /// A value; the latest more often than others, so that chains come of it.
+    fn pick(&mut self) -> Shaped {
+        let last = self.values.len() - 1;
+        let at = if self.pattern.random.next() & 3 > 0 { last } else { self.number(self.values.len()) };
+        self.values[at].clone()
+    }
+
+    /// A node that reads `x`; none where the one drawn does not fit it.
+    fn node(&mut self, x: ValueId, shape: Vec<usize>) -> Option<Shaped> {
         let rank = shape.len();
-        if rank > 6 {
-            continue;
-        }
-        let made = match p.random.next() % 16 {
+        Some(match self.number(16) {
             0..4 => {
-                let name = ["Tanh", "Sigmoid", "Neg", "Abs"][p.random.next() as usize % 4];
-                (p.map(name, &[x]), shape)
+                let name = ["Tanh", "Sigmoid", "Neg", "Abs"][self.number(4)];
+                (self.pattern.map(name, &[x]), shape)
             }
-            4..7 => {
-                // A constant of one element, of a row, or of a column; of any rank.
-                let raised = p.random.next() as usize % 5;
-                let mut own = vec![1; raised];
-                if raised > 0 && rank > 0 && p.random.next() & 1 == 0 {
-                    own[raised - 1] = shape[rank - 1];
-                }
-                let tensor = p.random.floats(&own);
-                let c = p.constant(tensor);
-                let name = ["Mul", "Add", "Sub", "Min"][p.random.next() as usize % 4];
-                let mut wide = vec![1; raised.saturating_sub(rank)];
-                wide.extend(&shape);
-                for k in 0..raised.min(rank) {
-                    let at = wide.len() - 1 - k;
-                    wide[at] = wide[at].max(own[raised - 1 - k]);
-                }
-                let arguments = if p.random.next() & 1 == 0 { [x, c] } else { [c, x] };
-                (p.map(name, &arguments), wide)
-            }
+            4..7 => self.with_constant(x, &shape),
             7..9 => {
-                let (y, other) = pick(&mut p, &values);
+                let (y, other) = self.pick();
                 if other != shape {
-                    continue;
+                    return None;
                 }
-                let name = ["Add", "Mul", "Max"][p.random.next() as usize % 3];
-                used.insert(y);
-                (p.map(name, &[x, y]), shape)
+                let name = ["Add", "Mul", "Max"][self.number(3)];
+                self.read.insert(y);
+                (self.pattern.map(name, &[x, y]), shape)
             }
             9 if rank > 1 => {
                 let mut order: Vec<i64> = (0..rank as i64).collect();
-                order.swap(p.random.next() as usize % rank, p.random.next() as usize % rank);
+                order.swap(self.number(rank), self.number(rank));
                 let shape = order.iter().map(|k| shape[*k as usize]).collect();
-                (p.transpose(x, &order), shape)
+                (self.pattern.transpose(x, &order), shape)
             }
-            10 => {
-                let elements: usize = shape.iter().product();
-                let last = shape.last().copied().unwrap_or(1);
-                let shapes = [vec![elements / last, last], vec![1, elements], vec![elements], [&[1], shape.as_slice()].concat()];
-                let to = shapes[p.random.next() as usize % 4].clone();
-                let extents: Vec<i64> = to.iter().map(|d| *d as i64).collect();
-                (p.reshape(x, &extents), to)
-            }
-            11 if rank > 0 => (p.apply(softmax::softmax(-1), &[x]), shape),
-            12 if rank > 0 => {
-                let keep = p.random.next() & 1 == 0;
-                let m = mean(&mut p, x, -1, keep);
-                let mut own = shape[..rank - 1].to_vec();
-                own.extend(keep.then_some(1));
-                if keep && p.random.next() & 1 == 0 { (p.map("Sub", &[x, m]), shape) } else { (m, own) }
-            }
+            10 => self.reshaped(x, &shape),
+            11 if rank > 0 => (self.pattern.apply(softmax::softmax(-1), &[x]), shape),
+            12 if rank > 0 => self.mean_or_centred(x, shape),
             13..15 if rank > 0 => {
-                let inner = shape[rank - 1];
-                let w = p.weights(&[inner, 4]);
-                let mut own = shape[..rank - 1].to_vec();
-                own.push(4);
-                (p.apply(matmul::matmul(), &[x, w]), own)
+                let w = self.pattern.weights(&[shape[rank - 1], 4]);
+                (self.pattern.apply(matmul::matmul(), &[x, w]), [&shape[..rank - 1], &[4]].concat())
             }
-            _ if rank > 0 && shape[0] > 1 => {
-                let split = p.integers(&[1, shape[0] as i64 - 1]);
-                let parts: Vec<ValueId> = (0..2).map(|_| p.builder.value("part", None)).collect();
-                let outputs = parts.iter().copied().map(Some).collect();
-                p.builder.push("split", gristmill::ops::slice::split(0, 2), vec![Some(x), Some(split)], outputs);
-                let mut own = shape.clone();
-                own[0] = 1;
-                values.push((parts[0], own.clone()));
-                own[0] = shape[0] - 1;
-                (parts[1], own)
-            }
-            _ => continue,
-        };
-        used.insert(x);
-        values.push(made);
+            _ if rank > 0 && shape[0] > 1 => self.split(x, shape),
+            _ => return None,
+        })
     }
-    // Everything that was made counts, each element differently, and has no other reader for that.
-    let mut total = p.number(0.0);
-    for (id, shape) in values.into_iter().filter(|(id, _)| !used.contains(id)) {
-        let weights = p.weights(&shape);
-        let weighted = p.map("Mul", &[id, weights]);
-        let sum = reduce::reduce(reduce::Reduction::Sum, None, false, false);
-        let sum = if shape.is_empty() { weighted } else { p.apply(sum, &[weighted]) };
-        total = p.map("Add", &[total, sum]);
+
+    /// Arithmetic with a constant of one element, of a row, or of a column; of any rank.
+    fn with_constant(&mut self, x: ValueId, shape: &[usize]) -> Shaped {
+        let (rank, raised) = (shape.len(), self.number(5));
+        let mut own = vec![1; raised];
+        if raised > 0 && rank > 0 && self.flag() {
+            own[raised - 1] = shape[rank - 1];
+        }
+        let tensor = self.pattern.random.floats(&own);
+        let c = self.pattern.constant(tensor);
+        let name = ["Mul", "Add", "Sub", "Min"][self.number(4)];
+        let mut wide = vec![1; raised.saturating_sub(rank)];
+        wide.extend(shape);
+        for k in 0..raised.min(rank) {
+            let at = wide.len() - 1 - k;
+            wide[at] = wide[at].max(own[raised - 1 - k]);
+        }
+        let arguments = if self.flag() { [x, c] } else { [c, x] };
+        (self.pattern.map(name, &arguments), wide)
     }
-    (p, total)
+
+    fn reshaped(&mut self, x: ValueId, shape: &[usize]) -> Shaped {
+        let elements: usize = shape.iter().product();
+        let last = shape.last().copied().unwrap_or(1);
+        let shapes = [vec![elements / last, last], vec![1, elements], vec![elements], [&[1], shape].concat()];
+        let to = shapes[self.number(4)].clone();
+        let extents: Vec<i64> = to.iter().map(|d| *d as i64).collect();
+        (self.pattern.reshape(x, &extents), to)
+    }
+
+    /// The mean of rows, or the rows without it.
+    fn mean_or_centred(&mut self, x: ValueId, shape: Vec<usize>) -> Shaped {
+        let keep = self.flag();
+        let m = mean(&mut self.pattern, x, -1, keep);
+        let mut own = shape[..shape.len() - 1].to_vec();
+        own.extend(keep.then_some(1));
+        if keep && self.flag() { (self.pattern.map("Sub", &[x, m]), shape) } else { (m, own) }
+    }
+
+    /// Two parts along the first axis.
+    fn split(&mut self, x: ValueId, shape: Vec<usize>) -> Shaped {
+        let split = self.pattern.integers(&[1, shape[0] as i64 - 1]);
+        let parts: Vec<ValueId> = (0..2).map(|_| self.pattern.builder.value("part", None)).collect();
+        let outputs = parts.iter().copied().map(Some).collect();
+        self.pattern.builder.push("split", gristmill::ops::slice::split(0, 2), vec![Some(x), Some(split)], outputs);
+        let mut own = shape.clone();
+        own[0] = 1;
+        self.values.push((parts[0], own.clone()));
+        own[0] = shape[0] - 1;
+        (parts[1], own)
+    }
+
+    /// Everything that was made and that nothing reads counts, each element differently, and has no other reader for that.
+    fn finish(mut self) -> (Pattern, ValueId) {
+        let p = &mut self.pattern;
+        let mut total = p.number(0.0);
+        for (id, shape) in self.values.into_iter().filter(|(id, _)| !self.read.contains(id)) {
+            let weights = p.weights(&shape);
+            let weighted = p.map("Mul", &[id, weights]);
+            let sum = reduce::reduce(reduce::Reduction::Sum, None, false, false);
+            let sum = if shape.is_empty() { weighted } else { p.apply(sum, &[weighted]) };
+            total = p.map("Add", &[total, sum]);
+        }
+        (self.pattern, total)
+    }
+}
+
+/// The random graph of a seed, and its output.
+fn drawn(seed: u64) -> (Pattern, ValueId) {
+    let mut drawing = Drawing { pattern: Pattern::new(), values: Vec::new(), read: HashSet::new() };
+    drawing.pattern.random = Random::new(seed);
+    for _ in 0..2 {
+        let shape = [2, 3, 4, 4][drawing.number(3)..].to_vec();
+        let input = drawing.pattern.input(&shape);
+        drawing.values.push((input, shape));
+    }
+    for _ in 0..6 + drawing.number(14) {
+        let (x, shape) = drawing.pick();
+        if shape.len() > 6 {
+            continue;
+        }
+        if let Some(made) = drawing.node(x, shape) {
+            drawing.read.insert(x);
+            drawing.values.push(made);
+        }
+    }
+    drawing.finish()
 }
 
 #[test]

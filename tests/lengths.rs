@@ -120,9 +120,14 @@ fn square(kernel: i64, stride: i64, dilation: i64, axes: usize) -> SlidingWindow
     }
 }
 
-/// Rows of extreme attributes: windows of 1 to 1,024 elements, strides and dilations to 256, heads and rows of any length.
+/// Rows of extreme attributes.
 fn extremes() -> Vec<Case> {
     let mut random = Random::new(7);
+    [windows(&mut random), rows_and_products(&mut random)].into_iter().flatten().collect()
+}
+
+/// Windows of 1 to 1,024 elements, strides and dilations to 256.
+fn windows(random: &mut Random) -> Vec<Case> {
     let mut cases = Vec::new();
     let mut add = |name: String, op: Arc<dyn Op>, inputs: Vec<Tensor>, weights: &[usize]| {
         cases.push(Case::new(name, op, inputs).weights(weights));
@@ -164,6 +169,15 @@ fn extremes() -> Vec<Case> {
             add(name, conv(square(kernel, 1, dilation, 2), group as i64), vec![x, w], &[1]);
         }
     }
+    cases
+}
+
+/// Rows, products and heads of any length.
+fn rows_and_products(random: &mut Random) -> Vec<Case> {
+    let mut cases = Vec::new();
+    let mut add = |name: String, op: Arc<dyn Op>, inputs: Vec<Tensor>, weights: &[usize]| {
+        cases.push(Case::new(name, op, inputs).weights(weights));
+    };
     for columns in [1, 5, 1000, 4096, 65536] {
         let x = random.floats(&[3, columns]);
         add(format!("softmax of {columns}"), softmax(-1), vec![x.clone()], &[]);

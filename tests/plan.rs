@@ -8,7 +8,7 @@ use gristmill::kernel::{Access, Caps};
 use gristmill::ops::attention::{Attention, attention};
 use gristmill::ops::elementwise::binary;
 use gristmill::passes::{Specialized, specialize};
-use gristmill::plan::{Place, Plan};
+use gristmill::plan::{Place, Plan, Step};
 use gristmill::tensor::View;
 use gristmill::{DType, Model, Options, Session, Shape};
 
@@ -23,71 +23,96 @@ fn range(plan: &Plan, tensor: usize) -> ((u8, usize), std::ops::Range<u64>) {
     }
 }
 
+/// A walk over a plan in the order in which it runs.
+struct Walk<'a> {
+    plan: &'a Plan,
+    clock: usize,
+    /// From when to when each tensor is in use.
+    lives: Vec<Option<(usize, usize)>>,
+    written: Vec<bool>,
+    /// Everything that breaks a law.
+    found: Vec<String>,
+}
+
 /// Everything that breaks a law.
 pub fn violations(plan: &Plan) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut lives: Vec<Option<(usize, usize)>> = vec![None; plan.tensors.len()];
-    let mut written = vec![false; plan.tensors.len()];
-    let mut clock = 0;
-    let mut touch = |tensor: usize, clock: usize| {
-        let life = lives[tensor].get_or_insert((clock, clock));
-        life.1 = clock;
-    };
+    let count = plan.tensors.len();
+    let mut walk = Walk { plan, clock: 0, lives: vec![None; count], written: vec![false; count], found: vec![] };
     for segment in &plan.segments {
         for transfer in &segment.uploads {
-            touch(transfer.tensor, clock);
-            written[transfer.tensor] = true;
+            walk.touch(transfer.tensor);
+            walk.written[transfer.tensor] = true;
         }
         for step in &segment.steps {
-            clock += 1;
-            for copy in &step.copies {
-                touch(copy.from, clock);
-                touch(copy.to, clock);
-                let from = &plan.tensors[copy.from];
-                let texture = matches!(plan.tensors[copy.to].place, Place::Texture(_));
-                if !texture || !written[copy.from] || matches!(from.place, Place::Weight(_) | Place::Texture(_)) {
-                    found.push(format!("step {clock} copies `{}` to `{}`", from.name, plan.tensors[copy.to].name));
-                }
-                written[copy.to] = true;
-            }
-            let bound: Vec<(usize, Access)> =
-                step.bindings.iter().copied().zip(plan.kernels[step.kernel].storage.iter().copied()).collect();
-            for (index, (a, access)) in bound.iter().enumerate() {
-                touch(*a, clock);
-                let is_weight = matches!(plan.tensors[*a].place, Place::Weight(_));
-                if !access.writes() && !written[*a] && !is_weight && plan.tensors[*a].bytes > 16 {
-                    found.push(format!("step {clock} reads `{}` before anything wrote it", plan.tensors[*a].name));
-                }
-                for (b, other) in &bound[index + 1..] {
-                    if range(plan, *a).0 == range(plan, *b).0 && (access.writes() || other.writes()) {
-                        let (a, b) = (&plan.tensors[*a].name, &plan.tensors[*b].name);
-                        found.push(format!("step {clock} binds the buffer of `{a}` and `{b}` twice, once for writing"));
-                    }
-                }
-            }
-            bound.iter().filter(|(_, access)| access.writes()).for_each(|(t, _)| written[*t] = true);
+            walk.clock += 1;
+            walk.step(step);
         }
-        clock += 1;
-        segment.downloads.iter().for_each(|transfer| touch(transfer.tensor, clock));
-        clock += 1;
+        walk.clock += 1;
+        segment.downloads.iter().for_each(|transfer| walk.touch(transfer.tensor));
+        walk.clock += 1;
     }
-    for (a, life) in lives.iter().enumerate() {
-        let (buffer, bytes) = range(plan, a);
-        if buffer.0 == 2 && (bytes.end > plan.shared[buffer.1] || bytes.start % 256 != 0) {
-            found.push(format!("`{}` lies outside its buffer or unaligned", plan.tensors[a].name));
+    walk.places();
+    walk.found
+}
+
+impl Walk<'_> {
+    fn touch(&mut self, tensor: usize) {
+        let life = self.lives[tensor].get_or_insert((self.clock, self.clock));
+        life.1 = self.clock;
+    }
+
+    /// Copies into textures, then a dispatch: it reads what is there, and writes nothing that it binds another time.
+    fn step(&mut self, step: &Step) {
+        let (plan, clock) = (self.plan, self.clock);
+        for copy in &step.copies {
+            self.touch(copy.from);
+            self.touch(copy.to);
+            let from = &plan.tensors[copy.from];
+            let texture = matches!(plan.tensors[copy.to].place, Place::Texture(_));
+            if !texture || !self.written[copy.from] || matches!(from.place, Place::Weight(_) | Place::Texture(_)) {
+                self.found.push(format!("step {clock} copies `{}` to `{}`", from.name, plan.tensors[copy.to].name));
+            }
+            self.written[copy.to] = true;
         }
-        if buffer.0 == 3 && bytes.end > plan.textures[buffer.1] {
-            found.push(format!("`{}` lies outside its texture", plan.tensors[a].name));
+        let bound: Vec<(usize, Access)> =
+            step.bindings.iter().copied().zip(plan.kernels[step.kernel].storage.iter().copied()).collect();
+        for (index, (a, access)) in bound.iter().enumerate() {
+            self.touch(*a);
+            let is_weight = matches!(plan.tensors[*a].place, Place::Weight(_));
+            if !access.writes() && !self.written[*a] && !is_weight && plan.tensors[*a].bytes > 16 {
+                self.found.push(format!("step {clock} reads `{}` before anything wrote it", plan.tensors[*a].name));
+            }
+            for (b, other) in &bound[index + 1..] {
+                if range(plan, *a).0 == range(plan, *b).0 && (access.writes() || other.writes()) {
+                    let (a, b) = (&plan.tensors[*a].name, &plan.tensors[*b].name);
+                    self.found.push(format!("step {clock} binds the buffer of `{a}` and `{b}` twice, once for writing"));
+                }
+            }
         }
-        for (b, other) in lives.iter().enumerate().skip(a + 1) {
-            let ((Some(x), Some(y)), (other_buffer, other_bytes)) = ((life, other), range(plan, b)) else { continue };
-            let together = x.0 <= y.1 && y.0 <= x.1;
-            if together && buffer == other_buffer && bytes.start < other_bytes.end && other_bytes.start < bytes.end {
-                found.push(format!("`{}` and `{}` live in one place at one time", plan.tensors[a].name, plan.tensors[b].name));
+        bound.iter().filter(|(_, access)| access.writes()).for_each(|(t, _)| self.written[*t] = true);
+    }
+
+    /// Tensors lie within their buffers, and no two that are in use at a time overlap.
+    fn places(&mut self) {
+        let plan = self.plan;
+        for (a, life) in self.lives.iter().enumerate() {
+            let (buffer, bytes) = range(plan, a);
+            if buffer.0 == 2 && (bytes.end > plan.shared[buffer.1] || bytes.start % 256 != 0) {
+                self.found.push(format!("`{}` lies outside its buffer or unaligned", plan.tensors[a].name));
+            }
+            if buffer.0 == 3 && bytes.end > plan.textures[buffer.1] {
+                self.found.push(format!("`{}` lies outside its texture", plan.tensors[a].name));
+            }
+            for (b, other) in self.lives.iter().enumerate().skip(a + 1) {
+                let ((Some(x), Some(y)), (other_buffer, other_bytes)) = ((life, other), range(plan, b)) else { continue };
+                let together = x.0 <= y.1 && y.0 <= x.1;
+                if together && buffer == other_buffer && bytes.start < other_bytes.end && other_bytes.start < bytes.end {
+                    let (a, b) = (&plan.tensors[a].name, &plan.tensors[b].name);
+                    self.found.push(format!("`{a}` and `{b}` live in one place at one time"));
+                }
             }
         }
     }
-    found
 }
 
 #[test]

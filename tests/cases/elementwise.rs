@@ -314,6 +314,10 @@ fn casts() -> Vec<Case> {
 
 /// NaN, infinities, zeros and ties, with the results that numpy gives.
 fn specials() -> Vec<Case> {
+    [specials_of_one(), specials_of_two(), specials_of_division()].into_iter().flatten().collect()
+}
+
+fn specials_of_one() -> Vec<Case> {
     let (nan, inf) = (f32::NAN, f32::INFINITY);
     let x = [nan, inf, -inf, 0.0, -0.0, 2.5, -2.5, 0.5];
     let one = |name: &str, built: gristmill::Result<Arc<dyn Op>>, expected: &[f32]| {
@@ -325,7 +329,7 @@ fn specials() -> Vec<Case> {
         case.tolerance(EXACT).golden(vec![Tensor::vector(expected)])
     };
     let (t, f) = (true, false);
-    let mut cases = vec![
+    vec![
         one("Relu", unary("Relu"), &[nan, inf, 0.0, 0.0, 0.0, 2.5, 0.0, 0.5]),
         one("Round", unary("Round"), &[nan, inf, -inf, 0.0, 0.0, 2.0, -2.0, 0.0]),
         one("Sign", unary("Sign"), &[nan, 1.0, -1.0, 0.0, 0.0, 1.0, -1.0, 1.0]),
@@ -341,36 +345,49 @@ fn specials() -> Vec<Case> {
         flag("IsInf_negative", unary_with("IsInf", &[1.0, 0.0]), &[f, f, t, f, f, f, f, f]),
         flag("IsInf_positive", unary_with("IsInf", &[0.0, 1.0]), &[f, t, f, f, f, f, f, f]),
         flag("Cast_bool", cast(DType::Bool), &[t, t, t, f, f, t, t, t]),
+    ]
+}
+
+/// A function of two operands.
+fn special(name: &str, function: &str, a: &[f32], b: &[f32], expected: &[f32]) -> Case {
+    let case = Case::new(format!("elementwise/special_{name}"), op(binary(function)), vec![Tensor::vector(a), Tensor::vector(b)]);
+    case.tolerance(CLOSE).golden(vec![Tensor::vector(expected)])
+}
+
+fn specials_of_two() -> Vec<Case> {
+    let (nan, inf, t, f) = (f32::NAN, f32::INFINITY, true, false);
+    let mut cases = vec![
+        special("Max", "Max", &[nan, 1.0, inf, 2.0], &[1.0, nan, 0.0, 3.0], &[nan, nan, inf, 3.0]),
+        special("Min", "Min", &[nan, 1.0, inf, 2.0], &[1.0, nan, 0.0, 3.0], &[nan, nan, 0.0, 2.0]),
+        special(
+            "Pow",
+            "Pow",
+            &[0.0, -2.0, -2.0, nan, 1.0, 0.0, -8.0, 2.0, inf, 0.5, -0.0, 10.0],
+            &[0.0, 3.0, -2.0, 0.0, nan, -1.0, 0.333, -126.0, 2.0, inf, 3.0, 2.0],
+            &[1.0, -8.0, 0.25, 1.0, 1.0, inf, nan, 1.175_494_4e-38, inf, 0.0, 0.0, 100.0],
+        ),
     ];
-    let two = |name: &str, function: &str, a: &[f32], b: &[f32], expected: &[f32]| {
-        let case =
-            Case::new(format!("elementwise/special_{name}"), op(binary(function)), vec![Tensor::vector(a), Tensor::vector(b)]);
-        case.tolerance(CLOSE).golden(vec![Tensor::vector(expected)])
-    };
-    cases.push(two("Max", "Max", &[nan, 1.0, inf, 2.0], &[1.0, nan, 0.0, 3.0], &[nan, nan, inf, 3.0]));
-    cases.push(two("Min", "Min", &[nan, 1.0, inf, 2.0], &[1.0, nan, 0.0, 3.0], &[nan, nan, 0.0, 2.0]));
-    cases.push(two(
-        "Pow",
-        "Pow",
-        &[0.0, -2.0, -2.0, nan, 1.0, 0.0, -8.0, 2.0, inf, 0.5, -0.0, 10.0],
-        &[0.0, 3.0, -2.0, 0.0, nan, -1.0, 0.333, -126.0, 2.0, inf, 3.0, 2.0],
-        &[1.0, -8.0, 0.25, 1.0, 1.0, inf, nan, 1.175_494_4e-38, inf, 0.0, 0.0, 100.0],
-    ));
     for (name, expected) in [("Equal", [f, f, f, t]), ("Less", [f, f, t, f]), ("GreaterOrEqual", [f, f, f, t])] {
         let (a, b) = (Tensor::vector(&[nan, 1.0, -inf, 2.0]), Tensor::vector(&[nan, nan, inf, 2.0]));
         let case = Case::new(format!("elementwise/special_{name}"), op(binary(name)), vec![a, b]);
         cases.push(case.tolerance(EXACT).golden(vec![Tensor::vector(&expected)]));
     }
+    cases
+}
+
+/// Remainders and quotients.
+fn specials_of_division() -> Vec<Case> {
+    let mut cases = Vec::new();
     // The ONNX backend tests mod_mixed_sign_float32 and mod_mixed_sign_int32.
     let (a, b) = ([-4.3, 7.2, 5.0, 4.3, -7.2, 8.0], [2.1, -3.4, 8.0, -2.1, 3.4, 5.0]);
     cases.push(
-        two("Fmod", "Fmod", &a, &b, &[-0.1, 0.4, 5.0, 0.1, -0.4, 3.0]).tolerance(Tolerance { relative: 1e-5, absolute: 2e-6 }),
+        special("Fmod", "Fmod", &a, &b, &[-0.1, 0.4, 5.0, 0.1, -0.4, 3.0]).tolerance(Tolerance { relative: 1e-5, absolute: 2e-6 }),
     );
     // Quotients of more than 24 bits, divisors that no float is, and what is no normal number: by Python's math.fmod.
     let a = [5e9, 1e30, 3.4e38, -7.0, 1e20, 12_345_678.0, -1e10, 6e-39];
     let b = [3.0, 7.0, 1.5e-38, 0.1, std::f32::consts::TAU, 0.1, 3e-5, 1e-40];
     let bits: [u32; 8] = [0x4000_0000, 0x3f80_0000, 0x0098_fa10, 0xbdcc_ccbf, 0x4089_7be0, 0x3c83_5bf8, 0xb7cf_960e, 0x0000_0017];
-    cases.push(two("Fmod_large", "Fmod", &a, &b, &bits.map(f32::from_bits)).tolerance(EXACT));
+    cases.push(special("Fmod_large", "Fmod", &a, &b, &bits.map(f32::from_bits)).tolerance(EXACT));
     for (name, seed) in [("Fmod", 0xF30D), ("Mod", 0x30D)] {
         let mut random = Random::new(seed);
         let mut any = |count: usize| {

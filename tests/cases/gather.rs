@@ -11,8 +11,13 @@ pub fn cases() -> Vec<Case> {
     [gathers(), one_hots(), top_ks(), selections()].into_iter().flatten().collect()
 }
 
+/// The three forms of Gather.
 fn gathers() -> Vec<Case> {
     let mut random = Random::new(0x6A74);
+    [along_an_axis(&mut random), by_elements(&mut random)].into_iter().flatten().collect()
+}
+
+fn along_an_axis(random: &mut Random) -> Vec<Case> {
     let mut cases = vec![];
     let rows: &[(&str, &[usize], &[usize], i64)] = &[
         ("embedding", &[11, 16], &[2, 5], 0),
@@ -49,7 +54,12 @@ fn gathers() -> Vec<Case> {
             cases.push(Case::new(format!("gather/known_{name}_axis_{axis}"), gather(axis), inputs).weights(&[1]));
         }
     }
+    cases
+}
 
+/// GatherElements and GatherND.
+fn by_elements(random: &mut Random) -> Vec<Case> {
+    let mut cases = vec![];
     let rows: &[(&str, &[usize], &[usize], i64)] = &[
         ("matrix", &[4, 5], &[3, 5], 0),
         ("fewer_columns", &[4, 5], &[7, 2], 0),

@@ -12,6 +12,7 @@ const EPSILON: f32 = 1e-5;
 pub fn cases() -> Vec<Case> {
     let mut random = Random::new(0x4E0A);
     let mut cases = layer(&mut random);
+    cases.extend(broadcast_and_far(&mut random));
     cases.extend(channels(&mut random));
     cases.extend(composed(&mut random));
     cases
@@ -61,6 +62,12 @@ fn layer(random: &mut Random) -> Vec<Case> {
             cases.push(Case::new(format!("layer_norm/{name}_moments"), layer_normalization(*axis, EPSILON), inputs).outputs(3));
         }
     }
+    cases
+}
+
+/// Scales and biases of other shapes than the row's, and data whose moments are hard to come by.
+fn broadcast_and_far(random: &mut Random) -> Vec<Case> {
+    let mut cases = vec![];
     for (name, shape) in [("scalar_scale", &[1][..]), ("scale_with_leading_ones", &[1, 1, 12])] {
         let inputs = vec![random.floats(&[3, 5, 12]), random.floats(shape), random.floats(shape)];
         cases.push(Case::new(format!("layer_norm/{name}"), layer_normalization(-1, EPSILON), inputs));

@@ -13,6 +13,33 @@ const EXTENTS: [usize; 8] = [4, 1, 3, 2, 5, 6, 8, 17];
 /// Elements that a chain may grow to.
 const LIMIT: usize = 5000;
 
+/// A part of an axis, in steps forwards or backwards.
+fn sliced(draw: &mut Draw, net: &mut Net, x: ValueId, axis: i64) -> ValueId {
+    let extent = net.shape(x)[axis as usize] as i64;
+    let step = draw.pick(&[1, 2, -1, -2, 3]);
+    let (low, high) = (draw.within(0, 3) as i64, extent - draw.within(0, 2) as i64);
+    let (start, end) = if step > 0 { (low, high) } else { (high, low - extent - 1) };
+    let inputs = [start, end, axis, step].map(|n| net.integers(&[n]));
+    net.apply(slice::slice(), &[x, inputs[0], inputs[1], inputs[2], inputs[3]])
+}
+
+/// Extents regrouped: two neighbours become one, or one becomes two.
+fn regrouped(draw: &mut Draw, net: &mut Net, x: ValueId, axis: usize) -> ValueId {
+    let mut wanted: Vec<i64> = net.shape(x).iter().map(|d| *d as i64).collect();
+    let rank = wanted.len();
+    if rank > 1 && axis + 1 < rank && draw.flag() {
+        wanted[axis] *= wanted[axis + 1];
+        wanted.remove(axis + 1);
+    } else if wanted[axis] > 0 && wanted[axis] % 2 == 0 && rank < 8 {
+        wanted[axis] /= 2;
+        wanted.insert(axis, 2);
+    } else {
+        wanted = vec![wanted.iter().product()];
+    }
+    let wanted = net.integers(&wanted);
+    net.apply(reshape::reshape(true), &[x, wanted])
+}
+
 /// One more link of a chain; unchanged where the shape allows none of the kind that is drawn.
 pub fn link(draw: &mut Draw, net: &mut Net, x: ValueId) -> ValueId {
     let shape = net.shape(x);
@@ -28,29 +55,8 @@ pub fn link(draw: &mut Draw, net: &mut Net, x: ValueId) -> ValueId {
             let order = draw.permutation(rank).iter().map(|a| *a as i64).collect();
             net.apply(transpose(Some(order)), &[x])
         }
-        2 | 3 => {
-            let step = draw.pick(&[1, 2, -1, -2, 3]);
-            let (low, high) = (draw.within(0, 3) as i64, extent - draw.within(0, 2) as i64);
-            let (start, end) = if step > 0 { (low, high) } else { (high, low - extent - 1) };
-            let inputs = [start, end, axis, step].map(|n| net.integers(&[n]));
-            net.apply(slice::slice(), &[x, inputs[0], inputs[1], inputs[2], inputs[3]])
-        }
-        4 => {
-            // Extents regrouped: two neighbours become one, or one becomes two.
-            let mut wanted: Vec<i64> = shape.iter().map(|d| *d as i64).collect();
-            let at = axis as usize;
-            if rank > 1 && at + 1 < rank && draw.flag() {
-                wanted[at] *= wanted[at + 1];
-                wanted.remove(at + 1);
-            } else if extent > 0 && extent % 2 == 0 && rank < 8 {
-                wanted[at] /= 2;
-                wanted.insert(at, 2);
-            } else {
-                wanted = vec![elements as i64];
-            }
-            let wanted = net.integers(&wanted);
-            net.apply(reshape::reshape(true), &[x, wanted])
-        }
+        2 | 3 => sliced(draw, net, x, axis),
+        4 => regrouped(draw, net, x, axis as usize),
         5 if elements * 2 <= LIMIT => {
             let parts: Vec<ValueId> = (0..draw.within(1, 3)).map(|_| x).collect();
             net.apply(concat(axis - rank as i64), &parts)

@@ -94,6 +94,20 @@ impl Sketch<'_> {
 
     /// MatMul, scale, mask, Softmax, MatMul.
     pub fn written_attention(&mut self, q: &Value, k: &Value, v: &Value) -> Value {
+        let scores = self.scaled_scores(q, k);
+        let scores = self.hidden(scores);
+        let weights = self.weights_of(&scores);
+        if self.draw.rarely(12) && self.version() >= 12 {
+            let equation = vec![set("equation", Attribute::Text("bhqk,bhkd->bqhd".into()))];
+            let turned = [v.shape[0], q.shape[q.rank() - 2], v.shape[1], v.shape[3]];
+            let y = self.node("Einsum", &[&weights, v], equation, v.dtype, &turned);
+            return self.transpose(&y, &[0, 2, 1, 3]);
+        }
+        self.product(&weights, v)
+    }
+
+    /// The product of queries and keys, with a scale on either of them, on both, or on the product; capped now and then.
+    fn scaled_scores(&mut self, q: &Value, k: &Value) -> Value {
         let factor = self.draw.pick(&[0.5, 0.25, 1.0, -0.5]);
         let place = self.draw.within(0, 6);
         let (mut q, mut k) = (q.clone(), k.clone());
@@ -129,13 +143,17 @@ impl Sketch<'_> {
             let t = self.unary("Tanh", &inner);
             scores = self.either_number("Mul", &t, 2.0);
         }
-        scores = self.settled(&scores, &shape);
+        self.settled(&scores, &shape)
+    }
+
+    /// Scores with a mask, and a second one or a bias of relative positions now and then.
+    fn hidden(&mut self, mut scores: Value) -> Value {
+        let shape = scores.shape.clone();
         if !self.draw.rarely(3) {
             scores = self.masked(&scores);
             scores = self.settled(&scores, &shape);
         }
         if self.draw.rarely(8) {
-            // A second mask, or a bias of relative positions.
             if self.draw.flag() {
                 scores = self.masked(&scores);
             } else {
@@ -144,9 +162,14 @@ impl Sketch<'_> {
             }
             scores = self.settled(&scores, &shape);
         }
+        scores
+    }
+
+    /// The softmax of scores: written out, looked at, rounded, or with zeros where a row sees nothing, each now and then.
+    fn weights_of(&mut self, scores: &Value) -> Value {
         let axis = if self.draw.rarely(12) { 2 } else { 3 };
         let mut weights =
-            if self.draw.rarely(10) { self.written_softmax(&scores, axis) } else { self.softmax("Softmax", &scores, axis) };
+            if self.draw.rarely(10) { self.written_softmax(scores, axis) } else { self.softmax("Softmax", scores, axis) };
         if self.draw.rarely(12) {
             self.network.outputs.push(weights.name.clone());
         }
@@ -155,18 +178,11 @@ impl Sketch<'_> {
             weights = self.node("Cast", &[&rounded], vec![set("to", dtype_number(DType::F32))], DType::F32, &rounded.shape);
         }
         if self.draw.rarely(12) {
-            // Rows that see nothing are made zero.
             let bad = self.node("IsNaN", &[&weights], vec![], DType::Bool, &weights.shape);
             let zero = self.number(weights.dtype, 0.0);
             weights = self.choose(&bad, &zero, &weights);
         }
-        if self.draw.rarely(12) && self.version() >= 12 {
-            let equation = vec![set("equation", Attribute::Text("bhqk,bhkd->bqhd".into()))];
-            let turned = [v.shape[0], q.shape[2], v.shape[1], v.shape[3]];
-            let y = self.node("Einsum", &[&weights, v], equation, v.dtype, &turned);
-            return self.transpose(&y, &[0, 2, 1, 3]);
-        }
-        self.product(&weights, v)
+        weights
     }
 
     /// A product of `[batch, heads, rows, columns]`: as such, with batch and heads as one axis, or by Einsum.

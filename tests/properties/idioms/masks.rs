@@ -118,33 +118,12 @@ impl Sketch<'_> {
         let fill = if scores.dtype == DType::F16 && finite { fill.max(-6e4) } else { fill };
         let seen = self.seen(&scores.shape.clone(), finite);
         match self.draw.within(0, 8) {
-            0 | 1 => {
-                // Replaced where the condition does not hold, or holds.
-                let inverted = self.draw.flag();
-                let condition = self.condition(&seen, inverted, DType::Bool);
-                let fill = self.scalar(scores.dtype, fill, 1);
-                if inverted { self.choose(&condition, &fill, scores) } else { self.choose(&condition, scores, &fill) }
-            }
-            2 => {
-                // Replaced, by a condition that is turned first, or made of numbers.
-                let dtype = self.draw.pick(&[DType::I64, DType::F32, DType::I32]);
-                let numbers = self.condition(&seen, false, dtype);
-                let condition = if self.draw.flag() {
-                    let zero = self.number(dtype, 0.0);
-                    self.binary("Equal", &numbers, &zero)
-                } else {
-                    let bools = self.cast(&numbers, DType::Bool);
-                    self.unary("Not", &bools)
-                };
-                let fill = self.number(scores.dtype, fill);
-                self.choose(&condition, &fill, scores)
-            }
+            0 | 1 => self.replaced(scores, &seen, fill),
+            2 => self.replaced_by_numbers(scores, &seen, fill),
             3 if finite => {
                 // (1 - mask) * fill, added.
                 let numbers = self.condition(&seen, false, scores.dtype);
-                let one = self.number(scores.dtype, 1.0);
-                let rest = self.binary("Sub", &one, &numbers);
-                let added = self.either_number("Mul", &rest, fill);
+                let added = self.complement(&numbers, fill);
                 self.either("Add", scores, &added)
             }
             4 => {
@@ -158,9 +137,7 @@ impl Sketch<'_> {
                 // scores * mask - huge * (1 - mask), as old GPT-2 has it.
                 let numbers = self.condition(&seen, false, scores.dtype);
                 let kept = self.either("Mul", scores, &numbers);
-                let one = self.number(scores.dtype, 1.0);
-                let rest = self.binary("Sub", &one, &numbers);
-                let huge = self.either_number("Mul", &rest, -fill);
+                let huge = self.complement(&numbers, -fill);
                 self.binary("Sub", &kept, &huge)
             }
             6 | 7 if finite => {
@@ -181,5 +158,35 @@ impl Sketch<'_> {
                 self.either("Add", scores, &added)
             }
         }
+    }
+
+    /// Scores replaced where the condition does not hold, or holds.
+    fn replaced(&mut self, scores: &Value, seen: &Seen, fill: f64) -> Value {
+        let inverted = self.draw.flag();
+        let condition = self.condition(seen, inverted, DType::Bool);
+        let fill = self.scalar(scores.dtype, fill, 1);
+        if inverted { self.choose(&condition, &fill, scores) } else { self.choose(&condition, scores, &fill) }
+    }
+
+    /// Scores replaced by a condition that is turned first, or made of numbers.
+    fn replaced_by_numbers(&mut self, scores: &Value, seen: &Seen, fill: f64) -> Value {
+        let dtype = self.draw.pick(&[DType::I64, DType::F32, DType::I32]);
+        let numbers = self.condition(seen, false, dtype);
+        let condition = if self.draw.flag() {
+            let zero = self.number(dtype, 0.0);
+            self.binary("Equal", &numbers, &zero)
+        } else {
+            let bools = self.cast(&numbers, DType::Bool);
+            self.unary("Not", &bools)
+        };
+        let fill = self.number(scores.dtype, fill);
+        self.choose(&condition, &fill, scores)
+    }
+
+    /// (1 - mask) * factor.
+    fn complement(&mut self, mask: &Value, factor: f64) -> Value {
+        let one = self.number(mask.dtype, 1.0);
+        let rest = self.binary("Sub", &one, mask);
+        self.either_number("Mul", &rest, factor)
     }
 }

@@ -29,6 +29,42 @@ impl Sketch<'_> {
         if self.draw.flag() { self.constant(numbers) } else { self.input(numbers) }
     }
 
+    /// Rows set or, from version 16 on, added.
+    fn rows_scattered(&mut self, x: &Value) -> Value {
+        let index = self.random.integers(DType::I64, &[2, 1], 0, x.shape[0] as i64);
+        let distinct = x.shape[0] > 1 && self.version() < 16;
+        let index = if distinct { Tensor::new([2, 1], &[1i64, 0]).expect("2 elements") } else { index };
+        if x.shape[0] == 1 && self.version() < 16 {
+            return self.stirred(x);
+        }
+        let index = self.constant(index);
+        let updates = self.data(x.dtype, &[&[2], &x.shape[1..]].concat());
+        let attributes = if self.version() >= 16 { vec![set("reduction", Attribute::Text("add".into()))] } else { vec![] };
+        self.node("ScatterND", &[x, &index, &updates], attributes, x.dtype, &x.shape)
+    }
+
+    /// Elements added or multiplied along an axis.
+    fn elements_scattered(&mut self, x: &Value, axis: usize) -> Value {
+        let places = self.indices(&x.shape, x.shape[axis]);
+        let updates = self.activation(x);
+        let updates = self.settled(&updates, &x.shape);
+        let reduction = self.draw.pick(&["add", "add", "mul"]);
+        let attributes = vec![set("axis", Attribute::Int(axis as i64)), set("reduction", Attribute::Text(reduction.into()))];
+        self.node("ScatterElements", &[x, &places, &updates], attributes, x.dtype, &x.shape)
+    }
+
+    /// The class of each row as a vector of its own, times a table.
+    fn classes(&mut self, x: &Value) -> Value {
+        let last = x.rank() - 1;
+        let attributes = vec![set("axis", Attribute::Int(last as i64)), set("keepdims", Attribute::Int(0))];
+        let class = self.node("ArgMax", &[x], attributes, DType::I64, &x.shape[..last]);
+        let depth = self.number(DType::I64, x.last() as f64);
+        let values = self.constant(Tensor::vector(&[0.0f32, 1.0]));
+        let hot = self.node("OneHot", &[&class, &depth, &values], vec![], DType::F32, &x.shape);
+        let hot = if x.dtype == DType::F32 { hot } else { self.cast(&hot, x.dtype) };
+        self.linear(&hot, x.last())
+    }
+
     /// Something that goes by places, and keeps the rank.
     pub fn placed(&mut self, x: &Value) -> Value {
         let axis = self.draw.within(0, x.rank() - 1);
@@ -53,28 +89,8 @@ impl Sketch<'_> {
                 let attributes = vec![set("axis", Attribute::Int(axis as i64))];
                 self.node("GatherElements", &[x, &places], attributes, x.dtype, &x.shape)
             }
-            3 => {
-                // Rows set or, from version 16 on, added.
-                let index = self.random.integers(DType::I64, &[2, 1], 0, x.shape[0] as i64);
-                let distinct = x.shape[0] > 1 && self.version() < 16;
-                let index = if distinct { Tensor::new([2, 1], &[1i64, 0]).expect("2 elements") } else { index };
-                if x.shape[0] == 1 && self.version() < 16 {
-                    return self.stirred(x);
-                }
-                let index = self.constant(index);
-                let updates = self.data(x.dtype, &[&[2], &x.shape[1..]].concat());
-                let attributes = if self.version() >= 16 { vec![set("reduction", Attribute::Text("add".into()))] } else { vec![] };
-                self.node("ScatterND", &[x, &index, &updates], attributes, x.dtype, &x.shape)
-            }
-            4 if self.version() >= 16 => {
-                let places = self.indices(&x.shape, n);
-                let updates = self.activation(x);
-                let updates = self.settled(&updates, &x.shape);
-                let reduction = self.draw.pick(&["add", "add", "mul"]);
-                let attributes =
-                    vec![set("axis", Attribute::Int(axis as i64)), set("reduction", Attribute::Text(reduction.into()))];
-                self.node("ScatterElements", &[x, &places, &updates], attributes, x.dtype, &x.shape)
-            }
+            3 => self.rows_scattered(x),
+            4 if self.version() >= 16 => self.elements_scattered(x, axis),
             5 => {
                 let repeats: Vec<i64> = (0..x.rank()).map(|a| if a == axis { 2 } else { 1 }).collect();
                 let shape: Vec<usize> = x.shape.iter().zip(&repeats).map(|(n, r)| n * *r as usize).collect();
@@ -95,17 +111,7 @@ impl Sketch<'_> {
                 ];
                 self.node("CumSum", &[x, &axis], attributes, x.dtype, &x.shape)
             }
-            _ => {
-                // The class of each row as a vector of its own, times a table.
-                let last = x.rank() - 1;
-                let attributes = vec![set("axis", Attribute::Int(last as i64)), set("keepdims", Attribute::Int(0))];
-                let class = self.node("ArgMax", &[x], attributes, DType::I64, &x.shape[..last]);
-                let depth = self.number(DType::I64, x.last() as f64);
-                let values = self.constant(Tensor::vector(&[0.0f32, 1.0]));
-                let hot = self.node("OneHot", &[&class, &depth, &values], vec![], DType::F32, &x.shape);
-                let hot = if x.dtype == DType::F32 { hot } else { self.cast(&hot, x.dtype) };
-                self.linear(&hot, x.last())
-            }
+            _ => self.classes(x),
         }
     }
 

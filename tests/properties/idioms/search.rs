@@ -1,6 +1,6 @@
 //! The long run, which `scripts/fuzz` starts.
 
-use super::check::{Failure, PANIC, Stage, check, reference};
+use super::check::{Failure, PANIC, Passed, Stage, check, reference};
 use super::shrink::shrink;
 use super::{Network, drawn};
 use gristmill::kernel::Kernel;
@@ -45,6 +45,59 @@ fn keep(folder: &Path, network: &Network, text: &str) {
     }
 }
 
+/// What a search has seen.
+#[derive(Default)]
+struct Tally {
+    failed: u64,
+    loose: u64,
+    /// Seeds of failures, by what they have in common.
+    kinds: BTreeMap<String, Vec<u64>>,
+    kernels: HashSet<Kernel>,
+    /// How many different kernels there are of each shader.
+    shaders: BTreeMap<&'static str, u64>,
+    operators: BTreeMap<String, u64>,
+}
+
+impl Tally {
+    /// Checks the network of a seed; a failure is shrunk and kept in the folder, unless there are enough of its kind.
+    fn try_seed(&mut self, seed: u64, device: bool, folder: &Path) {
+        let (network, mut trial) = drawn(seed, None);
+        for node in &network.nodes {
+            *self.operators.entry(node.operator.clone()).or_default() += 1;
+        }
+        trial.device &= device;
+        let failure = match check(&network, &trial) {
+            Ok(passed) => return self.count(passed),
+            Err(failure) => failure,
+        };
+        self.failed += 1;
+        let alike = panicked(&failure).and_then(|place| self.kinds.get_mut(&place));
+        if let Some(seeds) = alike.filter(|seeds| seeds.len() >= KEPT) {
+            seeds.push(seed);
+            return;
+        }
+        let (smaller, failure) = shrink(seed, network, trial, failure);
+        let seeds = self.kinds.entry(kind(&smaller, &failure)).or_default();
+        seeds.push(seed);
+        if seeds.len() <= KEPT {
+            let variant = failure.variant.as_deref().unwrap_or("taken");
+            let text = format!("seed {seed}: {:?}, variant {variant}: {}\n{smaller}", failure.stage, failure.message);
+            println!("{text}");
+            keep(&folder.join(format!("seed_{seed}")), &smaller, &text);
+        }
+    }
+
+    fn count(&mut self, passed: Passed) {
+        self.loose += u64::from(passed.loose);
+        for kernel in passed.kernels {
+            let name = kernel.shader.name;
+            if self.kernels.insert(kernel) {
+                *self.shaders.entry(name).or_default() += 1;
+            }
+        }
+    }
+}
+
 /// `FUZZ_GRAPHS` networks from `FUZZ_SEED` on, every `FUZZ_STEP`th; failures are kept in `FUZZ_KEEP`. `FUZZ_DEVICE=0` stays on
 /// the CPU.
 #[test]
@@ -54,61 +107,28 @@ fn search() {
     let device = number("FUZZ_DEVICE", 1) != 0;
     let folder = PathBuf::from(std::env::var("FUZZ_KEEP").unwrap_or_else(|_| "target/fuzz".into()));
     let (start, mut shown) = (Instant::now(), Instant::now());
-    let mut kinds: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-    let (mut failed, mut loose) = (0, 0);
-    let (mut kernels, mut shaders): (HashSet<Kernel>, BTreeMap<&str, u64>) = Default::default();
-    let mut operators: BTreeMap<String, u64> = BTreeMap::new();
+    let mut tally = Tally::default();
     std::panic::set_hook(Box::new(|info| PANIC.set(info.to_string())));
     for count in 0..graphs {
         let seed = first + count * step;
-        let (network, mut trial) = drawn(seed, None);
-        for node in &network.nodes {
-            *operators.entry(node.operator.clone()).or_default() += 1;
-        }
-        trial.device &= device;
-        match check(&network, &trial) {
-            Ok(passed) => {
-                loose += u64::from(passed.loose);
-                for kernel in passed.kernels {
-                    let name = kernel.shader.name;
-                    if kernels.insert(kernel) {
-                        *shaders.entry(name).or_default() += 1;
-                    }
-                }
-            }
-            Err(failure) => {
-                failed += 1;
-                if let Some(seeds) = panicked(&failure).and_then(|place| kinds.get_mut(&place)).filter(|seeds| seeds.len() >= KEPT)
-                {
-                    seeds.push(seed);
-                    continue;
-                }
-                let (smaller, failure) = shrink(seed, network, trial, failure);
-                let seeds = kinds.entry(kind(&smaller, &failure)).or_default();
-                seeds.push(seed);
-                if seeds.len() <= KEPT {
-                    let variant = failure.variant.as_deref().unwrap_or("taken");
-                    let text = format!("seed {seed}: {:?}, variant {variant}: {}\n{smaller}", failure.stage, failure.message);
-                    println!("{text}");
-                    keep(&folder.join(format!("seed_{seed}")), &smaller, &text);
-                }
-            }
-        }
+        tally.try_seed(seed, device, &folder);
         if shown.elapsed().as_secs() >= 20 || count + 1 == graphs {
             shown = Instant::now();
             let rate = (count + 1) as f64 / start.elapsed().as_secs_f64();
             println!(
-                "{} of {graphs} networks, next seed {}, {rate:.1} a second, {} kernels: {failed} failed, {loose} with wide bounds",
+                "{} of {graphs} networks, next seed {}, {rate:.1} a second, {} kernels: {} failed, {} with wide bounds",
                 count + 1,
                 seed + step,
-                kernels.len()
+                tally.kernels.len(),
+                tally.failed,
+                tally.loose
             );
         }
     }
-    println!("kernels: {shaders:?}");
-    println!("operators: {operators:?}");
-    for (kind, seeds) in &kinds {
+    println!("kernels: {:?}", tally.shaders);
+    println!("operators: {:?}", tally.operators);
+    for (kind, seeds) in &tally.kinds {
         println!("{:5} x {kind}: seeds {:?}", seeds.len(), &seeds[..seeds.len().min(8)]);
     }
-    assert!(failed == 0, "{failed} of {graphs} networks fail");
+    assert!(tally.failed == 0, "{} of {graphs} networks fail", tally.failed);
 }

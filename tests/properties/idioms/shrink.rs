@@ -76,72 +76,84 @@ fn rename(network: &mut Network, from: &str, to: &str) {
     names.filter(|name| *name == from).for_each(|name| *name = to.to_string());
 }
 
+impl Shrinking {
+    /// The network of a seed with smaller extents, the first that fails.
+    fn smaller_extents(&mut self, network: &mut Network, seed: u64) {
+        for sizes in SMALL {
+            let (smaller, _) = drawn(seed, Some(sizes));
+            if self.fails(&smaller) {
+                *network = smaller;
+                return;
+            }
+        }
+    }
+
+    /// One output in place of several.
+    fn one_output(&mut self, network: &mut Network) {
+        for k in 0..network.outputs.len() {
+            let name = network.outputs[k.min(network.outputs.len() - 1)].clone();
+            if network.outputs.len() > 1 && self.attempt(network, |n| n.outputs = vec![name]) {
+                return;
+            }
+        }
+    }
+
+    /// The earliest value that is wrong by itself as the output.
+    fn earliest_output(&mut self, network: &mut Network) {
+        let made: Vec<String> = network.nodes.iter().flat_map(|n| n.outputs.clone()).collect();
+        for name in made {
+            if network.outputs.len() == 1 && network.outputs[0] != name && self.attempt(network, |n| n.outputs = vec![name]) {
+                return;
+            }
+        }
+    }
+
+    /// What nodes make is given, or they are left out.
+    fn fewer_nodes(&mut self, network: &mut Network) {
+        let values = recorded(network);
+        let mut node = 0;
+        while node < network.nodes.len() {
+            let count = network.nodes.len();
+            let is_output = network.nodes[node].outputs.iter().any(|name| network.outputs.contains(name));
+            if !is_output && self.attempt(network, |n| give(n, node, &values)) {
+                node = node.saturating_sub(count - network.nodes.len() - 1);
+            } else if is_output || !self.leave_out(network, node, &values) {
+                node += 1;
+            }
+        }
+    }
+
+    /// Leaves out a node that changes no type.
+    fn leave_out(&mut self, network: &mut Network, node: usize, values: &HashMap<String, Tensor>) -> bool {
+        let ty = |name: &str| {
+            let given = || network.inputs.iter().find(|(input, _)| input == name).map(|(_, tensor)| tensor);
+            values.get(name).or_else(given).map(|tensor| tensor.ty().clone())
+        };
+        let [output] = network.nodes[node].outputs.as_slice() else { return false };
+        let alike = |name: &&String| !name.is_empty() && ty(name) == ty(output);
+        let Some(input) = network.nodes[node].inputs.iter().find(alike).cloned() else { return false };
+        let output = output.clone();
+        self.attempt(network, |n| {
+            n.nodes.remove(node);
+            rename(n, &output, &input);
+        })
+    }
+}
+
 /// The smallest network found that fails where the network of this seed does, and how it fails.
-pub fn shrink(seed: u64, network: Network, trial: Trial, failure: Failure) -> (Network, Failure) {
+pub fn shrink(seed: u64, mut network: Network, trial: Trial, failure: Failure) -> (Network, Failure) {
     if matches!(failure.stage, Stage::Import | Stage::Reference) {
         return (network, failure);
     }
     let trial = Trial { device: failure.stage == Stage::Device, other: None, variant: failure.variant.clone(), ..trial };
     let mut work = Shrinking { trial, failure, until: Instant::now() + PATIENCE };
-    let mut network = network;
-    for sizes in SMALL {
-        let (smaller, _) = drawn(seed, Some(sizes));
-        if work.fails(&smaller) {
-            network = smaller;
-            break;
-        }
-    }
+    work.smaller_extents(&mut network, seed);
     work.attempt(&mut network, |n| n.symbolic = false);
-    for k in 0..network.outputs.len() {
-        let name = network.outputs[k.min(network.outputs.len() - 1)].clone();
-        if network.outputs.len() > 1 && work.attempt(&mut network, |n| n.outputs = vec![name]) {
-            break;
-        }
-    }
+    work.one_output(&mut network);
     loop {
         let before = network.nodes.len() + network.outputs.len();
-        // The earliest value that is wrong by itself.
-        let made: Vec<String> = network.nodes.iter().flat_map(|n| n.outputs.clone()).collect();
-        for name in made {
-            if network.outputs.len() == 1 && network.outputs[0] != name && work.attempt(&mut network, |n| n.outputs = vec![name]) {
-                break;
-            }
-        }
-        let values = recorded(&network);
-        let mut node = 0;
-        while node < network.nodes.len() {
-            let count = network.nodes.len();
-            let outputs = network.nodes[node].outputs.clone();
-            let is_output = outputs.iter().any(|name| network.outputs.contains(name));
-            if !is_output && work.attempt(&mut network, |n| give(n, node, &values)) {
-                node = node.saturating_sub(count - network.nodes.len() - 1);
-                continue;
-            }
-            // A node that changes no type is left out.
-            let [output] = outputs.as_slice() else {
-                node += 1;
-                continue;
-            };
-            let alike = |name: &&String| {
-                let ty = |name: &str| {
-                    values
-                        .get(name)
-                        .or_else(|| network.inputs.iter().find(|(n, _)| n == name).map(|(_, t)| t))
-                        .map(|t| t.ty().clone())
-                };
-                !name.is_empty() && ty(name) == ty(output)
-            };
-            let through = network.nodes[node].inputs.iter().find(alike).cloned();
-            let left = through.filter(|_| !is_output).is_some_and(|input| {
-                work.attempt(&mut network, |n| {
-                    n.nodes.remove(node);
-                    rename(n, output, &input);
-                })
-            });
-            if !left {
-                node += 1;
-            }
-        }
+        work.earliest_output(&mut network);
+        work.fewer_nodes(&mut network);
         if network.nodes.len() + network.outputs.len() == before || Instant::now() > work.until {
             return (network, work.failure);
         }
