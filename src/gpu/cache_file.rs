@@ -152,7 +152,7 @@ fn sweep(folder: &Path) {
         let (path, name) = (entry.path(), entry.file_name());
         let Some(stem) = name.to_str().and_then(stem) else { continue };
         let extension = path.extension().unwrap_or_default();
-        // A lock is removed with its file, and a file that begins otherwise than a cache file is somebody else's.
+        // A lock is removed with its file, and a file that does not begin like a cache file is not ours.
         if extension == "lock" || !is_older(&path, UNUSED) || !begins_like_ours(&path) {
             continue;
         }

@@ -30,8 +30,8 @@ type Layout = (wgpu::BindGroupLayout, wgpu::PipelineLayout);
 /// A kernel that was given to the driver, and what the driver says to it later.
 type Compiled<F> = (Pipeline, F);
 
-/// The pipelines of a device, by kernel and by whether they check indices at run time. They live as long as somebody uses
-/// them, and the last few a while longer.
+/// The pipelines of a device, by kernel and by whether they check indices at run time. A pipeline lives as
+/// long as a plan holds it; the last few live on.
 #[derive(Default)]
 pub(super) struct Pipelines {
     compiled: Mutex<WeakCache<(Kernel, bool), Pipeline>>,
@@ -82,7 +82,7 @@ impl Pipelines {
         self.compiled().len()
     }
 
-    /// Lets those go that nobody uses.
+    /// Drops those that no plan holds.
     pub(super) fn trim(&self) {
         self.compiled().trim();
     }

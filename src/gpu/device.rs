@@ -73,7 +73,7 @@ impl Gpu {
         self.0.pipelines.held()
     }
 
-    /// Lets the compiled kernels go that no session uses.
+    /// Drops the compiled kernels that no session uses.
     pub fn trim(&self) {
         self.0.pipelines.trim();
     }

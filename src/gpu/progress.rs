@@ -49,7 +49,7 @@ impl Progress {
         Progress(Some(Arc::new(tell)))
     }
 
-    /// Whether anybody listens.
+    /// Whether there is a function to call.
     pub(crate) fn is_watched(&self) -> bool {
         self.0.is_some()
     }

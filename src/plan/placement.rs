@@ -36,7 +36,7 @@ pub(super) struct GpuNode {
     pub temporaries: Vec<u64>,
     pub packed: Vec<Packing>,
     pub tables: Vec<Table>,
-    /// What is known of every output, also of those that nobody reads.
+    /// What is known of every output, unread ones among them.
     pub outputs: Vec<Fact>,
 }
 

@@ -27,7 +27,7 @@ impl Scratch {
         Place::Texture(self.textures - 1)
     }
 
-    /// The tensor of a temporary, or of an output that nobody reads.
+    /// The tensor of a temporary, or of an unread output.
     pub(super) fn temporary(
         &mut self,
         operand: Operand,

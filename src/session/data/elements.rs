@@ -4,8 +4,8 @@ use crate::error::{Error, Result};
 use crate::tensor::{DType, Element, Scalar, Tensor, TensorType, TensorView};
 use half::{bf16, f16};
 
-/// Inputs of 64-bit integers are assumed to lie within this of zero; a run that breaks the assumption gets a plan
-/// without it. All of these are exact in f32 too.
+/// Inputs of 64-bit integers are assumed to lie between minus this and this; a run that breaks the assumption gets a plan
+/// without it. f32 holds all of these integers exactly.
 pub(crate) const ASSUMED: i128 = 1 << 24;
 
 fn each<T: Element>(bytes: &[u8], out: &mut Vec<u8>, convert: impl Fn(T) -> u32) {

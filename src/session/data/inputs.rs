@@ -1,4 +1,4 @@
-//! Checking what the caller gives against what the model declares.
+//! Checking a run's inputs against the model's declarations.
 
 use crate::error::{Error, Result};
 use crate::graph::{Dim, Graph, Input};

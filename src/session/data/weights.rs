@@ -11,7 +11,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-/// How many entries may stand in the table before those of dropped plans are removed.
+/// The most entries in the table before those of dropped plans are removed.
 const MAX_DEAD: usize = 4096;
 
 /// Where a constant lies.

@@ -1,4 +1,4 @@
-//! The first dispatch of each kernel, where somebody watches.
+//! The first dispatch of each kernel, for a caller who watches progress.
 
 use super::shared::Shared;
 use crate::error::Result;

@@ -18,7 +18,7 @@ pub(crate) enum Loading {
 
 /// A plan that cannot run as it is.
 pub(crate) struct Refused {
-    /// Whether another plan may do; what the driver refused is taken down.
+    /// Whether another plan may do. The choices know by now what the driver refused.
     pub verdict: Verdict,
     /// What the device says to the first kernel at fault.
     pub fault: Error,

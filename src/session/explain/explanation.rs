@@ -7,7 +7,7 @@ use std::fmt;
 /// One dispatch of a plan.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExplainedStep {
-    /// Path of the node it belongs to; a fused node's holds all that it stands for.
+    /// Path of the node it belongs to; that of a fused node names all nodes that were fused.
     pub node: String,
     /// The operator.
     pub operator: String,

@@ -32,16 +32,16 @@ struct Given {
     bounded: bool,
 }
 
-/// What a shape was taken to depend on: an input and what all its elements were taken to be.
+/// The name of an input that a shape depends on, and the number that all its elements are assumed to be.
 type Assumption = (String, usize);
 
 impl Session {
     /// What a run with inputs of these types would do. Nothing is compiled, measured or run: of several variants it shows the
-    /// one that is chosen by what is known by now. A session on the CPU explains the plan for an adapter of WebGPU's
+    /// one that present measurements choose. A session on the CPU explains the plan for an adapter of WebGPU's
     /// guaranteed limits.
     ///
-    /// Where a shape depends on what an integer input holds (a length, say), the largest extent of an input that fits is
-    /// taken; [`Explanation::assumptions`] names it.
+    /// Where a shape depends on the contents of an integer input (a length, say), they are assumed to be the largest extent of an
+    /// input with which planning succeeds; [`Explanation::assumptions`] names it.
     ///
     /// # Errors
     /// As [`run`](Session::run); [`Unsupported`](crate::ErrorKind::Unsupported) when a shape depends on computed data.
@@ -59,8 +59,8 @@ impl Session {
         self.explain_known(&known)
     }
 
-    /// What a run would do with inputs of which some are at hand; as [`explain`](Session::explain), but of those nothing has to
-    /// be assumed.
+    /// What a run would do with inputs of which some are given; as [`explain`](Session::explain), but nothing is assumed of
+    /// those.
     ///
     /// # Errors
     /// As `explain`.

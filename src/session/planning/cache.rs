@@ -8,12 +8,12 @@ use futures_intrusive::sync::MutexGuard as AsyncGuard;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The most plans that are kept; the one not used for longest goes first.
+/// The most entries that are kept; the one whose last use is longest ago is dropped.
 const MAX_PLANS: usize = 16;
 
-/// Plans, or whatever else a graph is run by.
+/// What a graph is run by: a plan, or stages.
 pub(crate) struct PlanCache<T> {
-    /// The last used stands last.
+    /// In the order of their last use.
     entries: Mutex<Vec<(PlanKey, T)>>,
     /// Inputs that some shape was found to depend on: their contents are part of the key.
     by_value: Mutex<BTreeSet<usize>>,
@@ -37,7 +37,7 @@ impl<T: Clone> PlanCache<T> {
         self.by_value.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until nobody else plans for this graph. Whoever waited looks for an entry again.
+    /// Waits until no other thread plans for this graph. Look for an entry again afterwards: the other thread may have made it.
     pub(crate) async fn planning(&self) -> AsyncGuard<'_, ()> {
         self.planning.lock().await
     }

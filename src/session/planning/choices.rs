@@ -56,7 +56,7 @@ impl ChoiceStore {
         }
     }
 
-    /// Waits until nobody else measures.
+    /// Waits until no other thread measures.
     pub(crate) async fn measuring(&self) -> AsyncGuard<'_, ()> {
         self.measuring.lock().await
     }
@@ -80,7 +80,7 @@ impl ChoiceStore {
         self.folder.as_ref().map(|folder| CacheFile::new(folder, "tuning", about, caps))
     }
 
-    /// What is known by now; the first call reads what earlier sessions wrote.
+    /// The choices so far; the first call reads those of earlier sessions.
     pub(crate) fn choices(&self, caps: &Caps) -> Arc<Choices> {
         let mut state = self.state();
         if !state.loaded {
@@ -93,14 +93,14 @@ impl ChoiceStore {
         state.choices.clone()
     }
 
-    /// Whether a problem is to be measured now; the answer is no from then on.
+    /// Whether the caller is to measure a problem: yes once, if its fastest variant is not known.
     pub(crate) fn claim(&self, problem: &TuningKey) -> bool {
         let mut state = self.state();
         let known = state.choices.measured.as_ref().is_some_and(|m| m.contains_key(problem));
         (self.tuning == Tuning::Forced || !known) && state.tried.insert(problem.clone())
     }
 
-    /// Takes down which variant was the fastest; `None` when measurement does not tell.
+    /// Stores which variant was the fastest; `None` when measurement does not tell.
     pub(crate) fn record(&self, problem: TuningKey, fastest: Option<&str>) {
         let mut state = self.state();
         let State { choices, news, .. } = &mut *state;
@@ -114,7 +114,7 @@ impl ChoiceStore {
         }
     }
 
-    /// Takes down the kernels of a plan that the device refused to compile, with one warning for each variant.
+    /// Stores the kernels of a plan that the device refused to compile, with one warning for each variant.
     pub(crate) fn refuse(&self, gpu: &Gpu, plan: &Plan, faults: &[(usize, Error)]) -> Verdict {
         if gpu.is_lost() || faults.iter().any(|(_, e)| e.kind() != ErrorKind::Internal) {
             return Verdict::Unrelated;

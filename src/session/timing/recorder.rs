@@ -1,4 +1,4 @@
-//! The times of a run's dispatches, as a run takes them down.
+//! Recording the times of a run's dispatches.
 
 use super::profile::Timing;
 use crate::error::Result;

@@ -1,8 +1,8 @@
 //! From measured times to a choice.
 
-/// What a variant must gain over one that stands before it in the table, so that noise does not decide.
+/// The least gain by which a variant beats one before it in the table, so that noise does not decide.
 const LEAST_GAIN: f64 = 0.03;
-/// Half the distance between the quartiles, over the median, above which times tell nothing.
+/// Times tell nothing when half the distance between their quartiles exceeds this share of the median.
 const MOST_SPREAD: f64 = 0.5;
 
 /// The fastest candidate by its times in microseconds, those of each candidate in any order; candidates stand in the order of

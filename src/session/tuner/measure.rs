@@ -4,7 +4,7 @@ use super::trial::Trial;
 use crate::error::Result;
 use crate::kernel::Caps;
 
-/// Times of each variant, as many as fit `BUDGET`.
+/// The least and the most samples of a variant; their number is such that they fit `BUDGET`.
 const SAMPLES: (usize, usize) = (3, 7);
 /// Microseconds that the samples of one variant may take.
 const BUDGET: f64 = 300_000.0;
@@ -30,7 +30,7 @@ pub(crate) async fn times(trials: &[&Trial]) -> Result<Option<Vec<Vec<f64>>>> {
     let mut repeats = Vec::new();
     let mut least = f64::INFINITY;
     for trial in trials {
-        // The first round fills caches and raises clocks, which is little beside a long one.
+        // The first run fills caches and raises clocks; a long run is hardly affected.
         let first = trial.duration(1).await?;
         let once = if first > BUDGET / 4.0 { first } else { trial.duration(1).await? };
         least = least.min(once);

@@ -16,7 +16,7 @@ pub(super) struct Trial {
 }
 
 impl Trial {
-    /// `None` when the driver refuses the variant, which is taken down.
+    /// `None` when the driver refuses the variant; the choices know it then.
     pub(super) async fn new(resources: &Resources<'_>, graph: &Graph, node: usize, variant: &str) -> Result<Option<Trial>> {
         let alone = alone(graph, node)?;
         let options = PlanOptions { variant: Some(variant.to_string()), ..resources.plan_options() };

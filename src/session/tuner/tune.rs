@@ -13,14 +13,14 @@ use std::sync::Arc;
 /// The most variants of a node that are measured.
 const MOST_CANDIDATES: usize = 4;
 
-/// How often times are taken anew that tell nothing.
+/// How often a node is measured when the times tell nothing.
 const ATTEMPTS: usize = 3;
 
 /// Name of a variant, and its pipelines.
 type Winner = (&'static str, Vec<Arc<Pipeline>>);
 
-/// Measures what is not known yet of the nodes of a graph, which is specialised and optimised. Returns the pipelines of the
-/// variants that won, which the graph's plan will want.
+/// Measures the variants of a specialised and optimised graph's nodes where the fastest is not known. Returns the pipelines of the
+/// fastest variants, so that they live until the graph's plan holds them.
 pub(crate) async fn tune(resources: &Resources<'_>, graph: &Graph) -> Result<Vec<Arc<Pipeline>>> {
     let (caps, choices) = (resources.gpu.caps(), resources.choices);
     if !choices.is_tuned() || !measure::is_possible(caps) {
@@ -50,7 +50,7 @@ async fn fastest(resources: &Resources<'_>, graph: &Graph, problem: &Measurable)
         match Trial::new(resources, graph, problem.node, variant).await {
             Ok(trial) => trials.extend(trial.map(|trial| (variant, trial))),
             Err(error) if resources.gpu.is_lost() => return Err(error),
-            // Scratch memory may be short where the plan's own is not; then nothing can be said of the others either.
+            // Scratch memory may be too small though the plan's memory is not. The other variants then cannot be compared either.
             Err(error) => {
                 log::debug!("{}: {variant} cannot be measured: {error}", problem.key);
                 return Ok(None);

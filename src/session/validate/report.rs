@@ -9,7 +9,7 @@ use crate::tensor::{DType, Tensor};
 pub struct Tolerance {
     /// In proportion to the reference.
     pub relative: f64,
-    /// Beside that.
+    /// Added to that.
     pub absolute: f64,
 }
 
@@ -73,8 +73,8 @@ impl Validation {
 /// A rewrite that makes a run wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suspect {
-    /// The pass that makes it: without it the outputs are right, or, where that is so of several or of none, with the passes before
-    /// it alone.
+    /// The pass that makes it: without it the outputs are right. Where that holds for several passes or for none, it is the first with
+    /// which the outputs are wrong when passes are added one by one.
     pub pass: String,
     /// Path of the node at which it was made.
     pub node: String,
@@ -82,8 +82,8 @@ pub struct Suspect {
     pub replaced: Vec<String>,
     /// Paths of those that stand in their place.
     pub made: Vec<String>,
-    /// Whether the references, too, find the rewritten graph wrong: then the rewrite is at fault, else a kernel. `None` where
-    /// shapes depend on data, so that there is no such graph.
+    /// Whether the rewritten graph is wrong by the references too: then the rewrite is at fault, else a kernel. `None` where
+    /// shapes depend on data, so that there is no rewritten graph.
     pub by_references: Option<bool>,
     /// Other passes without which the outputs are right.
     pub others: Vec<String>,
@@ -129,7 +129,7 @@ pub(crate) fn compare(value: &str, node: &str, found: &Tensor, expected: &Tensor
 /// Steps between two numbers of a float dtype; the difference itself for integers.
 fn ulp(a: f64, b: f64, dtype: DType) -> u64 {
     let distance = |a: i64, b: i64| a.abs_diff(b);
-    // Sign and magnitude to a line on which neighbours are one apart.
+    // Maps bits to integers such that neighbouring floats are one apart.
     let ordered = |bits: i64, sign: i64| if bits & sign != 0 { -(bits & !sign) } else { bits };
     match dtype {
         DType::F32 => {

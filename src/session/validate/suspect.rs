@@ -88,8 +88,8 @@ impl Search<'_> {
         }))
     }
 
-    /// The pass without which the run is right; where that is so of several or of none, the first one with which the passes up to
-    /// it make the run wrong.
+    /// The pass without which the run is right. Where that holds for several passes or for none, it is the first with which the run
+    /// is wrong when passes are added one by one.
     async fn culprit(&self) -> Result<Option<Culprit>> {
         let given = &self.runtime.options.passes;
         let rewrites = self.rewrites(given).await?;
