@@ -11,6 +11,7 @@ mod fits;
 mod lowering;
 mod offers;
 mod params;
+pub mod preludes;
 mod program;
 mod shader;
 pub mod software;
@@ -22,7 +23,7 @@ pub use lowering::Lowering;
 pub use offers::{Declined, Offer, Offers, Rank};
 pub use params::{Cell, Field, Parameters, u32s};
 pub use program::{Arguments, Bounds, BoundsRule, Instruction, Printed, Program, ProgramOperand, ScalarFunction, Signature, Term};
-pub use shader::{Access, Kernel, Prelude, Shader, TEXTURE_WIDTH, preludes};
+pub use shader::{Access, Kernel, Prelude, Shader, TEXTURE_WIDTH};
 
 pub(crate) use fingerprint::Fingerprint;
 pub(crate) use params::params;

@@ -1,0 +1,235 @@
+//! The preludes under `shaders/lib`.
+
+use super::shader::Prelude;
+
+macro_rules! prelude {
+    ($($(#[$meta:meta])* $name:ident = $file:literal;)*) => {
+        $($(#[$meta])* pub static $name: Prelude = Prelude {
+            name: crate::kernel::file_name($file),
+            source: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/lib/", $file, ".wgsl")),
+        };)*
+        /// All of them.
+        pub static ALL: &[&Prelude] = &[$(&$name),*];
+    };
+}
+
+prelude! {
+    /// `Float`, `Int`, `Uint` are scalars: a value at a time.
+    WIDTH1 = "width1";
+    /// `Float`, `Int`, `Uint` are vectors of four: four neighbours at a time.
+    WIDTH4 = "width4";
+    /// Storage in groups of four floats, as vectors.
+    FOUR_VECTORS = "four_vectors";
+    /// The same as 64-bit words.
+    FOUR_WORDS = "four_words";
+    /// Where the groups of four floats of an array stand in a texture. Wants `const TEXTURE_WIDTH`.
+    TEXELS = "software/texels";
+    /// What kernels of width 1 find in storage, `array<Stored>`. Goes with `WIDTH1`.
+    STORED_WIDTH1 = "stored_width1";
+    /// The same for width 4. Goes with `WIDTH4` and the prelude of [`Caps::fours`](crate::kernel::Caps::fours).
+    STORED_WIDTH4 = "stored_width4";
+    /// Scalar functions that WGSL lacks, on `Float` of either width.
+    MATH = "math";
+    /// Sum, product, larger or smaller of two bit patterns of any scalar type.
+    COMBINE = "combine";
+    /// Parameters of the copy kernels, and where a walk over their outer axes leads. Wants `DIVIDE`.
+    COPY_AXES = "copy_axes";
+    /// Indices that come from data.
+    INDEX = "index";
+    /// Tuples of such indices. Wants `INDEX`, and parameters and bindings of the names that it reads.
+    INDEX_TUPLES = "index_tuples";
+    /// Parameters and bindings of the kernels of ScatterElements. Wants `INDEX`.
+    SCATTER_ELEMENTS = "scatter_elements";
+    /// Parameters and bindings of the kernels of ScatterND. Wants a width prelude.
+    SCATTER_ND = "scatter_nd";
+    /// Integer division by way of floats.
+    DIVIDE = "divide";
+    /// Sums and maxima over a workgroup through workgroup memory. Wants `const WORKGROUP`.
+    REDUCE_SHARED = "reduce_shared";
+    /// The same functions by subgroup operations. Wants `const WORKGROUP` and `const SUBGROUP`.
+    REDUCE_SUBGROUP = "reduce_subgroup";
+    /// Rows that several workgroups share. Wants `params.chunk` and `params.chunks`.
+    ROW_CHUNKS = "row_chunks";
+    /// Where the search for a greatest value starts.
+    LOWEST = "lowest";
+    /// What the two kernels of softmax over long rows share. Goes with `ROW_CHUNKS`.
+    SOFTMAX_CHUNKS = "softmax_chunks";
+    /// What the kernels of normalization over long rows share. Goes with the preludes of `Kernel::width`.
+    NORM_CHUNKS = "norm_chunks";
+    /// A reduction's element type is f32.
+    NUMBER_F32 = "number_f32";
+    /// A reduction's element type is i32. Goes with `NUMBER_INTEGER`.
+    NUMBER_I32 = "number_i32";
+    /// A reduction's element type is u32. Goes with `NUMBER_INTEGER`.
+    NUMBER_U32 = "number_u32";
+    /// What both integers have in common as the element type of a reduction.
+    NUMBER_INTEGER = "number_integer";
+    /// Where the sets of a reduction and their values stand. Wants a load prelude.
+    REDUCE_SETS = "reduce_sets";
+    /// The ten reductions. Wants `const FOLD` and a number prelude.
+    FOLD = "fold";
+    /// Joins the states of a workgroup through workgroup memory. Wants `const WORKGROUP`.
+    FOLD_SHARED = "fold_shared";
+    /// The same for a workgroup that is one subgroup.
+    FOLD_SUBGROUP = "fold_subgroup";
+    /// A reduction reads one value at a time.
+    LOAD1 = "load1";
+    /// A reduction reads four values at a time.
+    LOAD4 = "load4";
+    /// A reduction reads four floats at a time. Goes with the prelude of [`Caps::fours`](crate::kernel::Caps::fours).
+    LOAD4_FLOATS = "load4_floats";
+    /// A reduction writes floats.
+    EMIT_FLOAT = "emit_float";
+    /// A reduction writes integers.
+    EMIT_INTEGER = "emit_integer";
+    /// A reduction writes states that another kernel joins.
+    EMIT_STATE = "emit_state";
+    /// Parameters, mask and scores of all attention kernels. Goes with `LOWEST`.
+    ATTENTION = "attention";
+    /// Where attention leaves its result. Goes with `ATTENTION`.
+    ATTENTION_OUTPUT = "attention_output";
+    /// Attention takes four keys at a time. Goes with `ATTENTION`.
+    ATTENTION_FOUR_KEYS = "attention_four_keys";
+    /// What kernels of recurrent layers share. Wants `const UNITS`.
+    RECURRENT = "recurrent";
+    /// How the sums of one product become the next state. Wants `const PRODUCT`, `FIRST_GATE` and `SUMMED`, and functions that load,
+    /// store and answer a state.
+    RECURRENT_PRODUCTS = "recurrent_products";
+    /// The first state of a recurrent layer, as it is given.
+    RECURRENT_FIRST_STATE = "recurrent_first_state";
+    /// The packed weights of recurrent layers.
+    RECURRENT_WEIGHTS = "recurrent_weights";
+    /// Recurrent layers read four hidden units at a time.
+    RECURRENT_GROUPS = "recurrent_groups";
+    /// Recurrent layers read single units.
+    RECURRENT_SCALARS = "recurrent_scalars";
+    /// Attention reads queries four elements at a time.
+    ATTENTION_QUERY_VECTORS = "attention_query_vectors";
+    /// Attention reads queries by single elements at any stride.
+    ATTENTION_QUERY_SCALARS = "attention_query_scalars";
+    /// Attention reads keys and values four elements at a time.
+    ATTENTION_KEY_VECTORS = "attention_key_vectors";
+    /// Kernels of rows read them from storage. Goes with the preludes of `Kernel::width`.
+    ROWS_STORED = "rows_stored";
+    /// The same from a texture, at width 4. Wants `Kernel::texels`.
+    ROWS_TEXELS = "software/rows_texels";
+    /// Attention reads keys and values four elements at a time from textures. Wants `Kernel::texels`.
+    ATTENTION_KEY_TEXELS = "software/attention_key_texels";
+    /// Attention reads keys and values by single elements at any stride.
+    ATTENTION_KEY_SCALARS = "attention_key_scalars";
+    /// The activation functions of recurrent layers.
+    ACTIVATION = "activation";
+    /// The equation of a plain recurrent cell.
+    CELL_RNN = "cell_rnn";
+    /// The equations of a gated recurrent unit. Wants `const LINEAR_BEFORE_RESET`.
+    CELL_GRU = "cell_gru";
+    /// The equations of a long short-term memory. Wants `const INPUT_FORGET`.
+    CELL_LSTM = "cell_lstm";
+    /// Scale and bias of a normalization, one element per column.
+    AFFINE_COLUMNS = "affine_columns";
+    /// The same from textures, at width 4. Wants `Kernel::texels`.
+    AFFINE_COLUMNS_TEXELS = "software/affine_columns_texels";
+    /// Scale and bias of a normalization, one element per channel.
+    AFFINE_CHANNELS = "affine_channels";
+    /// `Element` is f32; a generated epilogue goes with it.
+    ELEMENT_F32 = "element_f32";
+    /// `Element` is i32, without an epilogue.
+    ELEMENT_I32 = "element_i32";
+    /// `Element` is u32, without an epilogue.
+    ELEMENT_U32 = "element_u32";
+    /// Parameters of matrix products and where the matrices of a batch start.
+    MATMUL = "matmul";
+    /// Operand A by vectors of four along its rows.
+    MATMUL_A_ROWS = "matmul_a_rows";
+    /// Operand A by vectors of four along its columns.
+    MATMUL_A_COLUMNS = "matmul_a_columns";
+    /// Operand A with any strides.
+    MATMUL_A_SCALAR = "matmul_a_scalar";
+    /// Operand B by vectors of four along its rows.
+    MATMUL_B_ROWS = "matmul_b_rows";
+    /// Operand B by vectors of four along its columns.
+    MATMUL_B_COLUMNS = "matmul_b_columns";
+    /// Operand B with any strides.
+    MATMUL_B_SCALAR = "matmul_b_scalar";
+    /// Where an operand B in packed panels stands. Wants `const PANEL`.
+    MATMUL_PANELS = "matmul_panels";
+    /// Operand B in packed panels of floats. Goes with `MATMUL_PANELS`.
+    MATMUL_B_PANELS = "matmul_b_panels";
+    /// Eight rows of sums in the registers of a subgroup, one operand by broadcast.
+    ROW_SUMS = "software/row_sums";
+    /// A step of four terms of a tile of those rows, whose left operand lies in a texture. Goes with `ROW_SUMS`, wants `const ROWS`.
+    ROW_STEPS = "software/row_steps";
+    /// Four columns of four rows of a panel in a texture. Wants `const LANES`.
+    PANEL_TEXELS = "software/panel_texels";
+    /// Storing those rows through the epilogue. Goes with `ROW_SUMS` and a prelude that stores four neighbours; wants `const ROWS`.
+    ROW_STORES = "software/row_stores";
+    /// Winograd's tiles go to a texture.
+    WINOGRAD_INPUT_TEXELS = "software/winograd_input_texels";
+    /// Winograd's tiles go to a buffer.
+    WINOGRAD_INPUT_FLOATS = "winograd_input_floats";
+    /// Winograd's sums come from a texture. Wants `const LANES`.
+    WINOGRAD_SUMS_TEXELS = "software/winograd_sums_texels";
+    /// Winograd's sums come from a buffer.
+    WINOGRAD_SUMS_FLOATS = "winograd_sums_floats";
+    /// Both operands packed into textures, and their parameters. Wants `const ROWS`, `const LANES`.
+    MATMUL_PACKED_OPERANDS = "software/matmul_packed_operands";
+    /// Operand A in tiles packed into a texture. Wants `const ROWS`.
+    MATMUL_A_TEXTURE = "software/matmul_a_texture";
+    /// Operand B in packed panels in a texture. Goes with `MATMUL_PANELS`.
+    MATMUL_B_TEXTURE = "software/matmul_b_texture";
+    /// Operand B in packed panels of half floats. Goes with `MATMUL_PANELS`.
+    MATMUL_B_PANELS_F16 = "matmul_b_panels_f16";
+    /// Operand B in packed panels of few bits. Wants `const BLOCK`, `MATMUL_PANELS`, a prelude of zero points and one of the next two.
+    MATMUL_B_BITS = "matmul_b_bits";
+    /// Operand B in packed panels of 4 bits. Goes with `MATMUL_B_BITS`.
+    MATMUL_B_BITS4 = "matmul_b_bits4";
+    /// Operand B in packed panels of 8 bits. Goes with `MATMUL_B_BITS`.
+    MATMUL_B_BITS8 = "matmul_b_bits8";
+    /// All zero points of a quantized operand B are `const ZERO`.
+    MATMUL_ZERO_MIDDLE = "matmul_zero_middle";
+    /// A quantized operand B with a zero point for each scale.
+    MATMUL_ZERO_POINTS = "matmul_zero_points";
+    /// An invocation of a tiled product brings four rows of B.
+    MATMUL_SHARE_BLOCKS = "matmul_share_blocks";
+    /// An invocation of a tiled product brings two rows of B.
+    MATMUL_SHARE_HALVES = "matmul_share_halves";
+    /// Columns of a matrix product as they are.
+    PLACE_COLUMN = "place_column";
+    /// Parameters of kernels where an invocation makes one element by walking a window.
+    WINDOW_PARAMS = "window_params";
+    /// Where an element of a batch of volumes stands.
+    VOLUME_ELEMENT = "volume_element";
+    /// Pooling keeps values alone.
+    POOL_VALUES = "pool_values";
+    /// Pooling keeps where the largest value stands, too.
+    POOL_POSITIONS = "pool_positions";
+    /// Operand B of a convolution as a matrix product, gathered from its input.
+    CONV_GATHER = "conv_gather";
+    /// The same from rows that are unfolded along the kernel's width.
+    CONV_UNFOLDED = "software/conv_unfolded";
+    /// The entry point of kernels that read image rows under the windows of four outputs. Wants `DIVIDE`, `fn segments`, `fn run`
+    /// and a row prelude.
+    CONV_ROW = "conv_row";
+    /// Image rows under the windows of four outputs, shared within a subgroup. Wants `const LANES` and a plane prelude.
+    CONV_ROW_EXCHANGE = "software/conv_row_exchange";
+    /// The same, each invocation by itself. Wants `const LANES`.
+    CONV_ROW_DIRECT = "conv_row_direct";
+    /// Weights of a depthwise convolution, shared within a subgroup. Wants `const LANES`.
+    CONV_TAPS_EXCHANGE = "software/conv_taps_exchange";
+    /// The same, each invocation by itself.
+    CONV_TAPS_DIRECT = "conv_taps_direct";
+    /// Rows of planes in groups of four.
+    PLANE_FOURS = "software/plane_fours";
+    /// Rows of planes element by element.
+    PLANE_ELEMENTS = "software/plane_elements";
+    /// Unfolded lines go to a buffer.
+    UNFOLDED_FLOATS = "software/unfolded_floats";
+    /// Unfolded lines go to a texture. Wants `Kernel::texels`.
+    UNFOLDED_TEXELS = "software/unfolded_texels";
+    /// Columns that are padded to groups of four within a row of pixels.
+    PLACE_PIXEL = "software/place_pixel";
+    /// Storing four neighbours that may end at an edge, element by element.
+    STORE_WIDTH1 = "store_width1";
+    /// Storing four neighbours at once.
+    STORE_WIDTH4 = "store_width4";
+}
