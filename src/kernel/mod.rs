@@ -22,8 +22,9 @@ pub use dispatch::{Dispatch, Grid, Operand, Packing, Table, Work};
 pub use lowering::Lowering;
 pub use offers::{Declined, Offer, Offers, Rank};
 pub use params::{Cell, Field, Parameters, u32s};
+pub use preludes::Prelude;
 pub use program::{Arguments, Bounds, BoundsRule, Instruction, Printed, Program, ProgramOperand, ScalarFunction, Signature, Term};
-pub use shader::{Access, Kernel, Prelude, Shader, TEXTURE_WIDTH};
+pub use shader::{Access, Kernel, Shader, TEXTURE_WIDTH};
 
 pub(crate) use fingerprint::Fingerprint;
 pub(crate) use params::params;

@@ -1,6 +1,13 @@
 //! The preludes under `shaders/lib`.
 
-use super::shader::Prelude;
+/// A whole file that is joined in front of a kernel: element widths, reductions, index helpers.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct Prelude {
+    /// File name under `shaders/lib` or a folder of it, without its ending.
+    pub name: &'static str,
+    /// The text.
+    pub source: &'static str,
+}
 
 macro_rules! prelude {
     ($($(#[$meta:meta])* $name:ident = $file:literal;)*) => {

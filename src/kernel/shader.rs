@@ -1,20 +1,12 @@
 //! Which text a pipeline is compiled from, as data.
 
+use super::Caps;
 use super::dispatch::Operand;
 use super::params::Field;
+use super::preludes::{self, Prelude};
 use super::program::Printed;
-use super::{Caps, preludes};
 use std::fmt::Write;
 use std::sync::Arc;
-
-/// A whole file that is joined in front of a kernel: element widths, reductions, index helpers.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub struct Prelude {
-    /// File name under `shaders/lib` or a folder of it, without its ending.
-    pub name: &'static str,
-    /// The text.
-    pub source: &'static str,
-}
 
 /// A hand-written kernel: one file under `shaders/` and the layout of its parameters.
 #[derive(Debug)]

@@ -5,8 +5,7 @@
 //! component and lane by lane, and a storage texture is read many times faster.
 
 use super::caps::{AdapterClass, Caps};
-use super::preludes;
-use super::shader::Prelude;
+use super::preludes::{self, Prelude};
 
 /// From where on a copy into a texture, one pass over memory, takes less than it saves.
 #[derive(Clone, Copy, Debug)]

@@ -50,9 +50,6 @@ fn escape(text: &str) -> String {
 
 fn svg(title: &str, ceiling: Ceiling, lines: &[Line]) -> String {
     let (left, top, bottom, right) = MARGIN;
-    let intensity = |line: &Line| line.intensity.max(LEAST);
-    // What has no arithmetic is drawn by the bytes it moves.
-    let rate = |line: &Line| if line.gflops > 0.0 { line.gflops } else { line.gbps * LEAST };
     let ridge = ceiling.gflops / ceiling.gbps;
     let xs = Axis::new(lines.iter().map(intensity).chain([LEAST, ridge * 10.0]), left, SIZE.0 - right);
     let lowest = lines.iter().map(rate).filter(|r| *r > 0.0).fold(ceiling.gflops, f64::min);
@@ -66,6 +63,16 @@ fn svg(title: &str, ceiling: Ceiling, lines: &[Line]) -> String {
         SIZE.1,
         escape(title)
     );
+    scales(&mut out, &xs, &ys);
+    roof(&mut out, &xs, &ys, ceiling);
+    marks(&mut out, &xs, &ys, lines);
+    out.push_str("</svg>\n");
+    out
+}
+
+/// Lines and numbers at the powers of ten, and what they count.
+fn scales(out: &mut String, xs: &Axis, ys: &Axis) {
+    let (left, top, bottom, right) = MARGIN;
     for x in xs.powers() {
         let at = xs.at(x);
         let _ = writeln!(out, "<line x1=\"{at:.1}\" y1=\"{top}\" x2=\"{at:.1}\" y2=\"{}\" stroke=\"#e5e5e5\"/>", SIZE.1 - bottom);
@@ -83,7 +90,21 @@ fn svg(title: &str, ceiling: Ceiling, lines: &[Line]) -> String {
         "<text transform=\"translate(20 {}) rotate(-90)\" text-anchor=\"middle\">GFLOP/s</text>",
         (top + SIZE.1 - bottom) / 2.0
     );
-    roof(&mut out, &xs, &ys, ceiling);
+}
+
+/// Operations per byte of a row.
+fn intensity(line: &Line) -> f64 {
+    line.intensity.max(LEAST)
+}
+
+/// GFLOP/s of a row; what has no arithmetic is drawn by the bytes it moves.
+fn rate(line: &Line) -> f64 {
+    if line.gflops > 0.0 { line.gflops } else { line.gbps * LEAST }
+}
+
+/// A point for each row, numbered, and the list of them.
+fn marks(out: &mut String, xs: &Axis, ys: &Axis, lines: &[Line]) {
+    let (_, top, _, right) = MARGIN;
     let families: Vec<&str> = lines.iter().fold(vec![], |mut all, line| {
         if !all.contains(&line.family) {
             all.push(line.family);
@@ -122,8 +143,6 @@ fn svg(title: &str, ceiling: Ceiling, lines: &[Line]) -> String {
             SIZE.0 - right + 10.0
         );
     }
-    out.push_str("</svg>\n");
-    out
 }
 
 fn roof(out: &mut String, xs: &Axis, ys: &Axis, ceiling: Ceiling) {
