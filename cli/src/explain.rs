@@ -9,7 +9,7 @@ use crate::tune::TuneArguments;
 use clap::Args;
 use gristmill::Model;
 use gristmill::session::{Explanation, Known};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -79,7 +79,13 @@ fn print(out: &mut dyn Write, plan: &Explanation) -> Result<()> {
         table.row(cells);
     }
     writeln!(out, "{table}")?;
+    print_fusions(out, plan)?;
+    print_unfit(out, plan)?;
+    print_totals(out, plan)
+}
 
+/// What became one node, and what runs on the host.
+fn print_fusions(out: &mut dyn Write, plan: &Explanation) -> Result<()> {
     let mut fusions: BTreeMap<String, usize> = BTreeMap::new();
     let mut last = None;
     for step in &plan.steps {
@@ -97,7 +103,28 @@ fn print(out: &mut dyn Write, plan: &Explanation) -> Result<()> {
     if !fusions.is_empty() || !plan.host_nodes.is_empty() {
         writeln!(out)?;
     }
+    Ok(())
+}
 
+/// Variants that fit a node but for a reason, and how many nodes they do not fit for it.
+fn print_unfit(out: &mut dyn Write, plan: &Explanation) -> Result<()> {
+    let mut reasons: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
+    for step in &plan.steps {
+        for (variant, reason) in &step.declined {
+            reasons.entry((variant, reason)).or_default().insert(&step.node);
+        }
+    }
+    for ((variant, reason), nodes) in &reasons {
+        writeln!(out, "unfit      {} x {variant}: {reason}", nodes.len())?;
+    }
+    if !reasons.is_empty() {
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+/// What the plan takes as a whole.
+fn print_totals(out: &mut dyn Write, plan: &Explanation) -> Result<()> {
     for (input, value) in &plan.assumptions {
         writeln!(out, "assumed    a shape depends on what `{input}` holds, which was taken to be {value}")?;
     }
