@@ -3,6 +3,7 @@
 //! To add an operator: its shader under `shaders/`, its file here, its line below, its rows in `tests/cases/`, its row in
 //! the import table. CONTRIBUTING.md walks through one.
 
+pub mod affine_grid;
 pub mod argreduce;
 pub mod attention;
 pub mod branch;
@@ -14,6 +15,7 @@ pub mod conv;
 mod copy;
 pub mod cumulative;
 pub mod dequantize;
+pub mod det;
 pub mod einsum;
 pub mod elementwise;
 pub mod expand;
@@ -53,6 +55,7 @@ pub use registration::Registration;
 
 /// Every operator family.
 pub static REGISTRY: &[&Registration] = &[
+    &affine_grid::REGISTRATION,
     &argreduce::REGISTRATION,
     &attention::REGISTRATION,
     &branch::REGISTRATION,
@@ -63,6 +66,7 @@ pub static REGISTRY: &[&Registration] = &[
     &copy::REGISTRATION,
     &cumulative::REGISTRATION,
     &dequantize::REGISTRATION,
+    &det::REGISTRATION,
     &einsum::REGISTRATION,
     &elementwise::REGISTRATION,
     &expand::REGISTRATION,

@@ -2,15 +2,35 @@
 
 use super::{Case, Random};
 use gristmill::Tensor;
+use gristmill::ops::affine_grid::affine_grid;
 use gristmill::ops::center_crop_pad::center_crop_pad;
 use gristmill::ops::grid_sample::{GridSample, Outside, grid_sample};
 use gristmill::ops::non_max_suppression::non_max_suppression;
 use gristmill::ops::resample::{Interpolation, Rounding};
 use gristmill::ops::roi_align::{RoiAlign, roi_align};
 
+/// Maps of planes and volumes, an axis of one pixel, and an image without any.
+fn affine_grids() -> Vec<Case> {
+    let mut random = Random::new(0xAF1E);
+    let mut cases = vec![];
+    for (corners, align_corners) in [("corners", true), ("borders", false)] {
+        let rows: [(&str, &[usize], &[i64]); 4] = [
+            ("plane", &[2, 2, 3], &[2, 5, 6, 7]),
+            ("volume", &[3, 3, 4], &[3, 1, 4, 5, 2]),
+            ("one_pixel", &[1, 2, 3], &[1, 1, 1, 1]),
+            ("nothing", &[2, 2, 3], &[2, 1, 0, 4]),
+        ];
+        for (name, maps, size) in rows {
+            let inputs = vec![random.floats(maps), Tensor::vector(size)];
+            cases.push(Case::new(format!("affine_grid/{name}_{corners}"), affine_grid(align_corners), inputs).weights(&[1]));
+        }
+    }
+    cases
+}
+
 pub fn cases() -> Vec<Case> {
     let mut random = Random::new(0x13A6);
-    let mut cases = vec![];
+    let mut cases = affine_grids();
     let modes = [
         ("nearest", Interpolation::Nearest(Rounding::PreferFloor)),
         ("linear", Interpolation::Linear),

@@ -2,6 +2,7 @@
 
 use super::{Case, Random, Tolerance};
 use gristmill::graph::Op;
+use gristmill::ops::det::det;
 use gristmill::ops::matmul::{MatMul, matmul, matmul_integer, matmul_nbits};
 use gristmill::tensor::View;
 use gristmill::{DType, Shape, Tensor};
@@ -201,6 +202,38 @@ fn quantized() -> Vec<Case> {
     .collect()
 }
 
+fn determinants() -> Vec<Case> {
+    let mut random = Random::new(0xDE7);
+    let shapes: [(&str, &[usize]); 8] = [
+        ("one", &[1, 1]),
+        ("pair", &[3, 2, 2]),
+        ("odd", &[2, 2, 5, 5]),
+        ("eight", &[8, 8]),
+        ("past_a_workgroup", &[2, 67, 67]),
+        ("many", &[70, 3, 3]),
+        ("of_nothing", &[2, 0, 0]),
+        ("no_matrix", &[0, 3, 3]),
+    ];
+    // A sum of products of as many factors as there are rows; elimination rounds each of them.
+    let rounding = |rows: usize| Tolerance { relative: 1e-4 * rows.max(1) as f64, absolute: 1e-6 };
+    let row = |(name, shape): (&str, &[usize])| {
+        Case::new(format!("det/{name}"), det(), vec![random.floats(shape)]).tolerance(rounding(shape[shape.len() - 1]))
+    };
+    let mut cases: Vec<Case> = shapes.into_iter().map(row).collect();
+    // By hand: an exchange of rows, one that is a sum of others, and the circulant of 1, 2, 3, whose determinant is 18.
+    let by_hand = [[0.0f32, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0], [1.0, 2.0, 3.0, 2.0, 4.0, 6.0, 1.0, 0.0, 1.0]];
+    let circulant = [1.0f32, 2.0, 3.0, 3.0, 1.0, 2.0, 2.0, 3.0, 1.0];
+    let matrices = [&by_hand[0][..], &by_hand[1], &circulant].concat();
+    let matrices = Tensor::new([3, 3, 3], &matrices).expect("three matrices");
+    let golden = Tensor::new([3], &[-1.0f32, 0.0, 18.0]).expect("three determinants");
+    cases.push(Case::new("det/by_hand", det(), vec![matrices]).golden(vec![golden]));
+    cases.push(Case::new("det/f64", det(), vec![random.integers(DType::F64, &[3, 3], -4, 4)]));
+    cases
+}
+
 pub fn cases() -> Vec<Case> {
-    [shapes(), batches(), views(), scalars(), half_weights(), splits(), quantized(), zero_points()].into_iter().flatten().collect()
+    [shapes(), batches(), views(), scalars(), half_weights(), splits(), quantized(), zero_points(), determinants()]
+        .into_iter()
+        .flatten()
+        .collect()
 }

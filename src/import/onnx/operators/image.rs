@@ -3,6 +3,7 @@
 use super::{Row, row};
 use crate::error::{Error, Result};
 use crate::import::onnx::context::Context;
+use crate::ops::affine_grid::affine_grid;
 use crate::ops::center_crop_pad::center_crop_pad;
 use crate::ops::grid_sample::{GridSample, Outside, grid_sample};
 use crate::ops::non_max_suppression::non_max_suppression;
@@ -17,6 +18,7 @@ pub(super) const ROWS: &[Row] = &[
     row("Resize", 10, 2..=2, 1, scale_by_input).until(10),
     row("Resize", 11, 1..=4, 1, resize_image),
     row("CenterCropPad", 18, 2..=2, 1, |c| c.emit(center_crop_pad(c.ints("axes")?), &c.inputs())),
+    row("AffineGrid", 20, 2..=2, 1, |c| c.emit(affine_grid(c.flag("align_corners", false)?), &c.inputs())),
     row("GridSample", 16, 2..=2, 1, sample_grid),
     row("RoiAlign", 10, 3..=3, 1, |c| align_regions(c, "output_half_pixel")).until(15),
     row("RoiAlign", 16, 3..=3, 1, |c| align_regions(c, "half_pixel")),

@@ -5,12 +5,13 @@ use crate::error::Result;
 use crate::graph::ValueId;
 use crate::import::onnx::context::Context;
 use crate::ops::elementwise::{binary, unary_with};
-use crate::ops::{einsum, matmul, transpose};
+use crate::ops::{det, einsum, matmul, transpose};
 use crate::tensor::DType;
 
 pub(super) const ROWS: &[Row] = &[
     row("MatMul", 1, 2..=2, 1, |c| c.emit(matmul::matmul(), &c.inputs())),
     row("MatMulInteger", 10, 2..=4, 1, |c| c.emit_typed(matmul::matmul_integer(), &c.inputs(), DType::I32)),
+    row("Det", 11, 1..=1, 1, |c| c.emit(det::det(), &c.inputs())),
     row("Einsum", 12, 1..=usize::MAX, 1, einsum_of_equation),
     row("Gemm", 1, 3..=3, 1, gemm).until(10),
     row("Gemm", 11, 2..=3, 1, gemm),
