@@ -28,4 +28,5 @@ pub use shader::{Access, Kernel, Shader, TEXTURE_WIDTH};
 
 pub(crate) use fingerprint::Fingerprint;
 pub(crate) use params::params;
-pub(crate) use shader::{file_name, shader};
+pub(crate) use preludes::file_name;
+pub(crate) use shader::shader;

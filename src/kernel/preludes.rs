@@ -9,10 +9,19 @@ pub struct Prelude {
     pub source: &'static str,
 }
 
+/// A file name without the folder it lies in.
+pub(crate) const fn file_name(path: &'static str) -> &'static str {
+    let mut start = path.len();
+    while start > 0 && path.as_bytes()[start - 1] != b'/' {
+        start -= 1;
+    }
+    path.split_at(start).1
+}
+
 macro_rules! prelude {
     ($($(#[$meta:meta])* $name:ident = $file:literal;)*) => {
         $($(#[$meta])* pub static $name: Prelude = Prelude {
-            name: crate::kernel::file_name($file),
+            name: file_name($file),
             source: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/lib/", $file, ".wgsl")),
         };)*
         /// All of them.

@@ -19,15 +19,6 @@ pub struct Shader {
     pub params: &'static [Field],
 }
 
-/// A file name without the folder it lies in.
-pub(crate) const fn file_name(path: &'static str) -> &'static str {
-    let mut start = path.len();
-    while start > 0 && path.as_bytes()[start - 1] != b'/' {
-        start -= 1;
-    }
-    path.split_at(start).1
-}
-
 /// Declares a kernel: `shader!(static NAME: TheParams = "file");` reads `shaders/file.wgsl`.
 macro_rules! shader {
     ($(#[$meta:meta])* $vis:vis static $name:ident: $params:ty = $file:literal) => {
