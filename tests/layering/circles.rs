@@ -17,8 +17,6 @@ const CIRCLES: &[(&str, &str, &str)] = &[
     ("ops/attention/", "ops/attention/lower.rs", "kernels share one parameter block"),
     ("ops/conv/", "ops/conv/mod.rs", "kernels read the operator's attributes"),
     ("ops/argreduce.rs", "ops/softmax/mod.rs", "both split a shape around an axis"),
-    ("ops/matmul/quantized.rs", "ops/matmul/operands.rs", "quantized weights are an operand"),
-    ("ops/matmul/quantized.rs", "ops/matmul/problem.rs", "a product with quantized weights is a product"),
     ("ops/movement.rs", "ops/view.rs", "a movement that reads through a view is a view, which is a movement"),
     ("ops/norm/", "ops/norm/mod.rs", "kernels read the operator's attributes"),
     ("ops/pool/", "ops/pool/mod.rs", "kernels read the operator's attributes"),
