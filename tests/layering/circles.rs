@@ -14,16 +14,10 @@ const CIRCLES: &[(&str, &str, &str)] = &[
     ("ops/attention/", "ops/attention/mod.rs", "kernels read the operator's attributes"),
     ("ops/attention/", "ops/attention/lower.rs", "kernels share one parameter block"),
     ("ops/conv/", "ops/conv/mod.rs", "kernels read the operator's attributes"),
-    ("ops/matmul/quantized.rs", "ops/matmul/product.rs", "a product with quantized weights is a product"),
     ("ops/copy/software.rs", "ops/copy/mod.rs", "a family calls its software room, which makes kernels of the family's own terms"),
     (
         "ops/elementwise/software.rs",
         "ops/elementwise/map.rs",
-        "a family calls its software room, which makes kernels of the family's own terms",
-    ),
-    (
-        "ops/matmul/software/mod.rs",
-        "ops/matmul/mod.rs",
         "a family calls its software room, which makes kernels of the family's own terms",
     ),
     (

@@ -1,7 +1,6 @@
 //! The matrix product of last resort: any strides, any scalar.
 
-use super::Product;
-use super::product::MatMulParams;
+use super::product::{MatMulParams, Product};
 use crate::error::{Error, Result};
 use crate::graph::Io;
 use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, preludes, shader, u32s};

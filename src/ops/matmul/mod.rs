@@ -1,5 +1,6 @@
 //! MatMul: products of (batches of) matrices by numpy's rule, over operands seen through strided views.
 
+mod bits;
 mod direct;
 mod gemv;
 mod integer;
@@ -7,15 +8,17 @@ mod operands;
 mod packing;
 mod product;
 mod quantized;
+mod ranks;
 mod slices;
 mod software;
 mod split;
 mod tiled;
 
+use self::ranks::Ranks;
 use super::Registration;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Caps, Lowering, Offers, Rank};
+use crate::kernel::{Caps, Lowering, Offers};
 use crate::tensor::{DType, Scalar, Tensor, TensorType, View};
 use std::sync::Arc;
 
@@ -142,26 +145,6 @@ impl Op for MatMul {
     }
 }
 
-/// Rows up to which reading B but once, without tiles, is best on GPUs.
-const MOST_ROWS_BY_SLICES: usize = 8;
-
-/// Where each kernel stands in the order of preference.
-struct Ranks {
-    gemv: Rank,
-    slices: Rank,
-    tiles: Rank,
-    direct: Rank,
-}
-
-/// GPUs, many rows.
-const MANY_ROWS: Ranks = Ranks { tiles: 0, slices: 1, gemv: 2, direct: 3 };
-
-/// GPUs, few rows.
-const FEW_ROWS: Ranks = Ranks { slices: 0, gemv: 1, tiles: 2, direct: 3 };
-
-/// GPUs, few rows times columns that lie where they are, which cannot be read four abreast without gaps.
-const FEW_ROWS_BY_COLUMNS: Ranks = Ranks { gemv: 0, slices: 1, tiles: 2, direct: 3 };
-
 impl Product {
     /// Offers all kernels that serve this product.
     pub(crate) fn offer(&self, io: &Io, offers: &mut Offers) -> Result<()> {
@@ -170,23 +153,12 @@ impl Product {
             offers.only("direct", || direct::lower(self, io, caps));
             return Ok(());
         }
-        let (ranks, workgroup) = software::offer(self, io, offers).unwrap_or_else(|| (self.ranks(io), gemv::WORKGROUP));
+        let (ranks, workgroup) = software::offer(self, io, offers).unwrap_or_else(|| (Ranks::on_gpus(self, io), gemv::WORKGROUP));
         offers.add("gemv", ranks.gemv, || gemv::lower(self, io, &workgroup, caps));
         offers.group(ranks.slices, |inner| slices::offer(self, io, inner))?;
         offers.group(ranks.tiles, |inner| tiled::offer(self, io, inner))?;
         offers.add("direct", ranks.direct, || direct::lower(self, io, caps));
         Ok(())
-    }
-
-    /// The order on GPUs.
-    fn ranks(&self, io: &Io) -> Ranks {
-        if self.m > MOST_ROWS_BY_SLICES {
-            MANY_ROWS
-        } else if self.b_by_columns() && !self.b_is_constant(io) {
-            FEW_ROWS_BY_COLUMNS
-        } else {
-            FEW_ROWS
-        }
     }
 
     /// Offers the tile sizes of the kernel that takes any operand B.

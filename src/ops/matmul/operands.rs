@@ -170,7 +170,7 @@ impl Product {
             let packing = self.b_packing("matmul_panels_f16", width, params, packing::panels_f16);
             return Ok(Source::panels(&preludes::MATMUL_B_PANELS_F16, packing, width));
         };
-        let (packing, more) = quantized.packings(params, width)?;
+        let (packing, more) = quantized.packings([params.k, params.n], width)?;
         let (base, prelude) = quantized.preludes();
         let mut source = Source { more, ..Source::panels(prelude, packing, width) };
         source.base.extend(base);

@@ -1,6 +1,6 @@
 //! A matrix product as its kernels see it: strides instead of shapes, and as few batch axes as possible.
 
-use super::quantized::Quantized;
+use super::bits::Quantized;
 use crate::error::{Error, Result};
 use crate::kernel::{Operand, Prelude, params, u32s};
 use crate::tensor::{MAX_RANK, Shape, View, broadcast};

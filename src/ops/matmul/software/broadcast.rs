@@ -4,9 +4,8 @@ use super::packed;
 use crate::error::{Error, Result};
 use crate::graph::Io;
 use crate::kernel::{Access, Caps, Kernel, Lowering, preludes, shader, software, u32s};
-use crate::ops::matmul::Product;
 use crate::ops::matmul::operands::{AForm, BForm, Source};
-use crate::ops::matmul::product::MatMulParams;
+use crate::ops::matmul::product::{MatMulParams, Product};
 
 shader!(pub(in crate::ops::matmul) static SHADER: MatMulParams = "software/matmul_broadcast");
 

@@ -3,8 +3,9 @@
 pub(super) mod broadcast;
 pub(super) mod packed;
 
-use super::gemv::Workgroup;
-use super::{Product, Ranks};
+use super::gemv::{WORKGROUP, Workgroup};
+use super::product::Product;
+use super::ranks::Ranks;
 use crate::error::{Error, Result};
 use crate::graph::Io;
 use crate::kernel::{Caps, Lowering, Offers, Rank};
@@ -36,7 +37,7 @@ pub(super) fn offer(product: &Product, io: &Io, offers: &mut Offers) -> Option<(
     offers.add("broadcast", BROADCAST, || broadcast::lower(product, io, caps));
     let workgroup = match caps.barrier_free_lanes() {
         Some(lanes) if lanes <= 64 => Workgroup { invocations: lanes, groups: if product.k * product.n > SMALL { 4 } else { 1 } },
-        _ => super::gemv::WORKGROUP,
+        _ => WORKGROUP,
     };
     Some((if caps.avoids_barriers() { RANKS_WITHOUT_BARRIERS } else { RANKS }, workgroup))
 }

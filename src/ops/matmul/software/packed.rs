@@ -3,10 +3,9 @@
 use crate::error::{Error, Result};
 use crate::graph::Io;
 use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Packing, params, preludes, shader, software, u32s};
-use crate::ops::matmul::Product;
 use crate::ops::matmul::operands::{AForm, BForm, Place};
 use crate::ops::matmul::packing::{self, PANEL_ROWS};
-use crate::ops::matmul::product::MatMulParams;
+use crate::ops::matmul::product::{MatMulParams, Product};
 use crate::tensor::Tensor;
 
 params! {
