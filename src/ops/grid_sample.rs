@@ -1,8 +1,8 @@
 //! GridSample (Jaderberg et al., "Spatial Transformer Networks", 2015): an image read at the points of a grid.
 
 use super::Registration;
-use super::movement::unravel;
 use super::resample::{Interpolation, cubic};
+use super::shared::unravel;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
 use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Offers, Operand, params, preludes, shader, u32s};

@@ -1,7 +1,7 @@
 //! LRN: local response normalization across channels (Krizhevsky et al. 2012, section 3.3).
 
 use super::Registration;
-use super::movement::no_scalar;
+use super::shared::no_scalar;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
 use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Offers, Operand, params, shader, u32s};

@@ -2,7 +2,7 @@
 //! shape rule, the reference, the views and the kernels follow from that.
 
 use super::copy::{self, Copy};
-pub(crate) use super::shared::{facts, no_scalar, unravel, wrap};
+use super::shared::{facts, no_scalar};
 use super::view::StridedView;
 use crate::error::Result;
 use crate::graph::{Fact, Io, Key, Op, required};

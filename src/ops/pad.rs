@@ -1,8 +1,7 @@
 //! Pad: elements added around a tensor, or taken away where a pad is negative.
 
 use super::Registration;
-pub(super) use super::shared::bits;
-use super::shared::{WORKGROUP, axis_parameters, facts, known, known_optional, no_scalar, one_each, pick, union, unravel};
+use super::shared::{WORKGROUP, axis_parameters, bits, facts, known, known_optional, no_scalar, one_each, pick, union, unravel};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
 use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Offers, Operand, params, preludes, shader, u32s};

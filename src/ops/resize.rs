@@ -1,9 +1,8 @@
 //! Resize: images (or any axes) resampled to another size.
 
 use super::Registration;
-use super::movement::no_scalar;
-use super::pad::bits;
 use super::resample::{Coordinates, Interpolation, Ratio, ResampledAxis, Rounding, Rules, Taps};
+use super::shared::{bits, facts, no_scalar};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
 use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Offers, Operand, Table, params, preludes, shader, u32s};
@@ -192,7 +191,7 @@ impl Op for Resize {
 
     fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
         let data = required("Resize", inputs, 0)?;
-        let facts = super::movement::facts(inputs);
+        let facts = facts(inputs);
         let plan = self.plan(&facts.iter().map(Option::as_ref).collect::<Vec<_>>())?;
         let rules = self.rules();
         let mut dims = data.shape().to_vec();

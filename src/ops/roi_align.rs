@@ -1,7 +1,7 @@
 //! RoiAlign (He et al., "Mask R-CNN", 2017): regions of an image pooled to one size. It runs on the host.
 
 use super::Registration;
-use super::movement::wrap;
+use super::shared::wrap;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Op, required};
 use crate::tensor::{Shape, Tensor, TensorType};

@@ -3,7 +3,7 @@
 use super::super::compose::Compose;
 use super::super::elementwise::select;
 use super::super::reduce::{Reduction, reduce};
-use super::super::softmax::around;
+use super::super::shared::around;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Node, Op, ValueId, Writer, required};
 use crate::tensor::{Tensor, View};

@@ -7,7 +7,7 @@ use super::Registration;
 use super::argreduce::arg_max;
 use super::compose::Compose;
 use super::elementwise::cast;
-pub(super) use super::shared::around;
+use super::shared::around;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::Offers;
