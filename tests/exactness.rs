@@ -4,7 +4,7 @@ use crate::cases::Random;
 use crate::patterns::Pattern;
 use crate::support::gpu;
 use gristmill::graph::{Builder, Dim, ValueId};
-use gristmill::ops::{conv, dequantize, elementwise, matmul, norm, reduce, softmax};
+use gristmill::internals::ops::{conv, dequantize, elementwise, matmul, norm, reduce, softmax};
 use gristmill::{DType, Model, Session, Tensor};
 use std::collections::HashSet;
 
@@ -346,7 +346,7 @@ fn drawn(seed: u64) -> (Pattern, ValueId) {
                 let split = p.integers(&[1, shape[0] as i64 - 1]);
                 let parts: Vec<ValueId> = (0..2).map(|_| p.builder.value("part", None)).collect();
                 let outputs = parts.iter().copied().map(Some).collect();
-                p.builder.push("split", gristmill::ops::slice::split(0, 2), vec![Some(x), Some(split)], outputs);
+                p.builder.push("split", gristmill::internals::ops::slice::split(0, 2), vec![Some(x), Some(split)], outputs);
                 let mut own = shape.clone();
                 own[0] = 1;
                 values.push((parts[0], own.clone()));

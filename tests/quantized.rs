@@ -5,7 +5,7 @@ use crate::models::data_sets;
 use crate::onnx::{by_references, by_session};
 use crate::support::{difference, gpu};
 use gristmill::graph::{Builder, Dim};
-use gristmill::ops::{dequantize::dequantize_linear, matmul::matmul};
+use gristmill::internals::ops::{dequantize::dequantize_linear, matmul::matmul};
 use gristmill::{DType, Error, Model, Options, Session, Tensor};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -48,7 +48,7 @@ pub(crate) struct Recording<'a> {
 
 /// A query set for the times between dispatches.
 #[derive(Debug)]
-pub struct Timestamps {
+pub(crate) struct Timestamps {
     set: wgpu::QuerySet,
     resolved: wgpu::Buffer,
     staging: GpuBuffer,

@@ -15,13 +15,12 @@ mod store;
 pub use adapter::Power;
 pub use buffer::{GpuBuffer, GpuInput};
 pub use cache::CacheFolder;
-pub use commands::Timestamps;
 pub use progress::{KernelEvent, Progress};
 
 pub(crate) use buffer::{Bound, GpuTexture, Range, Role};
 pub(crate) use cache::CacheFile;
 pub(crate) use clock::Clock;
-pub(crate) use commands::{Command, Copy, Recording};
+pub(crate) use commands::{Command, Copy, Recording, Timestamps};
 pub(crate) use pipeline::{Compile, Pipeline};
 
 use crate::error::Result;

@@ -2,21 +2,22 @@
 //! before a run ([`Fact`]), a [`Builder`], and the checks every graph passes. Knows no operator by name.
 
 mod builder;
-mod edit;
-mod evaluate;
-mod fact;
-mod model;
-mod op;
+pub(crate) mod edit;
+pub(crate) mod evaluate;
+pub(crate) mod fact;
+pub(crate) mod model;
+pub(crate) mod op;
 mod print;
 mod verify;
 
-pub use crate::kernel::Bounds;
 pub use builder::Builder;
-pub use edit::{Changes, Edit, NodeId};
-pub use evaluate::evaluate;
-pub use fact::Fact;
-pub use model::Model;
-pub use op::{Epilogue, Io, Op, OpExt, required};
+
+pub(crate) use crate::kernel::Bounds;
+pub(crate) use edit::{Changes, Edit, NodeId};
+pub(crate) use evaluate::evaluate;
+pub(crate) use fact::Fact;
+pub(crate) use model::Model;
+pub(crate) use op::{Epilogue, Io, Op, OpExt, required};
 
 use crate::error::{Error, Result};
 use crate::tensor::{DType, Tensor};
@@ -41,6 +42,7 @@ pub struct Value {
     /// Its contents, for weights and folded values.
     pub constant: Option<Tensor>,
     /// What is known of it; set on every value once the graph is specialised.
+    #[doc(hidden)]
     pub fact: Option<Fact>,
 }
 
@@ -165,6 +167,7 @@ impl Graph {
     ///
     /// # Errors
     /// [`Internal`](crate::ErrorKind::Internal) before the graph is specialised.
+    #[doc(hidden)]
     pub fn fact(&self, id: ValueId) -> Result<&Fact> {
         let value = &self.values[id.0];
         value.fact.as_ref().ok_or_else(|| Error::internal(format!("value `{}` has no type yet", value.name)))
@@ -201,6 +204,7 @@ impl Graph {
     ///
     /// # Errors
     /// [`Internal`](crate::ErrorKind::Internal) before the graph is specialised.
+    #[doc(hidden)]
     pub fn input_facts(&self, node: &Node) -> Result<Vec<Option<&Fact>>> {
         node.inputs.iter().map(|i| i.map(|id| self.fact(id)).transpose()).collect()
     }

@@ -83,20 +83,20 @@ impl Caps {
     }
 
     /// Whether a texture holds an array of so many bytes.
-    pub fn texture_holds(&self, bytes: u64) -> bool {
+    pub(crate) fn texture_holds(&self, bytes: u64) -> bool {
         self.max_texture >= TEXTURE_WIDTH && bytes <= u64::from(self.max_texture) * u64::from(TEXTURE_WIDTH) * 16
     }
 
     /// Whether kernels without barriers go first though they read more: on software adapters whose subgroups are too narrow for
     /// values that travel by broadcast. What is left for such adapters are tiles in workgroup memory, and a driver that splits a
     /// kernel at its barriers takes minutes to compile a long one.
-    pub fn avoids_barriers(&self) -> bool {
+    pub(crate) fn avoids_barriers(&self) -> bool {
         self.class == AdapterClass::Cpu && self.subgroup.is_none_or(|lanes| lanes < 8)
     }
 
     /// Whether a kernel that reads so many floats of an array of so many should read them from a texture that the array is copied
     /// to: on software adapters, from where that saves more than the copy takes.
-    pub fn copying_pays(&self, read: usize, array: usize) -> bool {
+    pub(crate) fn copying_pays(&self, read: usize, array: usize) -> bool {
         let pays = self.class == AdapterClass::Cpu && read >= WORTH_COPYING.max(array);
         pays && self.texture_holds(4 * array as u64)
     }

@@ -72,6 +72,7 @@ impl Session {
     ///
     /// # Errors
     /// As [`explain`](Session::explain).
+    #[doc(hidden)]
     pub fn plan(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<Plan> {
         if let Some(session) = self.replacing(inputs.iter().map(|(name, _)| *name))? {
             return session.plan(inputs);

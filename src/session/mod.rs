@@ -321,6 +321,7 @@ impl Session {
     /// # Errors
     /// As [`run`](Session::run); [`Unsupported`](crate::ErrorKind::Unsupported) on the CPU, and for models that run in
     /// stages.
+    #[doc(hidden)]
     pub async fn rehearse(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<usize> {
         if let Some(session) = self.replacing(inputs.iter().map(|(name, _)| *name))? {
             return Box::pin(session.rehearse(inputs)).await;
@@ -339,6 +340,7 @@ impl Session {
     ///
     /// # Errors
     /// As [`rehearse`](Session::rehearse), and in a browser, which lends no clock.
+    #[doc(hidden)]
     pub async fn pace(&self, inputs: &[(&str, TensorView<'_>)], count: usize) -> Result<f64> {
         if let Some(session) = self.replacing(inputs.iter().map(|(name, _)| *name))? {
             return Box::pin(session.pace(inputs, count)).await;
@@ -359,6 +361,7 @@ impl Session {
     /// # Errors
     /// As `pace`.
     #[cfg(not(target_arch = "wasm32"))]
+    #[doc(hidden)]
     pub fn pace_blocking(&self, inputs: &[(&str, TensorView<'_>)], count: usize) -> Result<f64> {
         crate::gpu::block_on(self.pace(inputs, count))
     }
@@ -368,6 +371,7 @@ impl Session {
     /// # Errors
     /// As `rehearse`.
     #[cfg(not(target_arch = "wasm32"))]
+    #[doc(hidden)]
     pub fn rehearse_blocking(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<usize> {
         crate::gpu::block_on(self.rehearse(inputs))
     }

@@ -3,7 +3,7 @@
 use super::{Draw, Net, property};
 use crate::cases::F32;
 use gristmill::graph::ValueId;
-use gristmill::ops::conv::{AutoPad, Window, conv, conv_transpose};
+use gristmill::internals::ops::conv::{AutoPad, Window, conv, conv_transpose};
 
 /// A window and the extents of an input that it fits into.
 pub struct Windowed {

@@ -2,7 +2,7 @@
 
 use super::{Draw, Net, property};
 use crate::cases::Tolerance;
-use gristmill::ops::rnn::{Activation, ActivationFunction, Cell, Direction, Recurrent, recurrent};
+use gristmill::internals::ops::rnn::{Activation, ActivationFunction, Cell, Direction, Recurrent, recurrent};
 use gristmill::{DType, Tensor};
 
 /// Steps carry the rounding of those before.
