@@ -24,7 +24,7 @@ impl Op for HostDouble {
         let doubled: Vec<f64> = input.to_f64().iter().map(|x| x * 2.0).collect();
         Ok(vec![Tensor::from_f64(input.ty().clone(), &doubled)?])
     }
-    fn lower(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
         Err(Error::unsupported("it is meant to run on the host"))
     }
 }

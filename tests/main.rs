@@ -20,6 +20,7 @@ mod properties;
 mod quantized;
 mod readme;
 mod shader_contract;
+mod shader_texts;
 mod snapshots;
 mod specials;
 mod support;

@@ -3,7 +3,7 @@
 
 use crate::cases::{self, Case};
 use gristmill::internals::graph::{Epilogue, Fact, Graph, Io, Op};
-use gristmill::internals::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, preludes};
+use gristmill::internals::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Offers, Operand, preludes};
 use gristmill::internals::ops::REGISTRY;
 use gristmill::internals::passes::{Specialized, specialize};
 use gristmill::internals::tensor::Scalar;
@@ -55,11 +55,13 @@ fn program() -> gristmill::internals::kernel::Program {
     }
 }
 
-/// What `lower` gives; nothing for a node that runs on the host.
+/// What `lower` offers; nothing for a node that runs on the host.
 fn lower(op: &dyn Op, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
-    match op.lower(io, caps) {
+    let mut offers = Offers::new(caps);
+    match op.lower(io, &mut offers) {
         Err(e) if e.kind() == ErrorKind::Unsupported => Ok(vec![]),
-        other => other,
+        Err(e) => Err(e),
+        Ok(()) => Ok(offers.finish()?.0.into_iter().map(|offer| offer.lowering).collect()),
     }
 }
 
@@ -85,9 +87,7 @@ pub fn lowerings(case: &Case, caps: &Caps) -> Result<Vec<Lowering>> {
     let mut found = lower(&*case.op, &io, caps)?;
     if case.op.takes_epilogue() && outputs[0].dtype() == DType::F32 {
         let program = program();
-        let first = io.inputs.len();
-        io.inputs.push(Some(&outputs[0]));
-        io.epilogue = Some(Epilogue { program: &program, first });
+        io.epilogue = Some(Epilogue { program: &program, operands: vec![(&outputs[0], Operand::Epilogue(0))] });
         found.extend(lower(&*case.op, &io, caps)?);
     }
     let graph = composed(case, &inputs)?;
@@ -291,7 +291,7 @@ fn check_dispatch(dispatch: &Dispatch, parameter_bytes: usize, caps: &Caps) -> V
         if bindings.iter().filter(|b| *b == operand).count() > 1 {
             found.push(format!("{operand:?} is written and bound twice"));
         }
-        if matches!(operand, Operand::Input(_) | Operand::Packed(_)) {
+        if matches!(operand, Operand::Input(_) | Operand::Epilogue(_) | Operand::Packed(_) | Operand::Table(_) | Operand::Nothing) {
             found.push(format!("{operand:?} is written"));
         }
     }
@@ -306,7 +306,7 @@ fn adapters() -> [Caps; 2] {
 }
 
 /// Every dispatch of every row on both kinds of adapter, with the row's name.
-fn dispatches() -> Vec<(String, Caps, Dispatch)> {
+pub fn dispatches() -> Vec<(String, Caps, Dispatch)> {
     let mut all = Vec::new();
     for caps in adapters() {
         for case in cases::all() {
@@ -349,19 +349,21 @@ fn kernels_match_their_descriptions() {
 #[test]
 fn every_shader_is_registered_and_has_rows() {
     let registered: BTreeSet<&str> = REGISTRY.iter().flat_map(|r| r.shaders).map(|s| s.name).collect();
-    let stem = |entry: std::fs::DirEntry| entry.path().file_stem().map(|s| s.to_string_lossy().into_owned());
-    let files = |folder: &str| -> BTreeSet<String> {
-        let path = format!("{}/{folder}", env!("CARGO_MANIFEST_DIR"));
-        let entries = std::fs::read_dir(path).expect("the folder exists").flatten();
-        entries.filter(|e| e.path().extension().is_some_and(|x| x == "wgsl")).filter_map(stem).collect()
+    let files = |folders: [&str; 2]| -> BTreeSet<String> {
+        let files = folders.iter().flat_map(|folder| crate::shader_texts::files(folder));
+        files.filter_map(|path| path.file_stem().map(|stem| stem.to_string_lossy().into_owned())).collect()
     };
     let used = dispatches();
     let shaders: BTreeSet<&str> = used.iter().map(|(_, _, d)| d.kernel.shader.name).collect();
     let joined: BTreeSet<&str> = used.iter().flat_map(|(_, _, d)| d.kernel.preludes.iter().map(|p| p.name)).collect();
     let listed: BTreeSet<&str> = preludes::ALL.iter().map(|p| p.name).collect();
-    assert_eq!(files("shaders").iter().map(String::as_str).collect::<BTreeSet<_>>(), registered, "files against the registry");
     assert_eq!(
-        files("shaders/lib").iter().map(String::as_str).collect::<BTreeSet<_>>(),
+        files(["shaders", "shaders/software"]).iter().map(String::as_str).collect::<BTreeSet<_>>(),
+        registered,
+        "files against the registry"
+    );
+    assert_eq!(
+        files(["shaders/lib", "shaders/lib/software"]).iter().map(String::as_str).collect::<BTreeSet<_>>(),
         listed,
         "files against the list of preludes"
     );

@@ -4,7 +4,7 @@ use crate::support::{gpu, optimized, warnings};
 use gristmill::internals::graph::{Builder, Dim, Fact, Graph, Io, Op};
 use gristmill::internals::kernel::{Access, Caps, Dispatch, Field, Kernel, Lowering, Operand, Shader, Work};
 use gristmill::internals::ops::{matmul, softmax};
-use gristmill::internals::plan::{self, Choices, Chosen, Plan, offers};
+use gristmill::internals::plan::{self, Choices, Chosen, Plan, measurable};
 use gristmill::internals::tensor::Scalar;
 use gristmill::{CacheFolder, DType, Error, ErrorKind, Gpu, Model, Options, Power, Result, Session, Tensor, Tuning};
 use std::collections::BTreeMap;
@@ -276,13 +276,16 @@ impl Op for Doubled {
     fn reference(&self, _: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
         Err(Error::unsupported("it is meant to run on the device"))
     }
-    fn lower(&self, io: &Io, _: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, _: &Caps) -> Result<Vec<Lowering>> {
         let count = io.input(0)?.ty.elements() as u32;
         let candidate = |(variant, shader, workgroup): &(&'static str, &'static Shader, [u32; 3])| {
             let kernel = Kernel::new(shader, &[Access::Read, Access::Write], *workgroup);
             let bindings = vec![Operand::Input(0), Operand::Output(0)];
             let (params, grid) = (count.to_ne_bytes().to_vec(), [count.div_ceil(64), 1, 1]);
-            Lowering::dispatches(variant, vec![Dispatch { kernel, params, numbers: vec![], bindings, grid, work: Work::default() }])
+            Lowering::dispatches(
+                variant,
+                vec![Dispatch { kernel, params, numbers: vec![], bindings, grid, turns: 0, work: Work::default() }],
+            )
         };
         Ok(self.0.iter().map(candidate).collect())
     }
@@ -369,7 +372,7 @@ fn plans_are_a_function_of_the_choices() {
     let choices = |measured| plan::Options { choices: Arc::new(Choices { measured, ..Choices::default() }), ..Default::default() };
     let offer = |m: usize, k: usize| {
         let graph = graph_of(&model(k, 256), &[input(m, k)], &caps);
-        let offers = offers(&graph, &caps, &choices(measured.clone())).expect("it can be planned");
+        let offers = measurable(&graph, &caps, &choices(measured.clone())).expect("it can be planned");
         let product = offers.into_iter().find(|o| graph.nodes()[o.node].op.name() == "MatMul").expect("several variants");
         (graph, product)
     };
@@ -385,5 +388,5 @@ fn plans_are_a_function_of_the_choices() {
     assert!(plan.steps().any(|s| s.node == product.node && s.variant == second));
     let named = plan::Options { variant: Some(product.variants[0].to_string()), ..options };
     assert_eq!(Plan::new(&graph, &caps, &named).expect("it can be planned").chosen[product.node], Chosen::Named);
-    assert!(offers(&graph, &caps, &plan::Options::default()).expect("it can be planned").is_empty());
+    assert!(measurable(&graph, &caps, &plan::Options::default()).expect("it can be planned").is_empty());
 }

@@ -2,7 +2,7 @@
 
 use super::{Edit, Fact, Node};
 use crate::error::{Error, Result};
-use crate::kernel::{Access, Caps, Kernel, Lowering, Operand, Program, preludes};
+use crate::kernel::{Access, Caps, Kernel, Lowering, Offers, Operand, Program, preludes};
 use crate::tensor::{Tensor, View};
 use std::any::Any;
 use std::fmt::Debug;
@@ -31,13 +31,36 @@ pub trait Op: Debug + Send + Sync + Any {
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) when data is out of range (an index, for example).
     fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>>;
 
-    /// GPU work as data: candidates in order of preference for these types on this adapter. The first is taken unless
-    /// the tuner measured another to be faster.
+    /// GPU work as data: offers the variants for these types on this adapter ([`Offers::caps`]). The first in the order of their
+    /// ranks is taken, unless the tuner measured another to be faster.
     ///
     /// # Errors
     /// [`Unsupported`](crate::ErrorKind::Unsupported) with the reason when there is no kernel for these types; the node
     /// then runs on the host.
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>>;
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
+        for lowering in self.candidates(io, offers.caps())? {
+            let variant = match &lowering {
+                Lowering::Alias { .. } => "alias",
+                Lowering::Dispatches { variant, .. } => variant,
+            };
+            offers.add(variant, 0, || Ok(lowering));
+        }
+        Ok(())
+    }
+
+    /// What is left of the former `lower`.
+    ///
+    /// # Errors
+    /// As `lower`.
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+        let _ = (io, caps);
+        Err(Error::unsupported(format!("{} has no kernel", self.name())))
+    }
+
+    /// How many of a node's inputs are the operator's own; those that follow are the operands of its epilogue.
+    fn own_inputs(&self, given: usize) -> usize {
+        given
+    }
 
     /// Output `output` as a strided view of input 0, for operators that only move data (Transpose, Slice, Split, Reshape).
     fn view(&self, inputs: &[Option<&Fact>], output: usize) -> Option<View> {
@@ -88,18 +111,18 @@ impl OpExt for dyn Op {
 }
 
 /// An elementwise program fused into a kernel.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Epilogue<'a> {
     /// What to compute from the carried value.
     pub program: &'a Program,
-    /// Its operand `k` is input `first + k` of the node.
-    pub first: usize,
+    /// What its operands are: what is known of each, and what kernels bind for it.
+    pub operands: Vec<(&'a Fact, Operand)>,
 }
 
 /// The types of a node that is being lowered.
 #[derive(Clone, Debug)]
 pub struct Io<'a> {
-    /// What is known of the inputs; those of the epilogue follow those of the operator.
+    /// What is known of the operator's own inputs.
     pub inputs: Vec<Option<&'a Fact>>,
     /// What is known of all outputs that `infer` gave.
     pub outputs: Vec<&'a Fact>,
@@ -131,32 +154,19 @@ impl Io<'_> {
     /// identity.
     ///
     /// # Errors
-    /// [`Unsupported`](crate::ErrorKind::Unsupported) when the adapter has too few bindings.
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) when an operand has no form on the GPU.
     pub fn attach_epilogue(&self, kernel: Kernel, bindings: &mut Vec<Operand>, width: u32, caps: &Caps) -> Result<Kernel> {
         let output = self.outputs.first().ok_or_else(|| Error::internal("an epilogue without an output"))?;
-        let mut operands = Vec::new();
-        let empty = Program::default();
-        let (program, first) = self.epilogue.map_or((&empty, 0), |e| (e.program, e.first));
-        for k in 0..program.operands.len() {
-            operands.push(self.input(first + k)?.ty.clone());
-        }
-        let scalars = (0..program.operands.len())
-            .map(|k| {
-                self.input(first + k)?.scalar().ok_or_else(|| Error::unsupported("an epilogue operand that lives on the host"))
-            })
-            .collect::<Result<Vec<_>>>()?;
-        let function = program.epilogue_wgsl(&operands, &scalars, &output.ty, bindings.len() as u32 + 1, width)?;
+        let empty = Epilogue { program: &Program::default(), operands: vec![] };
+        let Epilogue { program, operands } = self.epilogue.as_ref().unwrap_or(&empty);
+        let types: Vec<_> = operands.iter().map(|(fact, _)| fact.ty.clone()).collect();
+        let scalar = |fact: &Fact| fact.scalar().ok_or_else(|| Error::unsupported("an epilogue operand that lives on the host"));
+        let scalars = operands.iter().map(|(fact, _)| scalar(fact)).collect::<Result<Vec<_>>>()?;
+        let function = program.epilogue_wgsl(&types, &scalars, &output.ty, bindings.len() as u32 + 1, width)?;
         let mut kernel = kernel.width(width, caps).prelude(&preludes::MATH);
-        for k in 0..program.operands.len() {
-            bindings.push(Operand::Input(first + k));
+        for (_, operand) in operands {
+            bindings.push(*operand);
             kernel.storage.push(Access::Read);
-        }
-        let buffers = bindings.len();
-        if buffers > caps.max_storage_buffers as usize {
-            return Err(Error::unsupported(format!(
-                "{buffers} storage bindings exceed the adapter's limit of {}",
-                caps.max_storage_buffers
-            )));
         }
         Ok(kernel.generate(function, bindings))
     }

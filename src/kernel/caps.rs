@@ -3,9 +3,6 @@
 use super::TEXTURE_WIDTH;
 use std::fmt;
 
-/// Elements from which on reading an array from a texture saves a software adapter more than copying it there takes.
-const WORTH_COPYING: usize = 1 << 16;
-
 /// The kinds of adapter that want different kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AdapterClass {
@@ -85,20 +82,6 @@ impl Caps {
     /// Whether a texture holds an array of so many bytes.
     pub(crate) fn texture_holds(&self, bytes: u64) -> bool {
         self.max_texture >= TEXTURE_WIDTH && bytes <= u64::from(self.max_texture) * u64::from(TEXTURE_WIDTH) * 16
-    }
-
-    /// Whether kernels without barriers go first though they read more: on software adapters whose subgroups are too narrow for
-    /// values that travel by broadcast. What is left for such adapters are tiles in workgroup memory, and a driver that splits a
-    /// kernel at its barriers takes minutes to compile a long one.
-    pub(crate) fn avoids_barriers(&self) -> bool {
-        self.class == AdapterClass::Cpu && self.subgroup.is_none_or(|lanes| lanes < 8)
-    }
-
-    /// Whether a kernel that reads so many floats of an array of so many should read them from a texture that the array is copied
-    /// to: on software adapters, from where that saves more than the copy takes.
-    pub(crate) fn copying_pays(&self, read: usize, array: usize) -> bool {
-        let pays = self.class == AdapterClass::Cpu && read >= WORTH_COPYING.max(array);
-        pays && self.texture_holds(4 * array as u64)
     }
 
     /// Portable limits as a software adapter with subgroups of eight lanes.

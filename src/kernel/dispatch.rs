@@ -12,12 +12,18 @@ pub type Grid = [u32; 3];
 pub enum Operand {
     /// An input of the node; one of floats may be bound for reading as a texture, which is filled from it beforehand.
     Input(usize),
+    /// An operand of the node's epilogue.
+    Epilogue(usize),
     /// An output of the node.
     Output(usize),
     /// Scratch that lives for this node only: a buffer, or a texture where kernels bind it as one.
     Temporary(usize),
     /// A constant input, repacked when the model is loaded, as a buffer or a texture likewise.
     Packed(usize),
+    /// Numbers that belong to the kernel and to no input, as a buffer or a texture likewise.
+    Table(usize),
+    /// Nothing: the kernel declares the binding and, as its constants are, never reads it.
+    Nothing,
     /// The numbers of the dispatch, a uniform like its parameters. They stand last.
     Numbers,
 }
@@ -44,6 +50,9 @@ pub struct Dispatch {
     pub bindings: Vec<Operand>,
     /// How many workgroups.
     pub grid: Grid,
+    /// The most iterations that all loops of one invocation run together, nested ones multiplied; those that the compiler unrolls
+    /// do not count.
+    pub turns: u64,
     /// How much it does.
     pub work: Work,
 }
@@ -52,7 +61,13 @@ impl Dispatch {
     /// A dispatch of a kernel with its parameters.
     pub fn new<P: Parameters>(mut kernel: Kernel, params: P, bindings: Vec<Operand>, grid: Grid) -> Self {
         let numbers = std::mem::take(&mut kernel.numbers);
-        Dispatch { kernel, params: bytemuck::bytes_of(&params).to_vec(), numbers, bindings, grid, work: Work::default() }
+        Dispatch { kernel, params: bytemuck::bytes_of(&params).to_vec(), numbers, bindings, grid, turns: 0, work: Work::default() }
+    }
+
+    /// The same with the most iterations of its loops, see [`turns`](Dispatch::turns).
+    pub fn turns(mut self, turns: usize) -> Self {
+        self.turns = turns as u64;
+        self
     }
 
     /// The same with the amount of work it does.
@@ -96,43 +111,11 @@ impl PartialEq for Packing {
     }
 }
 
-/// How a node is done on the GPU.
+/// Numbers that a kernel reads besides the inputs of its node; equal tables share one buffer.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Lowering {
-    /// Output 0 is input `input` under another shape: no work, one buffer.
-    Alias {
-        /// The input that the output shares its buffer with.
-        input: usize,
-    },
-    /// Dispatches in order. None at all is right for outputs without elements.
-    Dispatches {
-        /// Name of the variant, for `explain` and `bench`.
-        variant: &'static str,
-        /// The launches.
-        dispatches: Vec<Dispatch>,
-        /// Bytes of each temporary.
-        temporaries: Vec<u64>,
-        /// Constant inputs in another layout.
-        packed: Vec<Packing>,
-    },
-}
-
-impl Lowering {
-    /// Dispatches without temporaries or packed weights.
-    pub fn dispatches(variant: &'static str, dispatches: Vec<Dispatch>) -> Self {
-        Lowering::Dispatches { variant, dispatches, temporaries: vec![], packed: vec![] }
-    }
-
-    /// Nothing to do, since no output has an element.
-    pub fn empty() -> Self {
-        Lowering::dispatches("empty", vec![])
-    }
-
-    /// Its dispatches; an alias has none.
-    pub fn launches(&self) -> &[Dispatch] {
-        match self {
-            Lowering::Alias { .. } => &[],
-            Lowering::Dispatches { dispatches, .. } => dispatches,
-        }
-    }
+pub struct Table {
+    /// What they are, for messages and plans.
+    pub name: &'static str,
+    /// Their bit patterns.
+    pub numbers: Vec<u32>,
 }

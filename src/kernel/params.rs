@@ -1,5 +1,6 @@
 //! Parameter structs: declared once in Rust, compared with the shader's `struct Params` by the contract test.
 
+use crate::error::{Error, Result};
 use crate::tensor::Scalar;
 
 /// One field of a parameter struct.
@@ -66,3 +67,15 @@ macro_rules! params {
     };
 }
 pub(crate) use params;
+
+/// Numbers as shaders count, in 32 bits: `let [rows, columns] = u32s([rows, columns])?`.
+///
+/// # Errors
+/// [`Limit`](crate::ErrorKind::Limit) with the number that is too large.
+pub fn u32s<const N: usize>(numbers: [usize; N]) -> Result<[u32; N]> {
+    match numbers.iter().find(|n| u32::try_from(**n).is_err()) {
+        Some(n) => Err(Error::limit(format!("{n} exceeds the 32 bits that shaders count in"))),
+        // Lossless, as each was tried.
+        None => Ok(numbers.map(|n| n as u32)),
+    }
+}

@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// A whole file that is joined in front of a kernel: element widths, reductions, index helpers.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Prelude {
-    /// File name under `shaders/lib`, without its ending.
+    /// File name under `shaders/lib` or a folder of it, without its ending.
     pub name: &'static str,
     /// The text.
     pub source: &'static str,
@@ -19,17 +19,13 @@ pub struct Prelude {
 /// The preludes under `shaders/lib`.
 pub mod preludes {
     use super::Prelude;
-    use crate::kernel::{AdapterClass, Caps};
-
-    /// How kernels read storage in groups of four floats, `array<Four>`. Drivers on a CPU load each component of each lane by
-    /// itself, so that half as many components are half the work.
-    pub fn fours(caps: &Caps) -> &'static Prelude {
-        if caps.class == AdapterClass::Cpu && caps.shader_i64 { &FOUR_WORDS } else { &FOUR_VECTORS }
-    }
 
     macro_rules! prelude {
         ($($(#[$meta:meta])* $name:ident = $file:literal;)*) => {
-            $($(#[$meta])* pub static $name: Prelude = Prelude { name: $file, source: include_str!(concat!("../../shaders/lib/", $file, ".wgsl")) };)*
+            $($(#[$meta])* pub static $name: Prelude = Prelude {
+                name: crate::kernel::file_name($file),
+                source: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/lib/", $file, ".wgsl")),
+            };)*
             /// All of them.
             pub static ALL: &[&Prelude] = &[$(&$name),*];
         };
@@ -48,7 +44,7 @@ pub mod preludes {
         TEXELS = "texels";
         /// What kernels of width 1 find in storage, `array<Stored>`. Goes with `WIDTH1`.
         STORED_WIDTH1 = "stored_width1";
-        /// The same for width 4. Goes with `WIDTH4` and the prelude of [`fours`].
+        /// The same for width 4. Goes with `WIDTH4` and the prelude of [`Caps::fours`](crate::kernel::Caps::fours).
         STORED_WIDTH4 = "stored_width4";
         /// Scalar functions that WGSL lacks, on `Float` of either width.
         MATH = "math";
@@ -76,7 +72,7 @@ pub mod preludes {
         LOAD1 = "load1";
         /// A reduction reads four values at a time.
         LOAD4 = "load4";
-        /// A reduction reads four floats at a time. Goes with the prelude of [`fours`].
+        /// A reduction reads four floats at a time. Goes with the prelude of [`Caps::fours`](crate::kernel::Caps::fours).
         LOAD4_FLOATS = "load4_floats";
         /// A reduction writes floats.
         EMIT_FLOAT = "emit_float";
@@ -214,13 +210,35 @@ pub mod preludes {
 /// A hand-written kernel: one file under `shaders/` and the layout of its parameters.
 #[derive(Debug)]
 pub struct Shader {
-    /// File name under `shaders/`, without its ending.
+    /// File name under `shaders/` or a folder of it, without its ending.
     pub name: &'static str,
     /// The text. It keeps its indices in range, and writes workgroup memory before it reads it.
     pub source: &'static str,
     /// The fields of its `struct Params` (binding 0).
     pub params: &'static [Field],
 }
+
+/// A file name without the folder it lies in.
+pub(crate) const fn file_name(path: &'static str) -> &'static str {
+    let mut start = path.len();
+    while start > 0 && path.as_bytes()[start - 1] != b'/' {
+        start -= 1;
+    }
+    path.split_at(start).1
+}
+
+/// Declares a kernel: `shader!(static NAME: TheParams = "file");` reads `shaders/file.wgsl`.
+macro_rules! shader {
+    ($(#[$meta:meta])* $vis:vis static $name:ident: $params:ty = $file:literal) => {
+        $(#[$meta])*
+        $vis static $name: $crate::kernel::Shader = $crate::kernel::Shader {
+            name: $crate::kernel::file_name($file),
+            source: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $file, ".wgsl")),
+            params: <$params as $crate::kernel::Parameters>::FIELDS,
+        };
+    };
+}
+pub(crate) use shader;
 
 impl PartialEq for Shader {
     fn eq(&self, other: &Self) -> bool {
@@ -317,7 +335,7 @@ impl Kernel {
     /// The same with the preludes that say what a `Float` is, one value or four neighbours, and how storage holds them.
     pub fn width(self, width: u32, caps: &Caps) -> Self {
         if width == 4 {
-            self.prelude(&preludes::WIDTH4).prelude(preludes::fours(caps)).prelude(&preludes::STORED_WIDTH4)
+            self.prelude(&preludes::WIDTH4).prelude(caps.fours()).prelude(&preludes::STORED_WIDTH4)
         } else {
             self.prelude(&preludes::WIDTH1).prelude(&preludes::STORED_WIDTH1)
         }

@@ -4,7 +4,7 @@ use super::Registration;
 use super::softmax::around;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params, preludes};
+use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, params, preludes, shader};
 use crate::tensor::{DType, Scalar, Shape, Tensor, TensorType};
 use std::sync::Arc;
 
@@ -19,8 +19,7 @@ params! {
     }
 }
 
-static ARGREDUCE: Shader =
-    Shader { name: "argreduce", source: include_str!("../../shaders/argreduce.wgsl"), params: ArgReduceParams::FIELDS };
+shader!(static ARGREDUCE: ArgReduceParams = "argreduce");
 
 /// Invocations of a workgroup of the kernel.
 const WORKGROUP: usize = 64;
@@ -107,7 +106,7 @@ impl Op for ArgReduce {
         Ok(vec![Tensor::from_i128(TensorType::new(DType::I64, self.shape(x.shape(), axis)), &out)?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let (x, y) = (io.input(0)?, io.outputs[0]);
         if y.ty.elements() == 0 {
             return Ok(vec![Lowering::empty()]);

@@ -118,7 +118,7 @@ impl Op for If {
         branch.graph.outputs().iter().map(output).collect()
     }
 
-    fn lower(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
         Err(Error::unsupported("If is replaced by a branch before a run and has no kernel"))
     }
 

@@ -3,7 +3,7 @@
 use super::Registration;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, params, shader};
 use crate::tensor::{Scalar, Tensor};
 use std::sync::Arc;
 
@@ -15,8 +15,7 @@ params! {
     }
 }
 
-static CEILING: Shader =
-    Shader { name: "ceiling", source: include_str!("../../shaders/ceiling.wgsl"), params: CeilingParams::FIELDS };
+shader!(static CEILING: CeilingParams = "ceiling");
 
 /// The operator of this file.
 pub static REGISTRATION: Registration = Registration { operators: &["Ceiling"], shaders: &[&CEILING] };
@@ -62,7 +61,7 @@ impl Op for Ceiling {
         Ok(vec![Tensor::from_f64(x.ty().clone(), &values)?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let x = io.input(0)?;
         if x.scalar() != Some(Scalar::F32) {
             return Err(Error::unsupported(format!("Ceiling of {}", x.ty)));

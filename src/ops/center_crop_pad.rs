@@ -62,7 +62,7 @@ impl Op for CenterCropPad {
         pad(PadMode::Constant).reference(&[inputs[0], Some(&pads)])
     }
 
-    fn lower(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
         Err(Error::unsupported("CenterCropPad is expanded before a run and has no kernel"))
     }
 

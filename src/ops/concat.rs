@@ -5,7 +5,7 @@ use super::copy;
 use super::movement::no_scalar;
 use crate::error::{Error, Result};
 use crate::graph::{Bounds, Fact, Io, Op, required};
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params, preludes};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, params, preludes, shader};
 use crate::tensor::{Shape, Tensor, TensorType, View};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ params! {
     }
 }
 
-static CONCAT: Shader = Shader { name: "concat", source: include_str!("../../shaders/concat.wgsl"), params: ConcatParams::FIELDS };
+shader!(static CONCAT: ConcatParams = "concat");
 
 /// The operator of this file.
 pub static REGISTRATION: Registration = Registration { operators: &["Concat"], shaders: &[&CONCAT] };
@@ -133,7 +133,7 @@ impl Op for Concat {
         Ok(vec![Tensor::from_bytes(ty, &bytes)?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let output = io.outputs[0];
         if output.scalar().is_none() {
             return Err(no_scalar(output));

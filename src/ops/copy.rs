@@ -2,7 +2,7 @@
 
 use super::Registration;
 use crate::error::{Error, Result};
-use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Kernel, Operand, Parameters, Shader, params, preludes};
+use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Kernel, Operand, Shader, params, preludes, shader};
 use crate::tensor::{MAX_RANK, View};
 
 params! {
@@ -18,15 +18,10 @@ params! {
     }
 }
 
-macro_rules! shader {
-    ($name:literal) => {
-        Shader { name: $name, source: include_str!(concat!("../../shaders/", $name, ".wgsl")), params: CopyParams::FIELDS }
-    };
-}
-static COPY: Shader = shader!("copy");
-static GATHER: Shader = shader!("copy_gather");
-static BLOCKS: Shader = shader!("copy_blocks");
-static TILES: Shader = shader!("copy_tiles");
+shader!(static COPY: CopyParams = "copy");
+shader!(static GATHER: CopyParams = "copy_gather");
+shader!(static BLOCKS: CopyParams = "copy_blocks");
+shader!(static TILES: CopyParams = "copy_tiles");
 
 /// The kernels of this file; they serve many operators and belong to none.
 pub(super) static REGISTRATION: Registration = Registration { operators: &[], shaders: &[&COPY, &GATHER, &BLOCKS, &TILES] };
@@ -176,12 +171,7 @@ impl Copy {
                 axis.extent /= 4;
             }
         }
-        Some(copy.linear(
-            kernel(&BLOCKS, [WORKGROUP, 1, 1]).prelude(preludes::fours(caps)).prelude(&preludes::DIVIDE),
-            1,
-            bindings,
-            caps,
-        ))
+        Some(copy.linear(kernel(&BLOCKS, [WORKGROUP, 1, 1]).prelude(caps.fours()).prelude(&preludes::DIVIDE), 1, bindings, caps))
     }
 
     /// The kernel for transposes through workgroup memory.

@@ -5,7 +5,7 @@ use super::movement::no_scalar;
 use super::scatter::{Combine, scalar_number};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params, preludes};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, params, preludes, shader};
 use crate::tensor::{Scalar, Tensor};
 use std::sync::Arc;
 
@@ -18,8 +18,7 @@ params! {
     }
 }
 
-static CUMULATIVE: Shader =
-    Shader { name: "cumulative", source: include_str!("../../shaders/cumulative.wgsl"), params: CumulativeParams::FIELDS };
+shader!(static CUMULATIVE: CumulativeParams = "cumulative");
 
 /// The operators of this file.
 pub static REGISTRATION: Registration = Registration { operators: &["CumSum", "CumProd"], shaders: &[&CUMULATIVE] };
@@ -108,7 +107,7 @@ impl Op for Cumulative {
         }
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let (data, output) = (io.input(0)?, io.outputs[0]);
         if output.ty.elements() == 0 {
             return Ok(vec![Lowering::empty()]);

@@ -94,7 +94,7 @@ impl Op for DequantizeLinear {
         Ok(vec![Tensor::from_f64(ty, &values)?])
     }
 
-    fn lower(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
         Err(Error::unsupported("DequantizeLinear is expanded before a run and has no kernel"))
     }
 

@@ -3,12 +3,9 @@
 use super::elementwise::evaluate;
 use crate::error::{Error, Result};
 use crate::graph::{Epilogue, Fact, Io, Op, required};
-use crate::kernel::{Caps, Lowering, Operand, Program};
+use crate::kernel::{Offers, Operand, Program};
 use crate::tensor::{DType, Scalar, Shape, Tensor, View, broadcast};
 use std::sync::Arc;
-
-/// Where an operator's own inputs end for its kernels, however many of the optional ones are left out.
-const PADDED: usize = 16;
 
 /// `base`, then `program` on its output 0. The inputs are the base's, then the program's operands.
 #[derive(Clone, Debug)]
@@ -69,28 +66,15 @@ impl Op for Fused {
         Ok(results)
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
         let (own, operands) = self.split(&io.inputs)?;
-        // The base finds no input of the program where it looks for an optional one of its own.
-        let first = self.arity.max(PADDED);
-        let mut padded = own.to_vec();
-        padded.resize(first, None);
-        padded.extend(operands.into_iter().map(Some));
-        let io = Io { inputs: padded, epilogue: Some(Epilogue { program: &self.program, first }), ..io.clone() };
-        let mut lowerings = self.base.lower(&io, caps)?;
-        for lowering in &mut lowerings {
-            let Lowering::Dispatches { dispatches, .. } = lowering else {
-                return Err(Error::internal(format!("{} has no kernel to fuse into", self.name())));
-            };
-            for binding in dispatches.iter_mut().flat_map(|d| &mut d.bindings) {
-                if let Operand::Input(k) = binding
-                    && *k >= first
-                {
-                    *k = *k - first + self.arity;
-                }
-            }
-        }
-        Ok(lowerings)
+        let operands = operands.into_iter().enumerate().map(|(k, fact)| (fact, Operand::Epilogue(k))).collect();
+        let epilogue = Some(Epilogue { program: &self.program, operands });
+        self.base.lower(&Io { inputs: own.to_vec(), epilogue, ..io.clone() }, offers)
+    }
+
+    fn own_inputs(&self, _given: usize) -> usize {
+        self.arity
     }
 
     fn absorb(&self, index: usize, view: &View, base: &Fact) -> Option<Arc<dyn Op>> {

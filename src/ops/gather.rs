@@ -5,7 +5,7 @@ use super::Registration;
 use super::movement::{Moved, lowerings, no_scalar, pick, unravel, wrap};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params, preludes};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params, preludes, shader};
 use crate::tensor::{DType, MAX_RANK, Scalar, Shape, Tensor, TensorType, View};
 use std::sync::Arc;
 
@@ -43,14 +43,9 @@ params! {
     }
 }
 
-static GATHER: Shader = Shader { name: "gather", source: include_str!("../../shaders/gather.wgsl"), params: GatherParams::FIELDS };
-static GATHER_ELEMENTS: Shader = Shader {
-    name: "gather_elements",
-    source: include_str!("../../shaders/gather_elements.wgsl"),
-    params: GatherElementsParams::FIELDS,
-};
-static GATHER_ND: Shader =
-    Shader { name: "gather_nd", source: include_str!("../../shaders/gather_nd.wgsl"), params: GatherNdParams::FIELDS };
+shader!(static GATHER: GatherParams = "gather");
+shader!(static GATHER_ELEMENTS: GatherElementsParams = "gather_elements");
+shader!(static GATHER_ND: GatherNdParams = "gather_nd");
 
 /// The operators of this file.
 pub static REGISTRATION: Registration =
@@ -152,7 +147,7 @@ impl Op for Gather {
         Ok(vec![pick(data, None, &shape, positions)?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let (data, indices, output) = (io.input(0)?, io.input(1)?, io.outputs[0]);
         if output.ty.elements() == 0 {
             return Ok(vec![Lowering::empty()]);
@@ -227,7 +222,7 @@ impl Op for GatherElements {
         Ok(vec![pick(data, None, indices.shape(), positions)?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let (data, indices) = (io.input(0)?, io.input(1)?);
         if indices.ty.elements() == 0 {
             return Ok(vec![Lowering::empty()]);
@@ -339,7 +334,7 @@ impl Op for GatherNd {
         Ok(vec![pick(data, None, &shape.into(), positions)?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let (data, indices, output) = (io.input(0)?, io.input(1)?, io.outputs[0]);
         if output.ty.elements() == 0 {
             return Ok(vec![Lowering::empty()]);

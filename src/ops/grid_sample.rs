@@ -5,7 +5,7 @@ use super::movement::unravel;
 use super::resample::{Interpolation, cubic};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params, preludes};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, params, preludes, shader};
 use crate::tensor::{Scalar, Shape, Tensor, TensorType};
 use std::sync::Arc;
 
@@ -20,8 +20,7 @@ params! {
     }
 }
 
-static GRID_SAMPLE: Shader =
-    Shader { name: "grid_sample", source: include_str!("../../shaders/grid_sample.wgsl"), params: GridSampleParams::FIELDS };
+shader!(static GRID_SAMPLE: GridSampleParams = "grid_sample");
 
 /// The operator of this file.
 pub static REGISTRATION: Registration = Registration { operators: &["GridSample"], shaders: &[&GRID_SAMPLE] };
@@ -163,7 +162,7 @@ impl Op for GridSample {
         Ok(vec![Tensor::from_f64(ty, &values)?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let (image, grid, output) = (io.input(0)?, io.input(1)?, io.outputs[0]);
         if output.ty.elements() == 0 {
             return Ok(vec![Lowering::empty()]);

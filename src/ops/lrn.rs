@@ -4,7 +4,7 @@ use super::Registration;
 use super::movement::no_scalar;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, params, shader};
 use crate::tensor::{Shape, Tensor};
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ params! {
     }
 }
 
-static LRN: Shader = Shader { name: "lrn", source: include_str!("../../shaders/lrn.wgsl"), params: LrnParams::FIELDS };
+shader!(static LRN: LrnParams = "lrn");
 
 /// The operator of this file.
 pub static REGISTRATION: Registration = Registration { operators: &["LRN"], shaders: &[&LRN] };
@@ -96,7 +96,7 @@ impl Op for Lrn {
         Ok(vec![Tensor::from_f64(x.ty().clone(), &(0..data.len()).map(at).collect::<Vec<_>>())?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let x = io.input(0)?;
         if x.scalar().is_none() {
             return Err(no_scalar(x));

@@ -63,7 +63,7 @@ impl<M: Movement> Op for M {
         self.moves(&facts)?.iter().map(|m| data.gather(&m.view).reshape(m.shape.clone())).collect()
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         lowerings(&self.moves(&io.inputs)?, io, caps)
     }
 

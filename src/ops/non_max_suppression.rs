@@ -107,7 +107,7 @@ impl Op for NonMaxSuppression {
         Ok(vec![self.selected(inputs)?])
     }
 
-    fn lower(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
         Err(Error::unsupported("the number of boxes that NonMaxSuppression leaves depends on data, so it runs on the host"))
     }
 }

@@ -5,7 +5,7 @@ use super::movement::{no_scalar, pick};
 use super::scatter::scalar_number;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, params, shader};
 use crate::tensor::{Shape, Tensor};
 use std::sync::Arc;
 
@@ -18,8 +18,7 @@ params! {
     }
 }
 
-static ONE_HOT: Shader =
-    Shader { name: "one_hot", source: include_str!("../../shaders/one_hot.wgsl"), params: OneHotParams::FIELDS };
+shader!(static ONE_HOT: OneHotParams = "one_hot");
 
 /// The operator of this file.
 pub static REGISTRATION: Registration = Registration { operators: &["OneHot"], shaders: &[&ONE_HOT] };
@@ -81,7 +80,7 @@ impl Op for OneHot {
         Ok(vec![pick(values, None, &shape, (0..shape.elements()).map(value))?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let (indices, values, output) = (io.input(0)?, io.input(2)?, io.outputs[0]);
         if output.ty.elements() == 0 {
             return Ok(vec![Lowering::empty()]);

@@ -6,7 +6,7 @@ use super::copy::RUN;
 use super::movement::{known, known_optional, no_scalar, pick, unravel};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params, preludes};
+use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, params, preludes, shader};
 use crate::tensor::{MAX_RANK, Scalar, Shape, Tensor, View};
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ params! {
     }
 }
 
-static PAD: Shader = Shader { name: "pad", source: include_str!("../../shaders/pad.wgsl"), params: PadParams::FIELDS };
+shader!(static PAD: PadParams = "pad");
 
 /// The operator of this file.
 pub static REGISTRATION: Registration = Registration { operators: &["Pad"], shaders: &[&PAD] };
@@ -165,7 +165,7 @@ impl Op for Pad {
         Ok(vec![pick(data, fill, &padding.shape, (0..padding.shape.elements()).map(source))?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let (data, output) = (io.input(0)?, io.outputs[0]);
         let Some(scalar) = data.scalar().filter(|s| output.scalar() == Some(*s)) else { return Err(no_scalar(output)) };
         if output.ty.elements() == 0 {

@@ -85,7 +85,7 @@ impl Op for QuantizeLinear {
         Ok(vec![Tensor::from_f64(TensorType::new(dtype, data.shape().clone()), &values)?])
     }
 
-    fn lower(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
         Err(Error::unsupported("QuantizeLinear is expanded before a run and has no kernel"))
     }
 

@@ -7,9 +7,7 @@ use super::pad::bits;
 use super::resample::{Axis, Coordinates, Interpolation, Ratio, Rounding, Rules, Taps};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{
-    Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Packing, Parameters, Shader, params, preludes,
-};
+use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Packing, params, preludes, shader};
 use crate::tensor::{Shape, Tensor, TensorType};
 use std::sync::Arc;
 
@@ -28,7 +26,7 @@ params! {
     }
 }
 
-static RESIZE: Shader = Shader { name: "resize", source: include_str!("../../shaders/resize.wgsl"), params: ResizeParams::FIELDS };
+shader!(static RESIZE: ResizeParams = "resize");
 
 /// The operator of this file.
 pub static REGISTRATION: Registration = Registration { operators: &["Resize"], shaders: &[&RESIZE] };
@@ -217,7 +215,7 @@ impl Op for Resize {
         Ok(vec![Tensor::from_f64(ty, &values)?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let (data, output) = (io.input(0)?, io.outputs[0]);
         if output.ty.elements() == 0 {
             return Ok(vec![Lowering::empty()]);
@@ -286,7 +284,7 @@ impl Op for Resize {
             let pack = |_: &Tensor, table: &[u32]| bytemuck::cast_slice(table).to_vec();
             packed.push(Packing { input: constant, layout: "resize_taps", arguments: table, pack });
         }
-        Ok(vec![Lowering::Dispatches { variant: "resize", dispatches, temporaries, packed }])
+        Ok(vec![Lowering::Dispatches { variant: "resize", dispatches, temporaries, packed, tables: vec![] }])
     }
 }
 

@@ -5,7 +5,7 @@ use super::gather::on_gpu;
 use super::movement::pick;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params, preludes};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, params, preludes, shader};
 use crate::tensor::{DType, Shape, Tensor};
 use std::sync::Arc;
 
@@ -19,8 +19,7 @@ params! {
     }
 }
 
-static REVERSE: Shader =
-    Shader { name: "reverse_sequence", source: include_str!("../../shaders/reverse_sequence.wgsl"), params: ReverseParams::FIELDS };
+shader!(static REVERSE: ReverseParams = "reverse_sequence");
 
 /// The operator of this file.
 pub static REGISTRATION: Registration = Registration { operators: &["ReverseSequence"], shaders: &[&REVERSE] };
@@ -93,7 +92,7 @@ impl Op for ReverseSequence {
         Ok(vec![pick(data, None, data.shape(), (0..data.elements()).map(source))?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let (data, lengths) = (io.input(0)?, io.input(1)?);
         if data.ty.elements() == 0 {
             return Ok(vec![Lowering::empty()]);

@@ -133,7 +133,7 @@ impl Op for RoiAlign {
         Ok(vec![Tensor::from_f64(ty, &values)?])
     }
 
-    fn lower(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
         Err(Error::unsupported("there is no kernel for RoiAlign"))
     }
 }

@@ -9,7 +9,7 @@ use super::gather::{Tuples, elements_axis, indices, on_gpu};
 use super::movement::{unravel, wrap};
 use crate::error::{Error, Result};
 use crate::graph::{Bounds, Fact, Io, Op, required};
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params, preludes};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params, preludes, shader};
 use crate::tensor::{MAX_RANK, Scalar, Shape, Tensor, View};
 use std::sync::Arc;
 
@@ -40,23 +40,10 @@ params! {
     }
 }
 
-static ELEMENTS: Shader = Shader {
-    name: "scatter_elements",
-    source: include_str!("../../shaders/scatter_elements.wgsl"),
-    params: ElementsParams::FIELDS,
-};
-static ELEMENTS_COMBINE: Shader = Shader {
-    name: "scatter_elements_combine",
-    source: include_str!("../../shaders/scatter_elements_combine.wgsl"),
-    params: ElementsParams::FIELDS,
-};
-static TUPLES: Shader =
-    Shader { name: "scatter_nd", source: include_str!("../../shaders/scatter_nd.wgsl"), params: TuplesParams::FIELDS };
-static TUPLES_COMBINE: Shader = Shader {
-    name: "scatter_nd_combine",
-    source: include_str!("../../shaders/scatter_nd_combine.wgsl"),
-    params: TuplesParams::FIELDS,
-};
+shader!(static ELEMENTS: ElementsParams = "scatter_elements");
+shader!(static ELEMENTS_COMBINE: ElementsParams = "scatter_elements_combine");
+shader!(static TUPLES: TuplesParams = "scatter_nd");
+shader!(static TUPLES_COMBINE: TuplesParams = "scatter_nd_combine");
 
 /// The operators of this file.
 pub static REGISTRATION: Registration = Registration {
@@ -253,7 +240,7 @@ impl Op for ScatterElements {
         Ok(vec![apply(data, updates?, &targets, self.combine)?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let (data, indices) = (io.input(0)?, io.input(1)?);
         if data.ty.elements() == 0 {
             return Ok(vec![Lowering::empty()]);
@@ -329,7 +316,7 @@ impl Op for ScatterNd {
         Ok(vec![apply(data, updates?, &targets, self.combine)?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let (data, indices, updates) = (io.input(0)?, io.input(1)?, io.input(2)?);
         if data.ty.elements() == 0 {
             return Ok(vec![Lowering::empty()]);

@@ -79,7 +79,7 @@ impl Op for Compress {
         Ok(vec![pick(data, None, &shape, positions)?])
     }
 
-    fn lower(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
         on_host("Compress")
     }
 }
@@ -123,7 +123,7 @@ impl Op for NonZero {
         Ok(vec![Tensor::new([data.shape().rank(), places.len()], &indices)?])
     }
 
-    fn lower(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
         on_host("NonZero")
     }
 }
@@ -218,7 +218,7 @@ impl Op for Unique {
         self.all(required("Unique", inputs, 0)?)
     }
 
-    fn lower(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
         on_host("Unique")
     }
 }

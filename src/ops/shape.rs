@@ -7,7 +7,7 @@ use super::pad::bits;
 use super::scatter::scalar_number;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, params, shader};
 use crate::tensor::{DType, MAX_ELEMENTS, Shape as Extents, Tensor, TensorType};
 use std::sync::Arc;
 
@@ -24,8 +24,7 @@ params! {
     }
 }
 
-static PROGRESSION: Shader =
-    Shader { name: "progression", source: include_str!("../../shaders/progression.wgsl"), params: ProgressionParams::FIELDS };
+shader!(static PROGRESSION: ProgressionParams = "progression");
 
 const WORKGROUP: u32 = 64;
 
@@ -85,7 +84,7 @@ impl Op for Shape {
         Ok(vec![self.extents(required("Shape", inputs, 0)?.shape())])
     }
 
-    fn lower(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
         folded("Shape")
     }
 }
@@ -112,7 +111,7 @@ impl Op for Size {
         Ok(vec![Tensor::scalar(required("Size", inputs, 0)?.elements() as i64)])
     }
 
-    fn lower(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
         folded("Size")
     }
 }
@@ -156,7 +155,7 @@ impl Op for ConstantOfShape {
         Ok(vec![Tensor::from_bytes(ty.clone(), &self.value.bytes().repeat(ty.elements()))?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         progression(io, &self.value, None, caps)
     }
 }
@@ -236,7 +235,7 @@ impl Op for Range {
         }])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let value = |index| io.input(index)?.value.as_ref().ok_or_else(|| Error::needs_value(index));
         progression(io, value(0)?, Some(value(2)?), caps)
     }
@@ -288,7 +287,7 @@ impl Op for EyeLike {
         Ok(vec![self.matrix(required("EyeLike", inputs, 0)?.ty())?])
     }
 
-    fn lower(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
         folded("EyeLike")
     }
 }

@@ -6,7 +6,7 @@ use super::scatter::scalar_number;
 use super::select::compare_floats;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, params, shader};
 use crate::tensor::{DType, Shape, Tensor};
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ params! {
     }
 }
 
-static TOP_K: Shader = Shader { name: "top_k", source: include_str!("../../shaders/top_k.wgsl"), params: TopKParams::FIELDS };
+shader!(static TOP_K: TopKParams = "top_k");
 
 /// The operator of this file.
 pub static REGISTRATION: Registration = Registration { operators: &["TopK"], shaders: &[&TOP_K] };
@@ -94,7 +94,7 @@ impl Op for TopK {
         Ok(vec![pick(data, None, &shape, positions)?, Tensor::new(shape, &indices)?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let (data, output) = (io.input(0)?, io.outputs[0]);
         if output.ty.elements() == 0 {
             return Ok(vec![Lowering::empty()]);

@@ -5,7 +5,7 @@ use super::concat::union;
 use super::movement::{no_scalar, pick};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, params, shader};
 use crate::tensor::Tensor;
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ params! {
     }
 }
 
-static TRILU: Shader = Shader { name: "trilu", source: include_str!("../../shaders/trilu.wgsl"), params: TriluParams::FIELDS };
+shader!(static TRILU: TriluParams = "trilu");
 
 /// The operator of this file.
 pub static REGISTRATION: Registration = Registration { operators: &["Trilu"], shaders: &[&TRILU] };
@@ -64,7 +64,7 @@ impl Op for Trilu {
         Ok(vec![pick(data, None, data.shape(), positions)?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let data = io.input(0)?;
         if data.scalar().is_none() {
             return Err(no_scalar(data));

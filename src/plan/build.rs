@@ -6,7 +6,8 @@ use super::schedule::groups;
 use super::{Chosen, HostNode, Memory, Options, Place, Plan, PlannedTensor, Segment, Step, TextureCopy, Transfer, Weight};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, ValueId};
-use crate::kernel::{Caps, Kernel, Operand, Packing, TEXTURE_WIDTH};
+use crate::kernel::{Access, Caps, Kernel, Operand, Packing, TEXTURE_WIDTH, Table};
+use crate::tensor::{Scalar, Tensor};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -48,10 +49,29 @@ struct Builder<'a> {
     /// For each tensor, the steps from which and until which it lives.
     lifetimes: Vec<(usize, usize)>,
     weights: HashMap<(ValueId, Layout), usize>,
+    /// Tables of kernels, whether each is a texture, and its tensor.
+    tables: Vec<(Table, bool, usize)>,
     kernels: HashMap<Kernel, usize>,
     /// The next step; transfers count as one.
     clock: usize,
     plan: Plan,
+}
+
+/// What one node has in memory for itself.
+#[derive(Default)]
+struct Scratch {
+    tensors: HashMap<Operand, usize>,
+    /// The textures that inputs are copied to.
+    copied: HashMap<ValueId, usize>,
+    textures: usize,
+}
+
+impl Scratch {
+    /// The place of one more texture.
+    fn texture(&mut self) -> Place {
+        self.textures += 1;
+        Place::Texture(self.textures - 1)
+    }
 }
 
 /// A slot that is not assigned yet.
@@ -72,6 +92,8 @@ impl<'a> Builder<'a> {
         let on_host = constant.zip(&is_input).map(|(constant, input)| constant || *input).collect();
         let variants =
             placements.iter().map(|p| if let Placement::Gpu(work) = p { work.variants.clone() } else { vec![] }).collect();
+        let declined =
+            placements.iter().map(|p| if let Placement::Gpu(work) = p { work.declined.clone() } else { vec![] }).collect();
         let chosen = placements.iter().map(|p| if let Placement::Gpu(work) = p { work.chosen } else { Chosen::Table }).collect();
         Builder {
             graph,
@@ -84,6 +106,7 @@ impl<'a> Builder<'a> {
             on_gpu: vec![false; count],
             lifetimes: Vec::new(),
             weights: HashMap::new(),
+            tables: Vec::new(),
             kernels: HashMap::new(),
             clock: 0,
             plan: Plan {
@@ -98,6 +121,7 @@ impl<'a> Builder<'a> {
                 segments: vec![],
                 outputs: vec![],
                 variants,
+                declined,
                 chosen,
                 memory: Memory::default(),
             },
@@ -222,73 +246,14 @@ impl<'a> Builder<'a> {
 
     /// Adds the dispatches of one node.
     fn dispatches(&mut self, node: usize, work: &GpuNode) -> Result<()> {
-        let (inputs, outputs) = (&self.graph.nodes()[node].inputs, &self.graph.nodes()[node].outputs);
-        let mut scratch: HashMap<Operand, usize> = HashMap::new();
-        let mut copied: HashMap<ValueId, usize> = HashMap::new();
-        let mut textures = 0;
+        let mut scratch = Scratch::default();
         for dispatch in &work.dispatches {
             let mut bindings = Vec::with_capacity(dispatch.bindings.len());
             let mut copies = Vec::new();
-            for (operand, access) in dispatch.bindings.iter().zip(&dispatch.kernel.storage) {
-                let left_out = || Error::internal(format!("binding {operand:?} is left out"));
-                bindings.push(match *operand {
-                    Operand::Input(_) if access.writes() => {
-                        return Err(Error::internal(format!("{operand:?} is bound for writing")));
-                    }
-                    Operand::Output(_) if access.is_texture() => {
-                        return Err(Error::internal(format!("{operand:?} is bound as a texture")));
-                    }
-                    Operand::Input(k) => {
-                        let value = inputs.get(k).copied().flatten().ok_or_else(left_out)?;
-                        let root = self.root[value.index()];
-                        if !access.is_texture() {
-                            self.read(value)?
-                        } else if self.graph.constant(root).is_some() {
-                            self.weight(root, None, true)?
-                        } else if let Some(&tensor) = copied.get(&root) {
-                            self.lifetimes[tensor].1 = self.clock;
-                            tensor
-                        } else {
-                            let from = self.read(value)?;
-                            let name = format!("{} as a texture", self.plan.tensors[from].name);
-                            let to = self.tensor(name, self.plan.tensors[from].bytes, Place::Texture(textures))?;
-                            textures += 1;
-                            self.texture(to, true)?;
-                            copies.push(TextureCopy { from, to });
-                            copied.insert(root, to);
-                            to
-                        }
-                    }
-                    Operand::Numbers => continue,
-                    Operand::Packed(k) => {
-                        let packing = &work.packed[k];
-                        let value = inputs.get(packing.input).copied().flatten().ok_or_else(left_out)?;
-                        self.weight(value, Some(packing), access.is_texture())?
-                    }
-                    Operand::Output(k) if outputs.get(k).is_some_and(Option::is_some) => {
-                        let value = outputs[k].ok_or_else(left_out)?;
-                        self.write(value)?
-                    }
-                    Operand::Output(_) | Operand::Temporary(_) => {
-                        let bytes = match *operand {
-                            Operand::Temporary(k) => work.temporaries[k],
-                            Operand::Output(k) => work.outputs[k].gpu_bytes(),
-                            _ => 0,
-                        };
-                        let tensor = match scratch.get(operand) {
-                            Some(tensor) => *tensor,
-                            None => {
-                                let place = if access.is_texture() { Place::Texture(textures) } else { LATER };
-                                textures += usize::from(access.is_texture());
-                                self.tensor(format!("{operand:?} of {}", self.graph.nodes()[node].path), bytes, place)?
-                            }
-                        };
-                        self.texture(tensor, access.is_texture())?;
-                        scratch.insert(*operand, tensor);
-                        self.lifetimes[tensor].1 = self.clock;
-                        tensor
-                    }
-                });
+            for (&operand, &access) in dispatch.bindings.iter().zip(&dispatch.kernel.storage) {
+                if operand != Operand::Numbers {
+                    bindings.push(self.binding(node, work, operand, access, &mut scratch, &mut copies)?);
+                }
             }
             self.disjoint(&dispatch.kernel, &bindings)?;
             let step = Step { copies, ..self.step(node, work.variant, dispatch, bindings) };
@@ -296,6 +261,98 @@ impl<'a> Builder<'a> {
             self.clock += 1;
         }
         Ok(())
+    }
+
+    /// The tensor that a dispatch of a node binds.
+    fn binding(
+        &mut self,
+        node: usize,
+        work: &GpuNode,
+        operand: Operand,
+        access: Access,
+        scratch: &mut Scratch,
+        copies: &mut Vec<TextureCopy>,
+    ) -> Result<usize> {
+        let node = &self.graph.nodes()[node];
+        let input = |k: usize| {
+            let id = node.inputs.get(k).copied().flatten();
+            id.ok_or_else(|| Error::internal(format!("binding {operand:?} is left out")))
+        };
+        match operand {
+            Operand::Input(_) | Operand::Epilogue(_) if access.writes() => {
+                Err(Error::internal(format!("{operand:?} is bound for writing")))
+            }
+            Operand::Input(k) => self.input(input(k)?, access, scratch, copies),
+            Operand::Epilogue(k) => self.input(input(node.op.own_inputs(node.inputs.len()) + k)?, access, scratch, copies),
+            Operand::Packed(k) => {
+                let packing = &work.packed[k];
+                self.weight(input(packing.input)?, Some(packing), access.is_texture())
+            }
+            Operand::Table(k) => self.table(&work.tables[k], access.is_texture()),
+            Operand::Nothing => self.table(&Table { name: "nothing", numbers: vec![0; 4] }, false),
+            Operand::Output(_) if access.is_texture() => Err(Error::internal(format!("{operand:?} is bound as a texture"))),
+            Operand::Output(k) => match node.outputs.get(k).copied().flatten() {
+                Some(value) => self.write(value),
+                None => {
+                    self.scratch(operand, format!("{operand:?} of {}", node.path), work.outputs[k].gpu_bytes(), access, scratch)
+                }
+            },
+            Operand::Temporary(k) => {
+                self.scratch(operand, format!("{operand:?} of {}", node.path), work.temporaries[k], access, scratch)
+            }
+            Operand::Numbers => Err(Error::internal("numbers are no tensor")),
+        }
+    }
+
+    /// An input of a node: where it lies, or the texture that it is copied to once for the node.
+    fn input(&mut self, value: ValueId, access: Access, scratch: &mut Scratch, copies: &mut Vec<TextureCopy>) -> Result<usize> {
+        let root = self.root[value.index()];
+        if !access.is_texture() {
+            return self.read(value);
+        }
+        if self.graph.constant(root).is_some() {
+            return self.weight(root, None, true);
+        }
+        if let Some(&tensor) = scratch.copied.get(&root) {
+            self.lifetimes[tensor].1 = self.clock;
+            return Ok(tensor);
+        }
+        let from = self.read(value)?;
+        let name = format!("{} as a texture", self.plan.tensors[from].name);
+        let to = self.tensor(name, self.plan.tensors[from].bytes, scratch.texture())?;
+        self.texture(to, true)?;
+        copies.push(TextureCopy { from, to });
+        scratch.copied.insert(root, to);
+        Ok(to)
+    }
+
+    /// Memory that one node needs for itself.
+    fn scratch(&mut self, operand: Operand, name: String, bytes: u64, access: Access, scratch: &mut Scratch) -> Result<usize> {
+        let tensor = match scratch.tensors.get(&operand) {
+            Some(tensor) => *tensor,
+            None => {
+                let place = if access.is_texture() { scratch.texture() } else { LATER };
+                self.tensor(name, bytes, place)?
+            }
+        };
+        self.texture(tensor, access.is_texture())?;
+        scratch.tensors.insert(operand, tensor);
+        self.lifetimes[tensor].1 = self.clock;
+        Ok(tensor)
+    }
+
+    /// Numbers of a kernel's own, once for all that are equal.
+    fn table(&mut self, table: &Table, texture: bool) -> Result<usize> {
+        if let Some((.., tensor)) = self.tables.iter().find(|(known, in_texture, _)| known == table && *in_texture == texture) {
+            return Ok(*tensor);
+        }
+        let contents = Tensor::new([table.numbers.len()], &table.numbers)?;
+        let bytes = 4 * table.numbers.len() as u64;
+        let tensor = self.tensor(table.name.into(), bytes, Place::Weight(self.plan.weights.len()))?;
+        let name = table.name.to_string();
+        self.plan.weights.push(Weight { name, tensor: contents, scalar: Scalar::U32, packing: None, texture });
+        self.tables.push((table.clone(), texture, tensor));
+        Ok(tensor)
     }
 
     /// Makes sure that a scratch texture is bound as one, and that its slot holds it.

@@ -59,7 +59,7 @@ impl fmt::Display for Signature {
 
 /// The node's operator, and whether a program is fused into it.
 fn operator(node: &Node) -> String {
-    format!("{}{}", node.op.name(), if node.op.downcast::<Fused>().is_some() { "+" } else { "" })
+    format!("{}{}", node.op.name(), if node.op.own_inputs(node.inputs.len()) < node.inputs.len() { "+" } else { "" })
 }
 
 /// The least of 1, 2, 3, 4, 6, 8, 12, 16, ... that is not less.
@@ -147,7 +147,7 @@ impl fmt::Display for Chosen {
 
 /// A node that can run by several variants.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Offer {
+pub struct Measurable {
     /// Index into the graph's nodes.
     pub node: usize,
     /// What its choice is known by.
@@ -161,11 +161,11 @@ pub struct Offer {
 ///
 /// # Errors
 /// As [`Plan::new`](super::Plan::new).
-pub fn offers(graph: &Graph, caps: &Caps, options: &Options) -> Result<Vec<Offer>> {
+pub fn measurable(graph: &Graph, caps: &Caps, options: &Options) -> Result<Vec<Measurable>> {
     let placements = place(graph, caps, options)?.into_iter().enumerate();
     let offer = |(node, placement)| match placement {
         Placement::Gpu(work) if work.chosen != Chosen::Named && work.usable.len() > 1 => {
-            Some(Offer { node, signature: work.signature?, variants: work.usable })
+            Some(Measurable { node, signature: work.signature?, variants: work.usable })
         }
         _ => None,
     };

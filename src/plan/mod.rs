@@ -4,6 +4,7 @@
 //! It is a list of segments. Each uploads what the GPU needs, dispatches kernels, downloads what the host needs, and runs
 //! nodes on the host that have no kernel. Most plans have one segment and no host node.
 
+mod bindings;
 mod build;
 mod choices;
 mod memory;
@@ -11,7 +12,7 @@ mod placement;
 mod print;
 mod schedule;
 
-pub use choices::{Choices, Chosen, Offer, Refusal, Signature, offers};
+pub use choices::{Choices, Chosen, Measurable, Refusal, Signature, measurable};
 
 use crate::error::Result;
 use crate::graph::{Graph, ValueId};
@@ -201,6 +202,8 @@ pub struct Plan {
     pub outputs: Vec<Option<Transfer>>,
     /// For each node, the variants it could have run by.
     pub variants: Vec<Vec<&'static str>>,
+    /// For each node, the variants that do not fit it, and why.
+    pub declined: Vec<Vec<(&'static str, String)>>,
     /// For each node, why it runs by the variant it does.
     pub chosen: Vec<Chosen>,
     /// What its intermediate tensors take.

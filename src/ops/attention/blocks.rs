@@ -3,18 +3,10 @@
 use super::lower::{AttentionParams, Builder};
 use crate::error::Result;
 use crate::kernel::Access::{Read, ReadTexture, Write, WriteTexture};
-use crate::kernel::{Dispatch, Lowering, Operand, Parameters, Shader};
+use crate::kernel::{Dispatch, Lowering, Operand, shader};
 
-pub(super) static PACK: Shader = Shader {
-    name: "attention_pack",
-    source: include_str!("../../../shaders/attention_pack.wgsl"),
-    params: AttentionParams::FIELDS,
-};
-pub(super) static BLOCKS: Shader = Shader {
-    name: "attention_blocks",
-    source: include_str!("../../../shaders/attention_blocks.wgsl"),
-    params: AttentionParams::FIELDS,
-};
+shader!(pub(super) static PACK: AttentionParams = "attention_pack");
+shader!(pub(super) static BLOCKS: AttentionParams = "attention_blocks");
 
 /// The most groups of four elements in a head: as many iterations as the driver unrolls.
 const MOST_GROUPS: usize = 32;
@@ -55,6 +47,12 @@ impl Builder<'_> {
         let grid = Dispatch::linear_grid(tiles as u64, self.caps)?;
         let attend = self.work(Dispatch::new(kernel, self.params, bindings, grid));
         let dispatches = vec![pack, attend];
-        Ok(Some(Lowering::Dispatches { variant: "blocks", dispatches, temporaries: vec![keys, values], packed: vec![] }))
+        Ok(Some(Lowering::Dispatches {
+            variant: "blocks",
+            dispatches,
+            temporaries: vec![keys, values],
+            packed: vec![],
+            tables: vec![],
+        }))
     }
 }

@@ -4,9 +4,7 @@
 use super::{Attention, Geometry, blocks, split};
 use crate::error::{Error, Result};
 use crate::graph::Io;
-use crate::kernel::{
-    Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Prelude, Shader, params, preludes,
-};
+use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Prelude, Shader, params, preludes, shader};
 use crate::tensor::{DType, Scalar, View};
 
 params! {
@@ -36,22 +34,10 @@ params! {
     }
 }
 
-static LANES: Shader = Shader {
-    name: "attention_lanes",
-    source: include_str!("../../../shaders/attention_lanes.wgsl"),
-    params: AttentionParams::FIELDS,
-};
-static SUBGROUP: Shader = Shader {
-    name: "attention_subgroup",
-    source: include_str!("../../../shaders/attention_subgroup.wgsl"),
-    params: AttentionParams::FIELDS,
-};
+shader!(static LANES: AttentionParams = "attention_lanes");
+shader!(static SUBGROUP: AttentionParams = "attention_subgroup");
 
-static TILES: Shader = Shader {
-    name: "attention_tiles",
-    source: include_str!("../../../shaders/attention_tiles.wgsl"),
-    params: AttentionParams::FIELDS,
-};
+shader!(static TILES: AttentionParams = "attention_tiles");
 
 pub(super) static SHADERS: &[&Shader] =
     &[&LANES, &SUBGROUP, &TILES, &blocks::PACK, &blocks::BLOCKS, &split::SPLIT, &split::STRETCHES, &split::JOIN];
@@ -189,7 +175,7 @@ impl<'a> Builder<'a> {
     pub(super) fn query_input(&self, kernel: Kernel) -> Kernel {
         let loads: &'static Prelude =
             if self.vectors { &preludes::ATTENTION_QUERY_VECTORS } else { &preludes::ATTENTION_QUERY_SCALARS };
-        kernel.prelude(preludes::fours(self.caps)).prelude(loads)
+        kernel.prelude(self.caps.fours()).prelude(loads)
     }
 
     /// The same with what reads queries, keys and values.

@@ -119,7 +119,7 @@ impl Op for RotaryEmbedding {
         Ok(vec![Tensor::from_f64(x.ty().clone(), &out)?])
     }
 
-    fn lower(&self, _io: &Io, _caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, _io: &Io, _caps: &Caps) -> Result<Vec<Lowering>> {
         Err(Error::unsupported(format!("{NAME} runs as the nodes it is composed of")))
     }
 

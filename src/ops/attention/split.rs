@@ -4,7 +4,7 @@ use super::super::team::Team;
 use super::lower::{AttentionParams, Builder};
 use crate::error::Result;
 use crate::graph::Fact;
-use crate::kernel::{Access, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params, preludes};
+use crate::kernel::{Access, Dispatch, Kernel, Lowering, Operand, params, preludes, shader};
 
 params! {
     /// Parameters of attention_join.
@@ -21,19 +21,10 @@ params! {
     }
 }
 
-pub(super) static SPLIT: Shader = Shader {
-    name: "attention_split",
-    source: include_str!("../../../shaders/attention_split.wgsl"),
-    params: AttentionParams::FIELDS,
-};
-pub(super) static JOIN: Shader =
-    Shader { name: "attention_join", source: include_str!("../../../shaders/attention_join.wgsl"), params: JoinParams::FIELDS };
+shader!(pub(super) static SPLIT: AttentionParams = "attention_split");
+shader!(pub(super) static JOIN: JoinParams = "attention_join");
 
-pub(super) static STRETCHES: Shader = Shader {
-    name: "attention_stretch",
-    source: include_str!("../../../shaders/attention_stretch.wgsl"),
-    params: AttentionParams::FIELDS,
-};
+shader!(pub(super) static STRETCHES: AttentionParams = "attention_stretch");
 
 /// Keys of one workgroup on a GPU: as many as leave enough workgroups to fill it.
 const STRETCHES_OF_GPUS: [usize; 3] = [1024, 512, 256];
@@ -123,6 +114,6 @@ impl Builder<'_> {
         let grid = Dispatch::linear_grid((rows * g.queries * groups).div_ceil(64) as u64, self.caps)?;
         let join = Dispatch::new(kernel, params, vec![Operand::Temporary(0), Operand::Output(0)], grid);
         let temporaries = vec![(rows * g.queries * splits * (1 + groups) * 16) as u64];
-        Ok(Lowering::Dispatches { variant, dispatches: vec![first, join], temporaries, packed: vec![] })
+        Ok(Lowering::Dispatches { variant, dispatches: vec![first, join], temporaries, packed: vec![], tables: vec![] })
     }
 }

@@ -1,6 +1,5 @@
 //! The bias of a convolution as the first instruction of its epilogue, so that no kernel has to know of it.
 
-use super::own;
 use crate::error::{Error, Result};
 use crate::graph::{Epilogue, Io};
 use crate::kernel::{Instruction, Lowering, Operand, Program, ProgramOperand, Term};
@@ -10,12 +9,9 @@ use crate::tensor::View;
 /// Which input of a convolution the bias is.
 const BIAS: usize = 2;
 
-/// Where the operands of the joined epilogue start for the kernels, past all inputs there are.
-const JOINED: usize = 64;
-
 /// Lowers a convolution whose kernels know no bias: input 2, if there, is added by the epilogue.
 pub(super) fn with_bias(io: &Io, lower: impl FnOnce(&Io) -> Result<Vec<Lowering>>) -> Result<Vec<Lowering>> {
-    let Some(bias) = own(io).get(BIAS).copied().flatten() else {
+    let Some(bias) = io.inputs.get(BIAS).copied().flatten() else {
         return lower(io);
     };
     let add = elementwise::function("Add").ok_or_else(|| Error::internal("there is no Add"))?;
@@ -24,29 +20,14 @@ pub(super) fn with_bias(io: &Io, lower: impl FnOnce(&Io) -> Result<Vec<Lowering>
     let per_channel = View::contiguous(&shape.into());
     let sum = Instruction { function: add, arguments: vec![Term::Carried, Term::Operand(0)], cast: None };
     let mut program = Program { operands: vec![ProgramOperand { view: Some(per_channel) }], instructions: vec![sum] };
-    let first = io.epilogue.map_or(io.inputs.len(), |e| e.first);
-    if let Some(own) = io.epilogue {
+    let mut operands = vec![(bias, Operand::Input(BIAS))];
+    if let Some(own) = &io.epilogue {
         program.operands.extend(own.program.operands.iter().cloned());
         program.instructions.extend(own.program.instructions.iter().cloned().map(after_sum));
+        operands.extend(own.operands.iter().copied());
     }
-    let mut inputs = io.inputs[..BIAS].to_vec();
-    inputs.resize(JOINED, None);
-    inputs.push(Some(bias));
-    inputs.extend(io.inputs[first..].iter().copied());
-    let joined = Io { inputs, epilogue: Some(Epilogue { program: &program, first: JOINED }), ..io.clone() };
-    let mut lowerings = lower(&joined)?;
-    for lowering in &mut lowerings {
-        if let Lowering::Dispatches { dispatches, .. } = lowering {
-            for binding in dispatches.iter_mut().flat_map(|d| &mut d.bindings) {
-                *binding = match *binding {
-                    Operand::Input(JOINED) => Operand::Input(BIAS),
-                    Operand::Input(k) if k > JOINED => Operand::Input(k - JOINED - 1 + first),
-                    other => other,
-                };
-            }
-        }
-    }
-    Ok(lowerings)
+    let epilogue = Some(Epilogue { program: &program, operands });
+    lower(&Io { inputs: io.inputs[..BIAS].to_vec(), epilogue, ..io.clone() })
 }
 
 /// An instruction of the given epilogue as it stands behind the sum with the bias.

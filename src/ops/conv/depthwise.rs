@@ -5,7 +5,7 @@ use super::rows::{Rows, columns};
 use super::{Axis, Problem, spatial};
 use crate::error::Result;
 use crate::graph::Io;
-use crate::kernel::{Access, Caps, Dispatch, Lowering, Operand, Parameters, Shader, params, preludes};
+use crate::kernel::{Access, Caps, Dispatch, Lowering, Operand, params, preludes, shader};
 
 params! {
     /// Parameters of the depthwise kernel.
@@ -21,11 +21,7 @@ params! {
     }
 }
 
-pub(super) static SHADER: Shader = Shader {
-    name: "conv_depthwise",
-    source: include_str!("../../../shaders/conv_depthwise.wgsl"),
-    params: DepthwiseParams::FIELDS,
-};
+shader!(pub(super) static SHADER: DepthwiseParams = "conv_depthwise");
 
 const ACCESS: [Access; 3] = [Access::Read, Access::Read, Access::Write];
 

@@ -3,7 +3,7 @@
 use super::{Axis, Problem};
 use crate::error::{Error, Result};
 use crate::graph::Io;
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Shader, params, shader};
 
 params! {
     /// Parameters of the direct kernels, spatial axes last of three.
@@ -21,10 +21,8 @@ params! {
     }
 }
 
-pub(super) static SHADER: Shader =
-    Shader { name: "conv_direct", source: include_str!("../../../shaders/conv_direct.wgsl"), params: ConvParams::FIELDS };
-pub(super) static TRANSPOSED: Shader =
-    Shader { name: "conv_transpose", source: include_str!("../../../shaders/conv_transpose.wgsl"), params: ConvParams::FIELDS };
+shader!(pub(super) static SHADER: ConvParams = "conv_direct");
+shader!(pub(super) static TRANSPOSED: ConvParams = "conv_transpose");
 
 impl ConvParams {
     fn new(problem: &Problem, count: usize, caps: &Caps) -> Result<Self> {

@@ -4,7 +4,7 @@
 use super::{Problem, extents, spatial};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io};
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, params, shader};
 use crate::ops::matmul;
 use crate::tensor::{DType, View};
 
@@ -13,8 +13,7 @@ params! {
     struct FoldParams { count: u32 }
 }
 
-pub(super) static SHADER: Shader =
-    Shader { name: "conv_fold", source: include_str!("../../../shaders/conv_fold.wgsl"), params: FoldParams::FIELDS };
+shader!(pub(super) static SHADER: FoldParams = "conv_fold");
 
 /// The candidate, where a binding holds the columns: the product's best kernel, then the sums.
 pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Result<Option<Lowering>> {
@@ -53,5 +52,5 @@ pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Result<Option<Lo
     let grid = Dispatch::linear_grid(count.div_ceil(64) as u64, caps)?;
     let fold = Dispatch::new(kernel, FoldParams { count: count as u32 }, bindings, grid);
     dispatches.push(fold.work(bytes / 4, bytes + 4 * count as u64));
-    Ok(Some(Lowering::Dispatches { variant: "product", dispatches, temporaries, packed }))
+    Ok(Some(Lowering::Dispatches { variant: "product", dispatches, temporaries, packed, tables: vec![] }))
 }

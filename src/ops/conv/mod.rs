@@ -90,7 +90,7 @@ impl Problem {
     }
 
     /// All kernels that serve this convolution, the best first.
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let direct = direct::lower(self, io, caps);
         let mut candidates = if self.channels == 0 { vec![] } else { product::lower(self, io, caps)? };
         let depthwise = depthwise::lower(self, io, caps)?;
@@ -194,12 +194,6 @@ fn check_bias(name: &'static str, bias: Option<&TensorType>, x: &TensorType, fil
     }
 }
 
-/// The inputs of a convolution itself, without those of an epilogue.
-fn own<'a, 'f>(io: &'a Io<'f>) -> &'a [Option<&'f Fact>] {
-    let end = io.epilogue.map_or(io.inputs.len(), |e| e.first);
-    &io.inputs[..end.min(io.inputs.len()).min(3)]
-}
-
 /// Refuses what no kernel serves.
 fn check_gpu(io: &Io, spatial: usize) -> Result<()> {
     if io.outputs[0].scalar() != Some(Scalar::F32) {
@@ -253,13 +247,13 @@ impl Op for Conv {
         Ok(vec![reference::with_bias(ty, &sums, inputs.get(2).copied().flatten())?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         if io.outputs[0].ty.elements() == 0 {
             return Ok(vec![Lowering::empty()]);
         }
-        let problem = self.problem(&types(own(io), |f| &f.ty))?;
+        let problem = self.problem(&types(&io.inputs, |f| &f.ty))?;
         check_gpu(io, problem.axes.len())?;
-        bias::with_bias(io, |io| problem.lower(io, caps))
+        bias::with_bias(io, |io| problem.candidates(io, caps))
     }
 
     fn takes_epilogue(&self) -> bool {

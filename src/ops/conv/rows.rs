@@ -41,7 +41,7 @@ impl Rows {
         }
         let kernel = Kernel::new(shader, access, [lanes, 1, 1]).constant("LANES", lanes);
         let kernel = if width.input.is_multiple_of(4) {
-            kernel.prelude(preludes::fours(caps)).prelude(&preludes::PLANE_FOURS)
+            kernel.prelude(caps.fours()).prelude(&preludes::PLANE_FOURS)
         } else {
             kernel.prelude(&preludes::PLANE_ELEMENTS)
         };

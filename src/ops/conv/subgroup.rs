@@ -5,9 +5,7 @@ use super::unfold::{self, Lines};
 use super::{Axis, Problem, floats, spatial};
 use crate::error::Result;
 use crate::graph::Io;
-use crate::kernel::{
-    Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Packing, Parameters, Shader, params, preludes,
-};
+use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Packing, params, preludes, shader};
 use crate::tensor::Tensor;
 
 params! {
@@ -30,10 +28,8 @@ params! {
     struct LinesParams { planes: u32, input_height: u32, input_width: u32, output_width: u32, lines: u32 }
 }
 
-pub(super) static SHADER: Shader =
-    Shader { name: "conv_subgroup", source: include_str!("../../../shaders/conv_subgroup.wgsl"), params: SubgroupParams::FIELDS };
-pub(super) static LINES: Shader =
-    Shader { name: "conv_lines", source: include_str!("../../../shaders/conv_lines.wgsl"), params: LinesParams::FIELDS };
+shader!(pub(super) static SHADER: SubgroupParams = "conv_subgroup");
+shader!(pub(super) static LINES: LinesParams = "conv_lines");
 
 /// Tiles below which cores would stand idle.
 const ENOUGH_TILES: usize = 16;
@@ -119,6 +115,7 @@ pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Result<Option<Lo
         dispatches: vec![unfold, product],
         temporaries: vec![texels * 16],
         packed: vec![Packing { input: 1, layout: "conv_subgroup", arguments, pack }],
+        tables: vec![],
     }))
 }
 

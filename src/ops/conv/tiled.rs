@@ -3,7 +3,7 @@
 use super::{Problem, floats, spatial};
 use crate::error::Result;
 use crate::graph::Io;
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Packing, Parameters, Shader, params, preludes};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Packing, params, preludes, shader};
 use crate::tensor::Tensor;
 
 params! {
@@ -11,8 +11,7 @@ params! {
     struct TiledParams { groups: u32, filters: u32 }
 }
 
-pub(super) static SHADER: Shader =
-    Shader { name: "conv_tiled", source: include_str!("../../../shaders/conv_tiled.wgsl"), params: TiledParams::FIELDS };
+shader!(pub(super) static SHADER: TiledParams = "conv_tiled");
 
 /// Filters and pixels of a tile, and channels of a step.
 const TILE: usize = 64;
@@ -43,7 +42,13 @@ pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Result<Option<Lo
     let dispatch = Dispatch::new(kernel, params, bindings, grid.map(|n| n as u32)).work(flops, bytes);
     let arguments = [problem.groups, problem.filters, problem.channels, taps].map(|n| n as u32).to_vec();
     let packing = Packing { input: 1, layout: "conv_tiled", arguments, pack };
-    Ok(Some(Lowering::Dispatches { variant: "taps64", dispatches: vec![dispatch], temporaries: vec![], packed: vec![packing] }))
+    Ok(Some(Lowering::Dispatches {
+        variant: "taps64",
+        dispatches: vec![dispatch],
+        temporaries: vec![],
+        packed: vec![packing],
+        tables: vec![],
+    }))
 }
 
 /// Weights `[groups, filters, channels, taps]` as `[groups, filter tiles, taps, channels, TILE]`, padded with zeros to whole

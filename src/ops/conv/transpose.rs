@@ -1,6 +1,6 @@
 //! ConvTranspose: the transpose of a convolution, which spreads each value over a window of the output.
 
-use super::{Problem, Window, bias, check_bias, check_gpu, check_types, direct, fold, own, reference, split_groups, types};
+use super::{Problem, Window, bias, check_bias, check_gpu, check_types, direct, fold, reference, split_groups, types};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
 use crate::kernel::{Caps, Lowering};
@@ -70,11 +70,11 @@ impl Op for ConvTranspose {
         Ok(vec![reference::with_bias(ty, &sums, inputs.get(2).copied().flatten())?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         if io.outputs[0].ty.elements() == 0 {
             return Ok(vec![Lowering::empty()]);
         }
-        let problem = self.problem(&types(own(io), |f| &f.ty))?;
+        let problem = self.problem(&types(&io.inputs, |f| &f.ty))?;
         check_gpu(io, problem.axes.len())?;
         bias::with_bias(io, |io| {
             let product = fold::lower(&problem, io, caps)?;

@@ -3,7 +3,7 @@
 
 use super::{Problem, spatial};
 use crate::error::Result;
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Operand, Parameters, Shader, params, preludes};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Operand, params, preludes, shader};
 
 params! {
     /// Parameters of the unfolding.
@@ -21,8 +21,7 @@ params! {
     }
 }
 
-pub(super) static SHADER: Shader =
-    Shader { name: "conv_unfold", source: include_str!("../../../shaders/conv_unfold.wgsl"), params: UnfoldParams::FIELDS };
+shader!(pub(super) static SHADER: UnfoldParams = "conv_unfold");
 
 /// What the lines of a convolution over at most two axes come to.
 pub(super) struct Lines {

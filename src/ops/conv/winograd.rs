@@ -9,9 +9,7 @@ use super::rows::Rows;
 use super::{Axis, Problem, floats, spatial};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io};
-use crate::kernel::{
-    Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Packing, Parameters, Shader, params, preludes,
-};
+use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Packing, params, preludes, shader};
 use crate::ops::matmul;
 use crate::tensor::{DType, Tensor, View};
 
@@ -51,21 +49,9 @@ params! {
     }
 }
 
-pub(super) static INPUT: Shader = Shader {
-    name: "conv_winograd_input",
-    source: include_str!("../../../shaders/conv_winograd_input.wgsl"),
-    params: InputParams::FIELDS,
-};
-pub(super) static SUBGROUP: Shader = Shader {
-    name: "conv_winograd_subgroup",
-    source: include_str!("../../../shaders/conv_winograd_subgroup.wgsl"),
-    params: SubgroupParams::FIELDS,
-};
-pub(super) static OUTPUT: Shader = Shader {
-    name: "conv_winograd_output",
-    source: include_str!("../../../shaders/conv_winograd_output.wgsl"),
-    params: OutputParams::FIELDS,
-};
+shader!(pub(super) static INPUT: InputParams = "conv_winograd_input");
+shader!(pub(super) static SUBGROUP: SubgroupParams = "conv_winograd_subgroup");
+shader!(pub(super) static OUTPUT: OutputParams = "conv_winograd_output");
 
 /// Output elements along the side of a tile, and values that a tile becomes.
 const SIDE: usize = 4;
@@ -203,6 +189,7 @@ impl<'a> Winograd<'a> {
             dispatches: vec![first, second, last],
             temporaries: vec![tiles, sums],
             packed: vec![self.weights(panel, 4 * steps)],
+            tables: vec![],
         }))
     }
 
@@ -239,6 +226,7 @@ impl<'a> Winograd<'a> {
             dispatches: [first].into_iter().chain(products).chain([last]).collect(),
             temporaries: [bytes(tiles), bytes(sums)].into_iter().chain(temporaries).collect(),
             packed: vec![self.weights(filters, channels)],
+            tables: vec![],
         }))
     }
 

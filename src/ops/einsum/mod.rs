@@ -102,7 +102,7 @@ impl Op for Einsum {
         Ok(vec![output])
     }
 
-    fn lower(&self, _io: &Io, _caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, _io: &Io, _caps: &Caps) -> Result<Vec<Lowering>> {
         Err(Error::unsupported(format!("the equation `{}` was not expanded into simpler operators", self.equation)))
     }
 

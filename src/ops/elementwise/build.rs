@@ -131,8 +131,8 @@ impl Op for CastLike {
         cast_map(like.dtype())?.reference(&[Some(data)])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
-        cast_map(io.input(1)?.dtype())?.lower(io, caps)
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+        cast_map(io.input(1)?.dtype())?.candidates(io, caps)
     }
 
     fn expand(&self, node: &Node, inputs: &[Option<&Fact>], _edit: &mut Edit) -> Result<Option<Vec<Node>>> {

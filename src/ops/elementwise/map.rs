@@ -3,15 +3,14 @@
 use super::evaluate;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Program, Shader, params, preludes};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Program, params, preludes, shader};
 use crate::ops::Registration;
 use crate::tensor::{DType, Scalar, Tensor, TensorType, View, broadcast};
 use std::sync::Arc;
 
 pub(crate) static REGISTRATION: Registration = Registration { operators: &["Map", "CastLike"], shaders: &[&SHADER] };
 
-pub(super) static SHADER: Shader =
-    Shader { name: "elementwise", source: include_str!("../../../shaders/elementwise.wgsl"), params: ElementwiseParams::FIELDS };
+shader!(pub(super) static SHADER: ElementwiseParams = "elementwise");
 
 params! {
     /// Parameters of `elementwise.wgsl`.
@@ -62,7 +61,7 @@ impl Op for Map {
         Ok(vec![evaluate(&self.program, &operands, None, &shape)?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let output = *io.outputs.first().ok_or_else(|| Error::internal("an elementwise operator without an output"))?;
         if output.ty.elements() == 0 {
             return Ok(vec![Lowering::empty()]);

@@ -4,11 +4,10 @@ use super::Problem;
 use super::problem::MatMulParams;
 use crate::error::{Error, Result};
 use crate::graph::Io;
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, preludes};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, preludes, shader};
 use crate::tensor::Scalar;
 
-pub(super) static SHADER: Shader =
-    Shader { name: "matmul_direct", source: include_str!("../../../shaders/matmul_direct.wgsl"), params: MatMulParams::FIELDS };
+shader!(pub(super) static SHADER: MatMulParams = "matmul_direct");
 
 /// One output element per invocation.
 pub(super) fn lower(problem: &Problem, io: &Io, caps: &Caps) -> Result<Lowering> {

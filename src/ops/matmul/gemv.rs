@@ -4,10 +4,9 @@ use super::operands::Want;
 use super::problem::{MatMulParams, Problem};
 use crate::error::Result;
 use crate::graph::Io;
-use crate::kernel::{Access, AdapterClass, Caps, Kernel, Lowering, Parameters, Shader, preludes};
+use crate::kernel::{Access, AdapterClass, Caps, Kernel, Lowering, preludes, shader};
 
-pub(super) static SHADER: Shader =
-    Shader { name: "matmul_gemv", source: include_str!("../../../shaders/matmul_gemv.wgsl"), params: MatMulParams::FIELDS };
+shader!(pub(super) static SHADER: MatMulParams = "matmul_gemv");
 
 /// Rows from which on reading B once for all of them wins.
 const FEW_ROWS: usize = 4;

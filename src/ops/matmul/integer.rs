@@ -88,7 +88,7 @@ impl Op for MatMulInteger {
         matmul().reference(&[Some(&a), Some(&b)])
     }
 
-    fn lower(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, _: &Io, _: &Caps) -> Result<Vec<Lowering>> {
         Err(Error::unsupported("MatMulInteger is expanded before a run and has no kernel"))
     }
 

@@ -111,7 +111,7 @@ impl Op for MatMul {
         Ok(vec![output])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let (a, b) = (io.input(0)?, io.input(1)?);
         if io.outputs[0].ty.elements() == 0 {
             return Ok(vec![Lowering::empty()]);

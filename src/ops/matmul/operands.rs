@@ -224,7 +224,7 @@ impl Problem {
         let mut kernel = kernel
             .constant("K_EDGE", (!self.k.is_multiple_of(step)).into())
             .prelude(&preludes::MATMUL)
-            .prelude(preludes::fours(caps))
+            .prelude(caps.fours())
             .prelude(self.gather.as_ref().map_or(&preludes::PLACE_COLUMN, |gather| gather.place))
             .prelude(if width == 4 { &preludes::STORE_WIDTH4 } else { &preludes::STORE_WIDTH1 })
             .set("BATCH_AXES", self.batch.len() as u32);
@@ -293,7 +293,7 @@ impl Bound {
         let (flops, bytes) = problem.work();
         let dispatch = Dispatch::new(kernel, self.params, self.bindings, grid).work(flops, bytes + size);
         let dispatches = vec![dispatch, split::join(elements, parts, self.width, io, caps)?];
-        Ok(Lowering::Dispatches { variant, dispatches, temporaries: vec![size], packed: self.packed })
+        Ok(Lowering::Dispatches { variant, dispatches, temporaries: vec![size], packed: self.packed, tables: vec![] })
     }
 
     /// The finished candidate.
@@ -301,7 +301,7 @@ impl Bound {
         let kernel = io.attach_epilogue(self.kernel, &mut self.bindings, self.width, caps)?;
         let (flops, bytes) = problem.work();
         let dispatch = Dispatch::new(kernel, self.params, self.bindings, grid).work(flops, bytes);
-        Ok(Lowering::Dispatches { variant, dispatches: vec![dispatch], temporaries: vec![], packed: self.packed })
+        Ok(Lowering::Dispatches { variant, dispatches: vec![dispatch], temporaries: vec![], packed: self.packed, tables: vec![] })
     }
 }
 

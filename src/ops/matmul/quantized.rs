@@ -148,7 +148,7 @@ impl Op for MatMulNBits {
         Ok(vec![Tensor::from_f64(ty, &product)?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         if io.outputs[0].ty.elements() == 0 {
             return Ok(vec![Lowering::empty()]);
         }

@@ -5,10 +5,9 @@ use super::problem::{MatMulParams, Problem};
 use super::split;
 use crate::error::Result;
 use crate::graph::Io;
-use crate::kernel::{Access, Caps, Kernel, Lowering, Parameters, Shader};
+use crate::kernel::{Access, Caps, Kernel, Lowering, shader};
 
-pub(super) static SHADER: Shader =
-    Shader { name: "matmul_slices", source: include_str!("../../../shaders/matmul_slices.wgsl"), params: MatMulParams::FIELDS };
+shader!(pub(super) static SHADER: MatMulParams = "matmul_slices");
 
 /// Rows up to which B is worth reading more than once.
 pub(super) const FEW_ROWS: usize = 32;

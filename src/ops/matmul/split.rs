@@ -3,15 +3,14 @@
 
 use crate::error::{Error, Result};
 use crate::graph::Io;
-use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Kernel, Operand, Parameters, Shader, params};
+use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Kernel, Operand, params, shader};
 
 params! {
     /// Parameters of `matmul_join.wgsl`.
     struct JoinParams { count: u32, parts: u32 }
 }
 
-pub(super) static SHADER: Shader =
-    Shader { name: "matmul_join", source: include_str!("../../../shaders/matmul_join.wgsl"), params: JoinParams::FIELDS };
+shader!(pub(super) static SHADER: JoinParams = "matmul_join");
 
 /// Fewer terms than these are not worth a workgroup of their own.
 const LEAST_TERMS: usize = 256;

@@ -5,10 +5,9 @@ use super::problem::{MatMulParams, Problem};
 use super::textures::hold;
 use crate::error::Result;
 use crate::graph::Io;
-use crate::kernel::{Access, AdapterClass, Caps, Kernel, Lowering, Parameters, Shader, preludes};
+use crate::kernel::{Access, AdapterClass, Caps, Kernel, Lowering, preludes, shader};
 
-pub(super) static SHADER: Shader =
-    Shader { name: "matmul_subgroup", source: include_str!("../../../shaders/matmul_subgroup.wgsl"), params: MatMulParams::FIELDS };
+shader!(pub(super) static SHADER: MatMulParams = "matmul_subgroup");
 
 /// Tiles below which cores would stand idle.
 const ENOUGH_TILES: usize = 16;

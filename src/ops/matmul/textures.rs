@@ -4,32 +4,20 @@ use super::operands::{PANEL_ROWS, Source, Want};
 use super::problem::{MatMulParams, Problem};
 use crate::error::Result;
 use crate::graph::Io;
-use crate::kernel::{
-    Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Packing, Parameters, Shader, params, preludes,
-};
+use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Packing, params, preludes, shader};
 
 params! {
     /// Parameters of a product of packed operands.
     struct TexturesParams { m: u32, n: u32, steps: u32, padded: u32 }
 }
 
-pub(super) static SHADER: Shader = Shader {
-    name: "matmul_textures",
-    source: include_str!("../../../shaders/matmul_textures.wgsl"),
-    params: TexturesParams::FIELDS,
-};
+shader!(pub(super) static SHADER: TexturesParams = "matmul_textures");
 
-pub(super) static ROW_SHADER: Shader = Shader {
-    name: "matmul_textures_row",
-    source: include_str!("../../../shaders/matmul_textures_row.wgsl"),
-    params: TexturesParams::FIELDS,
-};
+shader!(pub(super) static ROW_SHADER: TexturesParams = "matmul_textures_row");
 
-pub(super) static PACK_A_SHADER: Shader =
-    Shader { name: "matmul_pack_a", source: include_str!("../../../shaders/matmul_pack_a.wgsl"), params: MatMulParams::FIELDS };
+shader!(pub(super) static PACK_A_SHADER: MatMulParams = "matmul_pack_a");
 
-pub(super) static PACK_B_SHADER: Shader =
-    Shader { name: "matmul_pack_b", source: include_str!("../../../shaders/matmul_pack_b.wgsl"), params: MatMulParams::FIELDS };
+shader!(pub(super) static PACK_B_SHADER: MatMulParams = "matmul_pack_b");
 
 /// Rows up to which the reads of B, not the sums of a tile, bound a step.
 const FEW_ROWS: usize = 4;
@@ -144,7 +132,13 @@ impl Textures<'_> {
         let (flops, bytes) = problem.work();
         let product = Dispatch::new(kernel, params, bindings, grid.map(|n| n as u32)).work(flops, bytes);
         let dispatches = a.dispatch.into_iter().chain(b.dispatch).chain([product]).collect();
-        Ok(Lowering::Dispatches { variant: "textures", dispatches, temporaries: self.temporaries, packed: self.packed })
+        Ok(Lowering::Dispatches {
+            variant: "textures",
+            dispatches,
+            temporaries: self.temporaries,
+            packed: self.packed,
+            tables: vec![],
+        })
     }
 
     /// An operand that was packed when the model was loaded.
@@ -202,7 +196,7 @@ impl Textures<'_> {
             .constant("K_EDGE", (!self.problem.k.is_multiple_of(4)).into())
             .texels()
             .prelude(&preludes::MATMUL)
-            .prelude(preludes::fours(self.caps))
+            .prelude(self.caps.fours())
             .prelude(source.prelude)
             .set("BATCH_AXES", self.problem.batch.len() as u32)
             .set("PADDED", self.padded as u32);

@@ -5,10 +5,9 @@ use super::problem::{MatMulParams, Problem};
 use super::split;
 use crate::error::Result;
 use crate::graph::Io;
-use crate::kernel::{Access, Caps, Kernel, Lowering, Parameters, Shader, preludes};
+use crate::kernel::{Access, Caps, Kernel, Lowering, preludes, shader};
 
-pub(super) static SHADER: Shader =
-    Shader { name: "matmul_tiled", source: include_str!("../../../shaders/matmul_tiled.wgsl"), params: MatMulParams::FIELDS };
+shader!(pub(super) static SHADER: MatMulParams = "matmul_tiled");
 
 /// A tile size: what a workgroup makes.
 struct Tile {

@@ -82,7 +82,7 @@ impl Op for BatchNormalization {
         Ok(outputs)
     }
 
-    fn lower(&self, _io: &Io, _caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, _io: &Io, _caps: &Caps) -> Result<Vec<Lowering>> {
         Err(Error::unsupported("BatchNormalization in training mode has no kernel"))
     }
 

@@ -78,7 +78,7 @@ impl Op for LpNormalization {
         Ok(vec![Tensor::from_f64(x.ty().clone(), &out)?])
     }
 
-    fn lower(&self, _io: &Io, _caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, _io: &Io, _caps: &Caps) -> Result<Vec<Lowering>> {
         Err(Error::unsupported("LpNormalization runs as the nodes it is composed of"))
     }
 
@@ -130,7 +130,7 @@ impl Op for MeanVarianceNormalization {
         Ok(vec![Tensor::from_f64(x.ty().clone(), &out)?])
     }
 
-    fn lower(&self, _io: &Io, _caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, _io: &Io, _caps: &Caps) -> Result<Vec<Lowering>> {
         Err(Error::unsupported("MeanVarianceNormalization runs as the nodes it is composed of"))
     }
 

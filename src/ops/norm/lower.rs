@@ -4,9 +4,7 @@ use super::super::team::Team;
 use super::{Geometry, Normalization, Rows};
 use crate::error::{Error, Result};
 use crate::graph::Io;
-use crate::kernel::{
-    Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Prelude, Shader, params, preludes,
-};
+use crate::kernel::{Access, AdapterClass, Caps, Dispatch, Kernel, Lowering, Operand, Prelude, Shader, params, preludes, shader};
 use crate::tensor::Scalar;
 
 params! {
@@ -55,16 +53,10 @@ params! {
     }
 }
 
-static ROW: Shader = Shader { name: "norm_row", source: include_str!("../../../shaders/norm_row.wgsl"), params: RowParams::FIELDS };
-static STATISTICS: Shader = Shader {
-    name: "norm_statistics",
-    source: include_str!("../../../shaders/norm_statistics.wgsl"),
-    params: StatisticsParams::FIELDS,
-};
-static APPLY: Shader =
-    Shader { name: "norm_apply", source: include_str!("../../../shaders/norm_apply.wgsl"), params: ApplyParams::FIELDS };
-static MOMENTS: Shader =
-    Shader { name: "norm_moments", source: include_str!("../../../shaders/norm_moments.wgsl"), params: MomentsParams::FIELDS };
+shader!(static ROW: RowParams = "norm_row");
+shader!(static STATISTICS: StatisticsParams = "norm_statistics");
+shader!(static APPLY: ApplyParams = "norm_apply");
+shader!(static MOMENTS: MomentsParams = "norm_moments");
 
 pub(super) static SHADERS: &[&Shader] = &[&ROW, &STATISTICS, &APPLY, &MOMENTS];
 
@@ -268,6 +260,6 @@ impl Builder<'_> {
             dispatches.push(Dispatch::new(kernel, params, bindings, grid));
         }
         let temporaries = vec![(self.rows * chunks * 8) as u64];
-        Ok(Lowering::Dispatches { variant: "long", dispatches, temporaries, packed: vec![] })
+        Ok(Lowering::Dispatches { variant: "long", dispatches, temporaries, packed: vec![], tables: vec![] })
     }
 }

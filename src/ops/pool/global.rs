@@ -60,8 +60,8 @@ impl Op for GlobalPool {
         Ok(outputs)
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
-        self.windowed(&io.input(0)?.ty).lower(io, caps)
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+        self.windowed(&io.input(0)?.ty).candidates(io, caps)
     }
 
     fn expand(&self, node: &Node, inputs: &[Option<&Fact>], _edit: &mut Edit) -> Result<Option<Vec<Node>>> {

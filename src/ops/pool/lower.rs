@@ -3,7 +3,7 @@
 use super::{Pooling, Problem};
 use crate::error::{Error, Result};
 use crate::graph::Io;
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, params, shader};
 use crate::ops::conv::Axis;
 use crate::tensor::Scalar;
 
@@ -22,10 +22,8 @@ params! {
     }
 }
 
-pub(super) static SHADER: Shader =
-    Shader { name: "pool", source: include_str!("../../../shaders/pool.wgsl"), params: PoolParams::FIELDS };
-pub(super) static INDICES: Shader =
-    Shader { name: "max_pool_indices", source: include_str!("../../../shaders/max_pool_indices.wgsl"), params: PoolParams::FIELDS };
+shader!(pub(super) static SHADER: PoolParams = "pool");
+shader!(pub(super) static INDICES: PoolParams = "max_pool_indices");
 
 fn params(problem: &Problem, caps: &Caps) -> Result<PoolParams> {
     if problem.axes.len() > 3 {

@@ -4,7 +4,7 @@ use super::super::team::Team;
 use super::{Reduce, Reduction};
 use crate::error::{Error, Result};
 use crate::graph::Io;
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Prelude, Shader, params, preludes};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Prelude, Shader, params, preludes, shader};
 use crate::tensor::{DType, Scalar, Shape};
 
 params! {
@@ -31,12 +31,9 @@ params! {
     }
 }
 
-static ROWS: Shader =
-    Shader { name: "reduce_rows", source: include_str!("../../../shaders/reduce_rows.wgsl"), params: ReduceParams::FIELDS };
-static COLUMNS: Shader =
-    Shader { name: "reduce_columns", source: include_str!("../../../shaders/reduce_columns.wgsl"), params: ReduceParams::FIELDS };
-static JOIN: Shader =
-    Shader { name: "reduce_join", source: include_str!("../../../shaders/reduce_join.wgsl"), params: JoinParams::FIELDS };
+shader!(static ROWS: ReduceParams = "reduce_rows");
+shader!(static COLUMNS: ReduceParams = "reduce_columns");
+shader!(static JOIN: JoinParams = "reduce_join");
 
 pub(super) static SHADERS: &[&Shader] = &[&ROWS, &COLUMNS, &JOIN];
 
@@ -95,9 +92,7 @@ pub(super) fn lower(op: &Reduce, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> 
             op.reduction.operator()
         )));
     };
-    // Inputs of the epilogue are none of the operator's.
-    let own = io.epilogue.map_or(io.inputs.len(), |e| e.first.min(io.inputs.len()));
-    let reduced = op.reduced_of(&io.inputs[..own])?;
+    let reduced = op.reduced_of(&io.inputs)?;
     let (kept, axes) = split(x.shape(), &reduced);
     let count = axes.iter().map(|a| a.extent).product::<usize>();
     if scalar != Scalar::F32 {
@@ -196,7 +191,7 @@ impl Sets<'_> {
         let params = JoinParams { outputs: self.outputs as u32, count: self.count as u32, chunks: plan.chunks as u32 };
         let join = Dispatch::new(kernel, params, bindings, Dispatch::linear_grid(self.outputs as u64, self.caps)?);
         let temporaries = vec![(self.outputs * plan.chunks * 8) as u64];
-        Ok(Lowering::Dispatches { variant, dispatches: vec![first, join], temporaries, packed: vec![] })
+        Ok(Lowering::Dispatches { variant, dispatches: vec![first, join], temporaries, packed: vec![], tables: vec![] })
     }
 
     fn first(&self, plan: Plan) -> Result<Dispatch> {
@@ -229,7 +224,7 @@ impl Sets<'_> {
             .set("KEPT", self.kept.len() as u32)
             .set("REDUCED", self.reduced.len() as u32);
         let mut kernel = match (plan.width, self.scalar) {
-            (4, Scalar::F32) => self.number(kernel).prelude(preludes::fours(self.caps)).prelude(&preludes::LOAD4_FLOATS),
+            (4, Scalar::F32) => self.number(kernel).prelude(self.caps.fours()).prelude(&preludes::LOAD4_FLOATS),
             (4, _) => self.number(kernel).prelude(&preludes::LOAD4),
             _ => self.number(kernel).prelude(&preludes::LOAD1),
         };

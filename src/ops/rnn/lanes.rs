@@ -4,7 +4,7 @@ use super::Cell;
 use super::lower::{Layer, Part, Product, RecurrentParams, STATES_BETWEEN};
 use super::pack::{stride, units};
 use crate::error::Result;
-use crate::kernel::{Access, AdapterClass, Dispatch, Kernel, Lowering, Operand, Packing, Parameters, Shader, params, preludes};
+use crate::kernel::{Access, AdapterClass, Dispatch, Kernel, Lowering, Operand, Packing, params, preludes, shader};
 use crate::tensor::Tensor;
 
 params! {
@@ -19,14 +19,9 @@ params! {
     }
 }
 
-pub(super) static SHADER: Shader = Shader {
-    name: "recurrent_step_lanes",
-    source: include_str!("../../../shaders/recurrent_step_lanes.wgsl"),
-    params: RecurrentParams::FIELDS,
-};
+shader!(pub(super) static SHADER: RecurrentParams = "recurrent_step_lanes");
 
-pub(super) static STATE: Shader =
-    Shader { name: "recurrent_state", source: include_str!("../../../shaders/recurrent_state.wgsl"), params: StateParams::FIELDS };
+shader!(pub(super) static STATE: StateParams = "recurrent_state");
 
 /// Batch elements of a workgroup, the better choices first, with the names of their variants.
 fn tiles(batch: usize) -> &'static [(usize, &'static str)] {
@@ -78,7 +73,7 @@ fn steps(layer: &Layer, variant: &'static str, lanes: u32, rows: usize, state_by
     if cell.takes_two_products() {
         temporaries.push(STATES_BETWEEN * state_bytes);
     }
-    Ok(Lowering::Dispatches { variant, dispatches, temporaries, packed: vec![packing] })
+    Ok(Lowering::Dispatches { variant, dispatches, temporaries, packed: vec![packing], tables: vec![] })
 }
 
 /// The dispatch of one product of one step.

@@ -202,7 +202,7 @@ impl Layer<'_> {
         let aligned = g.hidden.is_multiple_of(4);
         let mut kernel = Kernel::new(shader, access, [workgroup, 1, 1])
             .constant("UNITS", units(g.hidden) as u32)
-            .prelude(preludes::fours(self.caps))
+            .prelude(self.caps.fours())
             .prelude(&preludes::RECURRENT)
             .prelude(if aligned { &preludes::RECURRENT_GROUPS } else { &preludes::RECURRENT_SCALARS })
             .prelude(&preludes::ACTIVATION)

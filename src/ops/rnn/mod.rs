@@ -229,7 +229,7 @@ impl Op for Recurrent {
         reference::steps(self, g, need(0)?.dtype(), &products, &weights, &start)
     }
 
-    fn lower(&self, _io: &Io, _caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, _io: &Io, _caps: &Caps) -> Result<Vec<Lowering>> {
         Err(Error::unsupported(format!("{} runs as the nodes it expands into", self.name())))
     }
 

@@ -7,7 +7,7 @@ use super::reference::Weights;
 use super::{Cell, Geometry, Recurrent};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, params, shader};
 use crate::tensor::{Scalar, Tensor, TensorType};
 
 params! {
@@ -21,8 +21,7 @@ params! {
     }
 }
 
-pub(super) static SHADER: Shader =
-    Shader { name: "recurrent_pack", source: include_str!("../../../shaders/recurrent_pack.wgsl"), params: PackParams::FIELDS };
+shader!(pub(super) static SHADER: PackParams = "recurrent_pack");
 
 /// Groups of four hidden units.
 pub(super) fn units(hidden: usize) -> usize {
@@ -107,7 +106,7 @@ impl Op for Pack {
         Ok(vec![Tensor::from_f64(ty, out.get_mut())?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         let r = io.input(0)?;
         if r.scalar() != Some(Scalar::F32) {
             return Err(Error::unsupported(format!("recurrent weights of {}", r.dtype())));

@@ -4,10 +4,9 @@ use super::lower::{Layer, RecurrentParams};
 use super::pack::units;
 use super::{Cell, Geometry};
 use crate::error::{Error, Result};
-use crate::kernel::{Access, AdapterClass, Caps, Lowering, Operand, Parameters, Shader, preludes};
+use crate::kernel::{Access, AdapterClass, Caps, Lowering, Operand, preludes, shader};
 
-pub(super) static SHADER: Shader =
-    Shader { name: "recurrent", source: include_str!("../../../shaders/recurrent.wgsl"), params: RecurrentParams::FIELDS };
+shader!(pub(super) static SHADER: RecurrentParams = "recurrent");
 
 /// How a workgroup shares the work of a step.
 #[derive(Clone, Copy, Debug)]
@@ -108,5 +107,5 @@ pub(super) fn lower(layer: &Layer) -> Result<Lowering> {
         dispatches.push(layer.dispatch(kernel, bindings, part, [g.batch.div_ceil(tiling.tile), part.directions, 1])?);
     }
     let temporaries = vec![(g.directions * g.batch * g.hidden * 4) as u64; 4];
-    Ok(Lowering::Dispatches { variant: "persistent", dispatches, temporaries, packed: vec![] })
+    Ok(Lowering::Dispatches { variant: "persistent", dispatches, temporaries, packed: vec![], tables: vec![] })
 }

@@ -34,7 +34,7 @@ impl Op for Steps {
         reference::steps(&self.layer, self.geometry, products.dtype(), &products.to_f64(), &weights, &start)
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         lower::lower(self, io, caps)
     }
 }

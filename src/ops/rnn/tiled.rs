@@ -3,7 +3,7 @@
 use super::lower::{Layer, Part, Product, RecurrentParams, STATES_BETWEEN};
 use super::pack::units;
 use crate::error::{Error, Result};
-use crate::kernel::{Access, AdapterClass, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params, preludes};
+use crate::kernel::{Access, AdapterClass, Dispatch, Kernel, Lowering, Operand, params, preludes, shader};
 
 params! {
     /// Parameters of the kernel that orders the first state.
@@ -16,17 +16,9 @@ params! {
     }
 }
 
-pub(super) static SHADER: Shader = Shader {
-    name: "recurrent_step_tiled",
-    source: include_str!("../../../shaders/recurrent_step_tiled.wgsl"),
-    params: RecurrentParams::FIELDS,
-};
+shader!(pub(super) static SHADER: RecurrentParams = "recurrent_step_tiled");
 
-pub(super) static STATE: Shader = Shader {
-    name: "recurrent_state_rows",
-    source: include_str!("../../../shaders/recurrent_state_rows.wgsl"),
-    params: StateParams::FIELDS,
-};
+shader!(pub(super) static STATE: StateParams = "recurrent_state_rows");
 
 /// Groups of units, and fours of batch elements, of a workgroup.
 const SIDE: usize = 8;
@@ -69,7 +61,7 @@ fn steps(layer: &Layer) -> Result<Lowering> {
     if layer.op.layer.cell.takes_two_products() {
         temporaries.push(STATES_BETWEEN * state_bytes);
     }
-    Ok(Lowering::Dispatches { variant: "steps_tiled", dispatches, temporaries, packed: vec![] })
+    Ok(Lowering::Dispatches { variant: "steps_tiled", dispatches, temporaries, packed: vec![], tables: vec![] })
 }
 
 /// The dispatch of one product of one step.

@@ -5,7 +5,7 @@ use super::super::team::Team;
 use super::{Normalization, Softmax};
 use crate::error::{Error, Result};
 use crate::graph::Io;
-use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Parameters, Shader, params};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Shader, params, shader};
 
 params! {
     /// Parameters of softmax_row.
@@ -34,20 +34,10 @@ params! {
     }
 }
 
-static ROW: Shader =
-    Shader { name: "softmax_row", source: include_str!("../../../shaders/softmax_row.wgsl"), params: RowParams::FIELDS };
-static COLUMNS: Shader = Shader {
-    name: "softmax_columns",
-    source: include_str!("../../../shaders/softmax_columns.wgsl"),
-    params: ColumnsParams::FIELDS,
-};
-static STATISTICS: Shader = Shader {
-    name: "softmax_statistics",
-    source: include_str!("../../../shaders/softmax_statistics.wgsl"),
-    params: LongParams::FIELDS,
-};
-static APPLY: Shader =
-    Shader { name: "softmax_apply", source: include_str!("../../../shaders/softmax_apply.wgsl"), params: LongParams::FIELDS };
+shader!(static ROW: RowParams = "softmax_row");
+shader!(static COLUMNS: ColumnsParams = "softmax_columns");
+shader!(static STATISTICS: LongParams = "softmax_statistics");
+shader!(static APPLY: LongParams = "softmax_apply");
 
 pub(super) static SHADERS: &[&Shader] = &[&ROW, &COLUMNS, &STATISTICS, &APPLY];
 
@@ -165,6 +155,7 @@ impl Rows<'_> {
             dispatches: vec![self.work(statistics), self.work(apply)],
             temporaries: vec![(self.rows * chunks * 8) as u64],
             packed: vec![],
+            tables: vec![],
         })
     }
 }

@@ -111,7 +111,7 @@ impl Op for Softmax {
         Ok(vec![Tensor::from_f64(x.ty().clone(), &out)?])
     }
 
-    fn lower(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
+    fn candidates(&self, io: &Io, caps: &Caps) -> Result<Vec<Lowering>> {
         lower::lower(self, io, caps)
     }
 

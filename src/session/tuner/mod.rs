@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{CacheFile, Gpu, Pipeline};
 use crate::graph::Graph;
 use crate::kernel::Caps;
-use crate::plan::{self, Choices, Offer, Plan, Refusal, Signature};
+use crate::plan::{self, Choices, Measurable, Plan, Refusal, Signature};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -108,7 +108,7 @@ impl Tuner {
         let mut winners = Vec::new();
         let _measuring = self.measuring.lock().await;
         let options = plan::Options { choices: self.choices(caps), ..context.plan_options() };
-        let offers = plan::offers(graph, caps, &options)?;
+        let offers = plan::measurable(graph, caps, &options)?;
         for offer in offers {
             if !self.take(&offer.signature) {
                 continue;
@@ -139,7 +139,7 @@ impl Tuner {
     }
 
     /// The fastest variant of an offer, with its pipelines; `None` when measurement does not tell.
-    async fn fastest(&self, context: &Context<'_>, graph: &Graph, offer: &Offer) -> Result<Option<Winner>> {
+    async fn fastest(&self, context: &Context<'_>, graph: &Graph, offer: &Measurable) -> Result<Option<Winner>> {
         let mut trials = Vec::new();
         for &variant in offer.variants.iter().take(MOST_CANDIDATES) {
             match measure::Trial::new(context, graph, offer.node, variant).await {

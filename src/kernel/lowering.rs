@@ -1,0 +1,75 @@
+//! How one variant does a node.
+
+use super::dispatch::{Dispatch, Packing, Table};
+
+/// How a node is done on the GPU.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Lowering {
+    /// Output 0 is input `input` under another shape: no work, one buffer.
+    Alias {
+        /// The input that the output shares its buffer with.
+        input: usize,
+    },
+    /// Dispatches in order. None at all is right for outputs without elements.
+    Dispatches {
+        /// Name of the variant, for `explain` and `bench`.
+        variant: &'static str,
+        /// The launches.
+        dispatches: Vec<Dispatch>,
+        /// Bytes of each temporary.
+        temporaries: Vec<u64>,
+        /// Constant inputs in another layout.
+        packed: Vec<Packing>,
+        /// Numbers of the kernels' own.
+        tables: Vec<Table>,
+    },
+}
+
+impl Lowering {
+    /// Dispatches in order.
+    pub fn new(dispatches: Vec<Dispatch>) -> Self {
+        Lowering::Dispatches { variant: "", dispatches, temporaries: vec![], packed: vec![], tables: vec![] }
+    }
+
+    /// The same with scratch of so many bytes each.
+    pub fn temporaries(mut self, bytes: Vec<u64>) -> Self {
+        if let Lowering::Dispatches { temporaries, .. } = &mut self {
+            *temporaries = bytes;
+        }
+        self
+    }
+
+    /// The same with constant inputs in another layout.
+    pub fn packed(mut self, packings: Vec<Packing>) -> Self {
+        if let Lowering::Dispatches { packed, .. } = &mut self {
+            *packed = packings;
+        }
+        self
+    }
+
+    /// The same with numbers of the kernels' own.
+    pub fn tables(mut self, numbers: Vec<Table>) -> Self {
+        if let Lowering::Dispatches { tables, .. } = &mut self {
+            *tables = numbers;
+        }
+        self
+    }
+
+    /// Dispatches without temporaries or packed weights.
+    pub fn dispatches(variant: &'static str, dispatches: Vec<Dispatch>) -> Self {
+        Lowering::Dispatches { variant, dispatches, temporaries: vec![], packed: vec![], tables: vec![] }
+    }
+
+    /// Nothing to do, since no output has an element.
+    pub fn empty() -> Self {
+        Lowering::dispatches("empty", vec![])
+    }
+
+    /// Its dispatches; an alias has none.
+    pub fn launches(&self) -> &[Dispatch] {
+        match self {
+            Lowering::Alias { .. } => &[],
+            Lowering::Dispatches { dispatches, .. } => dispatches,
+        }
+    }
+}
