@@ -1,11 +1,11 @@
 //! What planning and recording cost the CPU: `cargo bench --bench plan`. Planning needs no GPU. Recording needs a device,
 //! but none of its time is counted: commands are recorded and forgotten.
 
-use gristmill::graph::{Builder, Dim, Fact, Graph};
-use gristmill::kernel::Caps;
-use gristmill::ops::{elementwise, matmul, softmax};
-use gristmill::passes::{self, Specialized};
-use gristmill::plan::{Plan, PlanOptions};
+use gristmill::internals::graph::{Builder, Dim, Fact, Graph};
+use gristmill::internals::kernel::Caps;
+use gristmill::internals::ops::{elementwise, matmul, softmax};
+use gristmill::internals::passes::{self, Specialized};
+use gristmill::internals::plan::{Plan, PlanOptions};
 use gristmill::{DType, Gpu, Model, Options, Power, Session, Tensor};
 use std::time::{Duration, Instant};
 

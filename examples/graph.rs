@@ -1,7 +1,7 @@
 //! A network written in Rust instead of imported: two dense layers, with the hidden layer tapped.
 
 use gristmill::graph::{Builder, Dim};
-use gristmill::ops::{elementwise, matmul, softmax};
+use gristmill::operators::{binary, matmul, softmax, unary};
 use gristmill::{DType, Gpu, Model, Options, Power, Session, Tensor};
 
 fn main() -> gristmill::Result<()> {
@@ -11,11 +11,11 @@ fn main() -> gristmill::Result<()> {
     let b1 = b.constant("b1", Tensor::vector(&[0.0f32, 0.1, 0.2]));
     let w2 = b.constant("w2", Tensor::new([3, 2], &[1.0f32, 0.0, 0.0, 1.0, 1.0, -1.0])?);
 
-    let product = b.node("product", matmul::matmul(), &[Some(x), Some(w1)]);
-    let sum = b.node("sum", elementwise::binary("Add")?, &[Some(product), Some(b1)]);
-    let hidden = b.node("hidden", elementwise::unary("Relu")?, &[Some(sum)]);
-    let logits = b.node("logits", matmul::matmul(), &[Some(hidden), Some(w2)]);
-    let y = b.node("y", softmax::softmax(-1), &[Some(logits)]);
+    let product = b.node("product", matmul(), &[Some(x), Some(w1)]);
+    let sum = b.node("sum", binary("Add")?, &[Some(product), Some(b1)]);
+    let hidden = b.node("hidden", unary("Relu")?, &[Some(sum)]);
+    let logits = b.node("logits", matmul(), &[Some(hidden), Some(w2)]);
+    let y = b.node("y", softmax(-1), &[Some(logits)]);
     b.output("y", y)?;
     let model = Model::from_graph(b.finish()?);
 

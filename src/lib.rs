@@ -21,13 +21,13 @@
 //!
 //! ```
 //! use gristmill::graph::{Builder, Dim};
-//! use gristmill::{DType, Model, Options, Session, Tensor, ops};
+//! use gristmill::{DType, Model, Options, Session, Tensor, operators};
 //!
 //! let mut b = Builder::new("softmax of twice the input");
 //! let x = b.input("x", DType::F32, &[Dim::Named("batch".into()), Dim::Known(2)]);
 //! let two = b.constant("two", Tensor::scalar(2.0f32));
-//! let scaled = b.node("scaled", ops::elementwise::binary("Mul")?, &[Some(x), Some(two)]);
-//! let y = b.node("y", ops::softmax::softmax(-1), &[Some(scaled)]);
+//! let scaled = b.node("scaled", operators::binary("Mul")?, &[Some(x), Some(two)]);
+//! let y = b.node("y", operators::softmax(-1), &[Some(scaled)]);
 //! b.output("y", y)?;
 //!
 //! let session = Session::cpu(&Model::from_graph(b.finish()?), Options::default())?;
@@ -37,25 +37,34 @@
 //! # Ok::<(), gristmill::Error>(())
 //! ```
 //!
-//! The modules are floors: each imports from those below it only. ARCHITECTURE.md in the repository is the map.
+//! What is listed here is what the crate promises.
 #![warn(missing_docs)]
 
 mod error;
-pub mod gpu;
+mod gpu;
 pub mod graph;
-pub mod import;
-pub mod kernel;
-pub mod ops;
-pub mod passes;
-pub mod plan;
-pub mod session;
-pub mod tensor;
+mod import;
+#[doc(hidden)]
+pub mod internals;
+mod kernel;
+pub mod operators;
+mod ops;
+mod passes;
+mod plan;
+mod session;
+mod tensor;
 
 pub use error::{Error, ErrorKind, Result};
 pub use gpu::{CacheFolder, Counters, Gpu, GpuBuffer, GpuInput, KernelEvent, Power, Progress};
-pub use graph::Model;
-pub use session::{Explanation, GpuOutputs, Options, Outputs, Profile, Session, Tolerance, Tuning, Validation};
-pub use tensor::{DType, Element, Shape, Tensor, TensorType, TensorView};
+pub use graph::model::Model;
+pub use kernel::{AdapterClass, Caps, Grid, Work};
+pub use passes::Selection;
+pub use plan::Chosen;
+pub use session::{
+    ExplainedHostNode, ExplainedStep, Explanation, GpuOutputs, InputInfo, Known, Options, Outputs, Profile, Session, Suspect,
+    Timing, Tolerance, Tuning, Validation, ValueReport,
+};
+pub use tensor::{DType, Element, Shape, Tensor, TensorType, TensorView, View};
 pub use wgpu;
 
 /// The examples of README.md are compiled with the documentation tests.

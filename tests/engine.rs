@@ -1,9 +1,9 @@
 //! Sessions: what runs give, what they allocate, what they refuse.
 
 use crate::support::gpu;
-use gristmill::graph::{Builder, Dim, Fact, Io, Op};
-use gristmill::kernel::Offers;
-use gristmill::ops::{elementwise, matmul, reshape, select, shape};
+use gristmill::internals::graph::{Builder, Dim, Fact, Io, Op};
+use gristmill::internals::kernel::Offers;
+use gristmill::internals::ops::{elementwise, matmul, reshape, select, shape};
 use gristmill::{DType, Error, ErrorKind, Gpu, GpuInput, Model, Options, Power, Result, Session, Tensor, Tolerance};
 use std::sync::Arc;
 
@@ -234,7 +234,7 @@ fn values_that_shapes_depend_on_may_be_computed_from_data() {
     // Range(0, x[0]) for a float tensor too large to plan by value.
     let mut b = Builder::new("range");
     let x = b.input("x", DType::F32, &[named("n")]);
-    let sum = gristmill::ops::reduce::reduce(gristmill::ops::reduce::Reduction::Sum, None, false, false);
+    let sum = gristmill::internals::ops::reduce::reduce(gristmill::internals::ops::reduce::Reduction::Sum, None, false, false);
     let total = b.node("total", sum, &[Some(x)]);
     let zero = b.constant("zero", Tensor::scalar(0.0f32));
     let one = b.constant("one", Tensor::scalar(1.0f32));

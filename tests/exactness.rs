@@ -3,8 +3,8 @@
 use crate::cases::Random;
 use crate::patterns::Pattern;
 use crate::support::gpu;
-use gristmill::graph::{Builder, Dim, ValueId};
-use gristmill::ops::{conv, dequantize, elementwise, matmul, norm, reduce, softmax};
+use gristmill::internals::graph::{Builder, Dim, ValueId};
+use gristmill::internals::ops::{conv, dequantize, elementwise, matmul, norm, reduce, softmax};
 use gristmill::{DType, Model, Session, Tensor};
 use std::collections::HashSet;
 
@@ -365,7 +365,7 @@ impl Drawing {
         let split = self.pattern.integers(&[1, shape[0] as i64 - 1]);
         let parts: Vec<ValueId> = (0..2).map(|_| self.pattern.builder.value("part", None)).collect();
         let outputs = parts.iter().copied().map(Some).collect();
-        self.pattern.builder.push("split", gristmill::ops::slice::split(0, 2), vec![Some(x), Some(split)], outputs);
+        self.pattern.builder.push("split", gristmill::internals::ops::slice::split(0, 2), vec![Some(x), Some(split)], outputs);
         let mut own = shape.clone();
         own[0] = 1;
         self.values.push((parts[0], own.clone()));

@@ -4,7 +4,7 @@
 use crate::cases::Tolerance;
 use crate::onnx::{by_references, by_session};
 use crate::support::{difference, gpu, optimized};
-use gristmill::import::onnx::tensor_from_bytes;
+use gristmill::internals::import::onnx::tensor_from_bytes;
 use gristmill::{Model, Options, Tensor};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ fn check(folder: &Path) -> gristmill::Result<Vec<String>> {
     let model = Model::load(folder.join("model.onnx"))?;
     let given = tensors(folder, "input_");
     let find = |name: &str| given.iter().find(|(own, _)| own == name).map(|(_, t)| t.clone()).expect("an input of that name");
-    let ordered = |graph: &gristmill::graph::Graph| -> Vec<Tensor> {
+    let ordered = |graph: &gristmill::internals::graph::Graph| -> Vec<Tensor> {
         graph.inputs().iter().map(|i| find(&graph.values()[i.value.index()].name)).collect()
     };
     let inputs = ordered(model.graph());

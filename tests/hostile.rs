@@ -6,10 +6,10 @@ pub(crate) mod wire;
 
 use crate::cases::Random;
 use crate::onnx::archive;
-use gristmill::graph::{Dim, Fact, Input};
-use gristmill::kernel::Caps;
-use gristmill::passes::{Specialized, optimize, specialize};
-use gristmill::plan::Plan;
+use gristmill::internals::graph::{Dim, Fact, Input};
+use gristmill::internals::kernel::Caps;
+use gristmill::internals::passes::{Specialized, optimize, specialize};
+use gristmill::internals::plan::Plan;
 use gristmill::{Error, Model, TensorType};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use wire::{Field, Value, decode, encode, holder, number, paths};

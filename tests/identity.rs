@@ -1,11 +1,12 @@
 //! An operator is known by its key: two operators have equal keys exactly when all their attributes are equal.
 
 use crate::cases;
-use gristmill::graph::{Key, Op};
-use gristmill::ops::conv::{AutoPad, SlidingWindow};
-use gristmill::ops::fused::Fused;
-use gristmill::ops::{conv, elementwise, shape};
-use gristmill::{Tensor, kernel::Program};
+use gristmill::Tensor;
+use gristmill::internals::graph::{Key, Op};
+use gristmill::internals::kernel::Program;
+use gristmill::internals::ops::conv::{AutoPad, SlidingWindow};
+use gristmill::internals::ops::fused::Fused;
+use gristmill::internals::ops::{conv, elementwise, shape};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

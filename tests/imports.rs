@@ -3,7 +3,7 @@
 
 use crate::cases::F32;
 use crate::support::{difference, gpu};
-use gristmill::import::onnx::tensor_from_bytes;
+use gristmill::internals::import::onnx::tensor_from_bytes;
 use gristmill::{ErrorKind, Model, Options, Session, Tensor, TensorType, TensorView};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -60,7 +60,7 @@ fn the_device_agrees_with_numpy() {
 fn an_input_with_a_default_is_listed_as_one() {
     let model = Model::load(root().join("default/model.onnx")).expect("it imports");
     let session = Session::cpu(&model, Options::default()).expect("a session");
-    let names = |inputs: &[gristmill::session::InputInfo]| inputs.iter().map(|i| i.name.clone()).collect::<Vec<_>>();
+    let names = |inputs: &[gristmill::InputInfo]| inputs.iter().map(|i| i.name.clone()).collect::<Vec<_>>();
     assert_eq!((names(session.inputs()), names(session.defaults())), (vec!["x".into()], vec!["w".into()]));
     let declared: Vec<&str> = model.graph().declared().iter().map(|i| model.graph().value(i.value).name.as_str()).collect();
     assert_eq!(declared, ["w", "x"]);

@@ -3,8 +3,8 @@
 use crate::cases::{Random, Tolerance};
 use crate::onnx::{by_references, by_session};
 use crate::support::difference;
-use gristmill::graph::{Dim, Input};
-use gristmill::import::onnx::tensor_from_bytes;
+use gristmill::internals::graph::{Dim, Input};
+use gristmill::internals::import::onnx::tensor_from_bytes;
 use gristmill::{Error, Model, Options, Tensor};
 use std::fs;
 use std::path::{Path, PathBuf};

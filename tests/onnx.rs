@@ -3,8 +3,8 @@
 
 use crate::cases::Tolerance;
 use crate::support::{difference, gpu};
-use gristmill::graph::evaluate;
-use gristmill::import::onnx::tensor_from_bytes;
+use gristmill::internals::graph::evaluate;
+use gristmill::internals::import::onnx::tensor_from_bytes;
 use gristmill::{DType, Error, ErrorKind, Model, Options, Session, Tensor, TensorView};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;

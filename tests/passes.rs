@@ -3,8 +3,8 @@
 use crate::cases::Tolerance;
 use crate::models::{data_sets, folders};
 use crate::support::{difference, optimized};
-use gristmill::graph::{Graph, evaluate};
-use gristmill::kernel::Caps;
+use gristmill::internals::graph::{Graph, evaluate};
+use gristmill::internals::kernel::Caps;
 use gristmill::{Model, Tensor};
 
 /// What the networks' other tests allow between frameworks.

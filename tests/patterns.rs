@@ -2,10 +2,10 @@
 
 use crate::cases::Random;
 use gristmill::Tensor;
-use gristmill::graph::{Builder, Dim, Fact, Graph, Node, Op, ValueId, evaluate};
-use gristmill::ops::{conv, elementwise, matmul, norm, reduce, reshape, slice, softmax, transpose};
-use gristmill::passes::{Options, Specialized, optimize, specialize};
-use gristmill::tensor::View;
+use gristmill::internals::graph::{Builder, Dim, Fact, Graph, Node, Op, ValueId, evaluate};
+use gristmill::internals::ops::{conv, elementwise, matmul, norm, reduce, reshape, slice, softmax, transpose};
+use gristmill::internals::passes::{Options, Specialized, optimize, specialize};
+use gristmill::internals::tensor::View;
 use std::sync::Arc;
 
 /// A graph under construction with random inputs.
@@ -168,7 +168,7 @@ fn repeated_keys_and_values_are_not_copied() {
         let axis = p.integers(&[2]);
         let x = p.apply(reshape::unsqueeze(), &[x, axis]);
         let shape = p.integers(&[1, 2, 2, 5, 6]);
-        let x = p.apply(gristmill::ops::expand::expand(), &[x, shape]);
+        let x = p.apply(gristmill::internals::ops::expand::expand(), &[x, shape]);
         p.reshape(x, &[1, 4, 5, 6])
     };
     let (k, v) = (repeat(&mut p, k), repeat(&mut p, v));

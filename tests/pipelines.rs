@@ -1,8 +1,8 @@
 //! Compiled kernels: how long they live, and what is told of them.
 
-use gristmill::graph::{Builder, Dim};
-use gristmill::kernel::Kernel;
-use gristmill::ops::{elementwise, matmul, softmax};
+use gristmill::internals::graph::{Builder, Dim};
+use gristmill::internals::kernel::Kernel;
+use gristmill::internals::ops::{elementwise, matmul, softmax};
 use gristmill::{CacheFolder, DType, Gpu, KernelEvent, Model, Options, Power, Progress, Session, Tensor, Tuning};
 use std::sync::{Arc, Mutex};
 

@@ -3,13 +3,13 @@
 use crate::cases;
 use crate::models::{data_sets, folders};
 use crate::support::gpu;
-use gristmill::graph::{Builder, Dim, Fact};
-use gristmill::kernel::{Access, Caps};
-use gristmill::ops::attention::{Attention, attention};
-use gristmill::ops::elementwise::binary;
-use gristmill::passes::{Specialized, specialize};
-use gristmill::plan::{Place, Plan, Step};
-use gristmill::tensor::View;
+use gristmill::internals::graph::{Builder, Dim, Fact};
+use gristmill::internals::kernel::{Access, Caps};
+use gristmill::internals::ops::attention::{Attention, attention};
+use gristmill::internals::ops::elementwise::binary;
+use gristmill::internals::passes::{Specialized, specialize};
+use gristmill::internals::plan::{Place, Plan, Step};
+use gristmill::internals::tensor::View;
 use gristmill::{DType, Model, Options, Session, Shape};
 
 /// The buffer a tensor lies in, whatever its kind, and the bytes of it that the tensor takes.

@@ -1,6 +1,6 @@
 //! README.md promises neither more nor less operators than there are, and repeats BENCHMARKS.md truly.
 
-use gristmill::import::onnx;
+use gristmill::internals::import::onnx;
 use std::collections::BTreeSet;
 
 #[test]

@@ -2,11 +2,11 @@
 //! table lowers to, and this file compares parameters, bindings, overrides and workgroup sizes with the Rust side.
 
 use crate::cases::{self, Case};
-use gristmill::graph::{Epilogue, Fact, Graph, Io, Op};
-use gristmill::kernel::{Access, Caps, Declined, Dispatch, Kernel, Offer, Offers, Operand, preludes};
-use gristmill::ops::REGISTRY;
-use gristmill::passes::{Specialized, specialize};
-use gristmill::tensor::Scalar;
+use gristmill::internals::graph::{Epilogue, Fact, Graph, Io, Op};
+use gristmill::internals::kernel::{Access, Caps, Declined, Dispatch, Kernel, Offer, Offers, Operand, preludes};
+use gristmill::internals::ops::REGISTRY;
+use gristmill::internals::passes::{Specialized, specialize};
+use gristmill::internals::tensor::Scalar;
 use gristmill::{DType, ErrorKind, Result};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -43,9 +43,9 @@ fn facts(case: &Case) -> Result<(Vec<Option<Fact>>, Vec<Fact>)> {
 }
 
 /// An epilogue with an operand of the output's type: `max(value * operand, 0)`.
-fn program() -> gristmill::kernel::Program {
-    use gristmill::kernel::{Instruction, Program, ProgramOperand, Term};
-    let function = |name| gristmill::ops::elementwise::function(name).expect("a function of the table");
+fn program() -> gristmill::internals::kernel::Program {
+    use gristmill::internals::kernel::{Instruction, Program, ProgramOperand, Term};
+    let function = |name| gristmill::internals::ops::elementwise::function(name).expect("a function of the table");
     Program {
         operands: vec![ProgramOperand::default()],
         instructions: vec![

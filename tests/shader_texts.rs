@@ -1,7 +1,7 @@
 //! What a reader of a shader sees of the files that are joined in front of it: its first line names them, and which of several
 //! stand for one another. `UPDATE_SNAPSHOTS=1 cargo test shader_texts` writes these lines anew.
 
-use gristmill::kernel::{Kernel, preludes};
+use gristmill::internals::kernel::{Kernel, preludes};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;

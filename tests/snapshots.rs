@@ -5,10 +5,10 @@
 use crate::models::{data_sets, folders};
 use crate::plan::excess;
 use crate::support::{optimized, planned};
-use gristmill::graph::{Builder, Dim};
-use gristmill::kernel::Caps;
-use gristmill::ops::rnn::{Cell, Direction, Recurrent, recurrent};
-use gristmill::plan::Plan;
+use gristmill::internals::graph::{Builder, Dim};
+use gristmill::internals::kernel::Caps;
+use gristmill::internals::ops::rnn::{Cell, Direction, Recurrent, recurrent};
+use gristmill::internals::plan::Plan;
 use gristmill::{DType, Model, Tensor};
 use std::fs;
 use std::path::Path;

@@ -2,10 +2,10 @@
 //! the C library compute (`tests/specials/make.py` writes `values.txt`), the GPU against the references.
 
 use crate::support::gpu;
-use gristmill::graph::{Builder, Dim, Op};
-use gristmill::kernel::{Access, Instruction, Program, ProgramOperand, Signature, Term};
-use gristmill::ops::elementwise::{Map, all, cast, function};
-use gristmill::tensor::Scalar;
+use gristmill::internals::graph::{Builder, Dim, Op};
+use gristmill::internals::kernel::{Access, Instruction, Program, ProgramOperand, Signature, Term};
+use gristmill::internals::ops::elementwise::{Map, all, cast, function};
+use gristmill::internals::tensor::Scalar;
 use gristmill::{DType, Model, Options, Session, Tensor, TensorType};
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -2,10 +2,10 @@
 
 use crate::cases::Tolerance;
 use crate::plan::violations;
-use gristmill::graph::{Fact, Graph};
-use gristmill::kernel::Caps;
-use gristmill::passes::{self, Specialized};
-use gristmill::plan::{Plan, PlanOptions};
+use gristmill::internals::graph::{Fact, Graph};
+use gristmill::internals::kernel::Caps;
+use gristmill::internals::passes::{self, Specialized};
+use gristmill::internals::plan::{Plan, PlanOptions};
 use gristmill::{Gpu, Power, Tensor};
 use std::sync::{Mutex, Once, PoisonError};
 

@@ -2,9 +2,9 @@
 
 use crate::cases::Random;
 use crate::support::{gpu, warnings};
-use gristmill::graph::{Builder, Dim, Graph, Node, NodeId, OpExt, ValueId, Writer};
-use gristmill::ops::{elementwise, expand, matmul};
-use gristmill::passes::{Options, Pass, Selection, Specialized, optimize, specialize};
+use gristmill::internals::graph::{Builder, Dim, Graph, Node, NodeId, OpExt, ValueId, Writer};
+use gristmill::internals::ops::{elementwise, expand, matmul};
+use gristmill::internals::passes::{Options, Pass, Selection, Specialized, optimize, specialize};
 use gristmill::{DType, Error, Model, Result, Session, Tensor, Tolerance};
 use std::sync::Arc;
 
@@ -71,7 +71,7 @@ fn added(name: &'static str, kind: Fault) -> Selection {
 }
 
 fn specialized(model: &Model, x: &Tensor) -> Graph {
-    let facts = [gristmill::graph::Fact::new(x.dtype(), x.shape().clone())];
+    let facts = [gristmill::internals::graph::Fact::new(x.dtype(), x.shape().clone())];
     match specialize(model.graph(), &facts).expect("consistent shapes") {
         Specialized::Graph(graph) => graph,
         Specialized::Blocked { .. } => panic!("no shape depends on data"),

@@ -1,11 +1,11 @@
 //! The tuner and what is kept between programs: measured choices, refused variants, compiled pipelines.
 
 use crate::support::{gpu, optimized, warnings};
-use gristmill::graph::{Builder, Dim, Fact, Graph, Io, Key, Op};
-use gristmill::kernel::{Access, Caps, Dispatch, Field, Kernel, Lowering, Offers, Operand, Shader, Work};
-use gristmill::ops::{matmul, softmax};
-use gristmill::plan::{Choices, Chosen, Plan, PlanOptions, measurable};
-use gristmill::tensor::Scalar;
+use gristmill::internals::graph::{Builder, Dim, Fact, Graph, Io, Key, Op};
+use gristmill::internals::kernel::{Access, Caps, Dispatch, Field, Kernel, Lowering, Offers, Operand, Shader, Work};
+use gristmill::internals::ops::{matmul, softmax};
+use gristmill::internals::plan::{Choices, Chosen, Plan, PlanOptions, measurable};
+use gristmill::internals::tensor::Scalar;
 use gristmill::{CacheFolder, DType, Error, ErrorKind, Gpu, Model, Options, Power, Result, Session, Tensor, Tuning};
 use std::collections::BTreeMap;
 use std::fs::{self, File};

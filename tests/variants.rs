@@ -2,14 +2,14 @@
 
 use crate::cases::{self, Case};
 use crate::shader_contract::offered;
-use gristmill::graph::Op;
-use gristmill::kernel::{AdapterClass, Caps};
-use gristmill::ops::attention::{Attention, attention};
-use gristmill::ops::conv::{SlidingWindow, conv};
-use gristmill::ops::matmul::{matmul, matmul_nbits};
-use gristmill::ops::norm::layer_normalization;
-use gristmill::ops::rnn::{Cell, Recurrent, recurrent};
-use gristmill::ops::softmax::softmax;
+use gristmill::internals::graph::Op;
+use gristmill::internals::kernel::{AdapterClass, Caps};
+use gristmill::internals::ops::attention::{Attention, attention};
+use gristmill::internals::ops::conv::{SlidingWindow, conv};
+use gristmill::internals::ops::matmul::{matmul, matmul_nbits};
+use gristmill::internals::ops::norm::layer_normalization;
+use gristmill::internals::ops::rnn::{Cell, Recurrent, recurrent};
+use gristmill::internals::ops::softmax::softmax;
 use gristmill::{DType, Tensor, TensorType};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, Result};
 use crate::inputs::Inputs;
-use gristmill::{Model, Tensor, import::onnx};
+use gristmill::{Model, Tensor, internals::import::onnx};
 use std::fs;
 use std::path::{Path, PathBuf};
 

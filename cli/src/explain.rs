@@ -8,7 +8,7 @@ use crate::table::{Table, bytes};
 use crate::tune::TuneArguments;
 use clap::Args;
 use gristmill::Model;
-use gristmill::session::{Explanation, Known};
+use gristmill::{Explanation, Known};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::PathBuf;

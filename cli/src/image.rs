@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, Result};
 use clap::Args;
-use gristmill::graph::{Dim, Input};
+use gristmill::internals::graph::{Dim, Input};
 use gristmill::{DType, Tensor, TensorType};
 use image::imageops::FilterType;
 use std::path::Path;

@@ -5,8 +5,7 @@ use crate::device::{Device, DeviceArguments};
 use crate::failure::Result;
 use crate::table::{Table, bytes};
 use clap::Args;
-use gristmill::Gpu;
-use gristmill::kernel::Caps;
+use gristmill::{Caps, Gpu};
 use std::io::Write;
 
 /// Lists the adapters, and the limits of the one that would be used

@@ -6,7 +6,7 @@ use crate::image;
 use crate::npy;
 use crate::random::Random;
 use clap::Args;
-use gristmill::graph::{Dim, Input};
+use gristmill::internals::graph::{Dim, Input};
 use gristmill::{Model, Tensor, TensorType, TensorView};
 use std::collections::HashMap;
 use std::path::Path;

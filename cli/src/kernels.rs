@@ -3,8 +3,8 @@
 use crate::failure::Result;
 use crate::spirv;
 use crate::table::{Table, duration};
-use gristmill::kernel::Kernel;
-use gristmill::plan::Plan;
+use gristmill::internals::kernel::Kernel;
+use gristmill::internals::plan::Plan;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::time::Duration;

@@ -2,7 +2,7 @@
 //! `numpy.lib.format`.
 
 use crate::failure::{Failure, Result};
-use gristmill::{DType, Tensor, TensorType, tensor::View};
+use gristmill::{DType, Tensor, TensorType, View};
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::Path;

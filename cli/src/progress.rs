@@ -2,7 +2,7 @@
 
 use crate::failure::Result;
 use crate::kernels::{KernelTime, Timed, times};
-use gristmill::plan::Plan;
+use gristmill::internals::plan::Plan;
 use gristmill::{KernelEvent, Options, Progress};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -2,7 +2,7 @@
 
 use crate::failure::Result;
 use crate::problems::{FAMILIES, Family, Problem};
-use gristmill::graph::{Builder, Dim};
+use gristmill::internals::graph::{Builder, Dim};
 use gristmill::{DType, Model, Tensor};
 
 /// One row.

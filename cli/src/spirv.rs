@@ -7,7 +7,7 @@
 //! driver's own means.
 
 use crate::failure::{Failure, Result};
-use gristmill::kernel::Kernel;
+use gristmill::internals::kernel::Kernel;
 use naga::back::{pipeline_constants::process_overrides, spv};
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
 use naga::valid::{Capabilities, ValidationFlags, Validator};

@@ -9,8 +9,7 @@ use crate::progress::Watch;
 use crate::report::write_json;
 use crate::table::Table;
 use clap::Args;
-use gristmill::session::{self, Suspect, Validation, ValueReport};
-use gristmill::{Model, Options};
+use gristmill::{Model, Options, Suspect, Validation, ValueReport};
 use serde::Serialize;
 use std::io::Write;
 use std::path::PathBuf;
@@ -105,7 +104,7 @@ impl Validate {
         let device = Device::Gpu(self.device.open_gpu()?);
         let options = Watch::new().options(Options { checked: self.checked, ..Options::default() });
         let session = device.session(&model, options)?;
-        let tolerance = session::Tolerance { relative: self.tolerance.rtol, absolute: self.tolerance.atol };
+        let tolerance = gristmill::Tolerance { relative: self.tolerance.rtol, absolute: self.tolerance.atol };
         let validation = session.validate_blocking(&views(&inputs), tolerance)?;
 
         writeln!(out, "device: {}", device.name())?;

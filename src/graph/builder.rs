@@ -8,11 +8,11 @@ use std::sync::Arc;
 /// Builds a [`Graph`] node by node: the plain face of a [`Writer`] whose graph has inputs of open extents.
 ///
 /// ```
-/// use gristmill::{graph::{Builder, Dim}, ops, DType, Tensor};
+/// use gristmill::{graph::{Builder, Dim}, operators, DType, Tensor};
 /// let mut b = Builder::new("double");
 /// let x = b.input("x", DType::F32, &[Dim::Named("n".into())]);
 /// let two = b.constant("two", Tensor::scalar(2.0f32));
-/// let y = b.node("y", ops::elementwise::binary("Mul")?, &[Some(x), Some(two)]);
+/// let y = b.node("y", operators::binary("Mul")?, &[Some(x), Some(two)]);
 /// b.output("y", y)?;
 /// let graph = b.finish()?;
 /// assert_eq!(graph.nodes().len(), 1);

@@ -66,16 +66,16 @@ pub trait Attribute {
 #[macro_export]
 macro_rules! attributes {
     (struct $type:ident { $($field:ident),* $(,)? }) => {
-        impl $crate::graph::Attribute for $type {
+        impl $crate::internals::graph::Attribute for $type {
             $crate::attributes!(@fields add_to, $($field),*);
         }
     };
     (enum $type:ident { $($variant:ident $(($($item:ident),*))? $({ $($field:ident),* })?),* $(,)? }) => {
-        impl $crate::graph::Attribute for $type {
-            fn add_to(&self, key: &mut $crate::graph::Key) {
+        impl $crate::internals::graph::Attribute for $type {
+            fn add_to(&self, key: &mut $crate::internals::graph::Key) {
                 match self {
                     $(Self::$variant $(($($item),*))? $({ $($field),* })? => {
-                        key.put($crate::graph::Part::Name(stringify!($variant)));
+                        key.put($crate::internals::graph::Part::Name(stringify!($variant)));
                         $($(key.attribute(stringify!($item), $item);)*)?
                         $($(key.attribute(stringify!($field), $field);)*)?
                     })*
@@ -84,7 +84,7 @@ macro_rules! attributes {
         }
     };
     (@fields $method:ident, $($field:ident),*) => {
-        fn $method(&self, key: &mut $crate::graph::Key) {
+        fn $method(&self, key: &mut $crate::internals::graph::Key) {
             let _ = &key;
             let Self { $($field),* } = self;
             $(key.attribute(stringify!($field), $field);)*

@@ -2,25 +2,26 @@
 //! before a run ([`Fact`]), the one [`Writer`] that makes nodes, and the checks every graph passes. Knows no operator by name.
 
 mod builder;
-mod evaluate;
-mod fact;
-mod key;
-mod model;
+pub(crate) mod evaluate;
+pub(crate) mod fact;
+pub(crate) mod key;
+pub(crate) mod model;
 mod node;
-mod op;
+pub(crate) mod op;
 mod print;
 mod verify;
-mod writer;
+pub(crate) mod writer;
 
-pub use crate::kernel::Bounds;
 pub use builder::Builder;
-pub use evaluate::evaluate;
-pub use fact::Fact;
-pub use key::{Attribute, Key, Part};
-pub use model::Model;
 pub use node::Node;
-pub use op::{Epilogue, Io, Op, OpExt, required};
-pub use writer::{Changes, NodeId, Writer};
+
+pub(crate) use crate::kernel::Bounds;
+pub(crate) use evaluate::evaluate;
+pub(crate) use fact::Fact;
+pub(crate) use key::{Attribute, Key, Part};
+pub(crate) use model::Model;
+pub(crate) use op::{Epilogue, Io, Op, OpExt, required};
+pub(crate) use writer::{Changes, NodeId, Writer};
 
 use crate::error::{Error, Result};
 use crate::tensor::{DType, Tensor};

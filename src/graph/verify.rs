@@ -96,6 +96,7 @@ impl Graph {
     ///
     /// # Errors
     /// [`Internal`](crate::ErrorKind::Internal) naming the node and the value; what the operators' `infer` reports.
+    #[doc(hidden)]
     pub fn verify_types(&self) -> Result<()> {
         let check = |node: &Node| -> Result<()> {
             let inferred = node.op.infer(&self.input_facts(node)?)?;

@@ -89,7 +89,7 @@ impl Caps {
     }
 
     /// Whether a texture holds an array of so many bytes.
-    pub fn texture_holds(&self, bytes: u64) -> bool {
+    pub(crate) fn texture_holds(&self, bytes: u64) -> bool {
         self.max_texture >= TEXTURE_WIDTH && bytes <= u64::from(self.max_texture) * u64::from(TEXTURE_WIDTH) * 16
     }
 

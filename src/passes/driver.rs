@@ -15,8 +15,10 @@ pub struct Selection {
     /// The name of a pass, and how many rewrites it may make in a graph.
     pub limit: Option<(String, usize)>,
     /// Passes of the caller's own, which run before all others.
+    #[doc(hidden)]
     pub added: Vec<Arc<dyn Pass>>,
     /// Where rewrites are written down.
+    #[doc(hidden)]
     pub trace: Option<Trace>,
 }
 

@@ -1,8 +1,8 @@
 //! Attention.
 
 use super::{Case, Random};
-use gristmill::ops::attention::{Attention, RotaryEmbedding, Unseen, attention, rotary_embedding};
-use gristmill::tensor::View;
+use gristmill::internals::ops::attention::{Attention, RotaryEmbedding, Unseen, attention, rotary_embedding};
+use gristmill::internals::tensor::View;
 use gristmill::{DType, Shape, Tensor};
 
 /// Batch, heads, key heads, queries, keys, size, value size.

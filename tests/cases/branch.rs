@@ -2,9 +2,9 @@
 
 use super::{Case, Random};
 use gristmill::Tensor;
-use gristmill::graph::{Builder, Dim, Op};
-use gristmill::ops::branch::{Branch, branch};
-use gristmill::ops::elementwise::{binary, unary};
+use gristmill::internals::graph::{Builder, Dim, Op};
+use gristmill::internals::ops::branch::{Branch, branch};
+use gristmill::internals::ops::elementwise::{binary, unary};
 use std::sync::Arc;
 
 /// The graph of one function of inputs of four elements, which are these inputs of the operator.

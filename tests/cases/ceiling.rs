@@ -1,7 +1,7 @@
 //! Rows of the operator that measures an adapter's arithmetic.
 
 use super::{Case, Random};
-use gristmill::ops::ceiling::ceiling;
+use gristmill::internals::ops::ceiling::ceiling;
 
 pub fn cases() -> Vec<Case> {
     let mut random = Random::new(31);

@@ -2,8 +2,8 @@
 
 use super::matmul::sums;
 use super::{Case, Random};
-use gristmill::graph::Op;
-use gristmill::ops::conv::{AutoPad, SlidingWindow, conv, conv_transpose};
+use gristmill::internals::graph::Op;
+use gristmill::internals::ops::conv::{AutoPad, SlidingWindow, conv, conv_transpose};
 use gristmill::{DType, Tensor, TensorType};
 use std::sync::Arc;
 

@@ -3,7 +3,7 @@
 use super::matmul::sums;
 use super::{Case, Random};
 use gristmill::DType;
-use gristmill::ops::einsum::einsum;
+use gristmill::internals::ops::einsum::einsum;
 
 fn row(name: &str, equation: &str, shapes: &[&[usize]]) -> Case {
     let mut random = Random::new(equation.len() as u64);

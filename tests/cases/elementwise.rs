@@ -2,12 +2,12 @@
 //! instructions.
 
 use super::{Case, Random, Tolerance};
-use gristmill::graph::{Fact, Op};
-use gristmill::kernel::{Instruction, Program, ProgramOperand, Term};
-use gristmill::ops::elementwise::{
+use gristmill::internals::graph::{Fact, Op};
+use gristmill::internals::kernel::{Instruction, Program, ProgramOperand, Term};
+use gristmill::internals::ops::elementwise::{
     Map, binary, cast, cast_like, clip, clip_operands, function, select, unary, unary_with, variadic,
 };
-use gristmill::tensor::View;
+use gristmill::internals::tensor::View;
 use gristmill::{DType, Tensor, TensorType};
 use std::sync::Arc;
 

@@ -2,13 +2,13 @@
 
 use super::matmul::sums;
 use super::{Case, Random, Tolerance};
-use gristmill::graph::Op;
-use gristmill::kernel::{Instruction, Program, ProgramOperand, Term};
-use gristmill::ops::conv::{SlidingWindow, conv};
-use gristmill::ops::elementwise::function;
-use gristmill::ops::fused::Fused;
-use gristmill::ops::{matmul, norm, softmax};
-use gristmill::tensor::View;
+use gristmill::internals::graph::Op;
+use gristmill::internals::kernel::{Instruction, Program, ProgramOperand, Term};
+use gristmill::internals::ops::conv::{SlidingWindow, conv};
+use gristmill::internals::ops::elementwise::function;
+use gristmill::internals::ops::fused::Fused;
+use gristmill::internals::ops::{matmul, norm, softmax};
+use gristmill::internals::tensor::View;
 use gristmill::{DType, Tensor};
 use std::sync::Arc;
 

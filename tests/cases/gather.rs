@@ -1,10 +1,10 @@
 //! Elements picked by index or rank: Gather and its kin, OneHot, TopK, Compress, NonZero, Unique.
 
 use super::{Case, Random};
-use gristmill::ops::gather::{gather, gather_elements, gather_nd};
-use gristmill::ops::one_hot::one_hot;
-use gristmill::ops::select::{compress, non_zero, unique};
-use gristmill::ops::top_k::top_k;
+use gristmill::internals::ops::gather::{gather, gather_elements, gather_nd};
+use gristmill::internals::ops::one_hot::one_hot;
+use gristmill::internals::ops::select::{compress, non_zero, unique};
+use gristmill::internals::ops::top_k::top_k;
 use gristmill::{DType, Tensor};
 
 pub fn cases() -> Vec<Case> {

@@ -2,12 +2,12 @@
 
 use super::{Case, Random};
 use gristmill::Tensor;
-use gristmill::ops::affine_grid::affine_grid;
-use gristmill::ops::center_crop_pad::center_crop_pad;
-use gristmill::ops::grid_sample::{GridSample, Outside, grid_sample};
-use gristmill::ops::non_max_suppression::non_max_suppression;
-use gristmill::ops::resample::{Interpolation, Rounding};
-use gristmill::ops::roi_align::{RoiAlign, roi_align};
+use gristmill::internals::ops::affine_grid::affine_grid;
+use gristmill::internals::ops::center_crop_pad::center_crop_pad;
+use gristmill::internals::ops::grid_sample::{GridSample, Outside, grid_sample};
+use gristmill::internals::ops::non_max_suppression::non_max_suppression;
+use gristmill::internals::ops::resample::{Interpolation, Rounding};
+use gristmill::internals::ops::roi_align::{RoiAlign, roi_align};
 
 /// Maps of planes and volumes, an axis of one pixel, and an image without any.
 fn affine_grids() -> Vec<Case> {

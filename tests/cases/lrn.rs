@@ -1,7 +1,7 @@
 //! Local response normalization.
 
 use super::{Case, Random};
-use gristmill::ops::lrn::lrn;
+use gristmill::internals::ops::lrn::lrn;
 
 pub fn cases() -> Vec<Case> {
     let mut random = Random::new(0x12);

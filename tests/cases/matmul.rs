@@ -1,10 +1,10 @@
 //! Rows of the matrix product.
 
 use super::{Case, Random, Tolerance};
-use gristmill::graph::Op;
-use gristmill::ops::det::det;
-use gristmill::ops::matmul::{MatMul, matmul, matmul_integer, matmul_nbits};
-use gristmill::tensor::View;
+use gristmill::internals::graph::Op;
+use gristmill::internals::ops::det::det;
+use gristmill::internals::ops::matmul::{MatMul, matmul, matmul_integer, matmul_nbits};
+use gristmill::internals::tensor::View;
 use gristmill::{DType, Shape, Tensor};
 use std::sync::Arc;
 

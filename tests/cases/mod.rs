@@ -35,7 +35,7 @@ mod random;
 
 pub(crate) use random::Random;
 
-use gristmill::graph::{Builder, Dim, Op};
+use gristmill::internals::graph::{Builder, Dim, Op};
 use gristmill::{DType, Model, Session, Tensor, TensorView};
 use std::sync::Arc;
 

@@ -2,17 +2,17 @@
 //! ReverseSequence, and views as operators.
 
 use super::{Case, Random};
-use gristmill::graph::{Fact, Op};
-use gristmill::ops::concat::concat;
-use gristmill::ops::expand::{expand, tile};
-use gristmill::ops::pad::{PadMode, pad};
-use gristmill::ops::reshape::{flatten, identity, reshape, squeeze, unsqueeze};
-use gristmill::ops::reverse_sequence::reverse_sequence;
-use gristmill::ops::slice::{slice, split};
-use gristmill::ops::transpose::{BlockOrder, depth_to_space, space_to_depth, transpose};
-use gristmill::ops::triangle::trilu;
-use gristmill::ops::view::strided_view;
-use gristmill::tensor::View;
+use gristmill::internals::graph::{Fact, Op};
+use gristmill::internals::ops::concat::concat;
+use gristmill::internals::ops::expand::{expand, tile};
+use gristmill::internals::ops::pad::{PadMode, pad};
+use gristmill::internals::ops::reshape::{flatten, identity, reshape, squeeze, unsqueeze};
+use gristmill::internals::ops::reverse_sequence::reverse_sequence;
+use gristmill::internals::ops::slice::{slice, split};
+use gristmill::internals::ops::transpose::{BlockOrder, depth_to_space, space_to_depth, transpose};
+use gristmill::internals::ops::triangle::trilu;
+use gristmill::internals::ops::view::strided_view;
+use gristmill::internals::tensor::View;
 use gristmill::{DType, Tensor};
 use std::sync::Arc;
 

@@ -2,7 +2,7 @@
 
 use super::{Case, Random};
 use gristmill::Tensor;
-use gristmill::ops::norm::{
+use gristmill::internals::ops::norm::{
     batch_normalization, group_normalization, instance_normalization, layer_normalization, lp_normalization,
     mean_variance_normalization, rms_normalization,
 };

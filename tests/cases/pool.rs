@@ -2,9 +2,9 @@
 
 use super::{Case, Random, Tolerance};
 use gristmill::DType;
-use gristmill::graph::Op;
-use gristmill::ops::conv::{AutoPad, SlidingWindow};
-use gristmill::ops::pool::{average_pool, global_average_pool, global_lp_pool, global_max_pool, lp_pool, max_pool};
+use gristmill::internals::graph::Op;
+use gristmill::internals::ops::conv::{AutoPad, SlidingWindow};
+use gristmill::internals::ops::pool::{average_pool, global_average_pool, global_lp_pool, global_max_pool, lp_pool, max_pool};
 use std::sync::Arc;
 
 fn window(kernel: &[i64], strides: &[i64], dilations: &[i64], pads: &[i64]) -> SlidingWindow {

@@ -1,8 +1,8 @@
 //! Rows of QuantizeLinear and DequantizeLinear.
 
 use super::{Case, Random};
-use gristmill::ops::dequantize::dequantize_linear;
-use gristmill::ops::quantize::quantize_linear;
+use gristmill::internals::ops::dequantize::dequantize_linear;
+use gristmill::internals::ops::quantize::quantize_linear;
 use gristmill::{DType, Tensor};
 
 pub fn cases() -> Vec<Case> {

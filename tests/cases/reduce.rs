@@ -1,8 +1,8 @@
 //! Reductions over sets of axes, ArgMax and ArgMin.
 
 use super::{Case, Random};
-use gristmill::ops::argreduce::{arg_max, arg_min};
-use gristmill::ops::reduce::{Reduction, reduce};
+use gristmill::internals::ops::argreduce::{arg_max, arg_min};
+use gristmill::internals::ops::reduce::{Reduction, reduce};
 use gristmill::{DType, Tensor};
 
 const ALL: [Reduction; 10] = [

@@ -1,8 +1,8 @@
 //! Resize in all its modes. The numbers themselves are held against the ONNX suite.
 
 use super::{Case, Random};
-use gristmill::ops::resample::{Coordinates, Interpolation, Rounding};
-use gristmill::ops::resize::{AspectRatio, Resize, resize};
+use gristmill::internals::ops::resample::{Coordinates, Interpolation, Rounding};
+use gristmill::internals::ops::resize::{AspectRatio, Resize, resize};
 use gristmill::{DType, Tensor};
 
 /// A row with scales.

@@ -1,7 +1,7 @@
 //! RNN, GRU and LSTM.
 
 use super::{Case, Random, Tolerance};
-use gristmill::ops::rnn::{Activation, ActivationFunction, Cell, Direction, Recurrent, recurrent};
+use gristmill::internals::ops::rnn::{Activation, ActivationFunction, Cell, Direction, Recurrent, recurrent};
 use gristmill::{DType, Tensor};
 
 /// Errors of a step go into the next.

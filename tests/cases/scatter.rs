@@ -1,8 +1,8 @@
 //! Elements replaced or combined by index, and running sums and products.
 
 use super::{Case, Random};
-use gristmill::ops::cumulative::{cum_prod, cum_sum};
-use gristmill::ops::scatter::{Combine, scatter_elements, scatter_nd};
+use gristmill::internals::ops::cumulative::{cum_prod, cum_sum};
+use gristmill::internals::ops::scatter::{Combine, scatter_elements, scatter_nd};
 use gristmill::{DType, Tensor};
 
 const REDUCTIONS: [(&str, Combine); 4] =

@@ -1,7 +1,7 @@
 //! Tensors made from shapes and a few numbers.
 
 use super::{Case, Random};
-use gristmill::ops::shape::{constant_of_shape, eye_like, range, shape, size};
+use gristmill::internals::ops::shape::{constant_of_shape, eye_like, range, shape, size};
 use gristmill::{DType, Tensor};
 
 pub fn cases() -> Vec<Case> {

@@ -2,7 +2,7 @@
 
 use super::{Case, Random};
 use gristmill::Tensor;
-use gristmill::ops::softmax::{hardmax, log_softmax, softmax};
+use gristmill::internals::ops::softmax::{hardmax, log_softmax, softmax};
 
 pub fn cases() -> Vec<Case> {
     let mut random = Random::new(0x50F7);

@@ -3,8 +3,8 @@
 use super::memory;
 use super::wire::{Field, encode, message, number, text};
 use super::{facts, import_limit};
-use gristmill::graph::Graph;
-use gristmill::passes::specialize;
+use gristmill::internals::graph::Graph;
+use gristmill::internals::passes::specialize;
 use gristmill::{Error, ErrorKind, Model};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -3,12 +3,12 @@
 use super::{Draw, Net, property};
 use crate::cases::Tolerance;
 use gristmill::DType;
-use gristmill::graph::ValueId;
-use gristmill::ops::attention::{Attention, attention};
-use gristmill::ops::elementwise::binary;
-use gristmill::ops::matmul::matmul;
-use gristmill::ops::softmax::softmax;
-use gristmill::ops::transpose::transpose;
+use gristmill::internals::graph::ValueId;
+use gristmill::internals::ops::attention::{Attention, attention};
+use gristmill::internals::ops::elementwise::binary;
+use gristmill::internals::ops::matmul::matmul;
+use gristmill::internals::ops::softmax::softmax;
+use gristmill::internals::ops::transpose::transpose;
 use gristmill::{Tensor, TensorType};
 
 const ATTENTION: Tolerance = Tolerance { relative: 1e-4, absolute: 5e-5 };

@@ -2,8 +2,8 @@
 
 use super::{Draw, Net, property};
 use crate::cases::F32;
-use gristmill::graph::ValueId;
-use gristmill::ops::conv::{AutoPad, SlidingWindow, conv, conv_transpose};
+use gristmill::internals::graph::ValueId;
+use gristmill::internals::ops::conv::{AutoPad, SlidingWindow, conv, conv_transpose};
 
 /// A window and the extents of an input that it fits into.
 pub struct Windowed {

@@ -2,8 +2,8 @@
 
 use super::{Draw, Net, numbers, property};
 use crate::cases::Tolerance;
-use gristmill::graph::ValueId;
-use gristmill::ops::elementwise::{binary, cast, clip, select, unary, unary_with, variadic};
+use gristmill::internals::graph::ValueId;
+use gristmill::internals::ops::elementwise::{binary, cast, clip, select, unary, unary_with, variadic};
 use gristmill::{DType, Tensor};
 
 /// A chain of sums and products carries the rounding of its largest intermediate value.

@@ -2,9 +2,9 @@
 
 use super::{DTYPES, Draw, Net, numbers, property};
 use crate::cases::{F32, Random};
-use gristmill::graph::ValueId;
-use gristmill::ops::gather::{gather, gather_elements, gather_nd};
-use gristmill::ops::scatter::{Combine, scatter_elements, scatter_nd};
+use gristmill::internals::graph::ValueId;
+use gristmill::internals::ops::gather::{gather, gather_elements, gather_nd};
+use gristmill::internals::ops::scatter::{Combine, scatter_elements, scatter_nd};
 use gristmill::{DType, Tensor};
 
 const EXTENTS: [usize; 7] = [4, 1, 3, 2, 5, 9, 17];

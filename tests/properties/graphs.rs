@@ -4,13 +4,13 @@
 use super::movement::link;
 use super::{Draw, Net, property};
 use crate::cases::Tolerance;
-use gristmill::graph::ValueId;
-use gristmill::ops::conv::{SlidingWindow, conv};
-use gristmill::ops::elementwise::{binary, unary};
-use gristmill::ops::matmul::matmul;
-use gristmill::ops::norm::{instance_normalization, layer_normalization};
-use gristmill::ops::reduce::{Reduction, reduce};
-use gristmill::ops::softmax::softmax;
+use gristmill::internals::graph::ValueId;
+use gristmill::internals::ops::conv::{SlidingWindow, conv};
+use gristmill::internals::ops::elementwise::{binary, unary};
+use gristmill::internals::ops::matmul::matmul;
+use gristmill::internals::ops::norm::{instance_normalization, layer_normalization};
+use gristmill::internals::ops::reduce::{Reduction, reduce};
+use gristmill::internals::ops::softmax::softmax;
 
 /// What several layers of sums may add up to.
 const LAYERS: Tolerance = Tolerance { relative: 1e-3, absolute: 1e-3 };

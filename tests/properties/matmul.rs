@@ -3,8 +3,8 @@
 use super::{Draw, Net, numbers, property};
 use crate::cases::{F32, Tolerance};
 use gristmill::DType;
-use gristmill::graph::ValueId;
-use gristmill::ops::matmul::matmul;
+use gristmill::internals::graph::ValueId;
+use gristmill::internals::ops::matmul::matmul;
 
 const EXTENTS: [usize; 16] = [4, 1, 3, 5, 8, 7, 16, 17, 32, 33, 64, 65, 2, 48, 130, 0];
 

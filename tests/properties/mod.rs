@@ -20,8 +20,8 @@ mod rnn;
 
 use crate::cases::{Random, Tolerance};
 use crate::support::{difference, gpu, optimized, planned};
-use gristmill::graph::{Builder, Dim, Fact, Graph, Model, Op, ValueId, evaluate};
-use gristmill::kernel::Caps;
+use gristmill::internals::graph::{Builder, Dim, Fact, Graph, Model, Op, ValueId, evaluate};
+use gristmill::internals::kernel::Caps;
 use gristmill::{DType, Options, Session, Tensor, TensorView};
 use proptest::collection::vec;
 use proptest::prelude::any;
@@ -164,7 +164,7 @@ impl Net {
         order.iter().zip(shape).for_each(|(from, d)| base[*from] = *d);
         let x = self.floats(&base);
         let order = order.iter().map(|a| *a as i64).collect();
-        self.apply(gristmill::ops::transpose::transpose(Some(order)), &[x])
+        self.apply(gristmill::internals::ops::transpose::transpose(Some(order)), &[x])
     }
 
     /// A node with one output.
@@ -190,7 +190,7 @@ impl Net {
 
     /// Elementwise work after a node, which fuses into it: a bias, an activation, a residual.
     pub fn epilogue(&mut self, draw: &mut Draw, x: ValueId, bias: &[usize]) -> ValueId {
-        let binary = |name| gristmill::ops::elementwise::binary(name).expect("a function");
+        let binary = |name| gristmill::internals::ops::elementwise::binary(name).expect("a function");
         let mut y = x;
         if draw.flag() {
             let b = self.weights(draw.flag(), bias);
@@ -198,7 +198,7 @@ impl Net {
         }
         if draw.flag() {
             let name = draw.pick(&["Relu", "Tanh", "Sigmoid"]);
-            y = self.apply(gristmill::ops::elementwise::unary(name).expect("a function"), &[y]);
+            y = self.apply(gristmill::internals::ops::elementwise::unary(name).expect("a function"), &[y]);
         }
         if draw.flag() {
             let residual = self.shape(x);

@@ -3,10 +3,10 @@
 use super::{DTYPES, Draw, Net, numbers, property};
 use crate::cases::F32;
 use gristmill::Tensor;
-use gristmill::graph::ValueId;
-use gristmill::ops::pad::{PadMode, pad};
-use gristmill::ops::transpose::{BlockOrder, depth_to_space, space_to_depth, transpose};
-use gristmill::ops::{concat::concat, expand, reshape, slice, triangle::trilu};
+use gristmill::internals::graph::ValueId;
+use gristmill::internals::ops::pad::{PadMode, pad};
+use gristmill::internals::ops::transpose::{BlockOrder, depth_to_space, space_to_depth, transpose};
+use gristmill::internals::ops::{concat::concat, expand, reshape, slice, triangle::trilu};
 
 const EXTENTS: [usize; 8] = [4, 1, 3, 2, 5, 6, 8, 17];
 

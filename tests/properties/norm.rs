@@ -3,9 +3,9 @@
 use super::{Draw, Net, property};
 use crate::cases::Tolerance;
 use gristmill::Tensor;
-use gristmill::graph::ValueId;
-use gristmill::ops::lrn::lrn;
-use gristmill::ops::norm::{
+use gristmill::internals::graph::ValueId;
+use gristmill::internals::ops::lrn::lrn;
+use gristmill::internals::ops::norm::{
     batch_normalization, group_normalization, instance_normalization, layer_normalization, lp_normalization,
     mean_variance_normalization, rms_normalization,
 };

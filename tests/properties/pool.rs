@@ -3,8 +3,8 @@
 use super::conv::{Windowed, windowed};
 use super::property;
 use crate::cases::F32;
-use gristmill::ops::conv::{AutoPad, SlidingWindow};
-use gristmill::ops::pool::{average_pool, global_average_pool, global_lp_pool, global_max_pool, lp_pool, max_pool};
+use gristmill::internals::ops::conv::{AutoPad, SlidingWindow};
+use gristmill::internals::ops::pool::{average_pool, global_average_pool, global_lp_pool, global_max_pool, lp_pool, max_pool};
 
 #[test]
 fn pooling() {

@@ -3,12 +3,12 @@
 use super::{Draw, Net, numbers, property};
 use crate::cases::{F32, Tolerance};
 use gristmill::DType;
-use gristmill::graph::ValueId;
-use gristmill::ops::argreduce::{arg_max, arg_min};
-use gristmill::ops::cumulative::cum_sum;
-use gristmill::ops::reduce::{Reduction, reduce};
-use gristmill::ops::softmax::{hardmax, log_softmax, softmax};
-use gristmill::ops::top_k::top_k;
+use gristmill::internals::graph::ValueId;
+use gristmill::internals::ops::argreduce::{arg_max, arg_min};
+use gristmill::internals::ops::cumulative::cum_sum;
+use gristmill::internals::ops::reduce::{Reduction, reduce};
+use gristmill::internals::ops::softmax::{hardmax, log_softmax, softmax};
+use gristmill::internals::ops::top_k::top_k;
 
 const EXTENTS: [usize; 10] = [4, 1, 3, 2, 5, 8, 17, 33, 64, 257];
 

@@ -2,13 +2,13 @@
 
 use super::{Draw, Net, property};
 use crate::cases::Tolerance;
-use gristmill::ops::rnn::{Activation, ActivationFunction, Cell, Direction, Recurrent, recurrent};
+use gristmill::internals::ops::rnn::{Activation, ActivationFunction, Cell, Direction, Recurrent, recurrent};
 use gristmill::{DType, Tensor};
 
 /// Steps carry the rounding of those before.
 const RECURRENT: Tolerance = Tolerance { relative: 5e-4, absolute: 5e-5 };
 
-fn layer(draw: &mut Draw, net: &mut Net, cell: Cell) -> Vec<gristmill::graph::ValueId> {
+fn layer(draw: &mut Draw, net: &mut Net, cell: Cell) -> Vec<gristmill::internals::graph::ValueId> {
     let mut op = Recurrent::new(cell);
     op.direction = draw.pick(&[Direction::Forward, Direction::Reverse, Direction::Bidirectional]);
     op.batch_first = draw.rarely(4);

@@ -3,10 +3,9 @@
 use super::measure::{Expected, measure};
 use crate::failure::Result;
 use crate::rows::Row;
-use gristmill::graph::{Builder, Dim};
-use gristmill::kernel::AdapterClass;
-use gristmill::ops::{ceiling::ceiling, elementwise::unary};
-use gristmill::{DType, Gpu, Model, Options, Tensor};
+use gristmill::internals::graph::{Builder, Dim};
+use gristmill::internals::ops::{ceiling::ceiling, elementwise::unary};
+use gristmill::{AdapterClass, DType, Gpu, Model, Options, Tensor};
 use serde::Serialize;
 
 /// The two ceilings of a roofline.
@@ -42,7 +41,7 @@ fn fastest(gpu: &Gpu, row: &Row) -> Result<f64> {
     Ok(measure(gpu, row, &expected, Options::default())?.times.min())
 }
 
-fn row(name: &'static str, elements: usize, op: std::sync::Arc<dyn gristmill::graph::Op>) -> Result<Row> {
+fn row(name: &'static str, elements: usize, op: std::sync::Arc<dyn gristmill::internals::graph::Op>) -> Result<Row> {
     let mut b = Builder::new(name);
     let x = b.input("x", DType::F32, &[Dim::Known(elements)]);
     let y = b.node("y", op, &[Some(x)]);

@@ -3,8 +3,7 @@
 use crate::failure::{Failure, Result};
 use crate::inputs::{Inputs, views};
 use crate::rows::{Row, subject};
-use gristmill::kernel::AdapterClass;
-use gristmill::{ErrorKind, Gpu, Model, Options, Outputs, Session};
+use gristmill::{AdapterClass, ErrorKind, Gpu, Model, Options, Outputs, Session};
 
 /// Runs that a median is taken of: as many as fit the time, within these bounds.
 const REPEATS: (usize, usize) = (10, 200);

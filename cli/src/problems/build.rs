@@ -2,12 +2,12 @@
 
 use super::shape::Shape;
 use super::{Fill, Problem};
-use gristmill::ops;
-use gristmill::ops::attention::Attention;
-use gristmill::ops::conv::SlidingWindow;
-use gristmill::ops::elementwise::{binary, unary};
-use gristmill::ops::reduce::Reduction;
-use gristmill::ops::rnn::{Cell, Recurrent, recurrent};
+use gristmill::internals::ops;
+use gristmill::internals::ops::attention::Attention;
+use gristmill::internals::ops::conv::SlidingWindow;
+use gristmill::internals::ops::elementwise::{binary, unary};
+use gristmill::internals::ops::reduce::Reduction;
+use gristmill::internals::ops::rnn::{Cell, Recurrent, recurrent};
 use gristmill::{Error, Result};
 
 fn product(extents: &[usize]) -> u64 {

@@ -8,7 +8,7 @@ mod build;
 mod shape;
 
 use super::random::Random;
-use gristmill::graph::Op;
+use gristmill::internals::graph::Op;
 use gristmill::{DType, Error, Result, Tensor, TensorType};
 use shape::Shape;
 use std::sync::Arc;

@@ -14,6 +14,7 @@ pub struct ExplainedStep {
     /// Name of the shader.
     pub kernel: &'static str,
     /// What its pipeline is compiled from; [`Kernel::source`] is the whole text.
+    #[doc(hidden)]
     pub pipeline: Kernel,
     /// Name of the kernel's variant.
     pub variant: &'static str,

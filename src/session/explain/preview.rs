@@ -74,6 +74,7 @@ impl Session {
     ///
     /// # Errors
     /// As [`explain`](Session::explain).
+    #[doc(hidden)]
     pub fn plan(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<Plan> {
         let runtime = self.runtime(inputs.iter().map(|(name, _)| *name))?;
         let known: Vec<_> = inputs.iter().map(|(name, view)| (*name, Known::Tensor(*view))).collect();

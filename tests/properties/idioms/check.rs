@@ -3,8 +3,8 @@
 use super::error::{Expected, expected, values};
 use super::network::Network;
 use crate::support::{gpu, optimized, planned};
-use gristmill::graph::Graph;
-use gristmill::kernel::{Caps, Kernel};
+use gristmill::internals::graph::Graph;
+use gristmill::internals::kernel::{Caps, Kernel};
 use gristmill::{Model, Options, Session, Tensor, TensorView};
 use std::cell::RefCell;
 use std::collections::HashMap;

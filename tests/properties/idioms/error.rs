@@ -6,7 +6,7 @@
 //! as it must be.
 
 use crate::cases::{F32, Random};
-use gristmill::graph::Graph;
+use gristmill::internals::graph::Graph;
 use gristmill::{DType, Tensor};
 
 /// How often a network is shaken.

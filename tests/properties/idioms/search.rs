@@ -3,7 +3,7 @@
 use super::check::{Failure, PANIC, Passed, Stage, check, reference};
 use super::shrink::shrink;
 use super::{Network, drawn};
-use gristmill::kernel::Kernel;
+use gristmill::internals::kernel::Kernel;
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Instant;

@@ -1,0 +1,44 @@
+//! The floors of the engine, for the tests, the benches and the command line of this project. They change from one version to the
+//! next without notice: nothing here is part of what the crate promises.
+
+/// Floor 0: dtypes, shapes, strided views and host tensors.
+pub mod tensor {
+    pub use crate::tensor::*;
+}
+
+/// Floor 1: GPU work as plain data.
+pub mod kernel {
+    pub use crate::kernel::*;
+}
+
+/// Floor 2: networks as data, and how they are rewritten.
+pub mod graph {
+    pub use crate::graph::evaluate::evaluate;
+    pub use crate::graph::fact::Fact;
+    pub use crate::graph::key::{Attribute, Key, Part};
+    pub use crate::graph::model::Model;
+    pub use crate::graph::op::{Epilogue, Io, Op, OpExt, required};
+    pub use crate::graph::writer::{Changes, NodeId, Writer};
+    pub use crate::graph::*;
+    pub use crate::kernel::Bounds;
+}
+
+/// Floor 3: operators.
+pub mod ops {
+    pub use crate::ops::*;
+}
+
+/// Floor 4: graph to graph.
+pub mod passes {
+    pub use crate::passes::*;
+}
+
+/// Floor 5: graphs and capabilities to plans.
+pub mod plan {
+    pub use crate::plan::*;
+}
+
+/// Floor 8: model files to graphs.
+pub mod import {
+    pub use crate::import::*;
+}
