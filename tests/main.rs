@@ -23,6 +23,7 @@ mod readme;
 mod shader_contract;
 mod shader_texts;
 mod snapshots;
+mod sources;
 mod specials;
 mod support;
 mod suspects;

@@ -7,6 +7,8 @@ use gristmill::internals::kernel::Caps;
 use gristmill::internals::passes::{self, Specialized};
 use gristmill::internals::plan::{Plan, PlanOptions};
 use gristmill::{Gpu, Power, Tensor};
+use std::fs;
+use std::path::Path;
 use std::sync::{Mutex, Once, PoisonError};
 
 /// Devices that no test uses at the moment.
@@ -95,6 +97,21 @@ pub fn optimized(graph: &Graph, inputs: &[Tensor], caps: &Caps) -> gristmill::Re
             }
         }
     }
+}
+
+/// What a text and the one on file first differ in; none when they are equal. Where `UPDATE_SNAPSHOTS` is set, the file gets the text.
+pub fn changed(file: &Path, text: &str) -> Option<String> {
+    let kept = fs::read_to_string(file).unwrap_or_default();
+    if kept.trim_end() == text.trim_end() {
+        return None;
+    }
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        fs::write(file, format!("{}\n", text.trim_end())).expect("the file can be written");
+        return None;
+    }
+    let number = kept.lines().zip(text.lines()).take_while(|(kept, new)| kept == new).count();
+    let line = |text: &str| text.lines().nth(number).unwrap_or("nothing more").trim().to_string();
+    Some(format!("{}:{}: expected {}, found {}", file.display(), number + 1, line(&kept), line(text)))
 }
 
 /// The plan of an optimised graph, after a check of what must hold of it.
