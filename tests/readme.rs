@@ -1,18 +1,28 @@
-//! README.md promises neither more nor less operators than there are, and repeats BENCHMARKS.md truly.
+//! README.md lists the operators of the import table, and repeats BENCHMARKS.md truly.
+//!
+//! `UPDATE_SNAPSHOTS=1 cargo test readme` renews its table of operators.
 
+use crate::sources::root;
+use crate::support::changed;
 use gristmill::internals::import::onnx;
-use std::collections::BTreeSet;
+use std::fs;
 
 #[test]
-fn the_list_of_operators_is_complete() {
-    let readme = include_str!("../README.md");
-    let section = readme.split("<!-- operators -->").nth(1).expect("README.md marks its list of operators");
-    // Every second piece stands between backticks.
-    let listed: BTreeSet<&str> = section.split('`').skip(1).step_by(2).collect();
-    let supported: BTreeSet<&str> = onnx::supported().map(|(_, name, _)| name).collect();
-    let missing: Vec<_> = supported.difference(&listed).collect();
-    let surplus: Vec<_> = listed.difference(&supported).collect();
-    assert!(missing.is_empty() && surplus.is_empty(), "not listed: {missing:?}; listed, but not implemented: {surplus:?}");
+fn its_table_of_operators_is_that_of_the_importer() {
+    let mut table = String::from("| family | operators |\n|---|---|\n");
+    for (family, names) in onnx::supported() {
+        let mut names: Vec<&str> = names.collect();
+        // The forms of an operator stand together.
+        names.dedup();
+        let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+        table += &format!("| {family} | {} |\n", names.join(", "));
+    }
+    let file = root().join("README.md");
+    let readme = fs::read_to_string(&file).expect("it is there");
+    let (before, rest) = readme.split_once("<!-- operators -->\n").expect("README.md marks its table of operators");
+    let (_, after) = rest.split_once("<!-- /operators -->").expect("and its end");
+    let renewed = format!("{before}<!-- operators -->\n{table}<!-- /operators -->{after}");
+    assert_eq!(changed(&file, &renewed), None, "UPDATE_SNAPSHOTS=1 renews it");
 }
 
 /// What stands between two marks of a file, line by line.

@@ -1,9 +1,9 @@
-//! Operators that make tensors from shapes and attributes, and Concat.
+//! Operators that make tensors from shapes and attributes.
 
 use super::{Row, row};
 use crate::error::{Error, Result};
 use crate::import::onnx::context::Context;
-use crate::ops::{concat, shape};
+use crate::ops::shape;
 use crate::tensor::Tensor;
 
 pub(super) const ROWS: &[Row] = &[
@@ -14,8 +14,6 @@ pub(super) const ROWS: &[Row] = &[
     row("Size", 1, 1..=1, 1, |c| c.emit(shape::size(), &c.inputs())),
     row("Range", 11, 3..=3, 1, |c| c.emit(shape::range(), &c.inputs())),
     row("EyeLike", 9, 1..=1, 1, eye_like),
-    row("Concat", 1, 1..=usize::MAX, 1, |c| c.emit(concat::concat(c.int("axis", 1)?), &c.inputs())).until(3),
-    row("Concat", 4, 1..=usize::MAX, 1, concat_along),
 ];
 
 fn constant(c: &mut Context<'_, '_>) -> Result<()> {
@@ -54,9 +52,4 @@ fn constant_of_shape(c: &mut Context<'_, '_>) -> Result<()> {
 
 fn eye_like(c: &mut Context<'_, '_>) -> Result<()> {
     c.emit(shape::eye_like(c.attributes.dtype("dtype")?, c.int("k", 0)?), &c.inputs())
-}
-
-fn concat_along(c: &mut Context<'_, '_>) -> Result<()> {
-    let axis = c.attributes.int("axis")?.ok_or_else(|| c.missing("axis"))?;
-    c.emit(concat::concat(axis), &c.inputs())
 }

@@ -18,30 +18,29 @@ mod window;
 use super::row::{Row, row};
 use crate::error::{Error, Result};
 
-/// Every row.
-pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
-    [
-        attention::ROWS,
-        creation::ROWS,
-        elementwise::ROWS,
-        image::ROWS,
-        indexing::ROWS,
-        linear::ROWS,
-        loss::ROWS,
-        movement::ROWS,
-        normalization::ROWS,
-        quantization::ROWS,
-        recurrent::ROWS,
-        reduction::ROWS,
-        window::ROWS,
-    ]
-    .into_iter()
-    .flatten()
-}
+/// The rows of each family, under what README.md calls it.
+pub(super) const FAMILIES: &[(&str, &[Row])] = &[
+    ("matrices", linear::ROWS),
+    ("convolution, pooling", window::ROWS),
+    ("images", image::ROWS),
+    ("attention", attention::ROWS),
+    ("recurrent", recurrent::ROWS),
+    ("normalization, softmax", normalization::ROWS),
+    ("reduction", reduction::ROWS),
+    ("gather, scatter, scans", indexing::ROWS),
+    ("shape and movement", movement::ROWS),
+    ("shapes and constants", creation::ROWS),
+    ("arithmetic", elementwise::ARITHMETIC),
+    ("activation", elementwise::ACTIVATION),
+    ("logic and types", elementwise::LOGIC),
+    ("quantization", quantization::ROWS),
+    ("losses", loss::ROWS),
+];
 
 /// The row of an operator at a version.
 pub(super) fn find(domain: &str, name: &str, version: i64) -> Result<&'static Row> {
-    let mut forms = rows().filter(|row| row.domain == domain && row.name == name).peekable();
+    let rows = FAMILIES.iter().flat_map(|(_, rows)| *rows);
+    let mut forms = rows.filter(|row| row.domain == domain && row.name == name).peekable();
     let shown = if domain.is_empty() { "ai.onnx" } else { domain };
     if forms.peek().is_none() {
         return Err(Error::unsupported(format!("operator {name} of domain {shown}, version {version}, is not implemented")));

@@ -1,4 +1,4 @@
-//! Operators that only move data: Reshape, Squeeze, Transpose, Slice, Split, Expand and their kin.
+//! Operators that only move data: Reshape, Squeeze, Transpose, Slice, Split, Concat, Expand and their kin.
 
 use super::{Row, row};
 use crate::error::{Error, Result};
@@ -6,7 +6,7 @@ use crate::graph::Op;
 use crate::import::onnx::context::Context;
 use crate::ops::pad::{PadMode, pad};
 use crate::ops::transpose::{self, BlockOrder};
-use crate::ops::{expand, reshape, reverse_sequence, slice, triangle};
+use crate::ops::{concat, expand, reshape, reverse_sequence, slice, triangle};
 use std::sync::Arc;
 
 pub(super) const ROWS: &[Row] = &[
@@ -26,6 +26,8 @@ pub(super) const ROWS: &[Row] = &[
     row("Split", 1, 1..=2, usize::MAX, split_by_attribute).until(1),
     row("Split", 2, 1..=1, usize::MAX, split_by_attribute).until(12),
     row("Split", 13, 1..=2, usize::MAX, split),
+    row("Concat", 1, 1..=usize::MAX, 1, |c| c.emit(concat::concat(c.int("axis", 1)?), &c.inputs())).until(3),
+    row("Concat", 4, 1..=usize::MAX, 1, concat_along),
     row("Expand", 8, 2..=2, 1, |c| c.emit(expand::expand(), &c.inputs())),
     row("Tile", 1, 3..=3, 1, tile_one_axis).until(5),
     row("Tile", 6, 2..=2, 1, |c| c.emit(expand::tile(), &c.inputs())),
@@ -107,4 +109,9 @@ fn pad_by_attributes(c: &mut Context<'_, '_>, name: &str) -> Result<()> {
     let pads = c.ints_as_input(name)?;
     let value = c.number_like("value", c.float("value", 0.0)?, c.input(0)?);
     c.emit(pad(mode), &[c.optional(0), Some(pads), Some(value)])
+}
+
+fn concat_along(c: &mut Context<'_, '_>) -> Result<()> {
+    let axis = c.attributes.int("axis")?.ok_or_else(|| c.missing("axis"))?;
+    c.emit(concat::concat(axis), &c.inputs())
 }
