@@ -3,6 +3,7 @@
 /// An operator, as the constructors here make it.
 pub type Operator = std::sync::Arc<dyn crate::graph::Op>;
 
+pub use crate::ops::affine_grid::affine_grid;
 pub use crate::ops::argreduce::{arg_max, arg_min};
 pub use crate::ops::attention::{Attention, RotaryEmbedding, Unseen, attention, rotary_embedding};
 pub use crate::ops::branch::{Branch, branch};
@@ -11,6 +12,7 @@ pub use crate::ops::concat::concat;
 pub use crate::ops::conv::{AutoPad, SlidingWindow, conv, conv_transpose};
 pub use crate::ops::cumulative::{cum_prod, cum_sum};
 pub use crate::ops::dequantize::dequantize_linear;
+pub use crate::ops::det::det;
 pub use crate::ops::einsum::einsum;
 pub use crate::ops::elementwise::{binary, cast, cast_like, clip, clip_operands, select, unary, unary_with, variadic};
 pub use crate::ops::expand::{expand, tile};

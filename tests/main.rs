@@ -5,6 +5,7 @@ mod cases;
 mod engine;
 mod exactness;
 mod faults;
+mod front;
 mod hostile;
 mod identity;
 mod imports;

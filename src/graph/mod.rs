@@ -45,6 +45,7 @@ pub struct Value {
     /// Its contents, for weights and folded values.
     pub constant: Option<Tensor>,
     /// What is known of it; set on every value once the graph is specialised.
+    #[doc(hidden)]
     pub fact: Option<Fact>,
 }
 
@@ -156,6 +157,7 @@ impl Graph {
     ///
     /// # Errors
     /// [`Internal`](crate::ErrorKind::Internal) before the graph is specialised.
+    #[doc(hidden)]
     pub fn fact(&self, id: ValueId) -> Result<&Fact> {
         let value = &self.values[id.0];
         value.fact.as_ref().ok_or_else(|| Error::internal(format!("value `{}` has no type yet", value.name)))
@@ -192,6 +194,7 @@ impl Graph {
     ///
     /// # Errors
     /// [`Internal`](crate::ErrorKind::Internal) before the graph is specialised.
+    #[doc(hidden)]
     pub fn input_facts(&self, node: &Node) -> Result<Vec<Option<&Fact>>> {
         node.inputs.iter().map(|i| i.map(|id| self.fact(id)).transpose()).collect()
     }

@@ -80,7 +80,7 @@ impl Caps {
     }
 
     /// Workgroups that keep the adapter busy; with fewer, it pays to split what one of them does.
-    pub fn enough_workgroups(&self) -> usize {
+    pub(crate) fn enough_workgroups(&self) -> usize {
         match self.class {
             AdapterClass::Discrete => 128,
             AdapterClass::Integrated => 32,

@@ -43,6 +43,7 @@ pub fn packed_tile_rows(rows: usize) -> usize {
     [32, 16, 8].into_iter().min_by_key(cost).unwrap_or(8)
 }
 
+#[doc(hidden)]
 impl Caps {
     /// Whether the adapter is a CPU.
     pub fn is_software(&self) -> bool {

@@ -62,6 +62,7 @@ impl Session {
     /// # Errors
     /// As [`run`](Session::run); [`Unsupported`](crate::ErrorKind::Unsupported) on the CPU, and for models that run in
     /// stages.
+    #[doc(hidden)]
     pub async fn rehearse(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<usize> {
         self.loaded(inputs, "recording", false).await?.rehearse().await
     }
@@ -71,6 +72,7 @@ impl Session {
     /// # Errors
     /// As `rehearse`.
     #[cfg(not(target_arch = "wasm32"))]
+    #[doc(hidden)]
     pub fn rehearse_blocking(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<usize> {
         crate::gpu::block_on(self.rehearse(inputs))
     }
@@ -81,6 +83,7 @@ impl Session {
     ///
     /// # Errors
     /// As [`rehearse`](Session::rehearse), and in a browser, which lends no clock.
+    #[doc(hidden)]
     pub async fn pace(&self, inputs: &[(&str, TensorView<'_>)], count: usize) -> Result<f64> {
         self.loaded(inputs, "timing kernels", true).await?.pace(count.max(1)).await
     }
@@ -90,6 +93,7 @@ impl Session {
     /// # Errors
     /// As `pace`.
     #[cfg(not(target_arch = "wasm32"))]
+    #[doc(hidden)]
     pub fn pace_blocking(&self, inputs: &[(&str, TensorView<'_>)], count: usize) -> Result<f64> {
         crate::gpu::block_on(self.pace(inputs, count))
     }
