@@ -19,7 +19,7 @@ use std::sync::Arc;
 /// The most expressions of a kernel once its loops are unrolled and its functions copied to where they are called.
 const MOST_EXPRESSIONS: u64 = 6_000;
 
-/// The same for a kernel that no software adapter takes of itself: tiles of eight by eight sums a lane, each through the epilogue.
+/// The most for a kernel that no software adapter takes of itself: tiles of eight by eight sums a lane, each through the epilogue.
 const MOST_ON_GPUS: u64 = 12_000;
 
 /// Expressions up to which a loop of a known bound is unrolled. Mesa's limit is 832 instructions (nir_opt_loop_unroll.c). It unrolls

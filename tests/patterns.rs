@@ -94,7 +94,7 @@ impl Pattern {
         self.optimized_by(output, &Options { strict: true, ..Options::default() })
     }
 
-    /// The same by such passes.
+    /// The optimised graph, by such passes.
     pub fn optimized_by(mut self, output: ValueId, options: &Options) -> Graph {
         self.builder.output("output", output).expect("a fresh name");
         let graph = self.builder.finish().expect("a sound graph");

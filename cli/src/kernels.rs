@@ -28,7 +28,7 @@ impl Timed {
     }
 }
 
-/// The same for people, and for another process.
+/// What is known of a kernel, for people and for another process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct KernelTime {
     /// Name of the shader.

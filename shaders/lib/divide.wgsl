@@ -1,7 +1,7 @@
 // Quotients of two numbers below 2^31, `by` above 0, without an integer division: software adapters do those lane by lane, and
 // GPUs in more instructions than this.
 
-// The same with the inverse of `by`, rounded to the nearest float.
+// The quotient by way of the inverse of `by`, rounded to the nearest float.
 fn quotient(number: u32, by: u32, inverse: f32) -> u32 {
     let n = i32(number);
     let d = i32(by);

@@ -62,7 +62,7 @@ fn larger(a: Float, b: Float) -> Float {
     return select(max(a, b), bitcast<Float>(bitcast<Uint>(a) & bitcast<Uint>(b)), a == b);
 }
 
-// The same, NaN where either is.
+// The smaller of two, NaN where either is.
 fn minimum(a: Float, b: Float) -> Float {
     return keep_nan(a, keep_nan(b, smaller(a, b)));
 }

@@ -7,7 +7,8 @@
 // Keys and values are the same for all lanes, so each lane loads an eighth of them and the rest comes by broadcast, which
 // costs a twentieth of a load. The weights of four keys are taken at a time, with the greatest score so far as reference.
 // CHUNKS and VALUE_CHUNKS count chunks of eight groups of four elements; GROUPS and VALUE_GROUPS those groups.
-// The same group of four values, weighted.
+
+// One group of four values, weighted.
 fn mixed(weights: vec4<f32>, a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) -> vec4<f32> {
     return weights.x * a + weights.y * b + weights.z * c + weights.w * d;
 }

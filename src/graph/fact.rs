@@ -32,7 +32,7 @@ impl Fact {
         Fact { ty: value.ty().clone(), value: Some(value), bounds }
     }
 
-    /// The same with bounds.
+    /// Adds bounds.
     pub fn bounded(mut self, bounds: Option<Bounds>) -> Self {
         self.bounds = bounds;
         self

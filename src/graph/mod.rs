@@ -126,7 +126,7 @@ impl Graph {
         all
     }
 
-    /// The same graph with some of the inputs that have a default as inputs that a run must give.
+    /// A copy of the graph in which some of the inputs that have a default are inputs that a run must give.
     pub(crate) fn requiring(&self, values: &[ValueId]) -> Graph {
         let mut graph = self.clone();
         let (given, left): (Vec<_>, Vec<_>) = self.defaults.iter().cloned().partition(|d| values.contains(&d.input.value));

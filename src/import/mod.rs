@@ -29,7 +29,7 @@ impl Model {
         onnx::load(path.as_ref()).map(Model::from_graph)
     }
 
-    /// The same from bytes in memory. A model with external data needs the `folder` in which they lie.
+    /// A model from bytes in memory. A model with external data needs the `folder` in which they lie.
     ///
     /// # Errors
     /// Those of [`load`](Model::load).

@@ -64,13 +64,13 @@ impl Dispatch {
         Dispatch { kernel, params: bytemuck::bytes_of(&params).to_vec(), numbers, bindings, grid, turns: 0, work: Work::default() }
     }
 
-    /// The same with the most iterations of its loops, see [`turns`](Dispatch::turns).
+    /// States the most iterations of its loops, see [`turns`](Dispatch::turns).
     pub fn turns(mut self, turns: usize) -> Self {
         self.turns = turns as u64;
         self
     }
 
-    /// The same with the amount of work it does.
+    /// States the amount of work it does.
     pub fn work(mut self, flops: u64, bytes: u64) -> Self {
         self.work = Work { flops, bytes };
         self

@@ -11,7 +11,7 @@ impl Fingerprint {
         Self::default().and(bytes).number()
     }
 
-    /// The same with more bytes at the end.
+    /// Adds more bytes at the end.
     pub(crate) fn and(self, bytes: &[u8]) -> Self {
         Fingerprint(bytes.iter().fold(self.0, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)))
     }

@@ -29,7 +29,7 @@ impl Lowering {
         Lowering::Dispatches { dispatches, temporaries: vec![], packed: vec![], tables: vec![] }
     }
 
-    /// The same with scratch of so many bytes each.
+    /// Adds scratch of so many bytes each.
     pub fn temporaries(mut self, bytes: Vec<u64>) -> Self {
         if let Lowering::Dispatches { temporaries, .. } = &mut self {
             *temporaries = bytes;
@@ -37,7 +37,7 @@ impl Lowering {
         self
     }
 
-    /// The same with constant inputs in another layout.
+    /// Adds constant inputs in another layout.
     pub fn packed(mut self, packings: Vec<Packing>) -> Self {
         if let Lowering::Dispatches { packed, .. } = &mut self {
             *packed = packings;
@@ -45,7 +45,7 @@ impl Lowering {
         self
     }
 
-    /// The same with numbers of the kernels' own.
+    /// Adds numbers of the kernels' own.
     pub fn tables(mut self, numbers: Vec<Table>) -> Self {
         if let Lowering::Dispatches { tables, .. } = &mut self {
             *tables = numbers;

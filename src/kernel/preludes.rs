@@ -36,13 +36,13 @@ prelude! {
     WIDTH4 = "width4";
     /// Storage in groups of four floats, as vectors.
     FOUR_VECTORS = "four_vectors";
-    /// The same as 64-bit words.
+    /// Storage in groups of four floats, as pairs of 64-bit words.
     FOUR_WORDS = "four_words";
     /// Where the groups of four floats of an array stand in a texture. Wants `const TEXTURE_WIDTH`.
     TEXELS = "software/texels";
     /// What kernels of width 1 find in storage, `array<Stored>`. Goes with `WIDTH1`.
     STORED_WIDTH1 = "stored_width1";
-    /// The same for width 4. Goes with `WIDTH4` and the prelude of [`Caps::fours`](crate::kernel::Caps::fours).
+    /// What kernels of width 4 find in storage. Goes with `WIDTH4` and the prelude of [`Caps::fours`](crate::kernel::Caps::fours).
     STORED_WIDTH4 = "stored_width4";
     /// Scalar functions that WGSL lacks, on `Float` of either width.
     MATH = "math";
@@ -62,7 +62,7 @@ prelude! {
     DIVIDE = "divide";
     /// Sums and maxima over a workgroup through workgroup memory. Wants `const WORKGROUP`.
     REDUCE_SHARED = "reduce_shared";
-    /// The same functions by subgroup operations. Wants `const WORKGROUP` and `const SUBGROUP`.
+    /// Sums and maxima over a workgroup by subgroup operations. Wants `const WORKGROUP` and `const SUBGROUP`.
     REDUCE_SUBGROUP = "reduce_subgroup";
     /// Rows that several workgroups share. Wants `params.chunk` and `params.chunks`.
     ROW_CHUNKS = "row_chunks";
@@ -86,7 +86,7 @@ prelude! {
     FOLD = "fold";
     /// Joins the states of a workgroup through workgroup memory. Wants `const WORKGROUP`.
     FOLD_SHARED = "fold_shared";
-    /// The same for a workgroup that is one subgroup.
+    /// Joins the states of a workgroup that is one subgroup.
     FOLD_SUBGROUP = "fold_subgroup";
     /// A reduction reads one value at a time.
     LOAD1 = "load1";
@@ -127,7 +127,7 @@ prelude! {
     ATTENTION_KEY_VECTORS = "attention_key_vectors";
     /// Kernels of rows read them from storage. Goes with the preludes of `Kernel::width`.
     ROWS_STORED = "rows_stored";
-    /// The same from a texture, at width 4. Wants `Kernel::texels`.
+    /// Kernels of rows read them from a texture, at width 4. Wants `Kernel::texels`.
     ROWS_TEXELS = "software/rows_texels";
     /// Attention reads keys and values four elements at a time from textures. Wants `Kernel::texels`.
     ATTENTION_KEY_TEXELS = "software/attention_key_texels";
@@ -143,7 +143,7 @@ prelude! {
     CELL_LSTM = "cell_lstm";
     /// Scale and bias of a normalization, one element per column.
     AFFINE_COLUMNS = "affine_columns";
-    /// The same from textures, at width 4. Wants `Kernel::texels`.
+    /// Scale and bias of a normalization from textures, at width 4. Wants `Kernel::texels`.
     AFFINE_COLUMNS_TEXELS = "software/affine_columns_texels";
     /// Scale and bias of a normalization, one element per channel.
     AFFINE_CHANNELS = "affine_channels";
@@ -221,18 +221,18 @@ prelude! {
     POOL_POSITIONS = "pool_positions";
     /// Operand B of a convolution as a matrix product, gathered from its input.
     CONV_GATHER = "conv_gather";
-    /// The same from rows that are unfolded along the kernel's width.
+    /// Operand B of a convolution, read from rows that are unfolded along the kernel's width.
     CONV_UNFOLDED = "software/conv_unfolded";
     /// The entry point of kernels that read image rows under the windows of four outputs. Wants `DIVIDE`, `fn segments`, `fn run`
     /// and a row prelude.
     CONV_ROW = "conv_row";
     /// Image rows under the windows of four outputs, shared within a subgroup. Wants `const LANES` and a plane prelude.
     CONV_ROW_EXCHANGE = "software/conv_row_exchange";
-    /// The same, each invocation by itself. Wants `const LANES`.
+    /// Image rows under the windows of four outputs, read by each invocation for itself. Wants `const LANES`.
     CONV_ROW_DIRECT = "conv_row_direct";
     /// Weights of a depthwise convolution, shared within a subgroup. Wants `const LANES`.
     CONV_TAPS_EXCHANGE = "software/conv_taps_exchange";
-    /// The same, each invocation by itself.
+    /// Weights of a depthwise convolution, read by each invocation for itself.
     CONV_TAPS_DIRECT = "conv_taps_direct";
     /// Rows of planes in groups of four.
     PLANE_FOURS = "software/plane_fours";

@@ -116,7 +116,7 @@ impl Kernel {
         }
     }
 
-    /// The same with one more prelude, unless it is there already.
+    /// Joins one more prelude, unless it is there already.
     pub fn prelude(mut self, prelude: &'static Prelude) -> Self {
         if !self.preludes.contains(&prelude) {
             self.preludes.push(prelude);
@@ -124,7 +124,7 @@ impl Kernel {
         self
     }
 
-    /// The same with the preludes that say what a `Float` is, one value or four neighbours, and how storage holds them.
+    /// Joins the preludes that say what a `Float` is, one value or four neighbours, and how storage holds them.
     pub fn width(self, width: u32, caps: &Caps) -> Self {
         if width == 4 {
             self.prelude(&preludes::WIDTH4).prelude(caps.fours()).prelude(&preludes::STORED_WIDTH4)
@@ -133,7 +133,7 @@ impl Kernel {
         }
     }
 
-    /// The same with a generated function, for which all that it reads is bound but its numbers.
+    /// Joins a generated function, for which all that it reads is bound but its numbers.
     pub fn generate(mut self, function: Printed, bindings: &mut Vec<Operand>) -> Self {
         if !function.numbers.is_empty() {
             self = self.prelude(&preludes::DIVIDE);
@@ -145,19 +145,19 @@ impl Kernel {
         self
     }
 
-    /// The same with one more `const` line.
+    /// Adds one more `const` line.
     pub fn constant(mut self, name: &'static str, value: u32) -> Self {
         self.constants.push((name, value));
         self
     }
 
-    /// The same with one more `override` value.
+    /// Adds one more `override` value.
     pub fn set(mut self, name: &'static str, value: u32) -> Self {
         self.overrides.push((name, value));
         self
     }
 
-    /// The same with `texel`, which finds groups of four floats in the textures it binds.
+    /// Joins `texel`, which finds groups of four floats in the textures it binds.
     pub fn texels(self) -> Self {
         if self.preludes.contains(&&preludes::TEXELS) {
             return self;
@@ -165,7 +165,7 @@ impl Kernel {
         self.constant("TEXTURE_WIDTH", TEXTURE_WIDTH).prelude(&preludes::TEXELS)
     }
 
-    /// The same with `x_at`, which reads the rows that are bound so.
+    /// Joins `x_at`, which reads the rows that are bound so.
     pub fn reads_rows(self, x: Access) -> Self {
         if x.is_texture() { self.texels().prelude(&preludes::ROWS_TEXELS) } else { self.prelude(&preludes::ROWS_STORED) }
     }

@@ -36,7 +36,7 @@ pub fn tile_rows(rows: usize, tiles: usize) -> usize {
     [64, 32, 16].into_iter().find(|height| !wasteful(*height) && !few(*height)).unwrap_or(8)
 }
 
-/// The same where both operands lie in textures: 32, 16 or 8 rows, those for which all tiles of a column take least by what eight rows
+/// Rows of a tile where both operands lie in textures: 32, 16 or 8 rows, those for which all tiles of a column take least by what eight rows
 /// of sums and the reads of the other operand cost.
 pub fn packed_tile_rows(rows: usize) -> usize {
     let cost = |height: &usize| rows.div_ceil(*height) * (height / 8 * 2 + 1);
@@ -95,7 +95,7 @@ impl Caps {
         self.copying_pays_from(READ_ONCE, read, array)
     }
 
-    /// The same for another kind of kernel.
+    /// Whether copying pays for another kind of kernel.
     pub fn copying_pays_from(&self, worth: WorthCopying, read: usize, array: usize) -> bool {
         let enough = read >= worth.read && array <= worth.copied * read;
         self.is_software() && enough && self.texture_holds(4 * array as u64)

@@ -193,7 +193,7 @@ fn replacing(random: &mut Random, kind: &str, extents: Extents) -> Vec<Case> {
     cases
 }
 
-/// The same with whole numbers as queries and keys.
+/// A row with whole numbers as queries and keys.
 fn whole_numbers(random: &mut Random, mut case: Case) -> Case {
     for input in case.inputs[..2].iter_mut().flatten() {
         let numbers: Vec<f32> = (0..input.elements()).map(|_| (random.next() % 7) as f32 - 3.0).collect();

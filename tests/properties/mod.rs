@@ -79,7 +79,7 @@ impl Draw<'_> {
         (0..rank).map(|_| extent()).collect()
     }
 
-    /// The same with an extent of 0 now and then.
+    /// A shape with an extent of 0 now and then.
     pub fn shape(&mut self, rank: usize, extents: &[usize], limit: usize) -> Vec<usize> {
         let mut shape = self.filled(rank, extents, limit);
         if rank > 0 && self.rarely(12) {

@@ -50,7 +50,7 @@ struct Report {
     peak_host_bytes: Option<u64>,
     /// Loading the model to its first result, with neither our caches nor the driver's.
     cold_us: f64,
-    /// The same once both are filled.
+    /// The time once both are filled.
     cached_us: f64,
     /// What each kernel took of the former, the slowest first.
     kernels: Vec<KernelTime>,
@@ -163,7 +163,7 @@ fn host_time(session: &Session, inputs: &[(&str, TensorView<'_>)]) -> gristmill:
     Ok((dispatches, Times::new(times).median()))
 }
 
-/// The same command in two fresh processes, one after the other, with an empty folder for all caches.
+/// Runs one command in two fresh processes, one after the other, with an empty folder for all caches.
 fn first_results() -> Result<(FirstResult, FirstResult)> {
     let folder = env::temp_dir().join(format!("gristmill-caches-{}", process::id()));
     fs::create_dir_all(&folder).map_err(|e| Failure::file("make", &folder, e))?;

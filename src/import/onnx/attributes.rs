@@ -32,7 +32,7 @@ impl<'m> Attributes<'m> {
         Ok(Attributes { by_name })
     }
 
-    /// The same with those of `defaults` that are missing here.
+    /// Adds those of `defaults` that are missing here.
     pub(super) fn or(mut self, defaults: &'m [AttributeProto]) -> Self {
         for attribute in defaults {
             self.by_name.entry(&attribute.name).or_insert(attribute);

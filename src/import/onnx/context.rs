@@ -199,7 +199,7 @@ impl<'c, 'm> Context<'c, 'm> {
         Ok(())
     }
 
-    /// The same where the element type of output 0 is known.
+    /// Emits an operator whose output 0 has a known element type.
     pub(super) fn emit_typed(&mut self, op: Arc<dyn Op>, inputs: &[Option<ValueId>], dtype: DType) -> Result<()> {
         self.emit(op, inputs)?;
         if let Some(value) = self.results.first().copied().flatten() {

@@ -80,7 +80,7 @@ impl<'m> Importer<'m> {
         self.find(name)?.ok_or_else(|| Error::invalid_model(format!("input `{name}` is made by no node, input or initializer")))
     }
 
-    /// The same, `None` where the name means nothing.
+    /// The value of a name, `None` where the name means nothing.
     pub(super) fn find(&mut self, name: &str) -> Result<Option<Option<ValueId>>> {
         for index in (0..self.scopes.len()).rev() {
             let Some(scope) = self.scopes.get_mut(index) else { break };

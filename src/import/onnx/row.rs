@@ -35,7 +35,7 @@ pub(super) const fn row(
 }
 
 impl Row {
-    /// The same up to an older version.
+    /// Ends at an older version.
     pub(super) const fn until(mut self, last: i64) -> Row {
         self.versions = *self.versions.start()..=last;
         self

@@ -184,14 +184,14 @@ impl<'a> AttentionKernels<'a> {
             .set("ZERO_UNSEEN", u32::from(self.op.zero_unseen))
     }
 
-    /// The same with what reads queries from where they lie.
+    /// Joins what reads queries from where they lie.
     pub(super) fn query_input(&self, kernel: Kernel) -> Kernel {
         let loads: &'static Prelude =
             if self.vectors { &preludes::ATTENTION_QUERY_VECTORS } else { &preludes::ATTENTION_QUERY_SCALARS };
         kernel.prelude(self.caps.fours()).prelude(loads)
     }
 
-    /// The same with what reads queries, keys and values.
+    /// Joins what reads queries, keys and values.
     pub(super) fn all_inputs(&self, kernel: Kernel) -> Kernel {
         let loads: &'static Prelude =
             if self.vectors { &preludes::ATTENTION_KEY_VECTORS } else { &preludes::ATTENTION_KEY_SCALARS };

@@ -58,7 +58,7 @@ struct Ranks {
 /// The order on GPUs.
 const RANKS: Ranks = Ranks { depthwise: 0, taps: 1, winograd: 2, product: 3, direct: 4 };
 
-/// The same for few filters, unless the convolution is depthwise.
+/// The order for few filters, unless the convolution is depthwise.
 const RANKS_OF_FEW_FILTERS: Ranks = Ranks { direct: 0, depthwise: 1, taps: 2, winograd: 3, product: 4 };
 
 /// ONNX Conv over any number of spatial axes: data, weights, and an optional bias per output channel.

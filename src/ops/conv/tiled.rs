@@ -36,7 +36,7 @@ pub(super) fn lower(conv: &ConvShape, io: &Io, caps: &Caps) -> Result<Lowering> 
     let kernel = with_stores(kernel, &mut bindings, area, io, caps)?;
     let grid = u32s([area.div_ceil(TILE), conv.filters.div_ceil(TILE), conv.batches * conv.groups])?;
     // Of a step: what an invocation brings and stores of both tiles, and the products.
-    let steps = conv.channels.next_multiple_of(STEP) / STEP;
+    let steps = conv.channels.div_ceil(STEP);
     let turns = conv.taps().saturating_mul(steps * (3 * STEP) + 1) + TILE;
     let (flops, bytes) = conv.work();
     let dispatch = Dispatch::new(kernel, TiledParams { groups, filters }, bindings, grid).turns(turns).work(flops, bytes);

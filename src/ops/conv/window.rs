@@ -10,7 +10,7 @@ pub enum AutoPad {
     NotSet,
     /// As many outputs as inputs over the stride; the odd element of padding goes to the end.
     SameUpper,
-    /// The same with the odd element at the start.
+    /// Padding as for `SameUpper`, with the odd element at the start.
     SameLower,
     /// No padding.
     Valid,

@@ -89,7 +89,7 @@ impl Copy {
         self.axes[..outer].iter_mut().for_each(|axis| axis.strides[side] /= 4);
     }
 
-    /// The same copy with the axis along which source elements are neighbours last but one, where that differs from the
+    /// This copy with the axis along which source elements are neighbours last but one, where that differs from the
     /// axis along which destination elements are.
     fn transposing(&self) -> Result<Self> {
         let last = self.axes.len() - 1;

@@ -100,6 +100,15 @@ impl Equation {
     }
 }
 
+/// An operand as seen by a walk over `labels`: axes it lacks, or has with extent 1, stand still; repeated ones step together.
+pub(super) fn walk(own: &[Label], shape: &Shape, labels: &[Label], extents: &[usize]) -> View {
+    let step = |label: &Label| {
+        let axes = own.iter().zip(shape.iter().zip(shape.strides()));
+        axes.filter(|(l, (extent, _))| *l == label && **extent != 1).map(|(_, (_, stride))| stride as i64).sum()
+    };
+    View { shape: extents.into(), strides: labels.iter().map(step).collect(), offset: 0 }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,13 +127,4 @@ mod tests {
         assert!(Equation::parse("ij->k", &[&shape]).is_err());
         assert!(Equation::parse("i", &[&shape]).is_err());
     }
-}
-
-/// An operand as seen by a walk over `labels`: axes it lacks, or has with extent 1, stand still; repeated ones step together.
-pub(super) fn walk(own: &[Label], shape: &Shape, labels: &[Label], extents: &[usize]) -> View {
-    let step = |label: &Label| {
-        let axes = own.iter().zip(shape.iter().zip(shape.strides()));
-        axes.filter(|(l, (extent, _))| *l == label && **extent != 1).map(|(_, (_, stride))| stride as i64).sum()
-    };
-    View { shape: extents.into(), strides: labels.iter().map(step).collect(), offset: 0 }
 }

@@ -111,7 +111,7 @@ impl<'a> Printing<'a> {
         Kernel::new(&SHADER, &storage, [WORKGROUP, 1, 1]).width(width, self.caps).prelude(&preludes::MATH)
     }
 
-    /// The same with the program, as a dispatch.
+    /// A dispatch of the kernel with the program.
     pub(super) fn lowering(&self, kernel: Kernel, width: u32, access: &[Access]) -> Result<Lowering> {
         let types: Vec<TensorType> = self.facts.iter().map(|f| f.ty.clone()).collect();
         let function = self.program.element_wgsl(&types, &self.scalars, &self.output.ty, access, 2, width)?;

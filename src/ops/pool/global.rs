@@ -32,7 +32,7 @@ pub fn global_lp_pool(p: i64) -> Arc<dyn Op> {
 }
 
 impl GlobalPool {
-    /// The same as a pooling over a window of known extents.
+    /// This operator as a pooling over a window of known extents.
     fn windowed(&self, x: &TensorType) -> Pool {
         let kernel_shape = x.shape.iter().skip(2).map(|d| *d as i64).collect();
         Pool { pooling: self.pooling, window: SlidingWindow { kernel_shape, ..SlidingWindow::default() }, ceil_mode: false }

@@ -153,7 +153,7 @@ impl Network {
         encode(&[vec![number(1, 10), message(7, graph)], versions.to_vec()].concat())
     }
 
-    /// The same without the defaults of inputs.
+    /// A copy without the defaults of inputs.
     pub fn without_defaults(&self) -> Network {
         let mut plain = self.clone();
         plain.initializers.retain(|(name, _)| self.inputs.iter().all(|(input, _)| input != name));

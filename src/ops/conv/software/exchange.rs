@@ -36,7 +36,7 @@ pub(super) fn rows(
     Ok(RowKernel { kernel, division: Division::Workgroups(along) })
 }
 
-/// The same where it fits, else a kernel whose invocations read rows each by itself.
+/// A kernel whose lanes exchange columns where it fits, else a kernel whose invocations read rows each by itself.
 pub(super) fn rows_or_direct(
     shader: &'static Shader,
     access: &[Access],

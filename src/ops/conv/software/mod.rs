@@ -15,7 +15,7 @@ use crate::kernel::{Offers, Rank};
 /// The order of what all adapters run.
 const RANKS: Ranks = Ranks { depthwise: 1, taps: 8, winograd: 9, product: 10, direct: 11 };
 
-/// The same for few filters, or subgroups too narrow for broadcasts, unless the convolution is depthwise.
+/// The order for few filters, or subgroups too narrow for broadcasts, unless the convolution is depthwise.
 const RANKS_WITHOUT_TILES: Ranks = Ranks { direct: 2, ..RANKS };
 
 /// Where what only software adapters run stands between them.

@@ -67,14 +67,14 @@ impl UnfoldedLines {
     }
 
     /// The dispatch that unfolds input 0 into temporary 0, a buffer.
-    pub(super) fn into_buffer(&self, conv: &ConvShape, caps: &Caps) -> Result<Dispatch> {
+    pub(super) fn to_buffer(&self, conv: &ConvShape, caps: &Caps) -> Result<Dispatch> {
         check_scratch("the unfolded lines", self.bytes(), caps)?;
         let kernel = Kernel::new(&ELEMENTS, &[Access::Read, Access::Write], [64, 1, 1]).prelude(&preludes::DIVIDE);
         self.by_elements(conv, kernel.prelude(&preludes::UNFOLDED_FLOATS), caps)
     }
 
     /// The dispatch that unfolds input 0 into temporary 0, a texture.
-    pub(super) fn into_texture(&self, conv: &ConvShape, caps: &Caps) -> Result<Dispatch> {
+    pub(super) fn to_texture(&self, conv: &ConvShape, caps: &Caps) -> Result<Dispatch> {
         if !caps.texture_holds(self.bytes()) {
             return Err(Error::unsupported("a texture does not hold the unfolded lines"));
         }

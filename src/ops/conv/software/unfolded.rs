@@ -10,7 +10,7 @@ use crate::ops::matmul;
 /// The variant: weights travel by broadcast within a subgroup.
 pub(super) fn lower(conv: &ConvShape, io: &Io, caps: &Caps) -> Result<Lowering> {
     let lines = UnfoldedLines::new(conv)?;
-    let unfold = lines.into_buffer(conv, caps)?;
+    let unfold = lines.to_buffer(conv, caps)?;
     let Lowering::Dispatches { mut dispatches, mut temporaries, packed, .. } = product(conv, &lines)?.by_broadcast(io, caps)?
     else {
         return Err(Error::internal("a matrix product that is no work"));

@@ -100,7 +100,7 @@ pub(super) fn lower(conv: &ConvShape, io: &Io, caps: &Caps) -> Result<Lowering> 
     if !caps.texture_holds(16 * (tiles.weights(conv) + tiles.steps) as u64) {
         return Err(Error::unsupported("a texture does not hold the weights"));
     }
-    let unfold = lines.into_texture(conv, caps)?;
+    let unfold = lines.to_texture(conv, caps)?;
     let product = tiles.product(conv, &lines, io, caps)?;
     Ok(Lowering::new(vec![unfold, product]).temporaries(vec![lines.bytes()]).packed(vec![tiles.packing(conv, &lines)?]))
 }
