@@ -4,40 +4,66 @@
 //! drivers x / 0 and x * 0 are 0. This concerns two terms that come from one value as well: x - x is 0 on such drivers whatever x is,
 //! and (x + 1) - x is 1. So the text hides the numbers, and that such terms come from one value.
 
-use super::{Instruction, Program, Signature, Term};
+use super::{Program, Signature, Term};
 use crate::error::Result;
 use crate::tensor::DType;
 use std::fmt::Write;
 
-/// The place of a zero that the compiler does not know to be one.
-const ZERO: usize = 0;
-
 impl Program {
-    /// The beginning of the uniform `numbers`, padded to groups of four: a zero, then the literals in the order of the instructions.
-    /// Empty where the program needs none of them.
+    /// The beginning of the uniform `numbers`, padded to groups of four: zeros that the compiler does not know to be any, then the
+    /// literals in the order of the instructions. Empty where the program needs none of them.
     ///
     /// # Errors
     /// What [`dtypes`](Program::dtypes) reports.
     pub(super) fn numbers(&self, operands: &[DType], carried: Option<DType>) -> Result<Vec<u32>> {
         let results = self.dtypes(operands, carried)?;
-        let roots = self.roots();
-        let mut numbers = vec![0];
-        let mut hides = false;
-        for (instruction, known) in self.instructions.iter().zip(&roots) {
+        let mut literals = Vec::new();
+        for instruction in &self.instructions {
             let dtypes = self.argument_dtypes(instruction, operands, carried, &results)?;
-            hides |= hidden(instruction, known, &dtypes).contains(&true);
-            let literals = instruction.arguments.iter().zip(dtypes);
-            numbers.extend(literals.filter_map(|(term, dtype)| Some(bits(term.literal()?, dtype))));
+            let terms = instruction.arguments.iter().zip(dtypes);
+            literals.extend(terms.filter_map(|(term, dtype)| Some(bits(term.literal()?, dtype))));
         }
-        if numbers.len() == 1 && !hides {
-            return Ok(vec![]);
-        }
+        let zeros = self.zeros(operands, carried)?;
+        let mut numbers = [vec![0; zeros + usize::from(!literals.is_empty())], literals].concat();
         numbers.resize(numbers.len().next_multiple_of(4), 0);
         Ok(numbers)
     }
 
+    /// How many zeros hide the program's terms. Functions of a literal have one more for what they compute from one term.
+    fn zeros(&self, operands: &[DType], carried: Option<DType>) -> Result<usize> {
+        let hidden = self.hidden(operands, carried)?;
+        Ok(hidden.iter().flatten().flatten().max().map_or(0, |last| last + 1))
+    }
+
+    /// For each argument of each instruction, by which zero the text hides that it comes from a value that an earlier argument comes
+    /// from, too. Two times that one value is hidden have different zeros, since terms of equal text are one to a compiler.
+    ///
+    /// # Errors
+    /// What [`dtypes`](Program::dtypes) reports.
+    pub(super) fn hidden(&self, operands: &[DType], carried: Option<DType>) -> Result<Vec<Vec<Option<usize>>>> {
+        let results = self.dtypes(operands, carried)?;
+        // The values behind what was hidden so far.
+        let mut before: Vec<u64> = Vec::new();
+        let mut all = Vec::with_capacity(self.instructions.len());
+        for (instruction, roots) in self.instructions.iter().zip(self.roots()) {
+            let dtypes = self.argument_dtypes(instruction, operands, carried, &results)?;
+            // A select does no arithmetic.
+            let computes = instruction.function.signature != Signature::Select;
+            let mut zero = |k: usize| {
+                let belongs = roots[..k].iter().any(|earlier| earlier & roots[k] != 0);
+                (computes && dtypes[k].is_float() && belongs).then(|| {
+                    let number = before.iter().filter(|earlier| *earlier & roots[k] != 0).count();
+                    before.push(roots[k]);
+                    number
+                })
+            };
+            all.push((0..roots.len()).map(&mut zero).collect());
+        }
+        Ok(all)
+    }
+
     /// For each argument of each instruction, the values that it is computed from, as bits: operands, and the carried value.
-    pub(super) fn roots(&self) -> Vec<Vec<u64>> {
+    fn roots(&self) -> Vec<Vec<u64>> {
         let mut results: Vec<u64> = Vec::with_capacity(self.instructions.len());
         let mut all = Vec::with_capacity(self.instructions.len());
         for instruction in &self.instructions {
@@ -62,15 +88,6 @@ impl Term {
     }
 }
 
-/// For each argument of an instruction, whether the text must hide that it comes from a value that an earlier argument comes from
-/// too; `roots` are the values that each is computed from.
-pub(super) fn hidden(instruction: &Instruction, roots: &[u64], dtypes: &[DType]) -> Vec<bool> {
-    // A select does no arithmetic.
-    let computes = instruction.function.signature != Signature::Select;
-    let belongs = |k: usize| roots[..k].iter().any(|earlier| earlier & roots[k] != 0);
-    (0..roots.len()).map(|k| computes && dtypes[k].is_float() && belongs(k)).collect()
-}
-
 /// The bit pattern by which the GPU holds a number.
 fn bits(value: f64, dtype: DType) -> u32 {
     match dtype {
@@ -88,23 +105,67 @@ pub(super) fn declaration(numbers: &[u32], binding: usize) -> String {
     format!("@group(0) @binding({binding}) var<uniform> numbers: array<vec4<u32>, {}>;\n", numbers.len() / 4)
 }
 
-/// The statements that read it: `zero`, and `n1`, `n2`, ... for the literals.
+/// The statements that read it: `zero0`, `zero1`, ..., and where there are literals `zero` and `n1`, `n2`, ... for them.
 pub(super) fn statements(program: &Program, operands: &[DType], carried: Option<DType>) -> Result<String> {
     let results = program.dtypes(operands, carried)?;
     let at = |k: usize| format!("numbers[{}].{}", k / 4, ["x", "y", "z", "w"][k % 4]);
-    let mut text = format!("    let zero = Uint({});\n", at(ZERO));
-    let mut count = ZERO;
+    let zeros = program.zeros(operands, carried)?;
+    let mut text: String = (0..zeros).map(|k| format!("    let zero{k} = Uint({});\n", at(k))).collect();
+    let mut count = 0;
     for instruction in &program.instructions {
         let dtypes = program.argument_dtypes(instruction, operands, carried, &results)?;
         for dtype in instruction.arguments.iter().zip(dtypes).filter(|(term, _)| term.literal().is_some()).map(|(_, dtype)| dtype) {
+            if count == 0 {
+                let _ = writeln!(text, "    let zero = Uint({});", at(zeros));
+            }
             count += 1;
+            let place = at(zeros + count);
             let value = match dtype {
-                _ if dtype.is_float() => format!("Float(bitcast<f32>({}))", at(count)),
-                DType::I8 | DType::I16 | DType::I32 | DType::I64 => format!("Int(bitcast<i32>({}))", at(count)),
-                _ => format!("Uint({})", at(count)),
+                _ if dtype.is_float() => format!("Float(bitcast<f32>({place}))"),
+                DType::I8 | DType::I16 | DType::I32 | DType::I64 => format!("Int(bitcast<i32>({place}))"),
+                _ => format!("Uint({place})"),
             };
             let _ = writeln!(text, "    let n{count} = {value};");
         }
     }
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Instruction, Program, ProgramOperand, ScalarFunction, Signature, Term};
+    use crate::tensor::DType;
+
+    static SUM: ScalarFunction = ScalarFunction {
+        name: "Sum",
+        arity: (2, 2),
+        signature: Signature::Same,
+        accepts: |_| true,
+        float: None,
+        integer: None,
+        bounds: None,
+        wgsl: |_| None,
+    };
+
+    #[test]
+    fn a_value_is_hidden_by_another_zero_each_time() {
+        let sum = |a, b| Instruction { function: &SUM, arguments: vec![a, b], cast: None };
+        let (x, y) = (Term::Operand(0), Term::Operand(1));
+        let program = Program {
+            operands: vec![ProgramOperand::default(); 2],
+            instructions: vec![
+                sum(x, y),
+                sum(Term::Result(0), y),
+                sum(Term::Result(1), y),
+                sum(y, Term::Literal(2.0)),
+                sum(Term::Result(2), x),
+            ],
+        };
+        let hidden = program.hidden(&[DType::F32; 2], None).expect("the program is sound");
+        let zeros: Vec<Option<usize>> = hidden.into_iter().map(|terms| terms[1]).collect();
+        assert_eq!(zeros, [None, Some(0), Some(1), None, Some(0)]);
+        // Two zeros, one for functions of a literal, and the literal.
+        let numbers = program.numbers(&[DType::F32; 2], None).expect("the program is sound");
+        assert_eq!(numbers, [0, 0, 0, 2.0f32.to_bits()]);
+    }
 }

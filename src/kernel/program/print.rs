@@ -1,7 +1,7 @@
 //! Printing a program as a WGSL function: one statement per operand and instruction.
 
 use super::load::Load;
-use super::numbers::{declaration, hidden, statements};
+use super::numbers::{declaration, statements};
 use super::places::{Places, fours, runs};
 use super::{Arguments, Instruction, Program, Signature, Term};
 use crate::error::{Error, Result};
@@ -120,11 +120,10 @@ impl Program {
         }
         let numbers = [literals, places.into_words()].concat();
         declarations.insert_str(0, &declaration(&numbers, first_binding as usize + operands.len()));
-        let mut literals = 0;
-        for (k, ((instruction, result), roots)) in self.instructions.iter().zip(&results).zip(self.roots()).enumerate() {
+        let (mut literals, hidden) = (0, self.hidden(&dtypes, carried)?);
+        for (k, ((instruction, result), hidden)) in self.instructions.iter().zip(&results).zip(&hidden).enumerate() {
             let arguments = self.argument_dtypes(instruction, &dtypes, carried, &results)?;
-            let hidden = hidden(instruction, &roots, &arguments);
-            let term = |(term, hidden): (&Term, bool)| {
+            let term = |(term, hidden): (&Term, &Option<usize>)| {
                 let text = match *term {
                     Term::Carried => "carried".to_string(),
                     Term::Operand(i) => format!("x{i}"),
@@ -134,7 +133,7 @@ impl Program {
                         format!("n{literals}")
                     }
                 };
-                if hidden { format!("hidden({text}, zero)") } else { text }
+                hidden.map_or(text.clone(), |zero| format!("hidden({text}, zero{zero})"))
             };
             let terms: Vec<String> = instruction.arguments.iter().zip(hidden).map(term).collect();
             let _ = writeln!(body, "    let r{k} = {};", expression(instruction, &terms, &arguments, *result)?);

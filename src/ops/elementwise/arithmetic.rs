@@ -298,8 +298,9 @@ fn power(base: i128, exponent: i128) -> i128 {
 /// Exponents known when printing get their shortest form.
 fn power_text(base: &str, exponent: &str, known: Option<f64>) -> String {
     match known.map(|n| n as f32) {
-        Some(2.0) => format!("{base} * {base}"),
-        Some(3.0) => format!("{base} * {base} * {base}"),
+        // A compiler must not know that the factors are one: to some, sqrt(x) * sqrt(x) is the size of x.
+        Some(2.0) => format!("{base} * hidden({base}, zero)"),
+        Some(3.0) => format!("{base} * hidden({base}, zero) * {base}"),
         Some(0.5) => format!("square_root({base})"),
         Some(-1.0) => format!("1.0 / {base}"),
         Some(-0.5) => format!("inverse_square_root({base})"),
