@@ -55,7 +55,8 @@ impl Caps {
         if self.is_software() { RUN } else { 1 }
     }
 
-    /// How often a loop may go round where each turn runs so many iterations of others: once at least.
+    /// How often a loop may go round where each turn runs so many iterations of others: once at least. Work that would take longer is
+    /// split over invocations or dispatches.
     pub fn most_turns(&self, iterations: usize) -> usize {
         (self.max_loop as usize / iterations.max(1)).max(1)
     }
@@ -71,12 +72,6 @@ impl Caps {
     /// lanes gain nothing from neighbouring loads.
     pub fn walks_rows_alone(&self, rows: usize) -> bool {
         self.is_software() && rows >= 32
-    }
-
-    /// The most iterations of a loop that count as `each` of those that an invocation may run, for work that is split over
-    /// dispatches so that their loops stay short enough.
-    pub fn longest_loop(&self, each: usize) -> usize {
-        (self.max_loop as usize / each.max(1)).max(1)
     }
 
     /// Lanes of a workgroup that is one subgroup, and so needs no barrier.

@@ -1,12 +1,11 @@
 //! Workgroups whose invocations work on one row together.
 
+use super::shared::ENOUGH_WORKGROUPS;
 use crate::error::{Error, Result};
 use crate::kernel::{Caps, Kernel, preludes};
 
 /// Groups of values that one invocation may hold in registers.
 const MOST_HELD: usize = 32;
-/// Workgroups that keep a device busy: fewer rows than that are cut into chunks.
-pub(crate) const ENOUGH_WORKGROUPS: usize = 64;
 /// The most loads of an invocation in one pass over a chunk.
 const MOST_LOADS: usize = 4096;
 

@@ -265,7 +265,7 @@ impl ScatterElements {
             };
             Ok(dispatch(kernel.clone(), params, elements, io, caps)?.turns(turns))
         };
-        ranges(updates[axis], caps.longest_loop(2)).map(range).collect()
+        ranges(updates[axis], caps.most_turns(2)).map(range).collect()
     }
 }
 
@@ -349,7 +349,7 @@ impl ScatterNd {
             let params = TuplesParams { extents, strides, depth, inner, first, end, count };
             Ok(dispatch(kernel.clone(), params, elements, io, caps)?.turns(turns))
         };
-        ranges(tuples.rows(io.input(1)?.shape()), caps.longest_loop(cost + 1)).map(range).collect()
+        ranges(tuples.rows(io.input(1)?.shape()), caps.most_turns(cost + 1)).map(range).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use super::bits::Quantized;
 use crate::error::{Error, Result};
 use crate::kernel::{Operand, Prelude, params, u32s};
-use crate::tensor::{MAX_RANK, Shape, View, broadcast};
+use crate::tensor::{MAX_RANK, Shape, View, broadcast, joined_axes};
 
 params! {
     /// Parameters of every matrix product kernel; strides in elements, negative ones as their two's complement.
@@ -127,15 +127,8 @@ impl Product {
         let internal = || Error::internal("operands of a matrix product that do not broadcast");
         let (outer_a, outer_b) = (outer_a.broadcast(&shape).ok_or_else(internal)?, outer_b.broadcast(&shape).ok_or_else(internal)?);
 
-        let mut batch: Vec<BatchAxis> = Vec::new();
-        for ((&extent, &a), &b) in shape.iter().zip(&outer_a.strides).zip(&outer_b.strides).filter(|((d, _), _)| **d != 1) {
-            match batch.last_mut() {
-                Some(last) if last.a == a * extent as i64 && last.b == b * extent as i64 => {
-                    *last = BatchAxis { extent: last.extent * extent, a, b };
-                }
-                _ => batch.push(BatchAxis { extent, a, b }),
-            }
-        }
+        let axes = joined_axes(&shape, [&outer_a.strides, &outer_b.strides]).into_iter();
+        let batch = axes.map(|axis| BatchAxis { extent: axis.extent, a: axis.strides[0], b: axis.strides[1] }).collect();
         let mut product = Product {
             inputs: [0, 1],
             gather: None,

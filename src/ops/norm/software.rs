@@ -2,7 +2,7 @@
 //! constant scales lie in textures from the start. Several rows share one workgroup, since reading scale and bias again for each
 //! costs as much as the row.
 
-use super::super::row_workgroup::ENOUGH_WORKGROUPS;
+use super::super::shared::ENOUGH_WORKGROUPS;
 use super::lower::{NormKernels, RANKS};
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Lowering, Offers, Prelude, preludes};

@@ -8,7 +8,7 @@ use std::fmt::Display;
 /// Invocations of a workgroup of such a kernel.
 pub(crate) const WORKGROUP: u32 = 64;
 
-/// Workgroups that keep an adapter busy, as far as reductions go: where there are fewer sets than that, sets are split.
+/// Workgroups that keep an adapter busy, as far as rows and sets go: where there are fewer of them than that, they are split.
 pub(crate) const ENOUGH_WORKGROUPS: usize = 64;
 
 /// A dispatch of `count` invocations, in workgroups of [`WORKGROUP`] along one dimension that is folded into two.
