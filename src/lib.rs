@@ -39,8 +39,6 @@
 //!
 //! What is listed here is what the crate promises.
 #![warn(missing_docs)]
-// Whether a session may be sent to another thread follows from wgpu's types, which nest more deeply than the default lets rustdoc look.
-#![recursion_limit = "256"]
 
 mod error;
 mod gpu;

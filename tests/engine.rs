@@ -69,6 +69,19 @@ fn product() -> Model {
 fn is_send_sync<T: Send + Sync>() {}
 fn is_send<T: Send>(_: &T) {}
 
+/// A caller's type that holds another.
+#[allow(dead_code, reason = "types are compared, values never made")]
+struct Holds<T>(T);
+type Nested<T> = Holds<Holds<Holds<Holds<Holds<Holds<Holds<Holds<T>>>>>>>>;
+type Deep<T> = Nested<Nested<Nested<Nested<Nested<Nested<T>>>>>>;
+
+#[test]
+fn types_of_callers_may_be_deep() {
+    // The compiler gives up on proofs of more than 128 steps.
+    is_send_sync::<Deep<Gpu>>();
+    is_send_sync::<Deep<Session>>();
+}
+
 #[test]
 fn everything_may_cross_threads() {
     is_send_sync::<Gpu>();

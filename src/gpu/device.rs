@@ -3,6 +3,7 @@
 use super::compile::{Compile, Pipelines};
 use super::fault::{Faults, Scopes};
 use super::limits;
+use super::opaque::Opaque;
 use super::pipeline::Pipeline;
 use crate::error::{Error, Result};
 use crate::kernel::{Caps, Kernel};
@@ -11,7 +12,7 @@ use std::sync::Arc;
 
 /// A device that sessions run on. Cloning is cheap and shares the device and its compiled pipelines.
 #[derive(Clone)]
-pub struct Gpu(Arc<Inner>);
+pub struct Gpu(Opaque<Inner>);
 
 struct Inner {
     caps: Caps,
@@ -30,7 +31,7 @@ impl Gpu {
         let caps = limits::caps(&device.adapter_info(), &device.features(), &device.limits());
         let faults = Faults::watch(&device, owned);
         let successor = futures_intrusive::sync::Mutex::new(None, true);
-        Gpu(Arc::new(Inner { caps, device, queue, pipelines: Pipelines::default(), faults, owned, successor }))
+        Gpu(Opaque::new(Inner { caps, device, queue, pipelines: Pipelines::default(), faults, owned, successor }))
     }
 
     /// What the adapter offers.

@@ -3,7 +3,7 @@
 use super::data::weights::Weights;
 use super::stages::planned::PlannedGraph;
 use crate::error::Result;
-use crate::gpu::Gpu;
+use crate::gpu::{Gpu, Opaque};
 use crate::graph::Graph;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -15,11 +15,11 @@ pub(crate) struct DeviceState {
 }
 
 /// The device that a graph runs on now; it is replaced as a whole when it is lost.
-pub(crate) struct DeviceSlot(RwLock<Arc<DeviceState>>);
+pub(crate) struct DeviceSlot(RwLock<Opaque<DeviceState>>);
 
 impl DeviceState {
-    fn new(gpu: Gpu, graph: Arc<Graph>) -> Arc<Self> {
-        Arc::new(DeviceState { gpu, weights: Weights::default(), planned: PlannedGraph::new(graph) })
+    fn new(gpu: Gpu, graph: Arc<Graph>) -> Opaque<Self> {
+        Opaque::new(DeviceState { gpu, weights: Weights::default(), planned: PlannedGraph::new(graph) })
     }
 }
 
@@ -28,15 +28,15 @@ impl DeviceSlot {
         DeviceSlot(RwLock::new(DeviceState::new(gpu, graph)))
     }
 
-    pub(crate) fn current(&self) -> Arc<DeviceState> {
+    pub(crate) fn current(&self) -> Opaque<DeviceState> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The device in place of one that was lost; the weights are uploaded again from the host as plans need them.
-    pub(crate) async fn replace(&self, lost: &Arc<DeviceState>) -> Result<Arc<DeviceState>> {
+    pub(crate) async fn replace(&self, lost: &Opaque<DeviceState>) -> Result<Opaque<DeviceState>> {
         let fresh = DeviceState::new(lost.gpu.replacement().await?, lost.planned.graph.clone());
         let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if Arc::ptr_eq(&current, lost) {
+        if current.is(lost) {
             *current = fresh;
         }
         Ok(current.clone())

@@ -5,7 +5,7 @@ use super::data::inputs::{InputInfo, with_defaults};
 use super::options::Options;
 use super::runtime::Runtime;
 use crate::error::Result;
-use crate::gpu::{Counters, Gpu, Tally};
+use crate::gpu::{Counters, Gpu, Opaque, Tally, boxed};
 use crate::graph::{Model, ValueId};
 use crate::tensor::TensorView;
 use std::collections::HashMap;
@@ -18,9 +18,9 @@ pub struct Session {
     tally: Arc<Tally>,
     defaults: Vec<InputInfo>,
     /// For runs that leave out every input with a default.
-    plain: Arc<Runtime>,
+    plain: Opaque<Runtime>,
     /// For runs that give inputs with defaults, by which of them.
-    replacing: Mutex<HashMap<Vec<ValueId>, Arc<Runtime>>>,
+    replacing: Mutex<HashMap<Vec<ValueId>, Opaque<Runtime>>>,
 }
 
 impl Session {
@@ -51,7 +51,7 @@ impl Session {
 
     fn build(gpu: Option<&Gpu>, model: &Model, options: Options) -> Result<Session> {
         let tally = Arc::<Tally>::default();
-        let plain = Arc::new(Runtime::new(gpu, model, &options, tally.clone())?);
+        let plain = Opaque::new(Runtime::new(gpu, model, &options, tally.clone())?);
         let (model, defaults) = (model.clone(), with_defaults(model.graph()));
         Ok(Session { model, options, tally, defaults, plain, replacing: Mutex::default() })
     }
@@ -78,7 +78,7 @@ impl Session {
     }
 
     /// What runs with inputs of these names are done by.
-    pub(crate) fn runtime<'a>(&self, names: impl Iterator<Item = &'a str>) -> Result<Arc<Runtime>> {
+    pub(crate) fn runtime<'a>(&self, names: impl Iterator<Item = &'a str>) -> Result<Opaque<Runtime>> {
         if self.defaults.is_empty() {
             return Ok(self.plain.clone());
         }
@@ -96,7 +96,7 @@ impl Session {
         }
         let model = Model::from_graph(graph.requiring(&given));
         let runtime = Runtime::new(self.plain.gpu().as_ref(), &model, &self.options, self.tally.clone())?;
-        Ok(runtimes.entry(given).or_insert(Arc::new(runtime)).clone())
+        Ok(runtimes.entry(given).or_insert(Opaque::new(runtime)).clone())
     }
 
     /// Runs the model. On native targets, polling the future waits for the device; in a browser it does not block.
@@ -105,7 +105,8 @@ impl Session {
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) naming the input, what was expected and what was found; what
     /// operators and the device report.
     pub async fn run(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<Outputs> {
-        self.runtime(inputs.iter().map(|(name, _)| *name))?.outputs(inputs).await
+        let runtime = self.runtime(inputs.iter().map(|(name, _)| *name))?;
+        boxed(runtime.outputs(inputs)).await
     }
 
     /// [`run`](Session::run), blocking.

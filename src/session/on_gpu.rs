@@ -9,18 +9,17 @@ use super::runtime::Runtime;
 use super::stages::planned::Route;
 use super::stages::runner::Runner;
 use crate::error::{Error, Result};
-use crate::gpu::{GpuBuffer, GpuInput, Role};
+use crate::gpu::{GpuBuffer, GpuInput, Opaque, Role, boxed};
 use crate::graph::Fact;
 use crate::tensor::{DType, Scalar, Tensor, TensorType, TensorView};
 use std::collections::HashMap;
-use std::sync::Arc;
 
 /// The outputs of a run that stayed on the GPU. The buffers are read only, and valid until this is dropped: then a later
 /// run writes them.
 pub struct GpuOutputs {
     entries: Vec<(String, TensorType, GpuBuffer)>,
     /// Keeps the buffers out of later runs.
-    _lease: Option<Lease>,
+    _lease: Option<Opaque<Lease>>,
 }
 
 impl GpuOutputs {
@@ -45,12 +44,7 @@ impl Session {
     /// As [`run`](Session::run); [`InvalidInput`](crate::ErrorKind::InvalidInput) for a buffer that is too small.
     pub async fn run_on_gpu(&self, inputs: &[(&str, GpuInput<'_>)]) -> Result<GpuOutputs> {
         let runtime = self.runtime(inputs.iter().map(|(name, _)| *name))?;
-        let device = runtime.device().ok_or_else(|| Error::unsupported("this session runs on the CPU, and has no GPU buffers"))?;
-        let buffers = checked(&runtime, inputs)?;
-        match resident_plan(&runtime, &device, &buffers).await? {
-            Some(loaded) => on_device(&runtime, &loaded, buffers).await,
-            None => through_host(&runtime, &device, &buffers).await,
-        }
+        boxed(outputs(&runtime, inputs)).await
     }
 
     /// [`run_on_gpu`](Session::run_on_gpu), blocking.
@@ -93,8 +87,17 @@ fn checked(runtime: &Runtime, inputs: &[(&str, GpuInput<'_>)]) -> Result<Vec<Inp
     Ok(buffers)
 }
 
+async fn outputs(runtime: &Runtime, inputs: &[(&str, GpuInput<'_>)]) -> Result<GpuOutputs> {
+    let device = runtime.device().ok_or_else(|| Error::unsupported("this session runs on the CPU, and has no GPU buffers"))?;
+    let inputs = checked(runtime, inputs)?;
+    match resident_plan(runtime, &device, &inputs).await? {
+        Some(loaded) => on_device(runtime, &loaded, inputs).await,
+        None => through_host(runtime, &device, &inputs).await,
+    }
+}
+
 /// The plan for inputs of these types, if it depends on types only and never leaves the GPU.
-async fn resident_plan(runtime: &Runtime, device: &DeviceState, inputs: &[InputBuffer]) -> Result<Option<Arc<LoadedPlan>>> {
+async fn resident_plan(runtime: &Runtime, device: &DeviceState, inputs: &[InputBuffer]) -> Result<Option<Opaque<LoadedPlan>>> {
     let routes = &device.planned.routes;
     if routes.depends_on_values() {
         return Ok(None);
@@ -113,17 +116,17 @@ async fn resident_plan(runtime: &Runtime, device: &DeviceState, inputs: &[InputB
     })
 }
 
-async fn on_device(runtime: &Runtime, loaded: &Arc<LoadedPlan>, inputs: Vec<InputBuffer>) -> Result<GpuOutputs> {
+async fn on_device(runtime: &Runtime, loaded: &Opaque<LoadedPlan>, inputs: Vec<InputBuffer>) -> Result<GpuOutputs> {
     let ids = runtime.graph.inputs().iter().map(|i| i.value);
     let by_value: HashMap<_, _> = ids.zip(inputs.into_iter().map(|input| input.buffer)).collect();
-    let lease = loaded.enqueue(&by_value).await?;
+    let lease = Lease::enqueue(loaded, &by_value).await?;
     let outputs = runtime.output_names().into_iter().zip(&loaded.plan().outputs);
     let entry = |(name, transfer): (String, &Option<crate::plan::Transfer>)| {
         let transfer = transfer.as_ref()?;
         Some((name, transfer.ty.clone(), lease.buffer(transfer.tensor)?.clone()))
     };
     let entries = outputs.filter_map(entry).collect();
-    Ok(GpuOutputs { entries, _lease: Some(lease) })
+    Ok(GpuOutputs { entries, _lease: Some(Opaque::new(lease)) })
 }
 
 /// Downloads the inputs, runs the model as ever, and uploads the results.

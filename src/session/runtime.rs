@@ -10,7 +10,7 @@ use super::resources::Resources;
 use super::stages::runner::Runner;
 use super::timing::recorder::Recorder;
 use crate::error::{Error, Result};
-use crate::gpu::{Gpu, Tally};
+use crate::gpu::{Gpu, Opaque, Tally};
 use crate::graph::{Graph, Model};
 use crate::kernel::Caps;
 use crate::tensor::{DType, Tensor, TensorView};
@@ -50,12 +50,12 @@ impl Runtime {
         self.graph.outputs().iter().map(|id| self.graph.value(*id).name.clone()).collect()
     }
 
-    pub(crate) fn device(&self) -> Option<Arc<DeviceState>> {
+    pub(crate) fn device(&self) -> Option<Opaque<DeviceState>> {
         self.device.as_ref().map(DeviceSlot::current)
     }
 
     /// The device, for what cannot be done without one.
-    pub(crate) fn need_device(&self, what: &str) -> Result<Arc<DeviceState>> {
+    pub(crate) fn need_device(&self, what: &str) -> Result<Opaque<DeviceState>> {
         self.device().ok_or_else(|| Error::unsupported(format!("{what} needs a GPU, and this session runs on the CPU")))
     }
 
@@ -92,7 +92,7 @@ impl Runtime {
     /// The outputs for these inputs, computed on the device; once more on a fresh one when it was lost.
     pub(crate) async fn compute(
         &self,
-        device: Arc<DeviceState>,
+        device: Opaque<DeviceState>,
         inputs: &[TensorView<'_>],
         recorder: Option<&Recorder>,
     ) -> Result<Vec<Tensor>> {

@@ -2,7 +2,7 @@
 
 use super::loaded::LoadedPlan;
 use crate::error::{Error, Result};
-use crate::gpu::{Compile, Pipeline};
+use crate::gpu::{Compile, Opaque, Pipeline};
 use crate::plan::Plan;
 use crate::session::planning::choices::Verdict;
 use crate::session::resources::Resources;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// What became of a plan.
 pub(crate) enum Loading {
     /// It can run.
-    Loaded(Arc<LoadedPlan>),
+    Loaded(Opaque<LoadedPlan>),
     /// Some of its kernels cannot be compiled.
     Refused(Refused),
 }
@@ -43,5 +43,5 @@ pub(crate) async fn load(resources: &Resources<'_>, plan: Plan) -> Result<Loadin
         let fault = faults.swap_remove(0).1;
         return Ok(Loading::Refused(Refused { verdict, fault, pipelines }));
     }
-    Ok(Loading::Loaded(Arc::new(LoadedPlan::new(resources, plan, pipelines).await?)))
+    Ok(Loading::Loaded(Opaque::new(LoadedPlan::new(resources, plan, pipelines).await?)))
 }

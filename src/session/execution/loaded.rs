@@ -3,7 +3,7 @@
 use super::instance::Instance;
 use super::shared::Shared;
 use crate::error::{Error, Result};
-use crate::gpu::{Copy, GpuBuffer, Pipeline, Recording};
+use crate::gpu::{Copy, GpuBuffer, Opaque, Pipeline, Recording};
 use crate::graph::ValueId;
 use crate::plan::{Plan, Transfer};
 use crate::session::resources::Resources;
@@ -18,7 +18,7 @@ pub(crate) struct LoadedPlan {
 
 /// The instance of a run whose results stay on the GPU; it goes back to the pool when dropped.
 pub(crate) struct Lease {
-    loaded: Arc<LoadedPlan>,
+    loaded: Opaque<LoadedPlan>,
     /// `Some` until dropped.
     instance: Option<Instance>,
 }
@@ -55,26 +55,27 @@ impl LoadedPlan {
         let plan = self.plan();
         plan.segments.len() == 1 && plan.host_nodes().next().is_none() && plan.outputs.iter().all(Option::is_some)
     }
+}
 
-    /// Submits one run that stays on the GPU, without waiting for it: the callers' buffers are copied in, and the results stay
-    /// in the lease's.
-    pub(crate) async fn enqueue(self: &Arc<Self>, inputs: &HashMap<ValueId, GpuBuffer>) -> Result<Lease> {
-        let lease = Lease { instance: Some(self.take().await?), loaded: self.clone() };
-        for (instance, (index, segment)) in lease.instance.iter().zip(self.plan().segments.iter().enumerate()) {
+impl Lease {
+    /// Submits one run of a plan that stays on the GPU, without waiting for it: the callers' buffers are copied in, and the results
+    /// stay in the lease's.
+    pub(crate) async fn enqueue(loaded: &Opaque<LoadedPlan>, inputs: &HashMap<ValueId, GpuBuffer>) -> Result<Lease> {
+        let shared = &loaded.shared;
+        let lease = Lease { instance: Some(loaded.take().await?), loaded: loaded.clone() };
+        for (instance, (index, segment)) in lease.instance.iter().zip(shared.plan.segments.iter().enumerate()) {
             let copy = |t: &Transfer| {
                 let from = inputs.get(&t.value).ok_or_else(|| Error::internal("an input has no buffer"))?;
-                let to = instance.range(&self.shared, t.tensor)?;
+                let to = instance.range(shared, t.tensor)?;
                 Ok(Copy { from: from.range(t.bytes()), to: to.buffer, offset: to.offset })
             };
             let before = segment.uploads.iter().map(copy).collect::<Result<Vec<_>>>()?;
             let recording = Recording { before: &before, commands: &instance.commands[index], ..Recording::default() };
-            self.shared.gpu.submit(&recording).await?;
+            shared.gpu.submit(&recording).await?;
         }
         Ok(lease)
     }
-}
 
-impl Lease {
     /// The buffer of an output, which has one of its own.
     pub(crate) fn buffer(&self, tensor: usize) -> Option<&GpuBuffer> {
         let range = self.instance.as_ref()?.range(&self.loaded.shared, tensor);

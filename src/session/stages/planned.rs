@@ -1,5 +1,6 @@
 //! A graph with its plans, and the stages of one whose shapes depend on data.
 
+use crate::gpu::Opaque;
 use crate::graph::{Graph, Input, Node, ValueId};
 use crate::session::execution::loaded::LoadedPlan;
 use crate::session::planning::cache::PlanCache;
@@ -19,7 +20,7 @@ pub(crate) struct PlannedGraph {
 #[derive(Clone)]
 pub(crate) enum Route {
     /// By one plan.
-    Plan(Arc<LoadedPlan>),
+    Plan(Opaque<LoadedPlan>),
     /// In stages, since a shape of a later one depends on the data of an earlier one.
     Stages(Arc<Stages>),
 }

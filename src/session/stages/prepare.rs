@@ -1,7 +1,7 @@
 //! Making a plan that can run.
 
 use crate::error::Result;
-use crate::gpu::Tally;
+use crate::gpu::{Opaque, Tally};
 use crate::graph::Graph;
 use crate::plan::Plan;
 use crate::session::execution::load::{Loading, load};
@@ -10,11 +10,10 @@ use crate::session::planning::choices::Verdict;
 use crate::session::planning::make::optimized;
 use crate::session::resources::Resources;
 use crate::session::tuner::tune;
-use std::sync::Arc;
 
 /// Makes the plan of a specialised graph and all that its runs need. Measures variants beforehand if asked to, and makes
 /// another plan when the device refuses a kernel of this one.
-pub(super) async fn prepare(resources: &Resources<'_>, graph: &Graph) -> Result<Arc<LoadedPlan>> {
+pub(super) async fn prepare(resources: &Resources<'_>, graph: &Graph) -> Result<Opaque<LoadedPlan>> {
     let caps = resources.gpu.caps();
     let graph = optimized(graph, caps, resources.options)?;
     // Pipelines that are compiled on the way to the plan live until the plan holds its own.

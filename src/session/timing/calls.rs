@@ -3,12 +3,12 @@
 use super::profile::{self, Profile};
 use super::recorder::Recorder;
 use crate::error::{Error, Result};
-use crate::gpu::Clock;
+use crate::gpu::{Clock, Opaque, boxed};
 use crate::session::execution::loaded::LoadedPlan;
 use crate::session::front::Session;
+use crate::session::runtime::Runtime;
 use crate::session::stages::planned::Route;
 use crate::tensor::TensorView;
-use std::sync::Arc;
 
 impl Session {
     /// Runs the model `repeat` times and takes the time of every dispatch.
@@ -18,33 +18,7 @@ impl Session {
     /// write timestamps inside a pass.
     pub async fn profile(&self, inputs: &[(&str, TensorView<'_>)], repeat: usize) -> Result<Profile> {
         let runtime = self.runtime(inputs.iter().map(|(name, _)| *name))?;
-        let views = runtime.ordered(inputs)?;
-        let device = runtime.need_device("profiling")?;
-        let caps = device.gpu.caps();
-        if !caps.timestamps {
-            return Err(Error::unsupported(format!("{caps} cannot write timestamps inside a pass, so dispatches cannot be timed")));
-        }
-        // The first run compiles.
-        runtime.compute(device.clone(), &views, None).await?;
-        let (mut runs, mut walls) = (Vec::new(), Vec::new());
-        // The first round warms up.
-        for round in 0..=repeat.max(1) {
-            let recorder = Recorder::default();
-            runtime.compute(device.clone(), &views, Some(&recorder)).await?;
-            let clock = Clock::start();
-            runtime.compute(device.clone(), &views, None).await?;
-            if round > 0 {
-                walls.push(clock.map_or(f64::NAN, |clock| clock.microseconds()));
-                runs.push(recorder.take());
-            }
-        }
-        Ok(Profile {
-            adapter: caps.to_string(),
-            dispatches: profile::merge(&runs),
-            totals: profile::totals(&runs),
-            wall_microseconds: profile::median(walls),
-            repeat: runs.len(),
-        })
+        boxed(profiled(&runtime, inputs, repeat)).await
     }
 
     /// [`profile`](Session::profile), blocking.
@@ -64,7 +38,8 @@ impl Session {
     /// stages.
     #[doc(hidden)]
     pub async fn rehearse(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<usize> {
-        self.loaded(inputs, "recording", false).await?.rehearse().await
+        let runtime = self.runtime(inputs.iter().map(|(name, _)| *name))?;
+        boxed(async { loaded(&runtime, inputs, "recording").await?.rehearse().await }).await
     }
 
     /// [`rehearse`](Session::rehearse), blocking.
@@ -85,7 +60,8 @@ impl Session {
     /// As [`rehearse`](Session::rehearse), and in a browser, which lends no clock.
     #[doc(hidden)]
     pub async fn pace(&self, inputs: &[(&str, TensorView<'_>)], count: usize) -> Result<f64> {
-        self.loaded(inputs, "timing kernels", true).await?.pace(count.max(1)).await
+        let runtime = self.runtime(inputs.iter().map(|(name, _)| *name))?;
+        boxed(paced(&runtime, inputs, count.max(1))).await
     }
 
     /// [`pace`](Session::pace), blocking.
@@ -97,18 +73,51 @@ impl Session {
     pub fn pace_blocking(&self, inputs: &[(&str, TensorView<'_>)], count: usize) -> Result<f64> {
         crate::gpu::block_on(self.pace(inputs, count))
     }
+}
 
-    /// The one plan that inputs like these are run by. A run beforehand uploads, compiles and warms up.
-    async fn loaded(&self, inputs: &[(&str, TensorView<'_>)], what: &str, run: bool) -> Result<Arc<LoadedPlan>> {
-        let runtime = self.runtime(inputs.iter().map(|(name, _)| *name))?;
-        let views = runtime.ordered(inputs)?;
-        let device = runtime.need_device(what)?;
-        if run {
-            runtime.compute(device.clone(), &views, None).await?;
+async fn profiled(runtime: &Runtime, inputs: &[(&str, TensorView<'_>)], repeat: usize) -> Result<Profile> {
+    let views = runtime.ordered(inputs)?;
+    let device = runtime.need_device("profiling")?;
+    let caps = device.gpu.caps();
+    if !caps.timestamps {
+        return Err(Error::unsupported(format!("{caps} cannot write timestamps inside a pass, so dispatches cannot be timed")));
+    }
+    // The first run compiles.
+    runtime.compute(device.clone(), &views, None).await?;
+    let (mut runs, mut walls) = (Vec::new(), Vec::new());
+    // The first round warms up.
+    for round in 0..=repeat.max(1) {
+        let recorder = Recorder::default();
+        runtime.compute(device.clone(), &views, Some(&recorder)).await?;
+        let clock = Clock::start();
+        runtime.compute(device.clone(), &views, None).await?;
+        if round > 0 {
+            walls.push(clock.map_or(f64::NAN, |clock| clock.microseconds()));
+            runs.push(recorder.take());
         }
-        match device.planned.route(&runtime.resources(&device), &views).await? {
-            Route::Plan(loaded) => Ok(loaded),
-            Route::Stages(_) => Err(Error::unsupported("a model that runs in stages has no single recording")),
-        }
+    }
+    Ok(Profile {
+        adapter: caps.to_string(),
+        dispatches: profile::merge(&runs),
+        totals: profile::totals(&runs),
+        wall_microseconds: profile::median(walls),
+        repeat: runs.len(),
+    })
+}
+
+async fn paced(runtime: &Runtime, inputs: &[(&str, TensorView<'_>)], count: usize) -> Result<f64> {
+    let views = runtime.ordered(inputs)?;
+    // A run uploads, compiles and warms up.
+    runtime.compute(runtime.need_device("timing kernels")?, &views, None).await?;
+    loaded(runtime, inputs, "timing kernels").await?.pace(count).await
+}
+
+/// The one plan that inputs like these are run by.
+async fn loaded(runtime: &Runtime, inputs: &[(&str, TensorView<'_>)], what: &str) -> Result<Opaque<LoadedPlan>> {
+    let views = runtime.ordered(inputs)?;
+    let device = runtime.need_device(what)?;
+    match device.planned.route(&runtime.resources(&device), &views).await? {
+        Route::Plan(loaded) => Ok(loaded),
+        Route::Stages(_) => Err(Error::unsupported("a model that runs in stages has no single recording")),
     }
 }

@@ -1,7 +1,7 @@
 //! One node by one variant, on scratch buffers and with the node's own bindings.
 
 use crate::error::Result;
-use crate::gpu::Pipeline;
+use crate::gpu::{Opaque, Pipeline};
 use crate::graph::{Graph, Input};
 use crate::plan::{Plan, PlanOptions};
 use crate::session::execution::load::{Loading, load};
@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 /// A node made ready by one variant.
 pub(super) struct Trial {
-    loaded: Arc<LoadedPlan>,
+    loaded: Opaque<LoadedPlan>,
 }
 
 impl Trial {

@@ -3,7 +3,7 @@
 use super::report::{Tolerance, Validation, report};
 use super::suspect::Search;
 use crate::error::Result;
-use crate::gpu::Tally;
+use crate::gpu::{Tally, boxed};
 use crate::graph::evaluate;
 use crate::session::execution::reference;
 use crate::session::front::Session;
@@ -20,20 +20,7 @@ impl Session {
     /// As [`run`](Session::run).
     pub async fn validate(&self, inputs: &[(&str, TensorView<'_>)], tolerance: Tolerance) -> Result<Validation> {
         let runtime = self.runtime(inputs.iter().map(|(name, _)| *name))?;
-        let tensors: Vec<Tensor> = runtime.ordered(inputs)?.iter().map(TensorView::to_tensor).collect();
-        let graph = runtime.model.graph();
-        let expected = evaluate(graph, &tensors)?;
-        let options = Options { keep_all: true, taps: vec![], ..runtime.options.clone() };
-        let unfused = Runtime::new(runtime.gpu().as_ref(), &runtime.model, &options, Arc::<Tally>::default())?;
-        let found = unfused.outputs(inputs).await?;
-        let values = report(graph, &found, &expected, tolerance);
-        let search = Search { runtime: &runtime, inputs, expected: reference::outputs(graph, &tensors)?, tolerance };
-        let outputs = search.outputs(&runtime).await?;
-        let mut validation = Validation { values, outputs, suspect: None };
-        if validation.first_divergent().is_none() && !validation.passed() {
-            validation.suspect = search.suspect(&tensors).await?;
-        }
-        Ok(validation)
+        boxed(validated(&runtime, inputs, tolerance)).await
     }
 
     /// [`validate`](Session::validate), blocking.
@@ -44,4 +31,21 @@ impl Session {
     pub fn validate_blocking(&self, inputs: &[(&str, TensorView<'_>)], tolerance: Tolerance) -> Result<Validation> {
         crate::gpu::block_on(self.validate(inputs, tolerance))
     }
+}
+
+async fn validated(runtime: &Runtime, inputs: &[(&str, TensorView<'_>)], tolerance: Tolerance) -> Result<Validation> {
+    let tensors: Vec<Tensor> = runtime.ordered(inputs)?.iter().map(TensorView::to_tensor).collect();
+    let graph = runtime.model.graph();
+    let expected = evaluate(graph, &tensors)?;
+    let options = Options { keep_all: true, taps: vec![], ..runtime.options.clone() };
+    let unfused = Runtime::new(runtime.gpu().as_ref(), &runtime.model, &options, Arc::<Tally>::default())?;
+    let found = unfused.outputs(inputs).await?;
+    let values = report(graph, &found, &expected, tolerance);
+    let search = Search { runtime, inputs, expected: reference::outputs(graph, &tensors)?, tolerance };
+    let outputs = search.outputs(runtime).await?;
+    let mut validation = Validation { values, outputs, suspect: None };
+    if validation.first_divergent().is_none() && !validation.passed() {
+        validation.suspect = search.suspect(&tensors).await?;
+    }
+    Ok(validation)
 }
