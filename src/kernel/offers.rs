@@ -88,14 +88,6 @@ impl<'a> Offers<'a> {
         Ok(())
     }
 
-    /// Changes every variant that is offered so far.
-    ///
-    /// # Errors
-    /// What `change` reports.
-    pub fn change(&mut self, mut change: impl FnMut(&mut Offer) -> Result<()>) -> Result<()> {
-        self.made.iter_mut().try_for_each(|(_, offer)| change(offer))
-    }
-
     fn sort(&mut self) {
         self.made.sort_by_key(|(rank, _)| *rank);
         self.declined.sort_by_key(|(rank, _)| *rank);
