@@ -64,7 +64,7 @@ impl Part {
         self.planned.get_or_init(|| {
             let input = |(value, view): (&ValueId, &TensorView<'_>)| Input { value: *value, dtype: view.dtype(), dims: None };
             let inputs = self.inputs.iter().zip(inputs).map(input).collect();
-            let graph = Graph { nodes: self.nodes.clone(), inputs, outputs: self.outputs.clone(), ..whole.clone() };
+            let graph = Graph { nodes: self.nodes.clone(), inputs, outputs: self.outputs.clone(), states: vec![], ..whole.clone() };
             PlannedGraph::new(Arc::new(graph))
         })
     }
