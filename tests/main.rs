@@ -26,6 +26,7 @@ mod shader_texts;
 mod snapshots;
 mod sources;
 mod specials;
+mod states;
 mod support;
 mod suspects;
 mod tuner;

@@ -39,6 +39,6 @@ pub(crate) use compile::Compile;
 pub(crate) use counters::Tally;
 pub(crate) use opaque::{BoxedFuture, Keeper, Opaque, boxed};
 pub(crate) use pipeline::Pipeline;
-pub(crate) use recording::{Bound, Command, Copy, Recording};
+pub(crate) use recording::{BindGroup, Bound, Command, Copy, Recording};
 pub(crate) use texture::GpuTexture;
 pub(crate) use timestamps::Timestamps;

@@ -1,8 +1,9 @@
 //! From a graph with its nodes placed to the plan's buffers, transfers and steps.
 
 use super::constants::Constants;
+use super::in_place::place;
 use super::options::PlanOptions;
-use super::placement::{GpuNode, Placement, place};
+use super::placement::{GpuNode, Placement};
 use super::schedule::groups;
 use super::scratch::{Scratch, ScratchTextures};
 use super::slots::assign_slots;
@@ -188,6 +189,10 @@ impl<'a> Assembly<'a> {
                     let what = || (name(), work.outputs[k].gpu_bytes());
                     scratch.temporary(operand, access, tensors, &mut self.textures, what)
                 }
+            },
+            Operand::Updated => match work.updates {
+                Some((_, k)) => self.read(input(k)?),
+                None => Err(Error::internal("nothing is updated in place")),
             },
             Operand::Temporary(k) => {
                 scratch.temporary(operand, access, tensors, &mut self.textures, || (name(), work.temporaries[k]))

@@ -8,6 +8,7 @@ mod assemble;
 mod bindings;
 mod choices;
 mod constants;
+mod in_place;
 mod measurable;
 mod memory;
 mod options;

@@ -37,7 +37,14 @@ impl<'a> Values<'a> {
         let count = graph.values().len();
         let mut root: Vec<ValueId> = (0..count).map(ValueId).collect();
         for (node, placement) in graph.nodes().iter().zip(placements) {
-            if let (Placement::Alias(input), Some(Some(output))) = (placement, node.outputs.first()) {
+            let shared = match placement {
+                Placement::Alias(input) => node.outputs.first().copied().flatten().zip(Some(*input)),
+                Placement::Gpu(work) => {
+                    work.updates.and_then(|(output, input)| node.outputs.get(output).copied().flatten().zip(node.input(input)))
+                }
+                Placement::Host(_) => None,
+            };
+            if let Some((output, input)) = shared {
                 root[output.index()] = root[input.index()];
             }
         }

@@ -2,9 +2,11 @@
 
 use super::shared::Shared;
 use crate::error::{Error, Result};
-use crate::gpu::{Bound, Command, GpuBuffer, GpuTexture, Range, Role};
+use crate::gpu::{BindGroup, Bound, Command, GpuBuffer, GpuTexture, Pipeline, Range, Role};
+use crate::kernel::Access;
 use crate::plan::{Place, Plan, Segment, Step, Transfer};
 use crate::session::timing::recorder::Timers;
+use std::collections::HashMap;
 
 /// Where in an upload buffer a tensor may start, in bytes: WebGPU maps ranges at multiples of it.
 const UPLOAD_ALIGNMENT: u64 = 8;
@@ -36,6 +38,18 @@ struct Memory {
     textures: Vec<GpuTexture>,
 }
 
+/// What a step binds; steps that bind the same share a bind group, whatever their parameters are.
+#[derive(PartialEq, Eq, Hash)]
+struct Bindings {
+    access: Vec<Access>,
+    params_bytes: u32,
+    places: Vec<(Place, u64)>,
+    numbers: Option<(u32, u32)>,
+}
+
+/// The bind groups of an instance.
+type Groups = HashMap<Bindings, BindGroup>;
+
 impl Instance {
     pub(crate) async fn new(shared: &Shared) -> Result<Instance> {
         let Shared { plan, gpu, tally, .. } = shared;
@@ -52,7 +66,8 @@ impl Instance {
         let wanted: Vec<(&str, u64)> = plan.textures.iter().map(|bytes| ("scratch", *bytes)).collect();
         let textures = gpu.textures(&wanted, tally).await?;
         let memory = Memory { own, shared: shared_buffers, textures };
-        let commands = || plan.segments.iter().map(|segment| memory.commands(shared, segment)).collect::<Result<Vec<_>>>();
+        let mut groups = Groups::new();
+        let commands = || plan.segments.iter().map(|s| memory.commands(shared, s, &mut groups)).collect::<Result<Vec<_>>>();
         let commands = gpu.guarded("binding buffers", commands).await??;
         Ok(Instance {
             commands,
@@ -95,19 +110,37 @@ impl Memory {
         }
     }
 
-    fn commands(&self, shared: &Shared, segment: &Segment) -> Result<Vec<Command>> {
-        segment.steps.iter().map(|step| self.command(shared, step)).collect()
+    fn commands(&self, shared: &Shared, segment: &Segment, groups: &mut Groups) -> Result<Vec<Command>> {
+        segment.steps.iter().map(|step| self.command(shared, step, groups)).collect()
     }
 
-    fn command(&self, shared: &Shared, step: &Step) -> Result<Command> {
-        let mut bound: Vec<Bound> = step.bindings.iter().map(|&tensor| self.bound(shared, tensor)).collect();
-        let uniform = |(offset, bytes)| Range { buffer: &shared.params, offset: u64::from(offset), bytes: u64::from(bytes) };
-        bound.extend(step.numbers.map(|numbers| Bound::Buffer(uniform(numbers))));
-        let params = uniform((step.params_offset, step.params_bytes));
-        let command = shared.gpu.command(&shared.pipelines[step.kernel], params, &bound, step.grid, &shared.tally);
+    fn command(&self, shared: &Shared, step: &Step, groups: &mut Groups) -> Result<Command> {
+        let pipeline = &shared.pipelines[step.kernel];
+        let group = groups.entry(Bindings::new(shared, step)).or_insert_with(|| self.group(shared, step, pipeline));
+        let command = Command::new(pipeline, group, step.params_offset, step.grid);
         step.copies.iter().try_fold(command, |command, copy| match self.bound(shared, copy.to) {
             Bound::Texture(to) => Ok(command.filling(to, self.range(shared, copy.from)?)),
             Bound::Buffer(_) => Err(Error::internal("a buffer where a texture is expected")),
         })
+    }
+
+    fn group(&self, shared: &Shared, step: &Step, pipeline: &Pipeline) -> BindGroup {
+        let mut bound: Vec<Bound> = step.bindings.iter().map(|&tensor| self.bound(shared, tensor)).collect();
+        let numbers = step.numbers.map(|(offset, bytes)| (u64::from(offset), u64::from(bytes)));
+        bound.extend(numbers.map(|(offset, bytes)| Bound::Buffer(Range { buffer: &shared.params, offset, bytes })));
+        shared.gpu.bind_group(pipeline, shared.params.range(u64::from(step.params_bytes)), &bound, &shared.tally)
+    }
+}
+
+impl Bindings {
+    fn new(shared: &Shared, step: &Step) -> Self {
+        let Plan { kernels, tensors, .. } = &shared.plan;
+        let place = |&tensor: &usize| (tensors[tensor].place, tensors[tensor].bytes);
+        Bindings {
+            access: kernels[step.kernel].storage.clone(),
+            params_bytes: step.params_bytes,
+            places: step.bindings.iter().map(place).collect(),
+            numbers: step.numbers,
+        }
     }
 }

@@ -108,7 +108,7 @@ impl Part {
                 Input { value: *value, dtype, dims: None }
             };
             let inputs = self.inputs.iter().zip(inputs).map(input).collect();
-            let graph = Graph { nodes: self.nodes.clone(), inputs, outputs: self.outputs.clone(), ..whole.clone() };
+            let graph = Graph { nodes: self.nodes.clone(), inputs, outputs: self.outputs.clone(), states: vec![], ..whole.clone() };
             PlannedGraph::staying(Arc::new(graph), self.resident.clone())
         })
     }
