@@ -1,7 +1,7 @@
 //! One graph with settled inputs, ready to run on a device or on the host.
 
 use super::data::Outputs;
-use super::data::inputs::{self, InputInfo};
+use super::data::inputs::{self, Given, InputInfo};
 use super::device::{DeviceSlot, DeviceState};
 use super::execution::reference;
 use super::options::Options;
@@ -11,9 +11,9 @@ use super::stages::runner::Runner;
 use super::timing::recorder::Recorder;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Opaque, Tally};
-use crate::graph::{Graph, Model};
+use crate::graph::{Graph, Model, Structure};
 use crate::kernel::Caps;
-use crate::tensor::{DType, Tensor, TensorView};
+use crate::tensor::{Tensor, TensorView};
 use std::sync::Arc;
 
 /// A model of which every input must be given, with what is kept for its runs.
@@ -74,35 +74,52 @@ impl Runtime {
     }
 
     /// The inputs in the model's order, after a check.
-    pub(crate) fn ordered<'a>(&self, inputs: &[(&str, TensorView<'a>)]) -> Result<Vec<TensorView<'a>>> {
-        let given: Vec<(&str, DType, &[usize])> = inputs.iter().map(|(name, view)| (*name, view.dtype(), view.shape())).collect();
-        Ok(inputs::matched(&self.inputs, &given)?.into_iter().map(|k| inputs[k].1).collect())
+    pub(crate) fn ordered<'a>(&self, inputs: &[(&str, TensorView<'a>)]) -> Result<Vec<Structure<TensorView<'a>>>> {
+        self.ordered_structures(&inputs.iter().map(|(name, view)| (*name, Structure::Tensor(*view))).collect::<Vec<_>>())
+    }
+
+    /// [`ordered`](Self::ordered), of inputs that may be no tensors.
+    pub(crate) fn ordered_structures<'a>(
+        &self,
+        inputs: &[(&str, Structure<TensorView<'a>>)],
+    ) -> Result<Vec<Structure<TensorView<'a>>>> {
+        let given: Vec<Given<'_>> =
+            inputs.iter().map(|(name, structure)| (*name, structure.map(|view| (view.dtype(), view.shape())))).collect();
+        let at = |place: Option<usize>| place.map_or(Structure::Absent, |k| inputs[k].1.clone());
+        Ok(inputs::matched(&self.inputs, &given)?.into_iter().map(at).collect())
     }
 
     /// The outputs for these inputs by name.
     pub(crate) async fn outputs(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<Outputs> {
-        let views = self.ordered(inputs)?;
-        let tensors = match self.device() {
-            Some(device) => self.compute(device, &views, None).await?,
-            None => reference::outputs(&self.graph, &views.iter().map(TensorView::to_tensor).collect::<Vec<_>>())?,
+        self.outputs_of(&self.ordered(inputs)?).await
+    }
+
+    /// The outputs for inputs in the model's order.
+    pub(crate) async fn outputs_of(&self, inputs: &[Structure<TensorView<'_>>]) -> Result<Outputs> {
+        let values = match self.device() {
+            Some(device) => self.compute(device, inputs, None).await?,
+            None => {
+                let inputs: Vec<_> = inputs.iter().map(|input| input.map(TensorView::to_tensor)).collect();
+                reference::outputs(&self.graph, &inputs, self.options.max_turns)?
+            }
         };
-        Ok(Outputs { entries: self.output_names().into_iter().zip(tensors).collect() })
+        Ok(Outputs { entries: self.output_names().into_iter().zip(values).collect() })
     }
 
     /// The outputs for these inputs, computed on the device; once more on a fresh one when it was lost.
     pub(crate) async fn compute(
         &self,
         device: Opaque<DeviceState>,
-        inputs: &[TensorView<'_>],
+        inputs: &[Structure<TensorView<'_>>],
         recorder: Option<&Recorder>,
-    ) -> Result<Vec<Tensor>> {
+    ) -> Result<Vec<Structure<Tensor>>> {
         let runner = Runner { resources: self.resources(&device), recorder };
-        let result = runner.tensors(&device.planned, inputs).await;
+        let result = runner.on_host(&device.planned, inputs).await;
         let Some(slot) = self.device.as_ref().filter(|_| result.is_err() && device.gpu.is_lost()) else { return result };
         let fresh = slot.replace(&device).await?;
         log::warn!("the device was lost; running again on a fresh one");
         let runner = Runner { resources: self.resources(&fresh), recorder };
-        runner.tensors(&fresh.planned, inputs).await
+        runner.on_host(&fresh.planned, inputs).await
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Writer;
 use super::specialized::Place;
 use crate::error::{Error, Result};
-use crate::graph::{Flow, Input, Node, Op, Structure, ValueId};
+use crate::graph::{Flow, Form, Input, Node, Op, Structure, ValueId};
 use std::sync::Arc;
 
 impl Writer {
@@ -48,7 +48,7 @@ impl Writer {
         let tensors: Vec<ValueId> = names.map(|name| self.value(&name, None)).collect();
         if let Some(at) = self.graph.inputs.iter().position(|input| input.value == id) {
             let dtype = self.graph.inputs[at].dtype;
-            let inputs = tensors.iter().map(|value| Input { value: *value, dtype, dims: None });
+            let inputs = tensors.iter().map(|value| Input { value: *value, form: Form::Tensor, dtype, dims: None });
             self.graph.inputs.splice(at..=at, inputs);
         }
         self.bind(id, Structure::Sequence(tensors.clone()));

@@ -1,7 +1,7 @@
 //! A graph with its plans, and the stages of one that no single plan can run.
 
 use crate::gpu::Opaque;
-use crate::graph::{Graph, Input, Node, Structure, ValueId};
+use crate::graph::{Form, Graph, Input, Node, Structure, ValueId};
 use crate::ops::flow::branch::If;
 use crate::ops::flow::loops::Loop;
 use crate::passes::Ends;
@@ -105,7 +105,7 @@ impl Part {
         self.planned.get_or_init(|| {
             let input = |(value, held): (&ValueId, &Structure<Held<'_>>)| {
                 let dtype = held.tensors().first().map_or(DType::F32, |tensor| tensor.ty().dtype);
-                Input { value: *value, dtype, dims: None }
+                Input { value: *value, form: Form::Tensor, dtype, dims: None }
             };
             let inputs = self.inputs.iter().zip(inputs).map(input).collect();
             let graph = Graph { nodes: self.nodes.clone(), inputs, outputs: self.outputs.clone(), states: vec![], ..whole.clone() };

@@ -67,15 +67,29 @@ impl Runner<'_> {
         })
     }
 
-    /// The outputs of a graph of tensors, on the host.
-    pub(crate) async fn tensors(&self, planned: &PlannedGraph, inputs: &[TensorView<'_>]) -> Result<Vec<Tensor>> {
-        let inputs = inputs.iter().map(|view| Structure::Tensor(Held::given(*view))).collect();
+    /// The outputs of a graph, on the host.
+    pub(crate) async fn on_host(
+        &self,
+        planned: &PlannedGraph,
+        inputs: &[Structure<TensorView<'_>>],
+    ) -> Result<Vec<Structure<Tensor>>> {
+        let inputs = inputs.iter().map(|input| input.map(|view| Held::given(*view))).collect();
         let outputs = self.outputs(planned, inputs).await?;
-        let mut tensors = Vec::with_capacity(outputs.len());
+        let mut values = Vec::with_capacity(outputs.len());
         for output in &outputs {
-            tensors.push(self.tensor(output.tensor()?).await?);
+            values.push(self.fetched(output).await?);
         }
-        Ok(tensors)
+        Ok(values)
+    }
+
+    /// A value on the host.
+    async fn fetched(&self, value: &Structure<Held<'_>>) -> Result<Structure<Tensor>> {
+        let mut tensors = Vec::with_capacity(value.tensors().len());
+        for tensor in value.tensors() {
+            tensors.push(self.tensor(tensor).await?);
+        }
+        let mut tensors = tensors.into_iter();
+        value.try_map(|_| tensors.next().ok_or_else(|| Error::internal("a value of more tensors than were read")))
     }
 
     async fn attempt<'a>(&self, planned: &PlannedGraph, inputs: &mut [Structure<Held<'a>>]) -> Result<Vec<Structure<Held<'a>>>> {

@@ -4,7 +4,7 @@ use super::report::{Tolerance, Validation, report};
 use super::suspect::Search;
 use crate::error::Result;
 use crate::gpu::{Tally, boxed};
-use crate::graph::evaluate;
+use crate::graph::{Structure, evaluate_structures};
 use crate::session::execution::reference;
 use crate::session::front::Session;
 use crate::session::options::Options;
@@ -34,18 +34,18 @@ impl Session {
 }
 
 async fn validated(runtime: &Runtime, inputs: &[(&str, TensorView<'_>)], tolerance: Tolerance) -> Result<Validation> {
-    let tensors: Vec<Tensor> = runtime.ordered(inputs)?.iter().map(TensorView::to_tensor).collect();
-    let graph = runtime.model.graph();
-    let expected = evaluate(graph, &tensors)?;
+    let given: Vec<Structure<Tensor>> = runtime.ordered(inputs)?.iter().map(|input| input.map(TensorView::to_tensor)).collect();
+    let (graph, turns) = (runtime.model.graph(), runtime.options.max_turns);
+    let expected = evaluate_structures(graph, &given, turns)?;
     let options = Options { keep_all: true, taps: vec![], ..runtime.options.clone() };
     let unfused = Runtime::new(runtime.gpu().as_ref(), &runtime.model, &options, Arc::<Tally>::default())?;
     let found = unfused.outputs(inputs).await?;
     let values = report(graph, &found, &expected, tolerance);
-    let search = Search { runtime, inputs, expected: reference::outputs(graph, &tensors)?, tolerance };
+    let search = Search { runtime, inputs, expected: reference::outputs(graph, &given, turns)?, tolerance };
     let outputs = search.outputs(runtime).await?;
     let mut validation = Validation { values, outputs, suspect: None };
     if validation.first_divergent().is_none() && !validation.passed() {
-        validation.suspect = search.suspect(&tensors).await?;
+        validation.suspect = search.suspect(&given).await?;
     }
     Ok(validation)
 }
