@@ -100,6 +100,7 @@ impl Memory {
             Place::Own(k) => Bound::Buffer(self.own[k].range(planned.bytes)),
             Place::Slot { buffer, offset } => Bound::Buffer(Range { buffer: &self.shared[buffer], offset, bytes: planned.bytes }),
             Place::Texture(k) => Bound::Texture(&self.textures[k]),
+            Place::State { .. } => todo!(),
         }
     }
 
