@@ -38,7 +38,7 @@ impl Plan {
             }
             assembly.close(&group.host)?;
         }
-        assembly.finish(caps.max_buffer)
+        assembly.finish(caps.max_buffer, &options.resident)
     }
 }
 
@@ -252,14 +252,15 @@ impl<'a> Assembly<'a> {
         Step { node, variant, kernel, params_offset, params_bytes, numbers, copies, bindings, grid, work }
     }
 
-    fn finish(mut self, max_buffer: u64) -> Result<Plan> {
+    fn finish(mut self, max_buffer: u64, resident: &[ValueId]) -> Result<Plan> {
         self.values.finish_states(&mut self.states, &mut self.tensors)?;
-        let written = |state: Option<usize>| state.map(|state| self.states[state].written);
-        let on_gpu: Vec<bool> =
-            self.graph.written_states().into_iter().map(|state| written(state).is_some_and(|w| w != Written::Host)).collect();
-        for (&output, _) in self.graph.outputs().iter().zip(on_gpu).filter(|(_, on_gpu)| !on_gpu) {
-            self.download(output)?;
+        for (&output, state) in self.graph.outputs().iter().zip(self.graph.written_states()) {
+            let in_state = state.is_some_and(|state| self.states[state].written != Written::Host);
+            if !in_state && !(resident.contains(&output) && self.values.stays(output, &self.tensors)?) {
+                self.download(output)?;
+            }
         }
+        let roots = self.graph.outputs().iter().map(|id| self.values.root(*id)).collect();
         let outputs = self.graph.outputs().iter().map(|id| self.values.output(*id, &self.tensors)).collect::<Result<_>>()?;
         let Tensors { planned: tensors, lifetimes, largest_binding, .. } = self.tensors;
         let (own, textures) = (self.values.own, self.textures.0);
@@ -277,6 +278,7 @@ impl<'a> Assembly<'a> {
             textures,
             segments: self.segments,
             outputs,
+            roots,
             states: self.states,
             variants: of_nodes(self.placements, |work| work.variants.clone()),
             declined: of_nodes(self.placements, |work| work.declined.clone()),

@@ -243,6 +243,8 @@ pub struct Plan {
     pub outputs: Vec<Option<Transfer>>,
     /// What lasts from run to run, in the graph's order.
     pub states: Vec<PlannedState>,
+    /// For each output of the graph, the value whose elements it is under another shape; itself, where it is no other.
+    pub roots: Vec<ValueId>,
     /// For each node, the variants it could have run by.
     pub variants: Vec<Vec<&'static str>>,
     /// For each node, the variants that do not fit it, and why.

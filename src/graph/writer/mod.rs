@@ -4,15 +4,16 @@ mod links;
 mod names;
 mod specialized;
 mod states;
+mod structures;
 
-use super::{DefaultInput, Dim, Fact, Graph, Input, Node, Op, Value, ValueId};
+use super::{DefaultInput, Dim, Fact, Graph, Input, Node, Op, Structure, Value, ValueId};
 use crate::error::{Error, Result};
 use crate::tensor::{DType, Tensor};
 use links::Links;
 use names::Names;
 use specialized::Place;
 use states::Unwritten;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Names a node of a graph that is being written.
@@ -43,6 +44,8 @@ pub struct Writer {
     links: Vec<Links>,
     /// States that are read, and not yet written.
     unwritten: Vec<Unwritten>,
+    /// Values that are no tensors of their own, and what they are.
+    structures: HashMap<ValueId, Structure<ValueId>>,
     /// Whether every value has a fact.
     specialized: bool,
     /// What is being written in place of nodes, the innermost last.
