@@ -79,6 +79,11 @@ impl Gpu {
         self.0.pipelines.trim();
     }
 
+    /// Whether both are one device.
+    pub(crate) fn is(&self, other: &Gpu) -> bool {
+        self.0.is(&other.0)
+    }
+
     /// True when the device no longer answers.
     pub(crate) fn is_lost(&self) -> bool {
         // Polling calls the callback that hears of a loss, also where the poll itself fails.
