@@ -5,6 +5,7 @@ mod cases;
 mod engine;
 mod exactness;
 mod faults;
+mod flow;
 mod front;
 mod hostile;
 mod identity;

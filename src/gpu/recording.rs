@@ -21,6 +21,7 @@ pub(crate) enum Bound<'a> {
 pub(crate) struct BindGroup(wgpu::BindGroup);
 
 /// A dispatch with everything bound, made once and run many times.
+#[derive(Clone)]
 pub(crate) struct Command {
     pipeline: Arc<Pipeline>,
     group: BindGroup,
@@ -32,6 +33,7 @@ pub(crate) struct Command {
 }
 
 /// Groups of four floats in a buffer, and the texture they are copied to.
+#[derive(Clone)]
 struct TextureFill {
     from: GpuBuffer,
     offset: u64,

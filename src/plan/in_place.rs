@@ -5,25 +5,30 @@ use super::choices::Chosen;
 use super::options::PlanOptions;
 use super::placement::{GpuNode, Placement, lower, place_apart};
 use super::schedule::groups;
+use super::states::{is_uninterrupted, resident};
 use crate::error::{ErrorKind, Result};
 use crate::graph::{Graph, Node, ValueId};
 use crate::kernel::Caps;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Decides for every node of a specialised graph. Nodes write over what they read where they may and have a form for it; a variant that
 /// is asked for by name stays.
 pub(super) fn place(graph: &Graph, caps: &Caps, options: &PlanOptions) -> Result<Vec<Placement>> {
     let mut placements = place_apart(graph, caps, options)?;
     let order = Order::new(graph, &placements);
-    let mut updating = Vec::new();
+    let mut updating = BTreeMap::new();
     for (index, node) in graph.nodes().iter().enumerate() {
         let Placement::Gpu(plain) = &placements[index] else { continue };
         let Some(updates) = order.updates(index)? else { continue };
         match lower(graph, node, caps, options, Some(updates)) {
-            Ok(Placement::Gpu(work)) => updating.push((index, with_names_of(plain, work))),
+            Ok(Placement::Gpu(work)) => drop(updating.insert(index, with_names_of(plain, work))),
             Ok(_) => {}
             Err(e) if e.kind() == ErrorKind::Unsupported => {}
             Err(e) => return Err(e.at(&node.path)),
         }
+    }
+    if !updating.is_empty() && !graph.states().is_empty() {
+        order.keep_states(&mut updating)?;
     }
     updating.into_iter().for_each(|(index, work)| placements[index] = Placement::Gpu(work));
     Ok(placements)
@@ -95,6 +100,47 @@ impl<'a> Order<'a> {
         let (from, to) = (self.graph.fact(old)?, self.graph.fact(*new)?);
         let fits = from.ty == to.ty && from.scalar() == to.scalar() && from.ty.elements() > 0;
         Ok((fits && self.is_last(index, node, old)).then_some((output, input)))
+    }
+
+    /// Leaves out nodes that would write over a state, unless what they make is what that state becomes, and all is done in one
+    /// submission: a run that fails must leave states as they were.
+    fn keep_states(&self, updating: &mut BTreeMap<usize, Box<GpuNode>>) -> Result<()> {
+        let producers = self.graph.producers();
+        let whole = is_uninterrupted(self.graph, self.placements);
+        let source = |index: usize, updating: &BTreeMap<usize, Box<GpuNode>>| {
+            let (_, input) = updating.get(&index)?.updates?;
+            self.graph.nodes()[index].input(input).map(|id| self.root[id.index()])
+        };
+        let mut allowed = BTreeSet::new();
+        let mut held = BTreeSet::new();
+        for state in self.graph.states() {
+            if resident(self.graph, state)?.is_none() {
+                continue;
+            }
+            held.insert(state.input);
+            let mut chain = Vec::new();
+            let mut value = self.root[state.output.index()];
+            while let Some(index) = producers[value.index()]
+                && let Some(before) = source(index, updating)
+            {
+                chain.push(index);
+                value = before;
+            }
+            if value == state.input && whole {
+                allowed.extend(chain);
+            }
+        }
+        // Nodes stand in order, so that what an earlier one leaves in a state's buffer is known.
+        for index in updating.keys().copied().collect::<Vec<_>>() {
+            let in_state = source(index, updating).is_some_and(|value| held.contains(&value));
+            if in_state && allowed.contains(&index) {
+                let output = updating.get(&index).and_then(|work| work.updates).map_or(0, |(output, _)| output);
+                held.extend(self.graph.nodes()[index].outputs.get(output).copied().flatten());
+            } else if in_state {
+                updating.remove(&index);
+            }
+        }
+        Ok(())
     }
 
     /// Whether nobody needs what a node reads once that has run.
