@@ -38,9 +38,10 @@ impl Runner<'_> {
                 Some(condition) => turns::condition("Loop", &self.tensor(condition.tensor()?).await?)?,
                 None => false,
             };
-            let next: Vec<_> = outputs.by_ref().take(carried.len()).collect();
-            for (k, (before, after)) in carried.iter().zip(&next).enumerate() {
+            let mut next = Vec::with_capacity(carried.len());
+            for (k, (before, after)) in carried.iter().zip(outputs.by_ref()).enumerate() {
                 turns::carried(k, &before.map(Held::ty), &after.map(Held::ty))?;
+                next.push(self.carried(before, after).await?);
             }
             carried = next;
             for (index, (rows, row)) in rows.iter_mut().zip(outputs).enumerate() {
@@ -95,7 +96,7 @@ impl Runner<'_> {
 }
 
 /// Lets whoever polls the run do something else in between.
-async fn rest() {
+pub(super) async fn rest() {
     let mut rested = false;
     poll_fn(|context| {
         if std::mem::replace(&mut rested, true) {
