@@ -41,6 +41,7 @@ pub use crate::ops::select::{compress, non_zero, unique};
 pub use crate::ops::shape::{constant_of_shape, eye_like, range, shape, size};
 pub use crate::ops::slice::{slice, split};
 pub use crate::ops::softmax::{hardmax, log_softmax, softmax};
+pub use crate::ops::tensor_scatter::tensor_scatter;
 pub use crate::ops::top_k::top_k;
 pub use crate::ops::transpose::{BlockOrder, depth_to_space, space_to_depth, transpose};
 pub use crate::ops::triangle::trilu;

@@ -46,6 +46,7 @@ pub mod shape;
 mod shared;
 pub mod slice;
 pub mod softmax;
+pub mod tensor_scatter;
 pub mod top_k;
 pub mod transpose;
 pub mod triangle;
@@ -91,6 +92,7 @@ pub static REGISTRY: &[&Registration] = &[
     &shape::REGISTRATION,
     &slice::REGISTRATION,
     &softmax::REGISTRATION,
+    &tensor_scatter::REGISTRATION,
     &top_k::REGISTRATION,
     &transpose::REGISTRATION,
     &triangle::REGISTRATION,
