@@ -7,6 +7,7 @@ pub use crate::ops::affine_grid::affine_grid;
 pub use crate::ops::argreduce::{arg_max, arg_min};
 pub use crate::ops::attention::{Attention, RotaryEmbedding, Unseen, attention, rotary_embedding};
 pub use crate::ops::branch::{Branch, branch};
+pub use crate::ops::causal_conv::causal_conv_with_state;
 pub use crate::ops::center_crop_pad::center_crop_pad;
 pub use crate::ops::concat::concat;
 pub use crate::ops::conv::{AutoPad, SlidingWindow, conv, conv_transpose};
@@ -18,6 +19,7 @@ pub use crate::ops::elementwise::{binary, cast, cast_like, clip, clip_operands, 
 pub use crate::ops::expand::{expand, tile};
 pub use crate::ops::gather::{gather, gather_elements, gather_nd};
 pub use crate::ops::grid_sample::{GridSample, Outside, grid_sample};
+pub use crate::ops::linear_attention::{LinearAttention, UpdateRule, linear_attention};
 pub use crate::ops::lrn::lrn;
 pub use crate::ops::matmul::{matmul, matmul_integer, matmul_nbits};
 pub use crate::ops::non_max_suppression::non_max_suppression;

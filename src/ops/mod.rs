@@ -7,6 +7,7 @@ pub mod affine_grid;
 pub mod argreduce;
 pub mod attention;
 pub mod branch;
+pub mod causal_conv;
 pub mod ceiling;
 pub mod center_crop_pad;
 pub(crate) mod compose;
@@ -22,6 +23,7 @@ pub mod expand;
 pub mod fused;
 pub mod gather;
 pub mod grid_sample;
+pub mod linear_attention;
 pub mod lrn;
 pub mod matmul;
 pub mod movement;
@@ -60,6 +62,7 @@ pub static REGISTRY: &[&Registration] = &[
     &argreduce::REGISTRATION,
     &attention::REGISTRATION,
     &branch::REGISTRATION,
+    &causal_conv::REGISTRATION,
     &ceiling::REGISTRATION,
     &center_crop_pad::REGISTRATION,
     &concat::REGISTRATION,
@@ -73,6 +76,7 @@ pub static REGISTRY: &[&Registration] = &[
     &expand::REGISTRATION,
     &gather::REGISTRATION,
     &grid_sample::REGISTRATION,
+    &linear_attention::REGISTRATION,
     &lrn::REGISTRATION,
     &matmul::REGISTRATION,
     &non_max_suppression::REGISTRATION,

@@ -7,6 +7,7 @@ use crate::graph::ValueId;
 use crate::import::onnx::context::Context;
 use crate::ops::attention::{RotaryEmbedding, rotary_embedding};
 use crate::ops::elementwise::{binary, cast, cast_like, select, unary, unary_with};
+use crate::ops::linear_attention::{LinearAttention, UpdateRule, linear_attention};
 use crate::ops::pad::{PadMode, pad};
 use crate::ops::reduce::{Reduction, reduce};
 use crate::ops::{concat, expand, matmul, reshape, shape, softmax, transpose};
@@ -15,6 +16,7 @@ use crate::tensor::{DType, Tensor};
 pub(super) const ROWS: &[Row] = &[
     row("Attention", 23, 3..=6, 4, attention).until(23),
     row("Attention", 24, 3..=7, 4, attention),
+    row("LinearAttention", 27, 3..=6, 2, linear),
     row("RotaryEmbedding", 23, 3..=4, 1, rotary),
 ];
 
@@ -31,6 +33,21 @@ fn rotary(c: &mut Context<'_, '_>) -> Result<()> {
         interleaved: c.flag("interleaved", false)?,
         rotary_embedding_dim: c.count("rotary_embedding_dim", 0)?,
         num_heads: c.count("num_heads", 0)?,
+    });
+    c.emit(op, &c.inputs())
+}
+
+/// A scale of 0 stands for the default. The size of chunks is a hint that the kernels have no use for.
+fn linear(c: &mut Context<'_, '_>) -> Result<()> {
+    let heads = |name: &str| match c.attributes.int(name)? {
+        Some(_) => c.count(name, 0),
+        None => Err(c.missing(name)),
+    };
+    let op = linear_attention(LinearAttention {
+        rule: UpdateRule::from_name(c.string("update_rule", "gated_delta")?)?,
+        query_heads: heads("q_num_heads")?,
+        heads: heads("kv_num_heads")?,
+        scale: Some(c.float("scale", 0.0)?).filter(|scale| *scale != 0.0),
     });
     c.emit(op, &c.inputs())
 }
