@@ -91,7 +91,9 @@ fn scatter_nd_cases() -> Vec<Case> {
 fn tensor_scatter_cases() -> Vec<Case> {
     let mut random = Random::new(0x7E55);
     let mut cases = vec![];
-    let rows: &[(&str, &[usize], &[usize], i64, &[i64])] = &[
+    // Cache, update, axis, write indices.
+    type Row<'a> = (&'a str, &'a [usize], &'a [usize], i64, &'a [i64]);
+    let rows: &[Row] = &[
         ("fours", &[2, 3, 9, 8], &[2, 3, 1, 8], -2, &[8, 0]),
         ("odd", &[3, 2, 7, 5], &[3, 2, 3, 5], 2, &[4, 0, 1]),
         ("rank_3", &[2, 6, 4], &[2, 2, 4], 1, &[0, 4]),
