@@ -3,7 +3,7 @@
 //! The compiler otherwise proves it of all that a type holds, one within the other. A device holds so much that programs which hold
 //! one in types and futures of their own would exceed the compiler's recursion limit.
 
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -26,11 +26,26 @@ impl<T: wgpu::WasmNotSendSync + 'static> Opaque<T> {
         Opaque(Arc::new(value))
     }
 
+    /// Keeps the value alive.
+    pub(crate) fn keeper(&self) -> Keeper {
+        Keeper { _held: Arc::new(self.clone()) }
+    }
+
     /// Whether both are one value.
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 }
+
+/// Keeps a value alive, whatever it is.
+#[derive(Clone)]
+pub(crate) struct Keeper {
+    _held: Arc<dyn Lives>,
+}
+
+trait Lives: wgpu::WasmNotSendSync {}
+
+impl<T: wgpu::WasmNotSendSync> Lives for T {}
 
 impl<T> Clone for Opaque<T> {
     fn clone(&self) -> Self {
@@ -43,6 +58,45 @@ impl<T> Deref for Opaque<T> {
 
     fn deref(&self) -> &T {
         Holds::<T>::held(&*self.0)
+    }
+}
+
+/// A value that may cross threads and change, in a browser excepted.
+trait HoldsMut<T>: wgpu::WasmNotSendSync {
+    fn held(&self) -> &T;
+    fn held_mut(&mut self) -> &mut T;
+}
+
+impl<T: wgpu::WasmNotSendSync> HoldsMut<T> for T {
+    fn held(&self) -> &T {
+        self
+    }
+
+    fn held_mut(&mut self) -> &mut T {
+        self
+    }
+}
+
+/// A value of one owner.
+pub(crate) struct OpaqueBox<T>(Box<dyn HoldsMut<T>>);
+
+impl<T: wgpu::WasmNotSendSync + 'static> OpaqueBox<T> {
+    pub(crate) fn new(value: T) -> Self {
+        OpaqueBox(Box::new(value))
+    }
+}
+
+impl<T> Deref for OpaqueBox<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        HoldsMut::<T>::held(&*self.0)
+    }
+}
+
+impl<T> DerefMut for OpaqueBox<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        HoldsMut::<T>::held_mut(&mut *self.0)
     }
 }
 

@@ -4,23 +4,29 @@
 mod builder;
 pub(crate) mod evaluate;
 pub(crate) mod fact;
+pub(crate) mod flow;
 pub(crate) mod key;
 pub(crate) mod model;
 mod node;
 pub(crate) mod op;
 mod print;
+mod state;
+pub(crate) mod structure;
 mod verify;
 pub(crate) mod writer;
 
 pub use builder::Builder;
 pub use node::Node;
+pub use state::State;
 
 pub(crate) use crate::kernel::Bounds;
-pub(crate) use evaluate::evaluate;
+pub(crate) use evaluate::{evaluate, evaluate_structures};
 pub(crate) use fact::Fact;
+pub(crate) use flow::{Body, Flow, Flowing, MAX_TURNS};
 pub(crate) use key::{Attribute, Key, Part};
 pub(crate) use model::Model;
 pub(crate) use op::{Epilogue, Io, Op, OpExt, required};
+pub(crate) use structure::Structure;
 pub(crate) use writer::{Changes, NodeId, Writer};
 
 use crate::error::{Error, Result};
@@ -89,6 +95,7 @@ pub struct Graph {
     pub(crate) inputs: Vec<Input>,
     pub(crate) defaults: Vec<DefaultInput>,
     pub(crate) outputs: Vec<ValueId>,
+    pub(crate) states: Vec<State>,
 }
 
 impl Graph {

@@ -1,6 +1,6 @@
 //! Everything the engine knows of one operator.
 
-use super::{Attribute, Fact, Key, Node, Part, ValueId, Writer};
+use super::{Attribute, Fact, Flow, Key, Node, Part, ValueId, Writer};
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Caps, Kernel, Offers, Operand, Program, preludes};
 use crate::tensor::{Tensor, View};
@@ -60,6 +60,13 @@ pub trait Op: Debug + Send + Sync + Any {
         None
     }
 
+    /// Which output may be written over which input: the two have one type, and all of the input that is not written is what the output
+    /// holds there. Such an operator offers two forms, see [`Io::in_place`].
+    fn updates(&self, inputs: &[Option<&Fact>]) -> Option<(usize, usize)> {
+        let _ = inputs;
+        None
+    }
+
     /// This operator reading input `index` through `view` (of the new, underlying tensor `base`) instead of directly, so that the copy is
     /// saved; `None` when its kernels cannot. Afterwards `infer` and `reference` are called with the underlying tensor.
     fn absorb(&self, index: usize, view: &View, base: &Fact) -> Option<Arc<dyn Op>> {
@@ -75,6 +82,11 @@ pub trait Op: Debug + Send + Sync + Any {
     fn expand(&self, node: &Node, inputs: &[Option<&Fact>], writer: &mut Writer) -> Result<Option<Vec<ValueId>>> {
         let _ = (node, inputs, writer);
         Ok(None)
+    }
+
+    /// The operator as one on whole values, which is what it is then: it has neither types nor kernels of its own.
+    fn flow(&self) -> Option<&dyn Flow> {
+        None
     }
 
     /// True when a node of constants is not folded, as the passes know a better form of it than its value. They fold what they
@@ -139,6 +151,9 @@ pub struct Io<'a> {
     pub used: Vec<bool>,
     /// A program to call on each element of output 0.
     pub epilogue: Option<Epilogue<'a>>,
+    /// Whether the output that [`Op::updates`] names stands where the input stood. Variants that bind [`Operand::Updated`] fit exactly
+    /// then; those that write the output whole fit otherwise.
+    pub in_place: bool,
 }
 
 impl Io<'_> {

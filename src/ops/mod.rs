@@ -6,7 +6,6 @@
 pub mod affine_grid;
 pub mod argreduce;
 pub mod attention;
-pub mod branch;
 pub mod causal_conv;
 pub mod ceiling;
 pub mod center_crop_pad;
@@ -20,6 +19,7 @@ pub mod det;
 pub mod einsum;
 pub mod elementwise;
 pub mod expand;
+pub mod flow;
 pub mod fused;
 pub mod gather;
 pub mod grid_sample;
@@ -61,7 +61,6 @@ pub static REGISTRY: &[&Registration] = &[
     &affine_grid::REGISTRATION,
     &argreduce::REGISTRATION,
     &attention::REGISTRATION,
-    &branch::REGISTRATION,
     &causal_conv::REGISTRATION,
     &ceiling::REGISTRATION,
     &center_crop_pad::REGISTRATION,
@@ -74,6 +73,8 @@ pub static REGISTRY: &[&Registration] = &[
     &einsum::REGISTRATION,
     &elementwise::REGISTRATION,
     &expand::REGISTRATION,
+    &flow::branch::REGISTRATION,
+    &flow::loops::REGISTRATION,
     &gather::REGISTRATION,
     &grid_sample::REGISTRATION,
     &linear_attention::REGISTRATION,
