@@ -23,6 +23,7 @@ mod quantized;
 mod readme;
 mod shader_contract;
 mod shader_texts;
+mod silero;
 mod snapshots;
 mod sources;
 mod specials;
