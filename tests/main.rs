@@ -6,6 +6,7 @@ mod engine;
 mod exactness;
 mod faults;
 mod front;
+mod generation;
 mod hostile;
 mod identity;
 mod imports;
