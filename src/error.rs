@@ -30,6 +30,9 @@ pub enum ErrorKind {
     /// A shape depends on the value of an input that is not known before the run; carries the input's index.
     /// A session computes that value first and tries again, so that callers seldom see this kind.
     NeedsValue(usize),
+    /// How often a graph is computed, or which of several, depends on data. A session makes that a stage of its own, so that callers
+    /// seldom see this kind.
+    NeedsStage,
     /// A defect of this library: a check between its own parts failed.
     Internal,
 }
@@ -86,6 +89,11 @@ impl Error {
             ErrorKind::NeedsValue(index),
             format!("the output shape depends on the value of input {index}, which is not known before the run"),
         )
+    }
+
+    /// How often a graph is computed, or which, is known in a run only.
+    pub fn needs_stage() -> Self {
+        Self::new(ErrorKind::NeedsStage, "how often a graph is computed, or which, is not known before the run")
     }
 
     /// Adds the path of the node that the error concerns, unless it has one.

@@ -13,11 +13,13 @@ pub mod kernel {
 
 /// Floor 2: networks as data, and how they are rewritten.
 pub mod graph {
-    pub use crate::graph::evaluate::evaluate;
+    pub use crate::graph::evaluate::{evaluate, evaluate_structures};
     pub use crate::graph::fact::Fact;
+    pub use crate::graph::flow::{Body, Flow, Flowing, MAX_TURNS};
     pub use crate::graph::key::{Attribute, Key, Part};
     pub use crate::graph::model::Model;
     pub use crate::graph::op::{Epilogue, Io, Op, OpExt, required};
+    pub use crate::graph::structure::Structure;
     pub use crate::graph::writer::{Changes, NodeId, Writer};
     pub use crate::graph::*;
     pub use crate::kernel::Bounds;

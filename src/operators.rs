@@ -3,10 +3,10 @@
 /// An operator, as the constructors here make it.
 pub type Operator = std::sync::Arc<dyn crate::graph::Op>;
 
+pub use crate::graph::flow::Body;
 pub use crate::ops::affine_grid::affine_grid;
 pub use crate::ops::argreduce::{arg_max, arg_min};
 pub use crate::ops::attention::{Attention, RotaryEmbedding, Unseen, attention, rotary_embedding};
-pub use crate::ops::branch::{Branch, branch};
 pub use crate::ops::center_crop_pad::center_crop_pad;
 pub use crate::ops::concat::concat;
 pub use crate::ops::conv::{AutoPad, SlidingWindow, conv, conv_transpose};
@@ -16,6 +16,8 @@ pub use crate::ops::det::det;
 pub use crate::ops::einsum::einsum;
 pub use crate::ops::elementwise::{binary, cast, cast_like, clip, clip_operands, select, unary, unary_with, variadic};
 pub use crate::ops::expand::{expand, tile};
+pub use crate::ops::flow::branch::branch;
+pub use crate::ops::flow::loops::repeat;
 pub use crate::ops::gather::{gather, gather_elements, gather_nd};
 pub use crate::ops::grid_sample::{GridSample, Outside, grid_sample};
 pub use crate::ops::lrn::lrn;

@@ -83,6 +83,7 @@ pub fn optimized(graph: &Graph, inputs: &[Tensor], caps: &Caps) -> gristmill::Re
                     passes::Options { max_storage_buffers: caps.max_storage_buffers as usize, strict: true, ..Default::default() };
                 return passes::optimize(&graph, &options).map(Some);
             }
+            Specialized::Stage { .. } => return Ok(None),
             Specialized::Blocked { value, .. } => {
                 let blocked = graph.inputs().iter().position(|i| i.value == value);
                 // What shapes are computed from are integers.

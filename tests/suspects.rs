@@ -74,7 +74,7 @@ fn specialized(model: &Model, x: &Tensor) -> Graph {
     let facts = [gristmill::internals::graph::Fact::new(x.dtype(), x.shape().clone())];
     match specialize(model.graph(), &facts).expect("consistent shapes") {
         Specialized::Graph(graph) => graph,
-        Specialized::Blocked { .. } => panic!("no shape depends on data"),
+        Specialized::Blocked { .. } | Specialized::Stage { .. } => panic!("no shape depends on data"),
     }
 }
 

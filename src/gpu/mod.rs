@@ -37,7 +37,7 @@ pub(crate) use cache_file::CacheFile;
 pub(crate) use clock::Clock;
 pub(crate) use compile::Compile;
 pub(crate) use counters::Tally;
-pub(crate) use opaque::{Opaque, boxed};
+pub(crate) use opaque::{BoxedFuture, Keeper, Opaque, boxed};
 pub(crate) use pipeline::Pipeline;
 pub(crate) use recording::{Bound, Command, Copy, Recording};
 pub(crate) use texture::GpuTexture;

@@ -26,11 +26,26 @@ impl<T: wgpu::WasmNotSendSync + 'static> Opaque<T> {
         Opaque(Arc::new(value))
     }
 
+    /// Keeps the value alive.
+    pub(crate) fn keeper(&self) -> Keeper {
+        Keeper { _held: Arc::new(self.clone()) }
+    }
+
     /// Whether both are one value.
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 }
+
+/// Keeps a value alive, whatever it is.
+#[derive(Clone)]
+pub(crate) struct Keeper {
+    _held: Arc<dyn Lives>,
+}
+
+trait Lives: wgpu::WasmNotSendSync {}
+
+impl<T: wgpu::WasmNotSendSync> Lives for T {}
 
 impl<T> Clone for Opaque<T> {
     fn clone(&self) -> Self {

@@ -1,6 +1,6 @@
 //! Reading what the device wrote, outside of a run.
 
-use super::buffer::{GpuBuffer, Role};
+use super::buffer::{Range, Role};
 use super::counters::Tally;
 use super::device::Gpu;
 use super::recording::{Copy, Recording};
@@ -8,10 +8,11 @@ use super::timestamps::Timestamps;
 use crate::error::Result;
 
 impl Gpu {
-    /// The first bytes of a buffer.
-    pub(crate) async fn read(&self, buffer: &GpuBuffer, bytes: u64, tally: &Tally) -> Result<Vec<u8>> {
+    /// The bytes of a range.
+    pub(crate) async fn read(&self, from: Range<'_>, tally: &Tally) -> Result<Vec<u8>> {
+        let bytes = from.bytes;
         let staging = self.buffer("download", bytes.max(4), Role::Download, tally).await?;
-        let after = [Copy { from: buffer.range(bytes), to: &staging, offset: 0 }];
+        let after = [Copy { from, to: &staging, offset: 0 }];
         self.submit_and_wait(&Recording { after: &after, map: Some(&staging), ..Recording::default() }).await?;
         staging.mapped(bytes.max(4), |mapped| mapped[..bytes as usize].to_vec())
     }

@@ -4,11 +4,13 @@
 mod builder;
 pub(crate) mod evaluate;
 pub(crate) mod fact;
+pub(crate) mod flow;
 pub(crate) mod key;
 pub(crate) mod model;
 mod node;
 pub(crate) mod op;
 mod print;
+pub(crate) mod structure;
 mod verify;
 pub(crate) mod writer;
 
@@ -16,11 +18,13 @@ pub use builder::Builder;
 pub use node::Node;
 
 pub(crate) use crate::kernel::Bounds;
-pub(crate) use evaluate::evaluate;
+pub(crate) use evaluate::{evaluate, evaluate_structures};
 pub(crate) use fact::Fact;
+pub(crate) use flow::{Body, Flow, Flowing, MAX_TURNS};
 pub(crate) use key::{Attribute, Key, Part};
 pub(crate) use model::Model;
 pub(crate) use op::{Epilogue, Io, Op, OpExt, required};
+pub(crate) use structure::Structure;
 pub(crate) use writer::{Changes, NodeId, Writer};
 
 use crate::error::{Error, Result};

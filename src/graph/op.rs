@@ -1,6 +1,6 @@
 //! Everything the engine knows of one operator.
 
-use super::{Attribute, Fact, Key, Node, Part, ValueId, Writer};
+use super::{Attribute, Fact, Flow, Key, Node, Part, ValueId, Writer};
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Caps, Kernel, Offers, Operand, Program, preludes};
 use crate::tensor::{Tensor, View};
@@ -75,6 +75,11 @@ pub trait Op: Debug + Send + Sync + Any {
     fn expand(&self, node: &Node, inputs: &[Option<&Fact>], writer: &mut Writer) -> Result<Option<Vec<ValueId>>> {
         let _ = (node, inputs, writer);
         Ok(None)
+    }
+
+    /// The operator as one on whole values, which is what it is then: it has neither types nor kernels of its own.
+    fn flow(&self) -> Option<&dyn Flow> {
+        None
     }
 
     /// True when a node of constants is not folded, as the passes know a better form of it than its value. They fold what they

@@ -6,7 +6,6 @@
 pub mod affine_grid;
 pub mod argreduce;
 pub mod attention;
-pub mod branch;
 pub mod ceiling;
 pub mod center_crop_pad;
 pub(crate) mod compose;
@@ -19,6 +18,7 @@ pub mod det;
 pub mod einsum;
 pub mod elementwise;
 pub mod expand;
+pub mod flow;
 pub mod fused;
 pub mod gather;
 pub mod grid_sample;
@@ -58,7 +58,6 @@ pub static REGISTRY: &[&Registration] = &[
     &affine_grid::REGISTRATION,
     &argreduce::REGISTRATION,
     &attention::REGISTRATION,
-    &branch::REGISTRATION,
     &ceiling::REGISTRATION,
     &center_crop_pad::REGISTRATION,
     &concat::REGISTRATION,
@@ -70,6 +69,8 @@ pub static REGISTRY: &[&Registration] = &[
     &einsum::REGISTRATION,
     &elementwise::REGISTRATION,
     &expand::REGISTRATION,
+    &flow::branch::REGISTRATION,
+    &flow::loops::REGISTRATION,
     &gather::REGISTRATION,
     &grid_sample::REGISTRATION,
     &lrn::REGISTRATION,

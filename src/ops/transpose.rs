@@ -9,7 +9,8 @@ use crate::tensor::{Shape, View};
 use std::sync::Arc;
 
 /// The operators of this file.
-pub static REGISTRATION: Registration = Registration { operators: &["Transpose", "DepthToSpace", "SpaceToDepth"], shaders: &[] };
+pub static REGISTRATION: Registration =
+    Registration { operators: &["Transpose", "MoveAxis", "DepthToSpace", "SpaceToDepth"], shaders: &[] };
 
 /// ONNX Transpose: axis `k` of the output is axis `permutation[k]` of the input.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +42,34 @@ impl Movement for Transpose {
             return Err(Error::invalid_model(format!("expected a permutation of {rank} axes, found {:?}", self.permutation)));
         }
         Ok(vec![Moved::new(View::contiguous(data.shape()).transpose(&permutation))])
+    }
+}
+
+/// One axis moved to another place; the others keep their order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MoveAxis {
+    /// Which axis of the input.
+    pub from: i64,
+    /// Where it stands in the output.
+    pub to: i64,
+}
+
+/// Axis `from` of the input as axis `to` of the output; the others keep their order.
+pub fn move_axis(from: i64, to: i64) -> Arc<dyn Op> {
+    Arc::new(MoveAxis { from, to })
+}
+
+impl Movement for MoveAxis {
+    const NAME: &'static str = "MoveAxis";
+
+    crate::attributes!(from, to);
+
+    fn moves(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Moved>> {
+        let shape = required(Self::NAME, inputs, 0)?.shape();
+        let (from, to) = (shape.axis(self.from)?, shape.axis(self.to)?);
+        let mut permutation: Vec<usize> = (0..shape.rank()).filter(|axis| *axis != from).collect();
+        permutation.insert(to, from);
+        Ok(vec![Moved::new(View::contiguous(shape).transpose(&permutation))])
     }
 }
 

@@ -18,7 +18,7 @@ mod views;
 
 pub use driver::{Rewrite, Selection, Trace, optimize, passes};
 pub use norms::NORMS;
-pub use specialize::{Specialized, specialize};
+pub use specialize::{Ends, Specialized, specialize, specialize_structures};
 
 use crate::error::Result;
 use crate::graph::{NodeId, Writer};

@@ -35,7 +35,7 @@ impl Plan {
             }
             assembly.close(&group.host)?;
         }
-        assembly.finish(caps.max_buffer)
+        assembly.finish(caps.max_buffer, &options.resident)
     }
 }
 
@@ -242,10 +242,13 @@ impl<'a> Assembly<'a> {
         Step { node, variant, kernel, params_offset, params_bytes, numbers, copies, bindings, grid, work }
     }
 
-    fn finish(mut self, max_buffer: u64) -> Result<Plan> {
+    fn finish(mut self, max_buffer: u64, resident: &[ValueId]) -> Result<Plan> {
         for &output in self.graph.outputs() {
-            self.download(output)?;
+            if !(resident.contains(&output) && self.values.stays(output)?) {
+                self.download(output)?;
+            }
         }
+        let roots = self.graph.outputs().iter().map(|id| self.values.root(*id)).collect();
         let outputs = self.graph.outputs().iter().map(|id| self.values.output(*id, &self.tensors)).collect::<Result<_>>()?;
         let Tensors { planned: tensors, lifetimes, largest_binding, .. } = self.tensors;
         let (own, textures) = (self.values.own, self.textures.0);
@@ -261,6 +264,7 @@ impl<'a> Assembly<'a> {
             textures,
             segments: self.segments,
             outputs,
+            roots,
             variants: of_nodes(self.placements, |work| work.variants.clone()),
             declined: of_nodes(self.placements, |work| work.declined.clone()),
             chosen: of_nodes(self.placements, |work| work.chosen),

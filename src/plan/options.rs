@@ -1,6 +1,7 @@
 //! The options of a plan.
 
 use super::choices::Choices;
+use crate::graph::ValueId;
 use std::sync::Arc;
 
 /// What a plan is made from, beside the graph and the adapter.
@@ -10,6 +11,8 @@ pub struct PlanOptions {
     pub strict_gpu: bool,
     /// Name of the kernel variant to take wherever it is offered; elsewhere, and without a name, `choices` decide.
     pub variant: Option<String>,
+    /// Outputs that stay on the GPU, unless they are small.
+    pub resident: Vec<ValueId>,
     /// What was measured and refused before; without it the first variant is taken.
     pub choices: Arc<Choices>,
 }

@@ -175,6 +175,8 @@ pub struct Plan {
     pub segments: Vec<Segment>,
     /// Where each output of the graph lies on the GPU; `None` when it is known to the host only.
     pub outputs: Vec<Option<Transfer>>,
+    /// For each output of the graph, the value whose elements it is under another shape; itself, where it is no other.
+    pub roots: Vec<ValueId>,
     /// For each node, the variants it could have run by.
     pub variants: Vec<Vec<&'static str>>,
     /// For each node, the variants that do not fit it, and why.

@@ -6,6 +6,9 @@ use super::types::{Place, Transfer};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, ValueId};
 
+/// The most elements of an integer output that the host is always given: a shape may depend on it.
+const SMALL: usize = 64;
+
 /// All values of a graph, by index.
 pub(super) struct Values<'a> {
     graph: &'a Graph,
@@ -119,6 +122,14 @@ impl<'a> Values<'a> {
 
     pub(super) fn is_on_host(&self, value: ValueId) -> bool {
         self.on_host[value.index()]
+    }
+
+    /// Whether an output can stay on the GPU: one that lies there, or is given, and that no shape will depend on.
+    pub(super) fn stays(&self, output: ValueId) -> Result<bool> {
+        let fact = self.graph.fact(output)?;
+        let root = self.root(output);
+        let there = self.on_gpu[root.index()] || self.is_input[root.index()];
+        Ok(there && (fact.dtype().is_float() || fact.ty.elements() > SMALL))
     }
 
     /// The host holds a value from now on.

@@ -1,6 +1,7 @@
 //! Runs whose inputs and outputs stay on the GPU.
 
-use super::data::elements::{narrow, widen};
+use super::data::elements::{assumed, widen};
+use super::data::held::{GpuTensor, Held};
 use super::data::inputs::matched;
 use super::device::DeviceState;
 use super::execution::loaded::{Lease, LoadedPlan};
@@ -9,9 +10,9 @@ use super::runtime::Runtime;
 use super::stages::planned::Route;
 use super::stages::runner::Runner;
 use crate::error::{Error, Result};
-use crate::gpu::{GpuBuffer, GpuInput, Opaque, Role, boxed};
-use crate::graph::Fact;
-use crate::tensor::{DType, Scalar, Tensor, TensorType, TensorView};
+use crate::gpu::{GpuBuffer, GpuInput, Keeper, Opaque, Role, boxed};
+use crate::graph::{Fact, Structure};
+use crate::tensor::{DType, Scalar, TensorType};
 use std::collections::HashMap;
 
 /// The outputs of a run that stayed on the GPU. The buffers are read only, and valid until this is dropped: then a later
@@ -19,7 +20,7 @@ use std::collections::HashMap;
 pub struct GpuOutputs {
     entries: Vec<(String, TensorType, GpuBuffer)>,
     /// Keeps the buffers out of later runs.
-    _lease: Option<Opaque<Lease>>,
+    _keeper: Option<Keeper>,
 }
 
 impl GpuOutputs {
@@ -57,13 +58,6 @@ impl Session {
     }
 }
 
-/// An input in a buffer.
-struct InputBuffer {
-    buffer: GpuBuffer,
-    ty: TensorType,
-    scalar: Scalar,
-}
-
 /// The elements that a dtype has in the caller's buffers.
 fn scalar(dtype: DType) -> Option<Scalar> {
     match dtype {
@@ -74,7 +68,7 @@ fn scalar(dtype: DType) -> Option<Scalar> {
 }
 
 /// The inputs in the model's order, after a check.
-fn checked(runtime: &Runtime, inputs: &[(&str, GpuInput<'_>)]) -> Result<Vec<InputBuffer>> {
+fn checked(runtime: &Runtime, inputs: &[(&str, GpuInput<'_>)]) -> Result<Vec<GpuTensor>> {
     let dtype = |name: &str| runtime.inputs.iter().find(|i| i.name == name).map_or(DType::F32, |i| i.dtype);
     let given: Vec<(&str, DType, &[usize])> = inputs.iter().map(|(name, input)| (*name, dtype(name), input.shape)).collect();
     let mut buffers = Vec::with_capacity(inputs.len());
@@ -82,7 +76,9 @@ fn checked(runtime: &Runtime, inputs: &[(&str, GpuInput<'_>)]) -> Result<Vec<Inp
         let (name, input) = inputs[k];
         let ty = TensorType::new(given[k].1, input.shape);
         let scalar = scalar(ty.dtype).ok_or_else(|| Error::unsupported(format!("input `{name}`: {} has no GPU form", ty.dtype)))?;
-        buffers.push(InputBuffer { buffer: input.checked(name, ty.elements() as u64 * 4)?, ty, scalar });
+        let buffer = input.checked(name, ty.elements() as u64 * 4)?;
+        let bounds = assumed(&ty, true).bounds;
+        buffers.push(GpuTensor { ty, scalar, bounds, buffer, offset: 0, _keeper: None });
     }
     Ok(buffers)
 }
@@ -90,33 +86,14 @@ fn checked(runtime: &Runtime, inputs: &[(&str, GpuInput<'_>)]) -> Result<Vec<Inp
 async fn outputs(runtime: &Runtime, inputs: &[(&str, GpuInput<'_>)]) -> Result<GpuOutputs> {
     let device = runtime.device().ok_or_else(|| Error::unsupported("this session runs on the CPU, and has no GPU buffers"))?;
     let inputs = checked(runtime, inputs)?;
-    match resident_plan(runtime, &device, &inputs).await? {
-        Some(loaded) => on_device(runtime, &loaded, inputs).await,
-        None => through_host(runtime, &device, &inputs).await,
+    let mut held: Vec<Structure<Held<'_>>> = inputs.iter().map(|input| Structure::Tensor(Held::gpu(input.clone()))).collect();
+    match device.planned.route(&runtime.resources(&device), &mut held).await? {
+        Route::Plan(loaded, _) if loaded.stays_on_gpu() => on_device(runtime, &loaded, inputs).await,
+        Route::Plan(..) | Route::Stages(_) => through_host(runtime, &device, held).await,
     }
 }
 
-/// The plan for inputs of these types, if it depends on types only and never leaves the GPU.
-async fn resident_plan(runtime: &Runtime, device: &DeviceState, inputs: &[InputBuffer]) -> Result<Option<Opaque<LoadedPlan>>> {
-    let routes = &device.planned.routes;
-    if routes.depends_on_values() {
-        return Ok(None);
-    }
-    // The plan depends on types only, so zeros stand in for contents.
-    let zeros: Vec<Tensor> = inputs.iter().map(|input| Tensor::zeros(input.ty.clone())).collect();
-    let views: Vec<TensorView<'_>> = zeros.iter().map(Tensor::view).collect();
-    let route = device.planned.route(&runtime.resources(device), &views).await;
-    // While the plan was made, a shape may have turned out to depend on contents, so that zeros may even have failed.
-    if routes.depends_on_values() {
-        return Ok(None);
-    }
-    Ok(match route? {
-        Route::Plan(loaded) if loaded.stays_on_gpu() => Some(loaded),
-        Route::Plan(_) | Route::Stages(_) => None,
-    })
-}
-
-async fn on_device(runtime: &Runtime, loaded: &Opaque<LoadedPlan>, inputs: Vec<InputBuffer>) -> Result<GpuOutputs> {
+async fn on_device(runtime: &Runtime, loaded: &Opaque<LoadedPlan>, inputs: Vec<GpuTensor>) -> Result<GpuOutputs> {
     let ids = runtime.graph.inputs().iter().map(|i| i.value);
     let by_value: HashMap<_, _> = ids.zip(inputs.into_iter().map(|input| input.buffer)).collect();
     let lease = Lease::enqueue(loaded, &by_value).await?;
@@ -126,22 +103,17 @@ async fn on_device(runtime: &Runtime, loaded: &Opaque<LoadedPlan>, inputs: Vec<I
         Some((name, transfer.ty.clone(), lease.buffer(transfer.tensor)?.clone()))
     };
     let entries = outputs.filter_map(entry).collect();
-    Ok(GpuOutputs { entries, _lease: Some(Opaque::new(lease)) })
+    Ok(GpuOutputs { entries, _keeper: Some(Opaque::new(lease).keeper()) })
 }
 
-/// Downloads the inputs, runs the model as ever, and uploads the results.
-async fn through_host(runtime: &Runtime, device: &DeviceState, inputs: &[InputBuffer]) -> Result<GpuOutputs> {
+/// Runs the model as ever, and uploads what of its results the host has.
+async fn through_host(runtime: &Runtime, device: &DeviceState, inputs: Vec<Structure<Held<'_>>>) -> Result<GpuOutputs> {
     let (gpu, tally) = (&device.gpu, &runtime.tally);
-    let mut tensors = Vec::with_capacity(inputs.len());
-    for InputBuffer { buffer, ty, scalar } in inputs {
-        let bytes = gpu.read(buffer, ty.elements() as u64 * 4, tally).await?;
-        tensors.push(narrow(ty, *scalar, &bytes)?);
-    }
-    let views: Vec<TensorView<'_>> = tensors.iter().map(Tensor::view).collect();
     let runner = Runner { resources: runtime.resources(device), recorder: None };
-    let results = runner.outputs(&device.planned, &views).await?;
+    let results = runner.outputs(&device.planned, inputs).await?;
     let mut entries = Vec::with_capacity(results.len());
-    for (name, tensor) in runtime.output_names().into_iter().zip(results) {
+    for (name, result) in runtime.output_names().into_iter().zip(results) {
+        let tensor = result.tensor()?.tensor(gpu, tally).await?;
         if scalar(tensor.dtype()).is_none() {
             return Err(Error::unsupported(format!("output `{name}`: {} has no GPU form", tensor.ty())));
         }
@@ -152,5 +124,5 @@ async fn through_host(runtime: &Runtime, device: &DeviceState, inputs: &[InputBu
         gpu.write(&buffer, 0, &bytes);
         entries.push((name, tensor.ty().clone(), buffer));
     }
-    Ok(GpuOutputs { entries, _lease: None })
+    Ok(GpuOutputs { entries, _keeper: None })
 }

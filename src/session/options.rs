@@ -1,10 +1,11 @@
 //! The options of a session.
 
 use crate::gpu::{CacheFolder, Progress};
+use crate::graph::MAX_TURNS;
 use crate::passes::Selection;
 
 /// How a session runs its model.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Compile kernels with run-time checks of every index, and with workgroup memory that is zero at first.
     pub checked: bool,
@@ -22,8 +23,27 @@ pub struct Options {
     pub cache: CacheFolder,
     /// A function that is called as kernels are compiled and first dispatched.
     pub progress: Progress,
+    /// The most turns of a loop; one that goes on is stopped with an error.
+    pub max_turns: u64,
     /// Which passes over the graph run, and which of the caller's own.
     pub passes: Selection,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            checked: false,
+            strict_gpu: false,
+            taps: vec![],
+            keep_all: false,
+            variant: None,
+            tuning: Tuning::default(),
+            cache: CacheFolder::default(),
+            progress: Progress::default(),
+            max_turns: MAX_TURNS,
+            passes: Selection::default(),
+        }
+    }
 }
 
 /// How a session chooses among the variants of a kernel.

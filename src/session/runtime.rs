@@ -97,12 +97,12 @@ impl Runtime {
         recorder: Option<&Recorder>,
     ) -> Result<Vec<Tensor>> {
         let runner = Runner { resources: self.resources(&device), recorder };
-        let result = runner.outputs(&device.planned, inputs).await;
+        let result = runner.tensors(&device.planned, inputs).await;
         let Some(slot) = self.device.as_ref().filter(|_| result.is_err() && device.gpu.is_lost()) else { return result };
         let fresh = slot.replace(&device).await?;
         log::warn!("the device was lost; running again on a fresh one");
         let runner = Runner { resources: self.resources(&fresh), recorder };
-        runner.outputs(&fresh.planned, inputs).await
+        runner.tensors(&fresh.planned, inputs).await
     }
 }
 

@@ -5,12 +5,12 @@
 //! row is the same everywhere.
 
 pub mod attention;
-pub mod branch;
 pub mod ceiling;
 pub mod conv;
 pub mod einsum;
 pub mod elementwise;
-pub mod fused;
+pub mod flow;
+mod fused;
 pub mod gather;
 mod image;
 pub mod lrn;
@@ -147,11 +147,11 @@ impl Random {
 pub fn all() -> Vec<Case> {
     let families = [
         attention::cases(),
-        branch::cases(),
         ceiling::cases(),
         conv::cases(),
         einsum::cases(),
         elementwise::cases(),
+        flow::cases(),
         fused::cases(),
         gather::cases(),
         image::cases(),

@@ -9,7 +9,7 @@ use gristmill::internals::ops::pad::{PadMode, pad};
 use gristmill::internals::ops::reshape::{flatten, identity, reshape, squeeze, unsqueeze};
 use gristmill::internals::ops::reverse_sequence::reverse_sequence;
 use gristmill::internals::ops::slice::{slice, split};
-use gristmill::internals::ops::transpose::{BlockOrder, depth_to_space, space_to_depth, transpose};
+use gristmill::internals::ops::transpose::{BlockOrder, depth_to_space, move_axis, space_to_depth, transpose};
 use gristmill::internals::ops::triangle::trilu;
 use gristmill::internals::ops::view::strided_view;
 use gristmill::internals::tensor::View;
@@ -53,6 +53,11 @@ fn transposes() -> Vec<Case> {
             Case::new(format!("transpose/{name}"), transpose(Some(axes.to_vec())), vec![random.floats(shape)])
         })
         .collect();
+    for (name, from, to, permutation) in [("move_axis/front", 2, 0, [2, 0, 1]), ("move_axis/back", 0, -1, [1, 2, 0])] {
+        let data = random.floats(&[2, 3, 4]);
+        let golden = transpose(Some(permutation.to_vec())).reference(&[Some(&data)]).expect("a permutation");
+        cases.push(Case::new(name, move_axis(from, to), vec![data]).golden(golden));
+    }
     cases.push(Case::new("transpose/default", transpose(None), vec![random.floats(&[4, 5, 6])]));
     cases.push(Case::new("transpose/scalar", transpose(None), vec![random.floats(&[])]));
     for dtype in [DType::I64, DType::Bool, DType::U8, DType::F16, DType::F64] {

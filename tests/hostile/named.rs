@@ -189,14 +189,14 @@ fn operators() {
     let several = vec![
         node("Relu", &["x"], &["a"], vec![]),
         node("Frobnicate", &["a"], &["b"], vec![]),
-        node("Loop", &["b"], &["c"], vec![inner]),
+        node("Shuffle", &["b"], &["c"], vec![inner]),
         node("Frobnicate", &["c"], &["y"], vec![]),
     ];
     refused(
         &model([several, vec![input("x", &[2, 2]), output("y")]].concat()),
         Unsupported,
         "Frobnicate:b: operator Frobnicate of domain ai.onnx, version 28, is not implemented (2 nodes, the first Frobnicate:b); \
-         operator Loop of domain ai.onnx, version 28, is not implemented (1 node, Loop:c); \
+         operator Shuffle of domain ai.onnx, version 28, is not implemented (1 node, Shuffle:c); \
          operator Quux of domain ai.onnx, version 28, is not implemented (1 node, Quux:q)",
     );
     refused(

@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A file, or a folder with a slash at its end; a file that it names although that one, in the end, names it; and why.
 const CIRCLES: &[(&str, &str, &str)] = &[
     ("graph/op.rs", "graph/node.rs", "an operator writes nodes in its place, and a node holds its operator"),
+    ("graph/op.rs", "graph/flow.rs", "an operator may be one on whole values, with graphs of operators within"),
+    ("graph/evaluate.rs", "graph/flow.rs", "the references compute graphs within operators"),
     ("graph/op.rs", "graph/writer/mod.rs", "an operator writes nodes in its place, and a node holds its operator"),
     ("graph/writer/", "graph/writer/mod.rs", "the methods of one type, in files by purpose"),
     ("kernel/shader.rs", "kernel/caps.rs", "what a texture may hold is known of shaders, and how wide a kernel is of capabilities"),

@@ -157,6 +157,8 @@ fn optimized(row: &Row, caps: &Caps) -> Result<Graph> {
             let options = passes::Options { max_storage_buffers: caps.max_storage_buffers as usize, ..Default::default() };
             Ok(passes::optimize(&graph, &options)?)
         }
-        Specialized::Blocked { .. } => Err(Failure::message(format!("{}:{}: a shape depends on data", row.family, row.shape))),
+        Specialized::Blocked { .. } | Specialized::Stage { .. } => {
+            Err(Failure::message(format!("{}:{}: a shape depends on data", row.family, row.shape)))
+        }
     }
 }

@@ -3,14 +3,15 @@
 mod links;
 mod names;
 mod specialized;
+mod structures;
 
-use super::{DefaultInput, Dim, Fact, Graph, Input, Node, Op, Value, ValueId};
+use super::{DefaultInput, Dim, Fact, Graph, Input, Node, Op, Structure, Value, ValueId};
 use crate::error::{Error, Result};
 use crate::tensor::{DType, Tensor};
 use links::Links;
 use names::Names;
 use specialized::Place;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Names a node of a graph that is being written.
@@ -39,6 +40,8 @@ pub struct Writer {
     nodes: Vec<Option<Node>>,
     /// By value, as long as the values.
     links: Vec<Links>,
+    /// Values that are no tensors of their own, and what they are.
+    structures: HashMap<ValueId, Structure<ValueId>>,
     /// Whether every value has a fact.
     specialized: bool,
     /// What is being written in place of nodes, the innermost last.

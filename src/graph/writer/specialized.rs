@@ -2,7 +2,7 @@
 
 use super::Writer;
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::{Fact, Node, Op, ValueId};
+use crate::graph::{Fact, Node, Op, Structure, ValueId};
 use crate::tensor::{DType, Tensor, TensorType};
 use std::sync::Arc;
 
@@ -16,9 +16,11 @@ const MAX_EXPANSION: usize = 72;
 #[derive(Debug)]
 pub(super) struct Place {
     /// What they are named after.
-    name: String,
+    pub(super) name: String,
     /// What the node in whose place they are reads.
-    inputs: Vec<Option<ValueId>>,
+    pub(super) inputs: Vec<Option<ValueId>>,
+    /// Whether that node can be a stage of the run instead.
+    pub(super) flows: bool,
 }
 
 impl Writer {
@@ -27,10 +29,10 @@ impl Writer {
     /// # Errors
     /// Those of `write`.
     pub fn under<T>(&mut self, name: &str, write: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        self.within(Place { name: name.to_string(), inputs: Vec::new() }, write)
+        self.within(Place { name: name.to_string(), inputs: Vec::new(), flows: false }, write)
     }
 
-    fn within<T>(&mut self, place: Place, write: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+    pub(super) fn within<T>(&mut self, place: Place, write: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         self.places.push(place);
         let result = write(self);
         self.places.pop();
@@ -99,6 +101,10 @@ impl Writer {
         if self.places.len() > MAX_EXPANSION {
             return Err(Error::internal("operators expand into each other without end"));
         }
+        if let Some(flow) = node.op.flow() {
+            return self.flow(&node, flow).map_err(|error| self.outwards(error, &node));
+        }
+        let node = self.resolved(&node)?;
         self.specialize(&node).map_err(|error| self.outwards(error, &node))
     }
 
@@ -130,7 +136,7 @@ impl Writer {
     /// Writes the nodes that one stands for; false where it is no composition.
     fn expand(&mut self, node: &Node, facts: &[Option<&Fact>]) -> Result<bool> {
         let first = self.nodes.len();
-        let place = Place { name: node.name().to_string(), inputs: node.inputs.clone() };
+        let place = Place { name: node.name().to_string(), inputs: node.inputs.clone(), flows: false };
         let Some(results) = self.within(place, |writer| node.op.expand(node, facts, writer))? else { return Ok(false) };
         for (index, output) in node.outputs.iter().enumerate() {
             let Some(output) = *output else { continue };
@@ -161,9 +167,10 @@ impl Writer {
     /// An error of a node that is written in place of another: where it asks for a value, in terms of that one's inputs.
     fn outwards(&self, error: Error, node: &Node) -> Error {
         let (ErrorKind::NeedsValue(index), Some(place)) = (error.kind(), self.places.last()) else { return error };
-        let value = node.input(index);
-        match place.inputs.iter().position(|input| input.is_some() && *input == value) {
+        let value = node.input(index).map(|id| self.structure(id));
+        match place.inputs.iter().position(|input| input.is_some() && input.map(Structure::Tensor) == value) {
             Some(outer) => Error::needs_value(outer),
+            None if place.flows => Error::needs_stage(),
             None => Error::unsupported("a data-dependent shape inside a composed operator"),
         }
     }

@@ -7,7 +7,7 @@ use super::external::Folder;
 use super::importer::Importer;
 use super::proto::{ModelProto, NodeProto, ValueInfoProto};
 use super::scope::normal;
-use super::{operators, order};
+use super::{flow, operators, order};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, ValueId};
 use crate::ops::reshape;
@@ -121,8 +121,8 @@ impl<'m> Importer<'m> {
         let results = if let Some(function) = self.functions.get(&(domain, node.op_type.as_str(), node.overload.as_str())).copied()
         {
             self.call(function, node, &inputs, attributes)?
-        } else if domain.is_empty() && node.op_type == "If" {
-            self.branch(node, &inputs, &attributes)?
+        } else if domain.is_empty() && flow::OPERATORS.contains(&node.op_type.as_str()) {
+            self.control(node, &inputs, &attributes)?
         } else {
             let version = self.scopes.iter().rev().find_map(|s| s.versions.get(domain)).copied();
             let version = version.ok_or_else(|| {

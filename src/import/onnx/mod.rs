@@ -4,6 +4,7 @@ mod attributes;
 mod context;
 mod dtype;
 mod external;
+mod flow;
 mod frame;
 mod function;
 mod graph;
@@ -27,7 +28,8 @@ use std::path::Path;
 
 /// Every operator that is implemented, by families: the family's name, and the name of an operator for each of its forms.
 pub fn supported() -> impl Iterator<Item = (&'static str, impl Iterator<Item = &'static str>)> {
-    operators::FAMILIES.iter().map(|(family, rows)| (*family, rows.iter().map(|row| row.name)))
+    let rows = operators::FAMILIES.iter().map(|(family, rows)| (*family, rows.iter().map(|row| row.name).collect::<Vec<_>>()));
+    rows.chain([("control flow", flow::OPERATORS.to_vec())]).map(|(family, names)| (family, names.into_iter()))
 }
 
 /// The graph of an ONNX file.

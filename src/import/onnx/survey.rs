@@ -2,7 +2,7 @@
 
 use super::proto::{FunctionProto, ModelProto, NodeProto};
 use super::scope::{normal, versions};
-use super::{operators, order};
+use super::{flow, operators, order};
 use crate::error::{Error, ErrorKind};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -71,7 +71,7 @@ fn survey(model: &ModelProto) -> Vec<Missing> {
             }
             let Some(version) = versions.get(domain) else { continue };
             let Err(error) = operators::find(domain, &node.op_type, *version) else { continue };
-            if domain.is_empty() && node.op_type == "If" {
+            if domain.is_empty() && flow::OPERATORS.contains(&node.op_type.as_str()) {
                 continue;
             }
             let place = *places.entry(error.message().to_string()).or_insert(missing.len());

@@ -1,6 +1,7 @@
 //! Elements between the host's dtypes and the GPU's three scalars.
 
 use crate::error::{Error, Result};
+use crate::graph::Fact;
 use crate::tensor::{DType, Element, Scalar, Tensor, TensorType, TensorView};
 use half::{bf16, f16};
 
@@ -61,4 +62,15 @@ pub(crate) fn within_assumed(view: &TensorView<'_>) -> bool {
         DType::U64 => u64::from_bytes(view.bytes()).is_some_and(|all| all.iter().all(|x| i128::from(*x) <= ASSUMED)),
         _ => true,
     }
+}
+
+/// What is known of an input of this type, of which the contents are not; `bounded` says whether 64-bit integers lie within the
+/// assumed bounds.
+pub(crate) fn assumed(ty: &TensorType, bounded: bool) -> Fact {
+    let bounds = match ty.dtype {
+        DType::I64 if bounded => Some((-ASSUMED, ASSUMED)),
+        DType::U64 if bounded => Some((0, ASSUMED)),
+        _ => None,
+    };
+    Fact { ty: ty.clone(), value: None, bounds }
 }

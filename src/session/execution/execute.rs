@@ -2,54 +2,99 @@
 
 use super::first_dispatches::submit_new_kernels_first;
 use super::instance::{Instance, upload_bytes};
-use super::loaded::LoadedPlan;
+use super::loaded::{Lease, LoadedPlan};
 use super::shared::Shared;
-use super::values::HostValues;
+use super::values::Values;
 use crate::error::Result;
-use crate::gpu::{Copy, GpuBuffer, Range, Recording, Timestamps};
+use crate::gpu::{Copy, Opaque, Range, Recording, Timestamps};
 use crate::plan::Segment;
 use crate::session::data::elements::{narrow, widen};
+use crate::session::data::held::{GpuTensor, Held};
 use crate::session::timing::recorder::{Recorder, Timers};
 
-impl LoadedPlan {
-    /// One run; its results are in `values` afterwards.
-    pub(crate) async fn execute(&self, values: &mut HostValues<'_>, recorder: Option<&Recorder>) -> Result<()> {
-        let shared = self.shared();
-        let mut instance = self.take().await?;
-        if recorder.is_some() && instance.timers.is_none() {
-            instance.timers = Some(Timers::new(&shared.gpu, &shared.plan, &shared.tally).await?);
-        }
-        for (index, segment) in shared.plan.segments.iter().enumerate() {
-            fill_upload(shared, &mut instance, index, values)?;
-            let timers = recorder.zip(instance.timers.as_ref()).filter(|_| !segment.steps.is_empty());
-            let timed = timers.and_then(|(recorder, timers)| Some((recorder, timers.segment(index)?)));
-            if !segment.steps.is_empty() || !segment.downloads.is_empty() {
-                submit(shared, &instance, index, timed.map(|(_, timestamps)| timestamps)).await?;
-                download(shared, &instance, index, values)?;
-            }
-            if let Some((recorder, timestamps)) = timed {
-                recorder.record(&shared.gpu, &shared.plan, segment, timestamps).await?;
-            }
-            for host in &segment.host {
-                values.compute(&shared.plan.graph.nodes()[host.node])?;
-            }
-        }
-        self.give_back(instance);
-        Ok(())
+/// One run of a plan; its results are in `values` afterwards. With `keep` they stay on the GPU as well, for as long as `values` hold them.
+pub(crate) async fn execute(
+    loaded: &Opaque<LoadedPlan>,
+    values: &mut Values<'_, '_>,
+    recorder: Option<&Recorder>,
+    keep: bool,
+) -> Result<()> {
+    let shared = loaded.shared();
+    fetch(shared, values).await?;
+    let mut instance = loaded.take().await?;
+    if recorder.is_some() && instance.timers.is_none() {
+        instance.timers = Some(Timers::new(&shared.gpu, &shared.plan, &shared.tally).await?);
     }
+    for (index, segment) in shared.plan.segments.iter().enumerate() {
+        fill_upload(shared, &mut instance, index, values)?;
+        let timers = recorder.zip(instance.timers.as_ref()).filter(|_| !segment.steps.is_empty());
+        let timed = timers.and_then(|(recorder, timers)| Some((recorder, timers.segment(index)?)));
+        if !segment.steps.is_empty() || !segment.downloads.is_empty() {
+            submit(shared, &instance, index, values, timed.map(|(_, timestamps)| timestamps)).await?;
+            download(shared, &instance, index, values)?;
+        }
+        if let Some((recorder, timestamps)) = timed {
+            recorder.record(&shared.gpu, &shared.plan, segment, timestamps).await?;
+        }
+        for host in &segment.host {
+            values.compute(&shared.plan.graph.nodes()[host.node])?;
+        }
+    }
+    if keep {
+        return lend(loaded, instance, values);
+    }
+    loaded.give_back(instance);
+    Ok(())
 }
 
-/// Writes what a segment uploads into the buffer that it leaves from.
-fn fill_upload(shared: &Shared, instance: &mut Instance, index: usize, values: &HostValues<'_>) -> Result<()> {
+/// Brings to the host what nodes read there.
+async fn fetch(shared: &Shared, values: &mut Values<'_, '_>) -> Result<()> {
+    let Shared { plan, gpu, tally, .. } = shared;
+    for host in plan.host_nodes() {
+        for id in plan.graph.nodes()[host.node].inputs.iter().flatten() {
+            if let Some(held) = values.get_mut(*id) {
+                held.fetch(gpu, tally).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Lends the instance to the outputs that lie in it.
+fn lend(loaded: &Opaque<LoadedPlan>, instance: Instance, values: &mut Values<'_, '_>) -> Result<()> {
+    let plan = &loaded.shared().plan;
+    let lease = Opaque::new(Lease::new(loaded.clone(), instance));
+    let keeper = lease.keeper();
+    for (output, transfer) in plan.graph.outputs().iter().zip(&plan.outputs) {
+        let Some(transfer) = transfer else { continue };
+        let Some(buffer) = lease.buffer(transfer.tensor) else { continue };
+        let gpu = GpuTensor {
+            ty: transfer.ty.clone(),
+            scalar: transfer.scalar,
+            bounds: plan.graph.fact(*output)?.bounds,
+            buffer: buffer.clone(),
+            offset: 0,
+            _keeper: Some(keeper.clone()),
+        };
+        let held = values.get(*output).filter(|held| held.on_host().is_some()).cloned();
+        values.insert(*output, held.map_or_else(|| Held::gpu(gpu.clone()), |held| held.and_gpu(gpu.clone())));
+    }
+    Ok(())
+}
+
+/// Writes what a segment uploads from the host into the buffer that it leaves from.
+fn fill_upload(shared: &Shared, instance: &mut Instance, index: usize, values: &Values<'_, '_>) -> Result<()> {
     let Some(upload) = &instance.uploads[index] else { return Ok(()) };
     let mut offset = 0;
     for transfer in &shared.plan.segments[index].uploads {
-        let view = values.view(transfer.value)?;
-        if view.dtype().size() == 4 {
-            upload.fill(offset, view.bytes())?;
-        } else {
-            widen(view.dtype(), view.bytes(), &mut instance.scratch);
-            upload.fill(offset, &instance.scratch)?;
+        if values.get(transfer.value).and_then(Held::on_gpu).is_none() {
+            let view = values.view(transfer.value)?;
+            if view.dtype().size() == 4 {
+                upload.fill(offset, view.bytes())?;
+            } else {
+                widen(view.dtype(), view.bytes(), &mut instance.scratch);
+                upload.fill(offset, &instance.scratch)?;
+            }
         }
         offset += upload_bytes(transfer);
     }
@@ -57,11 +102,17 @@ fn fill_upload(shared: &Shared, instance: &mut Instance, index: usize, values: &
 }
 
 /// Submits a segment's uploads, dispatches and downloads, and waits for them.
-async fn submit(shared: &Shared, instance: &Instance, index: usize, timestamps: Option<&Timestamps>) -> Result<()> {
+async fn submit(
+    shared: &Shared,
+    instance: &Instance,
+    index: usize,
+    values: &Values<'_, '_>,
+    timestamps: Option<&Timestamps>,
+) -> Result<()> {
     let segment = &shared.plan.segments[index];
     let (upload, map) = (instance.uploads[index].as_ref(), instance.downloads[index].as_ref());
-    let before = upload.map_or(Ok(vec![]), |from| copies_in(shared, instance, segment, from))?;
-    let after = map.map_or(Ok(vec![]), |to| copies_out(shared, instance, segment, to))?;
+    let before = copies_in(shared, instance, index, values)?;
+    let after = copies_out(shared, instance, index)?;
     let commands = &instance.commands[index];
     let recording = Recording { upload, before: &before, commands, after: &after, timestamps, map, ..Recording::default() };
     if shared.progress.is_watched() && timestamps.is_none() {
@@ -71,18 +122,24 @@ async fn submit(shared: &Shared, instance: &Instance, index: usize, timestamps: 
     }
 }
 
-fn copies_in<'a>(shared: &'a Shared, instance: &'a Instance, segment: &Segment, upload: &'a GpuBuffer) -> Result<Vec<Copy<'a>>> {
-    let mut copies = Vec::with_capacity(segment.uploads.len());
+/// What a segment reads, from where it lies on the GPU or from the upload buffer.
+fn copies_in<'a>(shared: &'a Shared, instance: &'a Instance, index: usize, values: &'a Values<'_, '_>) -> Result<Vec<Copy<'a>>> {
+    let uploads = &shared.plan.segments[index].uploads;
+    let mut copies = Vec::with_capacity(uploads.len());
     let mut offset = 0;
-    for t in &segment.uploads {
+    for t in uploads {
         let to = instance.range(shared, t.tensor)?;
-        copies.push(Copy { from: Range { buffer: upload, offset, bytes: t.bytes() }, to: to.buffer, offset: to.offset });
+        let on_gpu = values.get(t.value).and_then(Held::on_gpu).map(GpuTensor::range);
+        let staged = || instance.uploads[index].as_ref().map(|buffer| Range { buffer, offset, bytes: t.bytes() });
+        copies.extend(on_gpu.or_else(staged).map(|from| Copy { from, to: to.buffer, offset: to.offset }));
         offset += upload_bytes(t);
     }
     Ok(copies)
 }
 
-fn copies_out<'a>(shared: &'a Shared, instance: &'a Instance, segment: &Segment, download: &'a GpuBuffer) -> Result<Vec<Copy<'a>>> {
+fn copies_out<'a>(shared: &'a Shared, instance: &'a Instance, index: usize) -> Result<Vec<Copy<'a>>> {
+    let Some(download) = &instance.downloads[index] else { return Ok(vec![]) };
+    let segment: &Segment = &shared.plan.segments[index];
     let mut copies = Vec::with_capacity(segment.downloads.len());
     let mut offset = 0;
     for t in &segment.downloads {
@@ -94,7 +151,7 @@ fn copies_out<'a>(shared: &'a Shared, instance: &'a Instance, segment: &Segment,
 }
 
 /// Reads what a segment downloaded.
-fn download(shared: &Shared, instance: &Instance, index: usize, values: &mut HostValues<'_>) -> Result<()> {
+fn download(shared: &Shared, instance: &Instance, index: usize, values: &mut Values<'_, '_>) -> Result<()> {
     let Some(staging) = &instance.downloads[index] else { return Ok(()) };
     let downloads = &shared.plan.segments[index].downloads;
     let bytes = downloads.iter().map(|t| t.bytes()).sum::<u64>();
@@ -102,7 +159,7 @@ fn download(shared: &Shared, instance: &Instance, index: usize, values: &mut Hos
         let mut start = 0;
         for t in downloads {
             let end = start + t.bytes() as usize;
-            values.insert(t.value, narrow(&t.ty, t.scalar, &bytes[start..end])?);
+            values.insert(t.value, Held::host(narrow(&t.ty, t.scalar, &bytes[start..end])?));
             start = end;
         }
         Ok(())

@@ -2,10 +2,12 @@
 
 use super::instance::Instance;
 use super::shared::Shared;
+use super::values::Values;
 use crate::error::{Error, Result};
 use crate::gpu::{Copy, GpuBuffer, Opaque, Pipeline, Recording};
 use crate::graph::ValueId;
 use crate::plan::{Plan, Transfer};
+use crate::session::data::held::Held;
 use crate::session::resources::Resources;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +18,7 @@ pub(crate) struct LoadedPlan {
     idle: Mutex<Vec<Instance>>,
 }
 
-/// The instance of a run whose results stay on the GPU; it goes back to the pool when dropped.
+/// The instance of a run whose results stay on the GPU; it goes back to the pool when it is dropped.
 pub(crate) struct Lease {
     loaded: Opaque<LoadedPlan>,
     /// `Some` until dropped.
@@ -50,6 +52,17 @@ impl LoadedPlan {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(instance);
     }
 
+    /// An output after a run, which may be an input under another shape.
+    pub(crate) fn output<'a>(&self, values: &Values<'_, 'a>, output: ValueId) -> Result<Held<'a>> {
+        if let Some(held) = values.get(output) {
+            return Ok(held.clone());
+        }
+        let graph = &self.plan().graph;
+        let place = graph.outputs().iter().position(|id| *id == output);
+        let root = place.and_then(|place| self.plan().roots.get(place)).copied().unwrap_or(output);
+        values.held(root)?.under(&graph.fact(output)?.ty)
+    }
+
     /// Whether a run can stay on the GPU: one segment, whose uploads are the run's inputs and whose outputs lie there.
     pub(crate) fn stays_on_gpu(&self) -> bool {
         let plan = self.plan();
@@ -58,6 +71,10 @@ impl LoadedPlan {
 }
 
 impl Lease {
+    pub(crate) fn new(loaded: Opaque<LoadedPlan>, instance: Instance) -> Self {
+        Lease { loaded, instance: Some(instance) }
+    }
+
     /// Submits one run of a plan that stays on the GPU, without waiting for it: the callers' buffers are copied in, and the results
     /// stay in the lease's.
     pub(crate) async fn enqueue(loaded: &Opaque<LoadedPlan>, inputs: &HashMap<ValueId, GpuBuffer>) -> Result<Lease> {

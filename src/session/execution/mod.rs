@@ -1,6 +1,6 @@
 //! One plan on a device, and one graph by the references.
 
-mod execute;
+pub(super) mod execute;
 mod first_dispatches;
 mod instance;
 pub(super) mod load;

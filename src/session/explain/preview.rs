@@ -6,11 +6,11 @@ use crate::graph::{Fact, Graph};
 use crate::kernel::Caps;
 use crate::passes::{self, Specialized};
 use crate::plan::Plan;
-use crate::session::data::elements::within_assumed;
+use crate::session::data::elements::{assumed, within_assumed};
 use crate::session::data::inputs::matched;
 use crate::session::front::Session;
 use crate::session::planning::ancestors::sources;
-use crate::session::planning::key::{MAX_VALUE_ELEMENTS, assumed, elements};
+use crate::session::planning::key::MAX_VALUE_ELEMENTS;
 use crate::session::planning::make;
 use crate::session::runtime::Runtime;
 use crate::tensor::{Tensor, TensorType, TensorView};
@@ -123,7 +123,7 @@ fn given(runtime: &Runtime, inputs: &[(&str, Known<'_>)]) -> Result<Vec<Given>> 
     let given = |k: usize| match &inputs[k].1 {
         Known::Type(ty) => Given { ty: ty.clone(), value: None, bounded: true },
         Known::Tensor(view) => {
-            let value = (elements(view) <= MAX_VALUE_ELEMENTS).then(|| view.to_tensor());
+            let value = (view.shape().iter().product::<usize>() <= MAX_VALUE_ELEMENTS).then(|| view.to_tensor());
             Given { ty: TensorType::new(view.dtype(), view.shape()), value, bounded: within_assumed(view) }
         }
     };
@@ -139,6 +139,10 @@ fn specialize(graph: &Graph, given: &[Given], extent: usize) -> Result<(Graph, V
         let (value, node) = match passes::specialize(graph, &facts).map_err(failed)? {
             Specialized::Graph(graph) => return Ok((graph, assumptions)),
             Specialized::Blocked { value, node } => (value, node),
+            Specialized::Stage { node } => {
+                let message = "the node is a stage of its own, so the plan is known only when the model runs";
+                return Err(failed(Error::unsupported(message).at(&graph.nodes()[node].path)));
+            }
         };
         let before = assumptions.len();
         let mut grown = false;

@@ -1,9 +1,9 @@
 //! What was planned for a graph, by what is known of its inputs.
 
 use super::ancestors::sources;
-use super::key::{MAX_VALUE_ELEMENTS, PlanKey, elements};
-use crate::graph::{Graph, ValueId};
-use crate::tensor::TensorView;
+use super::key::{MAX_VALUE_ELEMENTS, PlanKey};
+use crate::graph::{Graph, Structure, ValueId};
+use crate::session::data::held::Held;
 use futures_intrusive::sync::MutexGuard as AsyncGuard;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -42,8 +42,13 @@ impl<T: Clone> PlanCache<T> {
         self.planning.lock().await
     }
 
-    pub(crate) fn key(&self, inputs: &[TensorView<'_>]) -> PlanKey {
+    pub(crate) fn key(&self, inputs: &[Structure<Held<'_>>]) -> PlanKey {
         PlanKey::new(inputs, &self.by_value())
+    }
+
+    /// The inputs whose contents are part of the key.
+    pub(crate) fn values(&self) -> Vec<usize> {
+        self.by_value().iter().copied().collect()
     }
 
     pub(crate) fn find(&self, key: &PlanKey) -> Option<T> {
@@ -67,15 +72,16 @@ impl<T: Clone> PlanCache<T> {
         self.entries().clear();
     }
 
-    /// Whether some shape was found to depend on what an input holds.
-    pub(crate) fn depends_on_values(&self) -> bool {
-        !self.by_value().is_empty()
-    }
-
     /// Makes the contents of the inputs that `value` depends on part of the key; false when they are already, or not small.
-    pub(crate) fn key_by_value(&self, graph: &Graph, value: ValueId, inputs: &[TensorView<'_>]) -> bool {
+    pub(crate) fn key_by_value(&self, graph: &Graph, value: ValueId, inputs: &[Structure<Held<'_>>]) -> bool {
         let needed = sources(graph, value);
-        let small = needed.iter().map(|&k| elements(&inputs[k])).sum::<usize>() <= MAX_VALUE_ELEMENTS;
+        let elements = |k: &usize| match &inputs[*k] {
+            Structure::Tensor(held) => held.ty().elements(),
+            // How many tensors there are is part of the key; what they hold is not.
+            Structure::Sequence(_) => MAX_VALUE_ELEMENTS + 1,
+            Structure::Absent => 0,
+        };
+        let small = needed.iter().map(elements).sum::<usize>() <= MAX_VALUE_ELEMENTS;
         let mut by_value = self.by_value();
         let before = by_value.len();
         if small {

@@ -1,8 +1,9 @@
 //! What a plan is made for.
 
-use crate::graph::Fact;
-use crate::session::data::elements::{ASSUMED, within_assumed};
-use crate::tensor::{DType, Shape, TensorType, TensorView};
+use crate::graph::{Fact, Structure};
+use crate::kernel::Bounds;
+use crate::session::data::held::Held;
+use crate::tensor::{Tensor, TensorType, TensorView};
 use std::collections::BTreeSet;
 
 /// The most elements of inputs whose values a plan may depend on: room for every input that holds a shape, and none for
@@ -12,48 +13,43 @@ pub(crate) const MAX_VALUE_ELEMENTS: usize = 64;
 /// What is known of a graph's inputs when it is planned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PlanKey {
-    shapes: Vec<Shape>,
-    /// For each input, whether 64-bit integers lie within the assumed bounds.
-    bounded: Vec<bool>,
+    /// The type of each tensor, and the bounds of integers.
+    tensors: Vec<Structure<(TensorType, Option<Bounds>)>>,
     /// Inputs whose contents the plan depends on.
     values: Vec<(usize, Vec<u8>)>,
 }
 
 impl PlanKey {
     /// The key of a run with these inputs; the contents of those in `by_value` count where they are small.
-    pub(crate) fn new(inputs: &[TensorView<'_>], by_value: &BTreeSet<usize>) -> Self {
-        let small = |k: &&usize| elements(&inputs[**k]) <= MAX_VALUE_ELEMENTS;
+    pub(crate) fn new(inputs: &[Structure<Held<'_>>], by_value: &BTreeSet<usize>) -> Self {
+        let known = |held: &Held<'_>| {
+            let Fact { ty, bounds, .. } = held.fact();
+            (ty, bounds)
+        };
+        let value = |k: &usize| Some((*k, small(inputs.get(*k)?)?.on_host()?.bytes().to_vec()));
         PlanKey {
-            shapes: inputs.iter().map(|v| v.shape().into()).collect(),
-            bounded: inputs.iter().map(within_assumed).collect(),
-            values: by_value.iter().filter(small).map(|&k| (k, inputs[k].bytes().to_vec())).collect(),
+            tensors: inputs.iter().map(|input| input.map(known)).collect(),
+            values: by_value.iter().filter_map(value).collect(),
         }
     }
 
     /// What the plan may take for granted of these inputs.
-    pub(crate) fn facts(&self, inputs: &[TensorView<'_>]) -> Vec<Fact> {
-        let fact = |(index, view): (usize, &TensorView<'_>)| {
-            if self.values.iter().any(|(k, _)| *k == index) {
-                return Fact::of(view.to_tensor());
+    pub(crate) fn facts(&self, inputs: &[Structure<Held<'_>>]) -> Vec<Structure<Fact>> {
+        let fact = |(index, structure): (usize, &Structure<Held<'_>>)| match structure {
+            Structure::Tensor(held) if self.values.iter().any(|(k, _)| *k == index) => {
+                let value = held.on_host().as_ref().map(TensorView::to_tensor);
+                Structure::Tensor(value.map_or_else(|| held.fact(), |value: Tensor| Fact::of(value)))
             }
-            assumed(&TensorType::new(view.dtype(), view.shape()), self.bounded[index])
+            structure => structure.map(Held::fact),
         };
         inputs.iter().enumerate().map(fact).collect()
     }
 }
 
-/// The number of elements of a tensor.
-pub(crate) fn elements(view: &TensorView<'_>) -> usize {
-    view.shape().iter().product()
-}
-
-/// What is known of an input of this type, of which the contents are not; `bounded` says whether 64-bit integers lie within the
-/// assumed bounds.
-pub(crate) fn assumed(ty: &TensorType, bounded: bool) -> Fact {
-    let bounds = match ty.dtype {
-        DType::I64 if bounded => Some((-ASSUMED, ASSUMED)),
-        DType::U64 if bounded => Some((0, ASSUMED)),
+/// The tensor that an input is, where a plan may depend on its contents.
+pub(crate) fn small<'h, 'a>(input: &'h Structure<Held<'a>>) -> Option<&'h Held<'a>> {
+    match input {
+        Structure::Tensor(held) if held.ty().elements() <= MAX_VALUE_ELEMENTS => Some(held),
         _ => None,
-    };
-    Fact { ty: ty.clone(), value: None, bounds }
+    }
 }

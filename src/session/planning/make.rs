@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 /// The options of a plan.
 pub(crate) fn plan_options(options: &Options, choices: Arc<Choices>) -> PlanOptions {
-    PlanOptions { strict_gpu: options.strict_gpu, variant: options.variant.clone(), choices }
+    PlanOptions { strict_gpu: options.strict_gpu, variant: options.variant.clone(), resident: vec![], choices }
 }
 
 /// The graph after all passes.

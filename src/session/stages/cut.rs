@@ -1,33 +1,47 @@
-//! Cutting a graph where a shape depends on data.
+//! Cutting a graph where what a node does depends on data.
 
-use super::planned::{Part, Stage, Stages};
+use super::planned::{BranchStage, LoopStage, Part, PlannedBody, PlannedGraph, Stage, Stages};
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Node, ValueId};
+use crate::graph::{Body, Graph, Node, ValueId};
+use crate::ops::flow::branch::If;
+use crate::ops::flow::loops::Loop;
 use crate::session::planning::ancestors::ancestors;
 use std::sync::Arc;
 
-/// Cuts `graph` before node `blocked`, whose output shape depends on `value`: into what that value depends on, then perhaps
-/// the node itself on the host, then the rest.
+/// Where a graph is cut.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Cut {
+    /// Before a node, whose output shape or nodes depend on a value.
+    Value(ValueId, usize),
+    /// Before and behind a node, which is a stage by itself.
+    Stage(usize),
+}
+
+impl Cut {
+    pub(super) fn node(self) -> usize {
+        let (Cut::Value(_, node) | Cut::Stage(node)) = self;
+        node
+    }
+}
+
+/// Cuts a graph before a node: into what that needs first, then perhaps the node itself, then the rest.
 ///
 /// A value that the first part computes becomes an input of the rest, which is then planned for its contents if it
-/// is small. Otherwise, or when the node reads nothing else, the node itself runs on the host in between, so that the
-/// rest is planned for the shape of its result.
-pub(super) fn cut(graph: &Arc<Graph>, value: ValueId, blocked: usize, strict_gpu: bool) -> Result<Stages> {
+/// is small. Otherwise, or when the node reads nothing else, the node is a stage in between: on the host, so that the
+/// rest is planned for the shape of its result, or, where it is an operator on whole values, as what it is.
+pub(super) fn cut(graph: &Arc<Graph>, resident: &[bool], at: Cut, strict_gpu: bool) -> Result<Stages> {
+    let blocked = at.node();
     let node = &graph.nodes()[blocked];
-    let on_host = runs_on_host(graph, node, value);
-    if on_host && strict_gpu {
-        let name = &graph.value(value).name;
-        let message =
-            format!("the node would run on the host, which strict_gpu forbids: its output shape depends on the data of `{name}`");
-        return Err(Error::unsupported(message).at(&node.path));
-    }
-    let wanted: Vec<ValueId> = if on_host { node.inputs.iter().flatten().copied().collect() } else { vec![value] };
+    let (apart, wanted) = match at {
+        Cut::Value(value, _) if !stands_alone(graph, node, value) => (None, vec![value]),
+        _ => (Some(stage(graph, node, at, strict_gpu)?), distinct(node.inputs.iter().flatten())),
+    };
     let (in_first, _) = ancestors(graph, wanted.iter().copied());
     let nodes = |wanted: &dyn Fn(usize) -> bool| -> Vec<Node> {
         graph.nodes().iter().enumerate().filter(|(k, _)| wanted(*k)).map(|(_, node)| node.clone()).collect()
     };
     let first = nodes(&|k| in_first[k]);
-    let rest = nodes(&|k| !(in_first[k] || on_host && k == blocked));
+    let rest = nodes(&|k| !(in_first[k] || apart.is_some() && k == blocked));
 
     let (by_first, by_rest) = (made_by(graph, &first), made_by(graph, &rest));
     let read_by_rest = rest.iter().flat_map(|n| n.inputs.iter().flatten()).chain(graph.outputs());
@@ -37,22 +51,74 @@ pub(super) fn cut(graph: &Arc<Graph>, value: ValueId, blocked: usize, strict_gpu
     let read_by_first = flags(graph, first.iter().flat_map(|n| n.inputs.iter().flatten()));
     let first_inputs = graph.inputs().iter().map(|i| i.value).filter(|id| read_by_first[id.index()]).collect();
 
+    // What only a later stage reads stays on the GPU, unless that is on the host.
+    let returned = graph.outputs().iter().zip(resident).filter(|(_, resident)| !**resident).map(|(id, _)| id);
+    let on_host = if let Some(Stage::Node(node)) = &apart { node.inputs.as_slice() } else { &[] };
+    let returned = flags(graph, returned.chain(on_host.iter().flatten()));
+    let stays = first_outputs.iter().map(|id| !returned[id.index()]).collect();
     let mut stages = Vec::with_capacity(3);
     if !first.is_empty() {
-        stages.push(Stage::Part(Part::new(first, first_inputs, first_outputs)));
+        stages.push(Stage::Part(Part::new(first, first_inputs, first_outputs, stays)));
     }
-    if on_host {
-        stages.push(Stage::Node(node.clone()));
+    stages.extend(apart);
+    if !rest.is_empty() {
+        stages.push(Stage::Part(Part::new(rest, rest_inputs, graph.outputs().to_vec(), resident.to_vec())));
     }
-    stages.push(Stage::Part(Part::new(rest, rest_inputs, graph.outputs().to_vec())));
     Ok(Stages { graph: graph.clone(), stages })
 }
 
-/// Whether a node runs on the host whose output shape depends on `value`.
-fn runs_on_host(graph: &Graph, node: &Node, value: ValueId) -> bool {
+/// Whether a node whose output shape depends on `value` is computed between the parts.
+fn stands_alone(graph: &Graph, node: &Node, value: ValueId) -> bool {
     let computed = graph.producers()[value.index()].is_some();
     let alone = node.inputs.iter().flatten().all(|id| *id == value || graph.constant(*id).is_some());
-    !computed || alone
+    !computed || alone && node.op.flow().is_none()
+}
+
+/// A node as a stage of its own.
+fn stage(graph: &Graph, node: &Node, at: Cut, strict_gpu: bool) -> Result<Stage> {
+    let Some(flow) = node.op.flow() else {
+        return match at {
+            Cut::Value(value, _) if strict_gpu => {
+                let name = &graph.value(value).name;
+                let message = format!(
+                    "the node would run on the host, which strict_gpu forbids: its output shape depends on the data of `{name}`"
+                );
+                Err(Error::unsupported(message).at(&node.path))
+            }
+            _ => Ok(Stage::Node(node.clone())),
+        };
+    };
+    let body = |body: &Body| PlannedBody::new(graph, node, body);
+    if let Some(turns) = flow.downcast::<Loop>() {
+        return Ok(Stage::Loop(LoopStage { node: node.clone(), turns: turns.clone(), body: body(&turns.body) }));
+    }
+    if let Some(choice) = flow.downcast::<If>() {
+        let (then_branch, else_branch) = (body(&choice.then_branch), body(&choice.else_branch));
+        return Ok(Stage::Branch(BranchStage { node: node.clone(), choice: choice.clone(), then_branch, else_branch }));
+    }
+    Err(Error::unsupported(format!("{} depends on data that is not small", node.op.name())).at(&node.path))
+}
+
+impl PlannedBody {
+    /// The graph within a node of a graph; what is constant there is constant here.
+    fn new(whole: &Graph, node: &Node, body: &Body) -> Self {
+        let mut graph = (*body.graph).clone();
+        let given = body.given();
+        let mut captured = Vec::with_capacity(body.inputs.len());
+        let mut inputs = graph.inputs[..given].to_vec();
+        for (input, index) in body.graph.inputs()[given..].iter().zip(&body.inputs) {
+            match node.input(*index).and_then(|id| whole.constant(id)) {
+                Some(tensor) => graph.values[input.value.index()].constant = Some(tensor.clone()),
+                None => {
+                    captured.push(*index);
+                    inputs.push(input.clone());
+                }
+            }
+        }
+        graph.inputs = inputs;
+        let resident = vec![true; graph.outputs().len()];
+        PlannedBody { planned: PlannedGraph::staying(Arc::new(graph), resident), captured }
+    }
 }
 
 /// For each value, whether one of these nodes makes it.

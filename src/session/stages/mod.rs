@@ -4,4 +4,6 @@ mod cut;
 pub(super) mod planned;
 mod prepare;
 mod route;
+mod rows;
 pub(super) mod runner;
+mod turns;

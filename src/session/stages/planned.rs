@@ -1,18 +1,24 @@
-//! A graph with its plans, and the stages of one whose shapes depend on data.
+//! A graph with its plans, and the stages of one that no single plan can run.
 
 use crate::gpu::Opaque;
-use crate::graph::{Graph, Input, Node, ValueId};
+use crate::graph::{Graph, Input, Node, Structure, ValueId};
+use crate::ops::flow::branch::If;
+use crate::ops::flow::loops::Loop;
+use crate::passes::Ends;
+use crate::session::data::held::Held;
 use crate::session::execution::loaded::LoadedPlan;
 use crate::session::planning::cache::PlanCache;
-use crate::tensor::TensorView;
+use crate::tensor::DType;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock};
 
 /// A graph, and how it is run for what is known of its inputs.
 pub(crate) struct PlannedGraph {
     pub graph: Arc<Graph>,
+    /// For each output, whether it stays on the GPU for a stage that reads it, unless it is small.
+    pub resident: Vec<bool>,
     pub routes: PlanCache<Route>,
-    /// By the node that is blocked.
+    /// By the node that is cut before.
     pub cuts: Mutex<HashMap<usize, Arc<Stages>>>,
 }
 
@@ -20,8 +26,8 @@ pub(crate) struct PlannedGraph {
 #[derive(Clone)]
 pub(crate) enum Route {
     /// By one plan.
-    Plan(Opaque<LoadedPlan>),
-    /// In stages, since a shape of a later one depends on the data of an earlier one.
+    Plan(Opaque<LoadedPlan>, Arc<Ends>),
+    /// In stages, since what a later one does depends on the data of an earlier one.
     Stages(Arc<Stages>),
 }
 
@@ -37,6 +43,10 @@ pub(crate) enum Stage {
     Part(Part),
     /// A node on the host, so that the shapes of its results are known.
     Node(Node),
+    /// A graph within a node, again and again.
+    Loop(LoopStage),
+    /// One of two graphs within a node.
+    Branch(BranchStage),
 }
 
 /// A part of a graph. It is planned when its inputs are there.
@@ -44,28 +54,62 @@ pub(crate) struct Part {
     pub nodes: Vec<Node>,
     pub inputs: Vec<ValueId>,
     pub outputs: Vec<ValueId>,
+    resident: Vec<bool>,
     /// Made by the first run, which knows the dtypes of the inputs.
     planned: OnceLock<PlannedGraph>,
 }
 
+/// A Loop.
+pub(crate) struct LoopStage {
+    pub node: Node,
+    pub turns: Loop,
+    pub body: PlannedBody,
+}
+
+/// An If.
+pub(crate) struct BranchStage {
+    pub node: Node,
+    pub choice: If,
+    pub then_branch: PlannedBody,
+    pub else_branch: PlannedBody,
+}
+
+/// A graph within a node, with its plans.
+pub(crate) struct PlannedBody {
+    pub planned: PlannedGraph,
+    /// For each of its last inputs, the input of the node that it is. Those that are constants of the graph around it are constants
+    /// of this one.
+    pub captured: Vec<usize>,
+}
+
 impl PlannedGraph {
+    /// A graph whose outputs go to the host.
     pub(crate) fn new(graph: Arc<Graph>) -> Self {
-        PlannedGraph { graph, routes: PlanCache::default(), cuts: Mutex::default() }
+        let resident = vec![false; graph.outputs().len()];
+        PlannedGraph::staying(graph, resident)
+    }
+
+    /// A graph of which some outputs stay on the GPU.
+    pub(crate) fn staying(graph: Arc<Graph>, resident: Vec<bool>) -> Self {
+        PlannedGraph { graph, resident, routes: PlanCache::default(), cuts: Mutex::default() }
     }
 }
 
 impl Part {
-    pub(crate) fn new(nodes: Vec<Node>, inputs: Vec<ValueId>, outputs: Vec<ValueId>) -> Self {
-        Part { nodes, inputs, outputs, planned: OnceLock::new() }
+    pub(crate) fn new(nodes: Vec<Node>, inputs: Vec<ValueId>, outputs: Vec<ValueId>, resident: Vec<bool>) -> Self {
+        Part { nodes, inputs, outputs, resident, planned: OnceLock::new() }
     }
 
     /// The part as a graph of its own, for inputs like these.
-    pub(crate) fn planned(&self, whole: &Graph, inputs: &[TensorView<'_>]) -> &PlannedGraph {
+    pub(crate) fn planned(&self, whole: &Graph, inputs: &[Structure<Held<'_>>]) -> &PlannedGraph {
         self.planned.get_or_init(|| {
-            let input = |(value, view): (&ValueId, &TensorView<'_>)| Input { value: *value, dtype: view.dtype(), dims: None };
+            let input = |(value, held): (&ValueId, &Structure<Held<'_>>)| {
+                let dtype = held.tensors().first().map_or(DType::F32, |tensor| tensor.ty().dtype);
+                Input { value: *value, dtype, dims: None }
+            };
             let inputs = self.inputs.iter().zip(inputs).map(input).collect();
             let graph = Graph { nodes: self.nodes.clone(), inputs, outputs: self.outputs.clone(), ..whole.clone() };
-            PlannedGraph::new(Arc::new(graph))
+            PlannedGraph::staying(Arc::new(graph), self.resident.clone())
         })
     }
 }

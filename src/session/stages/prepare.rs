@@ -2,8 +2,8 @@
 
 use crate::error::Result;
 use crate::gpu::{Opaque, Tally};
-use crate::graph::Graph;
-use crate::plan::Plan;
+use crate::graph::{Graph, ValueId};
+use crate::plan::{Plan, PlanOptions};
 use crate::session::execution::load::{Loading, load};
 use crate::session::execution::loaded::LoadedPlan;
 use crate::session::planning::choices::Verdict;
@@ -13,13 +13,13 @@ use crate::session::tuner::tune;
 
 /// Makes the plan of a specialised graph and all that its runs need. Measures variants beforehand if asked to, and makes
 /// another plan when the device refuses a kernel of this one.
-pub(super) async fn prepare(resources: &Resources<'_>, graph: &Graph) -> Result<Opaque<LoadedPlan>> {
+pub(super) async fn prepare(resources: &Resources<'_>, graph: &Graph, resident: Vec<ValueId>) -> Result<Opaque<LoadedPlan>> {
     let caps = resources.gpu.caps();
     let graph = optimized(graph, caps, resources.options)?;
     // Pipelines that are compiled on the way to the plan live until the plan holds its own.
     let mut held = tune(resources, &graph).await?;
     let loaded = loop {
-        let plan = Plan::new(&graph, caps, &resources.plan_options())?;
+        let plan = Plan::new(&graph, caps, &PlanOptions { resident: resident.clone(), ..resources.plan_options() })?;
         log::debug!("{plan}");
         match load(resources, plan).await? {
             Loading::Loaded(loaded) => break loaded,

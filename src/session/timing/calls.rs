@@ -4,6 +4,8 @@ use super::profile::{self, Profile};
 use super::recorder::Recorder;
 use crate::error::{Error, Result};
 use crate::gpu::{Clock, Opaque, boxed};
+use crate::graph::Structure;
+use crate::session::data::held::Held;
 use crate::session::execution::loaded::LoadedPlan;
 use crate::session::front::Session;
 use crate::session::runtime::Runtime;
@@ -116,8 +118,9 @@ async fn paced(runtime: &Runtime, inputs: &[(&str, TensorView<'_>)], count: usiz
 async fn loaded(runtime: &Runtime, inputs: &[(&str, TensorView<'_>)], what: &str) -> Result<Opaque<LoadedPlan>> {
     let views = runtime.ordered(inputs)?;
     let device = runtime.need_device(what)?;
-    match device.planned.route(&runtime.resources(&device), &views).await? {
-        Route::Plan(loaded) => Ok(loaded),
+    let mut held: Vec<_> = views.into_iter().map(|view| Structure::Tensor(Held::given(view))).collect();
+    match device.planned.route(&runtime.resources(&device), &mut held).await? {
+        Route::Plan(loaded, _) => Ok(loaded),
         Route::Stages(_) => Err(Error::unsupported("a model that runs in stages has no single recording")),
     }
 }
