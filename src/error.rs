@@ -25,6 +25,8 @@ pub enum ErrorKind {
     NoAdapter,
     /// The device was lost and could not be brought back.
     DeviceLost,
+    /// What a state held is lost, with the device or since a run of it never ended: set or reset it.
+    StateLost,
     /// A file could not be read or written.
     Io,
     /// A shape depends on the value of an input that is not known before the run; carries the input's index.

@@ -1,10 +1,12 @@
 //! Sessions: what runs give, what they allocate, what they refuse.
 
+use crate::cases::Random;
 use crate::support::gpu;
 use gristmill::internals::graph::{Builder, Dim, Fact, Io, Op};
 use gristmill::internals::kernel::Offers;
+use gristmill::internals::ops::rnn::{Cell, Recurrent, recurrent};
 use gristmill::internals::ops::{elementwise, matmul, reshape, select, shape};
-use gristmill::{DType, Error, ErrorKind, Gpu, GpuInput, Model, Options, Power, Result, Session, Tensor, Tolerance};
+use gristmill::{DType, Error, ErrorKind, Gpu, GpuInput, Model, Options, Power, Result, Session, Tensor, TensorType, Tolerance};
 use std::sync::Arc;
 
 /// Doubles; has no kernel, so that it runs on the host.
@@ -361,7 +363,7 @@ fn a_lost_device_is_opened_again() {
 fn a_tensor_beyond_the_binding_limit_is_refused_by_name() {
     let session = session(&affine(), Options::default());
     let n = gpu().caps().max_storage_binding as usize / 4 + 1;
-    let error = session.explain(&[("x", gristmill::TensorType::new(DType::F32, [n]))]).expect_err("the input is too large");
+    let error = session.explain(&[("x", TensorType::new(DType::F32, [n]))]).expect_err("the input is too large");
     assert_eq!(error.kind(), ErrorKind::Limit);
     assert!(error.message().contains("`x`") || error.message().contains("`y`"), "{error}");
 }
@@ -407,4 +409,33 @@ fn more_shapes_than_plans_are_kept_for_run_too() {
     let empty: [f32; 0] = [];
     let y = session.run_blocking(&[("x", Tensor::vector(&empty).view())]).expect("no elements are fine");
     assert_eq!(y["y"].elements(), 0);
+}
+
+/// A recurrent layer of 256 units over a sequence.
+fn layer(cell: Cell) -> Model {
+    let mut b = Builder::new("layer");
+    let x = b.input("x", DType::F32, &[named("steps"), Dim::Known(1), Dim::Known(16)]);
+    let mut random = Random::new(7);
+    let [w, r] = [16, 256].map(|from| random.floats(&[1, 256 * cell.gates(), from]));
+    let (w, r) = (b.constant("w", w), b.constant("r", r));
+    let y = b.node("y", recurrent(Recurrent::new(cell)), &[Some(x), Some(w), Some(r)]);
+    b.output("y", y).expect("the name is free");
+    Model::from_graph(b.finish().expect("the graph is sound"))
+}
+
+#[test]
+fn steps_that_differ_in_parameters_alone_share_bind_groups() {
+    let x = Tensor::zeros(TensorType::new(DType::F32, [100, 1, 16]));
+    for cell in
+        [Cell::Gru { linear_before_reset: true }, Cell::Gru { linear_before_reset: false }, Cell::Lstm { input_forget: false }]
+    {
+        let model = layer(cell);
+        let plan = session(&model, Options::default()).plan(&[("x", x.view())]).expect("it can be planned");
+        for variant in plan.variants.iter().flatten() {
+            let session = session(&model, Options { variant: Some((*variant).into()), ..Options::default() });
+            session.run_blocking(&[("x", x.view())]).expect("the run succeeds");
+            let made = session.counters().bind_groups;
+            assert!(made <= 20, "{cell:?} by {variant}: {made} bind groups");
+        }
+    }
 }

@@ -86,7 +86,7 @@ fn composed(case: &Case, inputs: &[Option<Fact>]) -> Result<Graph> {
     }
 }
 
-/// What a row's operator offers on an adapter, with and without an epilogue, and what the nodes offer that it stands for.
+/// What a row's operator offers on an adapter, in place, and with and without an epilogue, and what the nodes offer that it stands for.
 pub fn offered(case: &Case, caps: &Caps) -> Result<Offered> {
     let (inputs, outputs) = facts(case)?;
     let mut io = Io {
@@ -94,6 +94,7 @@ pub fn offered(case: &Case, caps: &Caps) -> Result<Offered> {
         outputs: outputs.iter().collect(),
         used: (0..outputs.len()).map(|k| k < case.outputs).collect(),
         epilogue: None,
+        in_place: false,
     };
     let (mut made, mut declined) = (vec![], vec![]);
     let mut add = |(more, unfit): Offered| {
@@ -101,6 +102,9 @@ pub fn offered(case: &Case, caps: &Caps) -> Result<Offered> {
         declined.extend(unfit);
     };
     add(lower(&*case.op, &io, caps)?);
+    if case.op.updates(&io.inputs).is_some() {
+        add(lower(&*case.op, &Io { in_place: true, ..io.clone() }, caps)?);
+    }
     if case.op.takes_epilogue() && outputs[0].dtype() == DType::F32 {
         let program = program();
         io.epilogue = Some(Epilogue { program: &program, operands: vec![(&outputs[0], Operand::Epilogue(0))] });
@@ -111,7 +115,7 @@ pub fn offered(case: &Case, caps: &Caps) -> Result<Offered> {
         let inputs = graph.input_facts(node)?;
         let outputs = node.op.infer(&inputs)?;
         let used = (0..outputs.len()).map(|k| node.outputs.get(k).is_some_and(Option::is_some)).collect();
-        add(lower(&*node.op, &Io { inputs, outputs: outputs.iter().collect(), used, epilogue: None }, caps)?);
+        add(lower(&*node.op, &Io { inputs, outputs: outputs.iter().collect(), used, epilogue: None, in_place: false }, caps)?);
     }
     Ok((made, declined))
 }

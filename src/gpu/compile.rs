@@ -183,8 +183,7 @@ impl Compiler<'_> {
         if let Some(found) = layouts.get(storage) {
             return found.clone();
         }
-        let uniform = binding_type(Access::Numbers);
-        let types = std::iter::once(uniform).chain(storage.iter().copied().map(binding_type));
+        let types = std::iter::once(PARAMS).chain(storage.iter().copied().map(binding_type));
         let entries: Vec<wgpu::BindGroupLayoutEntry> = types
             .zip(0..)
             .map(|(ty, binding)| wgpu::BindGroupLayoutEntry { binding, visibility: wgpu::ShaderStages::COMPUTE, ty, count: None })
@@ -199,6 +198,10 @@ impl Compiler<'_> {
         (group, pipeline)
     }
 }
+
+/// Parameters. Steps that differ in them alone share a bind group, each with its offset.
+const PARAMS: wgpu::BindingType =
+    wgpu::BindingType::Buffer { ty: wgpu::BufferBindingType::Uniform, has_dynamic_offset: true, min_binding_size: None };
 
 fn binding_type(access: Access) -> wgpu::BindingType {
     let buffer = |ty| wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None };

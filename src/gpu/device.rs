@@ -2,6 +2,7 @@
 
 use super::compile::{Compile, Pipelines};
 use super::fault::{Faults, Scopes};
+use super::lent::Idle;
 use super::limits;
 use super::opaque::Opaque;
 use super::pipeline::Pipeline;
@@ -19,6 +20,7 @@ struct Inner {
     device: wgpu::Device,
     queue: wgpu::Queue,
     pipelines: Pipelines,
+    idle: Arc<Idle>,
     faults: Faults,
     /// True for a device that was opened here, and can be opened again.
     owned: bool,
@@ -31,7 +33,16 @@ impl Gpu {
         let caps = limits::caps(&device.adapter_info(), &device.features(), &device.limits());
         let faults = Faults::watch(&device, owned);
         let successor = futures_intrusive::sync::Mutex::new(None, true);
-        Gpu(Opaque::new(Inner { caps, device, queue, pipelines: Pipelines::default(), faults, owned, successor }))
+        Gpu(Opaque::new(Inner {
+            caps,
+            device,
+            queue,
+            pipelines: Pipelines::default(),
+            idle: Arc::default(),
+            faults,
+            owned,
+            successor,
+        }))
     }
 
     /// What the adapter offers.
@@ -74,9 +85,20 @@ impl Gpu {
         self.0.pipelines.held()
     }
 
-    /// Drops the compiled kernels that no session uses.
+    /// Buffers that are lent and come back.
+    pub(super) fn idle(&self) -> &Arc<Idle> {
+        &self.0.idle
+    }
+
+    /// Drops the compiled kernels and the buffers that no session uses.
     pub fn trim(&self) {
         self.0.pipelines.trim();
+        self.0.idle.trim();
+    }
+
+    /// Whether both are one device.
+    pub(crate) fn is(&self, other: &Gpu) -> bool {
+        self.0.is(&other.0)
     }
 
     /// True when the device no longer answers.

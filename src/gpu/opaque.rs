@@ -3,7 +3,7 @@
 //! The compiler otherwise proves it of all that a type holds, one within the other. A device holds so much that programs which hold
 //! one in types and futures of their own would exceed the compiler's recursion limit.
 
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -58,6 +58,45 @@ impl<T> Deref for Opaque<T> {
 
     fn deref(&self) -> &T {
         Holds::<T>::held(&*self.0)
+    }
+}
+
+/// A value that may cross threads and change, in a browser excepted.
+trait HoldsMut<T>: wgpu::WasmNotSendSync {
+    fn held(&self) -> &T;
+    fn held_mut(&mut self) -> &mut T;
+}
+
+impl<T: wgpu::WasmNotSendSync> HoldsMut<T> for T {
+    fn held(&self) -> &T {
+        self
+    }
+
+    fn held_mut(&mut self) -> &mut T {
+        self
+    }
+}
+
+/// A value of one owner.
+pub(crate) struct OpaqueBox<T>(Box<dyn HoldsMut<T>>);
+
+impl<T: wgpu::WasmNotSendSync + 'static> OpaqueBox<T> {
+    pub(crate) fn new(value: T) -> Self {
+        OpaqueBox(Box::new(value))
+    }
+}
+
+impl<T> Deref for OpaqueBox<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        HoldsMut::<T>::held(&*self.0)
+    }
+}
+
+impl<T> DerefMut for OpaqueBox<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        HoldsMut::<T>::held_mut(&mut *self.0)
     }
 }
 

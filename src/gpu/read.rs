@@ -11,10 +11,14 @@ impl Gpu {
     /// The bytes of a range.
     pub(crate) async fn read(&self, from: Range<'_>, tally: &Tally) -> Result<Vec<u8>> {
         let bytes = from.bytes;
-        let staging = self.buffer("download", bytes.max(4), Role::Download, tally).await?;
+        let mut staging = self.lend("download", bytes.max(4), Role::Download, tally).await?;
         let after = [Copy { from, to: &staging, offset: 0 }];
-        self.submit_and_wait(&Recording { after: &after, map: Some(&staging), ..Recording::default() }).await?;
-        staging.mapped(bytes.max(4), |mapped| mapped[..bytes as usize].to_vec())
+        let done = self.submit_and_wait(&Recording { after: &after, map: Some(&staging), ..Recording::default() }).await;
+        let read = done.and_then(|()| staging.mapped(bytes.max(4), |mapped| mapped[..bytes as usize].to_vec()));
+        if read.is_err() {
+            staging.spoil();
+        }
+        read
     }
 
     /// Microseconds of each dispatch of the last recording that wrote these.

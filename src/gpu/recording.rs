@@ -16,16 +16,24 @@ pub(crate) enum Bound<'a> {
     Texture(&'a GpuTexture),
 }
 
+/// What dispatches bind that differ at most in where their parameters stand.
+#[derive(Clone)]
+pub(crate) struct BindGroup(wgpu::BindGroup);
+
 /// A dispatch with everything bound, made once and run many times.
+#[derive(Clone)]
 pub(crate) struct Command {
     pipeline: Arc<Pipeline>,
-    group: wgpu::BindGroup,
+    group: BindGroup,
+    /// Where its parameters start.
+    params: u32,
     grid: Grid,
     /// Textures that are filled before it.
     fills: Vec<TextureFill>,
 }
 
 /// Groups of four floats in a buffer, and the texture they are copied to.
+#[derive(Clone)]
 struct TextureFill {
     from: GpuBuffer,
     offset: u64,
@@ -70,6 +78,11 @@ impl Bound<'_> {
 }
 
 impl Command {
+    /// A dispatch of a pipeline with what it binds; its parameters start at `params` in their buffer.
+    pub(crate) fn new(pipeline: &Arc<Pipeline>, group: &BindGroup, params: u32, grid: Grid) -> Self {
+        Command { pipeline: pipeline.clone(), group: group.clone(), params, grid, fills: vec![] }
+    }
+
     /// This command behind a copy of a range, whole groups of four floats, to a texture.
     pub(crate) fn filling(mut self, to: &GpuTexture, from: Range<'_>) -> Self {
         let Range { buffer, offset, bytes } = from;
@@ -85,22 +98,15 @@ impl TextureFill {
 }
 
 impl Gpu {
-    /// Binds what a dispatch works on: parameters, then storage.
-    pub(crate) fn command(
-        &self,
-        pipeline: &Arc<Pipeline>,
-        params: Range<'_>,
-        storage: &[Bound<'_>],
-        grid: Grid,
-        tally: &Tally,
-    ) -> Command {
+    /// Binds what dispatches work on: parameters, whose buffer begins with those of this size, then storage.
+    pub(crate) fn bind_group(&self, pipeline: &Pipeline, params: Range<'_>, storage: &[Bound<'_>], tally: &Tally) -> BindGroup {
         let params = Bound::Buffer(params);
         let all = std::iter::once(&params).chain(storage);
         let entries: Vec<wgpu::BindGroupEntry> =
             all.zip(0..).map(|(bound, binding)| wgpu::BindGroupEntry { binding, resource: bound.resource() }).collect();
         Tally::add(&tally.bind_groups);
         let descriptor = wgpu::BindGroupDescriptor { label: None, layout: &pipeline.layout, entries: &entries };
-        Command { pipeline: pipeline.clone(), group: self.device().create_bind_group(&descriptor), grid, fills: vec![] }
+        BindGroup(self.device().create_bind_group(&descriptor))
     }
 
     pub(super) fn record(&self, recording: &Recording<'_>) -> wgpu::CommandBuffer {
@@ -145,7 +151,7 @@ fn dispatch(encoder: &mut wgpu::CommandEncoder, recording: &Recording<'_>) {
             pass.set_pipeline(&command.pipeline.pipeline);
             current = Some(&command.pipeline);
         }
-        pass.set_bind_group(0, &command.group, &[]);
+        pass.set_bind_group(0, &command.group.0, &[command.params]);
         let [x, y, z] = command.grid;
         pass.dispatch_workgroups(x, y, z);
         stamp(&mut pass, index + 1);

@@ -78,6 +78,20 @@ impl Builder {
         self.writer.output(name, value)
     }
 
+    /// Declares a state, which lasts from run to run: what it holds when a run starts, at first `initial`.
+    pub fn state(&mut self, name: &str, initial: Tensor) -> ValueId {
+        self.writer.state(name, initial)
+    }
+
+    /// Declares a value to be what a state holds from the end of a run on. It is an output that runs do not return; declare it to be one
+    /// that they do as well, where callers want to see it.
+    ///
+    /// # Errors
+    /// [`InvalidModel`](crate::ErrorKind::InvalidModel) when there is no such state, or it is written already.
+    pub fn write_state(&mut self, name: &str, value: ValueId) -> Result<()> {
+        self.writer.write_state(name, value)
+    }
+
     /// The graph, sorted and checked.
     ///
     /// # Errors

@@ -219,7 +219,7 @@ attributes!(struct Program { operands, instructions });
 impl Attribute for Graph {
     fn add_to(&self, key: &mut Key) {
         // Names tell nothing of what is computed.
-        let Graph { name: _, values, nodes, inputs, defaults, outputs } = self;
+        let Graph { name: _, values, nodes, inputs, defaults, outputs, states } = self;
         key.put(Part::Length(values.len()));
         values.iter().for_each(|value| value.constant.add_to(key));
         key.put(Part::Length(nodes.len()));
@@ -233,5 +233,11 @@ impl Attribute for Graph {
         key.put(Part::Length(defaults.len()));
         defaults.iter().for_each(|default| default.input.value.add_to(key));
         outputs.add_to(key);
+        key.put(Part::Length(states.len()));
+        for state in states {
+            state.input.add_to(key);
+            state.output.add_to(key);
+            state.initial.add_to(key);
+        }
     }
 }

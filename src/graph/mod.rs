@@ -10,12 +10,14 @@ pub(crate) mod model;
 mod node;
 pub(crate) mod op;
 mod print;
+mod state;
 pub(crate) mod structure;
 mod verify;
 pub(crate) mod writer;
 
 pub use builder::Builder;
 pub use node::Node;
+pub use state::State;
 
 pub(crate) use crate::kernel::Bounds;
 pub(crate) use evaluate::{evaluate, evaluate_structures};
@@ -93,6 +95,7 @@ pub struct Graph {
     pub(crate) inputs: Vec<Input>,
     pub(crate) defaults: Vec<DefaultInput>,
     pub(crate) outputs: Vec<ValueId>,
+    pub(crate) states: Vec<State>,
 }
 
 impl Graph {

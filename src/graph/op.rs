@@ -60,6 +60,13 @@ pub trait Op: Debug + Send + Sync + Any {
         None
     }
 
+    /// Which output may be written over which input: the two have one type, and all of the input that is not written is what the output
+    /// holds there. Such an operator offers two forms, see [`Io::in_place`].
+    fn updates(&self, inputs: &[Option<&Fact>]) -> Option<(usize, usize)> {
+        let _ = inputs;
+        None
+    }
+
     /// This operator reading input `index` through `view` (of the new, underlying tensor `base`) instead of directly, so that the copy is
     /// saved; `None` when its kernels cannot. Afterwards `infer` and `reference` are called with the underlying tensor.
     fn absorb(&self, index: usize, view: &View, base: &Fact) -> Option<Arc<dyn Op>> {
@@ -144,6 +151,9 @@ pub struct Io<'a> {
     pub used: Vec<bool>,
     /// A program to call on each element of output 0.
     pub epilogue: Option<Epilogue<'a>>,
+    /// Whether the output that [`Op::updates`] names stands where the input stood. Variants that bind [`Operand::Updated`] fit exactly
+    /// then; those that write the output whole fit otherwise.
+    pub in_place: bool,
 }
 
 impl Io<'_> {

@@ -32,6 +32,10 @@ impl fmt::Display for Graph {
                 .collect();
             writeln!(f, "  {} = {:?}({}) {}", list(&node.outputs), node.op, list(&node.inputs), types.join(" "))?;
         }
-        writeln!(f, "  output {}", list(&self.outputs.iter().copied().map(Some).collect::<Vec<_>>()))
+        writeln!(f, "  output {}", list(&self.outputs.iter().copied().map(Some).collect::<Vec<_>>()))?;
+        for state in &self.states {
+            writeln!(f, "  state {}: {} from {}", state.name, name(&Some(state.input)), name(&Some(state.output)))?;
+        }
+        Ok(())
     }
 }

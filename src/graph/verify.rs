@@ -47,7 +47,7 @@ impl Graph {
         Ok(())
     }
 
-    /// Checks that every value is made exactly once and before it is used, and that names are unique.
+    /// Checks that every value is made exactly once and before it is used, that names are unique, and that states have ends of their own.
     ///
     /// # Errors
     /// [`InvalidModel`](crate::ErrorKind::InvalidModel) naming the node and the value.
@@ -87,7 +87,7 @@ impl Graph {
                 "output `{}` is made by no node, input or constant",
                 self.values.get(o.0).map_or("?", |v| v.name.as_str())
             ))),
-            None => Ok(()),
+            None => self.verify_states(),
         }
     }
 

@@ -16,6 +16,9 @@ pub enum Operand {
     Epilogue(usize),
     /// An output of the node.
     Output(usize),
+    /// What stands where an input of the node stood and an output will stand, for reading and writing: the operator says which they are, and
+    /// the plan where that may be.
+    Updated,
     /// Scratch that lives for this node only: a buffer, or a texture where kernels bind it as one.
     Temporary(usize),
     /// A constant input, repacked when the model is loaded, as a buffer or a texture likewise.

@@ -1,13 +1,15 @@
 //! From a graph with its nodes placed to the plan's buffers, transfers and steps.
 
 use super::constants::Constants;
+use super::in_place::place;
 use super::options::PlanOptions;
-use super::placement::{GpuNode, Placement, place};
+use super::placement::{GpuNode, Placement};
 use super::schedule::groups;
 use super::scratch::{Scratch, ScratchTextures};
 use super::slots::assign_slots;
+use super::states::planned;
 use super::tensors::Tensors;
-use super::types::{HostNode, Memory, Plan, Segment, Step, TextureCopy};
+use super::types::{HostNode, Memory, Plan, PlannedState, Segment, Step, TextureCopy, Written};
 use super::uniforms::Uniforms;
 use super::values::{Found, Values};
 use crate::error::{Error, Result};
@@ -24,7 +26,8 @@ impl Plan {
     /// [`Unsupported`](crate::ErrorKind::Unsupported) when a node must run on the host and the options forbid it.
     pub fn new(graph: &Graph, caps: &Caps, options: &PlanOptions) -> Result<Plan> {
         let placements = place(graph, caps, options)?;
-        let mut assembly = Assembly::new(graph, caps, &placements);
+        let mut assembly = Assembly::new(graph, caps, &placements)?;
+        assembly.values.reserve_states(&placements, &mut assembly.states, &mut assembly.tensors)?;
         assembly.values.reserve_outputs(&placements, &mut assembly.tensors)?;
         for group in groups(graph, &placements) {
             assembly.open();
@@ -52,6 +55,7 @@ struct Assembly<'a> {
     kernels: Vec<Kernel>,
     places: HashMap<Kernel, usize>,
     segments: Vec<Segment>,
+    states: Vec<PlannedState>,
 }
 
 /// A node whose dispatches are written.
@@ -62,19 +66,21 @@ struct Writing<'a> {
 }
 
 impl<'a> Assembly<'a> {
-    fn new(graph: &'a Graph, caps: &'a Caps, placements: &'a [Placement]) -> Self {
-        Assembly {
+    fn new(graph: &'a Graph, caps: &'a Caps, placements: &'a [Placement]) -> Result<Self> {
+        let states = graph.states().iter().map(|state| planned(graph, state)).collect::<Result<Vec<_>>>()?;
+        Ok(Assembly {
             graph,
             placements,
             tensors: Tensors::new(caps),
-            values: Values::new(graph, placements),
+            values: Values::new(graph, placements, &states),
+            states,
             constants: Constants::new(graph),
             textures: ScratchTextures::default(),
             uniforms: Uniforms::new(caps.uniform_alignment),
             kernels: Vec::new(),
             places: HashMap::new(),
             segments: Vec::new(),
-        }
+        })
     }
 
     /// Begins a segment.
@@ -189,6 +195,10 @@ impl<'a> Assembly<'a> {
                     scratch.temporary(operand, access, tensors, &mut self.textures, what)
                 }
             },
+            Operand::Updated => match work.updates {
+                Some((_, k)) => self.read(input(k)?),
+                None => Err(Error::internal("nothing is updated in place")),
+            },
             Operand::Temporary(k) => {
                 scratch.temporary(operand, access, tensors, &mut self.textures, || (name(), work.temporaries[k]))
             }
@@ -243,8 +253,10 @@ impl<'a> Assembly<'a> {
     }
 
     fn finish(mut self, max_buffer: u64, resident: &[ValueId]) -> Result<Plan> {
-        for &output in self.graph.outputs() {
-            if !(resident.contains(&output) && self.values.stays(output)?) {
+        self.values.finish_states(&mut self.states, &mut self.tensors)?;
+        for (&output, state) in self.graph.outputs().iter().zip(self.graph.written_states()) {
+            let in_state = state.is_some_and(|state| self.states[state].written != Written::Host);
+            if !in_state && !(resident.contains(&output) && self.values.stays(output, &self.tensors)?) {
                 self.download(output)?;
             }
         }
@@ -252,7 +264,9 @@ impl<'a> Assembly<'a> {
         let outputs = self.graph.outputs().iter().map(|id| self.values.output(*id, &self.tensors)).collect::<Result<_>>()?;
         let Tensors { planned: tensors, lifetimes, largest_binding, .. } = self.tensors;
         let (own, textures) = (self.values.own, self.textures.0);
-        let memory = Memory { own: own.iter().sum(), textures: textures.iter().sum(), largest_binding, ..Memory::default() };
+        let states = self.states.iter().map(|state| state.read_bytes() + state.result_bytes()).sum();
+        let memory =
+            Memory { own: own.iter().sum(), states, textures: textures.iter().sum(), largest_binding, ..Memory::default() };
         let mut plan = Plan {
             graph: Arc::new(self.graph.clone()),
             kernels: self.kernels,
@@ -265,6 +279,7 @@ impl<'a> Assembly<'a> {
             segments: self.segments,
             outputs,
             roots,
+            states: self.states,
             variants: of_nodes(self.placements, |work| work.variants.clone()),
             declined: of_nodes(self.placements, |work| work.declined.clone()),
             chosen: of_nodes(self.placements, |work| work.chosen),

@@ -24,6 +24,7 @@ impl Bindings<'_> {
         let Lowering::Dispatches { dispatches, .. } = lowering else {
             return self.alias(lowering);
         };
+        self.form(dispatches)?;
         for (k, fact) in self.io.outputs.iter().enumerate().filter(|(k, _)| self.io.used[*k]) {
             on_gpu(fact, || format!("output {k}"))?;
         }
@@ -32,8 +33,21 @@ impl Bindings<'_> {
         packed.iter().try_for_each(|packing| self.constant(packing))
     }
 
+    /// A variant writes in place exactly where the node does.
+    fn form(&self, dispatches: &[Dispatch]) -> Result<()> {
+        let in_place = dispatches.iter().any(|dispatch| dispatch.bindings.contains(&Operand::Updated));
+        match (in_place, self.io.in_place) {
+            (true, false) => Err(Error::unsupported(
+                "it writes over an input that must stay, or that it cannot be proven to be the last to read",
+            )),
+            (false, true) => Err(Error::unsupported("the node writes its output in place of an input")),
+            (true, true) | (false, false) => Ok(()),
+        }
+    }
+
     fn alias(&self, lowering: &Lowering) -> Result<()> {
         let Lowering::Alias { input } = *lowering else { return Ok(()) };
+        self.form(&[])?;
         if self.own_inputs() < self.io.inputs.len() {
             return Err(Error::internal("an alias that leaves out its epilogue"));
         }
@@ -43,6 +57,10 @@ impl Bindings<'_> {
             return Ok(());
         }
         Err(Error::internal("an alias of another element type or size"))
+    }
+
+    fn updated_output(&self) -> Option<usize> {
+        self.node.op.updates(&self.io.inputs).map(|(output, _)| output)
     }
 
     fn own_inputs(&self) -> usize {
@@ -59,6 +77,10 @@ impl Bindings<'_> {
             match *operand {
                 Operand::Input(k) => self.bound(k, *access)?,
                 Operand::Epilogue(k) => self.bound(self.own_inputs() + k, *access)?,
+                Operand::Updated if *access == Access::Write => {}
+                Operand::Output(k) if self.io.in_place && self.updated_output() == Some(k) => {
+                    return Err(Error::internal(format!("output {k} is updated and bound")));
+                }
                 Operand::Output(k) => {
                     let fact = self.io.outputs.get(k).ok_or_else(|| Error::internal(format!("output {k} does not exist")))?;
                     on_gpu(fact, || format!("output {k}"))?;

@@ -1,8 +1,9 @@
 //! The nodes that measurement may choose a variant for.
 
 use super::choices::Chosen;
+use super::in_place::place;
 use super::options::PlanOptions;
-use super::placement::{Placement, place};
+use super::placement::Placement;
 use super::tuning_key::TuningKey;
 use crate::error::Result;
 use crate::graph::Graph;

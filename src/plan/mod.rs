@@ -8,6 +8,7 @@ mod assemble;
 mod bindings;
 mod choices;
 mod constants;
+mod in_place;
 mod measurable;
 mod memory;
 mod options;
@@ -16,6 +17,7 @@ mod print;
 mod schedule;
 mod scratch;
 mod slots;
+mod states;
 mod tensors;
 mod tuning_key;
 mod types;
@@ -27,4 +29,6 @@ pub use choices::{Choices, Chosen, Refusal};
 pub use measurable::{Measurable, measurable};
 pub use options::PlanOptions;
 pub use tuning_key::TuningKey;
-pub use types::{HostNode, Memory, Place, Plan, PlannedTensor, Segment, Step, TextureCopy, Transfer, Weight};
+pub use types::{
+    HostNode, Memory, Place, Plan, PlannedState, PlannedTensor, Segment, Step, TextureCopy, Transfer, Weight, Written,
+};

@@ -38,13 +38,15 @@ pub(super) struct GpuNode {
     pub tables: Vec<Table>,
     /// What is known of every output, unread ones among them.
     pub outputs: Vec<Fact>,
+    /// The output that is written over an input, and the input.
+    pub updates: Option<(usize, usize)>,
 }
 
-/// Decides for every node of a specialised graph.
-pub(super) fn place(graph: &Graph, caps: &Caps, options: &PlanOptions) -> Result<Vec<Placement>> {
+/// Decides for every node of a specialised graph, each of which writes its outputs whole.
+pub(super) fn place_apart(graph: &Graph, caps: &Caps, options: &PlanOptions) -> Result<Vec<Placement>> {
     let mut placements = Vec::with_capacity(graph.nodes().len());
     for node in graph.nodes() {
-        let placement = match lower(graph, node, caps, options) {
+        let placement = match lower(graph, node, caps, options, None) {
             Ok(placement) => placement,
             Err(e) if e.kind() == ErrorKind::Unsupported => Placement::Host(e.message().to_string()),
             Err(e) => return Err(e.at(&node.path)),
@@ -58,7 +60,14 @@ pub(super) fn place(graph: &Graph, caps: &Caps, options: &PlanOptions) -> Result
     Ok(placements)
 }
 
-fn lower(graph: &Graph, node: &Node, caps: &Caps, options: &PlanOptions) -> Result<Placement> {
+/// How a node is done that may write an output over an input.
+pub(super) fn lower(
+    graph: &Graph,
+    node: &Node,
+    caps: &Caps,
+    options: &PlanOptions,
+    updates: Option<(usize, usize)>,
+) -> Result<Placement> {
     let inputs = graph.input_facts(node)?;
     let mut outputs = node.op.infer(&inputs)?;
     for (fact, id) in outputs.iter_mut().zip(&node.outputs) {
@@ -67,7 +76,7 @@ fn lower(graph: &Graph, node: &Node, caps: &Caps, options: &PlanOptions) -> Resu
         }
     }
     let used = (0..outputs.len()).map(|k| node.outputs.get(k).is_some_and(Option::is_some)).collect();
-    let io = Io { inputs, outputs: outputs.iter().collect(), used, epilogue: None };
+    let io = Io { inputs, outputs: outputs.iter().collect(), used, epilogue: None, in_place: updates.is_some() };
     let mut variants = Variants::new(node, &io, graph, caps)?;
     if variants.fitting.is_empty() {
         let last = variants.declined.pop();
@@ -93,6 +102,7 @@ fn lower(graph: &Graph, node: &Node, caps: &Caps, options: &PlanOptions) -> Resu
             packed,
             tables,
             outputs,
+            updates,
         }))),
     }
 }

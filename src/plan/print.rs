@@ -1,6 +1,6 @@
 //! Plans as text, for people and snapshots.
 
-use super::types::{Place, Plan};
+use super::types::{Place, Plan, PlannedState, Written};
 use std::fmt;
 
 impl fmt::Display for Place {
@@ -10,8 +10,21 @@ impl fmt::Display for Place {
             Place::Own(k) => write!(f, "own{k}"),
             Place::Slot { buffer, offset: 0 } => write!(f, "shared{buffer}"),
             Place::Texture(k) => write!(f, "texture{k}"),
+            Place::State { state, next: false } => write!(f, "state{state}"),
+            Place::State { state, next: true } => write!(f, "next{state}"),
             Place::Slot { buffer, offset } => write!(f, "shared{buffer}+{offset}"),
         }
+    }
+}
+
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Written::InPlace => "in place",
+            Written::Swapped => "swapped",
+            Written::Copied(_) => "copied",
+            Written::Host => "by the host",
+        })
     }
 }
 
@@ -30,6 +43,10 @@ impl fmt::Display for Plan {
         writeln!(f, "  shared {:?}: {} bytes, lower bound {}", self.shared, memory.peak, memory.lower_bound)?;
         if !self.textures.is_empty() {
             writeln!(f, "  textures {:?}", self.textures)?;
+        }
+        for (k, state) in self.states.iter().enumerate() {
+            let PlannedState { name, read, written, reason, .. } = state;
+            writeln!(f, "  state{k} {name} {read}: {written}, since {reason}")?;
         }
         for segment in &self.segments {
             for t in &segment.uploads {
@@ -50,6 +67,11 @@ impl fmt::Display for Plan {
             }
             for node in &segment.host {
                 writeln!(f, "  host {}: {}", self.graph.nodes()[node.node].path, node.reason)?;
+            }
+        }
+        for (k, state) in self.states.iter().enumerate() {
+            if let Written::Copied(from) = &state.written {
+                writeln!(f, "  copy {} to next{k}", place(from))?;
             }
         }
         Ok(())

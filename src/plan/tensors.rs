@@ -1,11 +1,8 @@
 //! The tensors of a plan as it is written, and how long each lives.
 
-use super::types::{Place, PlannedTensor};
+use super::types::{GRANULE, Place, PlannedTensor};
 use crate::error::{Error, Result};
 use crate::kernel::Caps;
-
-/// Buffers are whole vectors of four elements, so that kernels may bind them as such.
-pub(super) const GRANULE: u64 = 16;
 
 /// A slot that is not assigned yet.
 pub(super) const LATER: Place = Place::Slot { buffer: usize::MAX, offset: 0 };

@@ -6,6 +6,9 @@ use crate::kernel::{Grid, Kernel, Packing, Work};
 use crate::tensor::{Scalar, Tensor, TensorType};
 use std::sync::Arc;
 
+/// Buffers are whole vectors of four elements, so that kernels may bind them as such.
+pub(super) const GRANULE: u64 = 16;
+
 /// Where a tensor lies on the GPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Place {
@@ -23,6 +26,67 @@ pub enum Place {
     },
     /// A texture that it shares with scratch of other nodes: [`Plan::textures`].
     Texture(usize),
+    /// A buffer of a state: [`Plan::states`].
+    State {
+        /// Which state.
+        state: usize,
+        /// Whether it is the one that takes what the state will hold next.
+        next: bool,
+    },
+}
+
+/// How what a state holds next comes to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// Where it stood, or not at all: nothing of the old value is read after it is written over.
+    InPlace,
+    /// In the state's second buffer; afterwards the two change their roles.
+    Swapped,
+    /// Elsewhere; after the last step it is copied into the second buffer from this tensor.
+    Copied(usize),
+    /// On the host, from where a later run uploads it.
+    Host,
+}
+
+/// What lasts from run to run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlannedState {
+    /// Its name.
+    pub name: String,
+    /// What it holds when a run starts: an input of the graph.
+    pub input: ValueId,
+    /// What it holds afterwards: an output of the graph.
+    pub output: ValueId,
+    /// The type of the input.
+    pub read: TensorType,
+    /// The type of the output.
+    pub result: TensorType,
+    /// Its elements on the GPU; `None` where it is uploaded from the host for each run.
+    pub scalar: Option<Scalar>,
+    /// How it is written.
+    pub written: Written,
+    /// Why so.
+    pub reason: String,
+}
+
+impl PlannedState {
+    /// Bytes of the buffer that a run reads; none where it is uploaded.
+    pub fn read_bytes(&self) -> u64 {
+        self.scalar.map_or(0, |_| buffer_bytes(&self.read))
+    }
+
+    /// Bytes of the second buffer, where there is one.
+    pub fn result_bytes(&self) -> u64 {
+        match self.written {
+            Written::Swapped | Written::Copied(_) => buffer_bytes(&self.result),
+            Written::InPlace | Written::Host => 0,
+        }
+    }
+}
+
+/// Bytes of a storage buffer that holds a tensor.
+fn buffer_bytes(ty: &TensorType) -> u64 {
+    (ty.elements() as u64 * 4).max(1).next_multiple_of(GRANULE)
 }
 
 /// A constant as a storage buffer or texture.
@@ -148,6 +212,8 @@ pub struct Memory {
     pub textures: u64,
     /// Inputs and outputs.
     pub own: u64,
+    /// States, the second buffers of those that have one among them.
+    pub states: u64,
     /// The largest binding.
     pub largest_binding: u64,
 }
@@ -175,6 +241,8 @@ pub struct Plan {
     pub segments: Vec<Segment>,
     /// Where each output of the graph lies on the GPU; `None` when it is known to the host only.
     pub outputs: Vec<Option<Transfer>>,
+    /// What lasts from run to run, in the graph's order.
+    pub states: Vec<PlannedState>,
     /// For each output of the graph, the value whose elements it is under another shape; itself, where it is no other.
     pub roots: Vec<ValueId>,
     /// For each node, the variants it could have run by.

@@ -1,6 +1,6 @@
 //! Parameters and numbers of all steps, in one buffer.
 
-use super::tensors::GRANULE;
+use super::types::GRANULE;
 
 /// What steps bind as uniforms.
 pub(super) struct Uniforms {

@@ -1,8 +1,9 @@
 //! Where the values of a graph lie as a plan is written: on the host, on the GPU, or on both.
 
 use super::placement::Placement;
+use super::states::{why_in_place, why_swapped};
 use super::tensors::{LATER, Tensors};
-use super::types::{Place, Transfer};
+use super::types::{Place, PlannedState, Transfer, Written};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, ValueId};
 
@@ -17,6 +18,8 @@ pub(super) struct Values<'a> {
     /// For each root, its tensor on the GPU.
     tensor: Vec<Option<usize>>,
     is_input: Vec<bool>,
+    /// For each value, the state on the GPU that it is the input of.
+    state: Vec<Option<usize>>,
     /// For each value, whether the host holds it by now.
     on_host: Vec<bool>,
     /// For each root, whether the GPU holds it by now.
@@ -33,19 +36,32 @@ pub(super) struct Found {
 }
 
 impl<'a> Values<'a> {
-    pub(super) fn new(graph: &'a Graph, placements: &[Placement]) -> Self {
+    pub(super) fn new(graph: &'a Graph, placements: &[Placement], states: &[PlannedState]) -> Self {
         let count = graph.values().len();
         let mut root: Vec<ValueId> = (0..count).map(ValueId).collect();
         for (node, placement) in graph.nodes().iter().zip(placements) {
-            if let (Placement::Alias(input), Some(Some(output))) = (placement, node.outputs.first()) {
+            let shared = match placement {
+                Placement::Alias(input) => node.outputs.first().copied().flatten().zip(Some(*input)),
+                Placement::Gpu(work) => {
+                    work.updates.and_then(|(output, input)| node.outputs.get(output).copied().flatten().zip(node.input(input)))
+                }
+                Placement::Host(_) => None,
+            };
+            if let Some((output, input)) = shared {
                 root[output.index()] = root[input.index()];
             }
         }
         let mut is_input = vec![false; count];
         graph.inputs().iter().for_each(|i| is_input[i.value.index()] = true);
+        let mut state = vec![None; count];
+        for (k, planned) in states.iter().enumerate().filter(|(_, planned)| planned.scalar.is_some()) {
+            state[planned.input.index()] = Some(k);
+        }
+        let on_gpu: Vec<bool> = state.iter().map(Option::is_some).collect();
         let constant = graph.values().iter().map(|v| v.constant.is_some());
-        let on_host = constant.zip(&is_input).map(|(constant, input)| constant || *input).collect();
-        Values { graph, root, tensor: vec![None; count], is_input, on_host, on_gpu: vec![false; count], own: Vec::new() }
+        let given = is_input.iter().zip(&on_gpu).map(|(input, on_gpu)| *input && !on_gpu);
+        let on_host = constant.zip(given).map(|(constant, given)| constant || given).collect();
+        Values { graph, root, tensor: vec![None; count], is_input, state, on_host, on_gpu, own: Vec::new() }
     }
 
     /// The value whose buffer a value shares.
@@ -53,14 +69,59 @@ impl<'a> Values<'a> {
         self.root[value.index()]
     }
 
-    /// Gives every output that a kernel makes a buffer of its own.
-    pub(super) fn reserve_outputs(&mut self, placements: &[Placement], tensors: &mut Tensors) -> Result<()> {
+    /// For each value, whether a kernel makes it.
+    fn made_by_gpu(&self, placements: &[Placement]) -> Vec<bool> {
         let mut made_by_gpu = vec![false; self.graph.values().len()];
         for (node, placement) in self.graph.nodes().iter().zip(placements) {
             for output in node.outputs.iter().flatten() {
                 made_by_gpu[output.index()] = matches!(placement, Placement::Gpu(_));
             }
         }
+        made_by_gpu
+    }
+
+    /// Says of states whether they are written in place, or gives what a kernel makes of them the second buffer.
+    pub(super) fn reserve_states(
+        &mut self,
+        placements: &[Placement],
+        states: &mut [PlannedState],
+        tensors: &mut Tensors,
+    ) -> Result<()> {
+        let made_by_gpu = self.made_by_gpu(placements);
+        for (state, planned) in states.iter_mut().enumerate().filter(|(_, planned)| planned.scalar.is_some()) {
+            let root = self.root(planned.output);
+            if root == planned.input {
+                planned.written = Written::InPlace;
+                planned.reason = why_in_place(self.graph, planned);
+            } else if made_by_gpu[root.index()] && self.tensor[root.index()].is_none() {
+                self.add(root, Place::State { state, next: true }, tensors)?;
+                planned.written = Written::Swapped;
+                planned.reason = why_swapped(self.graph, placements, root)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says of the other states where they come from, once all steps are written.
+    pub(super) fn finish_states(&mut self, states: &mut [PlannedState], tensors: &mut Tensors) -> Result<()> {
+        for planned in states.iter_mut().filter(|planned| planned.written == Written::Host) {
+            let root = self.root(planned.output);
+            let name = &self.graph.value(root).name;
+            if planned.scalar.is_none() {
+                planned.reason = format!("{} has no form of its own on the GPU", planned.read);
+            } else if self.on_gpu[root.index()] {
+                planned.written = Written::Copied(self.read(root, tensors)?.tensor);
+                planned.reason = format!("`{name}` lies elsewhere");
+            } else {
+                planned.reason = format!("the host makes or holds `{name}`");
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives every output that a kernel makes a buffer of its own, unless it has another.
+    pub(super) fn reserve_outputs(&mut self, placements: &[Placement], tensors: &mut Tensors) -> Result<()> {
+        let made_by_gpu = self.made_by_gpu(placements);
         for &output in self.graph.outputs() {
             let root = self.root(output);
             if made_by_gpu[root.index()] && self.tensor[root.index()].is_none() {
@@ -88,6 +149,10 @@ impl<'a> Values<'a> {
         let root = self.root(value);
         let tensor = match self.tensor[root.index()] {
             Some(tensor) => tensor,
+            None if self.state[root.index()].is_some() => {
+                let state = self.state[root.index()].unwrap_or_default();
+                self.add(root, Place::State { state, next: false }, tensors)?
+            }
             None if self.is_input[root.index()] => self.add_own(root, tensors)?,
             None => self.add(root, LATER, tensors)?,
         };
@@ -124,11 +189,15 @@ impl<'a> Values<'a> {
         self.on_host[value.index()]
     }
 
-    /// Whether an output can stay on the GPU: one that lies there, or is given, and that no shape will depend on.
-    pub(super) fn stays(&self, output: ValueId) -> Result<bool> {
+    /// Whether an output can stay on the GPU: one that lies there or is given, in no state, and that no shape will depend on.
+    pub(super) fn stays(&self, output: ValueId, tensors: &Tensors) -> Result<bool> {
         let fact = self.graph.fact(output)?;
         let root = self.root(output);
         let there = self.on_gpu[root.index()] || self.is_input[root.index()];
+        let in_state = |tensor: usize| matches!(tensors.planned[tensor].place, Place::State { .. });
+        if self.state[root.index()].is_some() || self.tensor[root.index()].is_some_and(in_state) {
+            return Ok(false);
+        }
         Ok(there && (fact.dtype().is_float() || fact.ty.elements() > SMALL))
     }
 

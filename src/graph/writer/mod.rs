@@ -3,6 +3,7 @@
 mod links;
 mod names;
 mod specialized;
+mod states;
 mod structures;
 
 use super::{DefaultInput, Dim, Fact, Graph, Input, Node, Op, Structure, Value, ValueId};
@@ -11,6 +12,7 @@ use crate::tensor::{DType, Tensor};
 use links::Links;
 use names::Names;
 use specialized::Place;
+use states::Unwritten;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -40,6 +42,8 @@ pub struct Writer {
     nodes: Vec<Option<Node>>,
     /// By value, as long as the values.
     links: Vec<Links>,
+    /// States that are read, and not yet written.
+    unwritten: Vec<Unwritten>,
     /// Values that are no tensors of their own, and what they are.
     structures: HashMap<ValueId, Structure<ValueId>>,
     /// Whether every value has a fact.
@@ -71,6 +75,7 @@ impl Writer {
             inputs: graph.inputs.clone(),
             defaults: graph.defaults.clone(),
             outputs: graph.outputs.clone(),
+            states: graph.states.clone(),
         };
         Writer { graph, names, links, specialized: true, ..Writer::default() }
     }
@@ -184,8 +189,9 @@ impl Writer {
         self.graph.values[id.0].constant = Some(tensor);
     }
 
-    /// Makes a declared input constant: it is no input any more.
+    /// Makes a declared input constant: it is no input any more, and none of a state.
     pub fn fold_input(&mut self, id: ValueId, tensor: Tensor) {
+        self.graph.states.retain(|state| state.input != id);
         self.graph.inputs.retain(|input| input.value != id);
         self.fold(id, tensor);
     }
@@ -265,6 +271,7 @@ impl Writer {
     }
 
     fn sorted(self) -> Result<Graph> {
+        self.check_written()?;
         let Writer { mut graph, nodes, .. } = self;
         graph.nodes = nodes.into_iter().flatten().collect();
         graph.sort()?;

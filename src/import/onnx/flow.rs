@@ -140,6 +140,8 @@ impl<'m> Importer<'m> {
         let rows = rows(node, graph, inputs.len(), carried)?;
         let along_inputs = along(attributes, "scan_input", scans)?;
         let along_outputs = along(attributes, "scan_output", rows)?;
+        // They take their names before others do that are named after the node.
+        let made = self.results(node, carried.saturating_add(rows))?;
         let mut arguments = vec![None, None];
         arguments.extend(inputs.iter().take(carried));
         for (input, along) in inputs.iter().skip(carried).zip(along_inputs) {
@@ -154,7 +156,6 @@ impl<'m> Importer<'m> {
             Ok([vec![Some(condition)], outputs].concat())
         })?;
         let body = body(graph, captured, &mut arguments);
-        let made = self.results(node, carried.saturating_add(rows))?;
         let mut results = made.clone();
         let mut moves = Vec::new();
         for (result, along) in results.iter_mut().skip(carried).zip(along_outputs) {

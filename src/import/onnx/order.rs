@@ -3,7 +3,7 @@
 use super::proto::{AttributeProto, GraphProto, NodeProto};
 use crate::error::{Error, Result};
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 
 /// A sequence of the nodes in which each stands after those that make its inputs; the order of the file where that
 /// allows it. (The specification asks files to be sorted, but not all are.)
@@ -54,15 +54,19 @@ struct Needs {
     makers: Vec<usize>,
 }
 
-/// Names that nested graphs may take from the graph around them.
+/// Names that nested graphs take from the graph around them: those that they do not give a meaning of their own.
 fn captured<'m>(attributes: &'m [AttributeProto], names: &mut Vec<&'m str>) {
     for graph in attributes.iter().flat_map(|a| a.g.iter().chain(&a.graphs)) {
-        let GraphProto { node, output, .. } = graph;
-        names.extend(output.iter().map(|o| o.name.as_str()));
+        let GraphProto { node, input, output, initializer, .. } = graph;
+        let made = node.iter().flat_map(|node| &node.output).map(String::as_str);
+        let given = input.iter().map(|i| i.name.as_str()).chain(initializer.iter().map(|i| i.name.as_str()));
+        let own: HashSet<&str> = given.chain(made).collect();
+        let mut read: Vec<&str> = output.iter().map(|o| o.name.as_str()).collect();
         for node in node {
-            names.extend(node.input.iter().map(String::as_str));
-            captured(&node.attribute, names);
+            read.extend(node.input.iter().map(String::as_str));
+            captured(&node.attribute, &mut read);
         }
+        names.extend(read.into_iter().filter(|name| !own.contains(name)));
     }
 }
 

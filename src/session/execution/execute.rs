@@ -4,24 +4,40 @@ use super::first_dispatches::submit_new_kernels_first;
 use super::instance::{Instance, upload_bytes};
 use super::loaded::{Lease, LoadedPlan};
 use super::shared::Shared;
+use super::state_buffers::StateBuffers;
 use super::values::Values;
 use crate::error::Result;
-use crate::gpu::{Copy, Opaque, Range, Recording, Timestamps};
-use crate::plan::Segment;
+use crate::gpu::{Command, Copy, Opaque, Range, Recording, Timestamps};
+use crate::plan::{Segment, Written};
 use crate::session::data::elements::{narrow, widen};
 use crate::session::data::held::{GpuTensor, Held};
 use crate::session::timing::recorder::{Recorder, Timers};
 
-/// One run of a plan; its results are in `values` afterwards. With `keep` they stay on the GPU as well, for as long as `values` hold them.
+/// A run that is under way.
+#[derive(Clone, Copy)]
+struct Run<'a> {
+    shared: &'a Shared,
+    instance: &'a Instance,
+    states: Option<&'a StateBuffers>,
+    commands: &'a [Vec<Command>],
+}
+
+/// One run of a plan; its results are in `values` afterwards. With `keep` they stay on the GPU as well, for as long as `values` hold them. What it
+/// writes of states takes effect when [`flip`](StateBuffers::flip) says so.
 pub(crate) async fn execute(
     loaded: &Opaque<LoadedPlan>,
     values: &mut Values<'_, '_>,
     recorder: Option<&Recorder>,
     keep: bool,
+    mut states: Option<&mut StateBuffers>,
 ) -> Result<()> {
     let shared = loaded.shared();
     fetch(shared, values).await?;
-    let mut instance = loaded.take().await?;
+    if let Some(states) = &mut states {
+        states.prepare(shared).await?;
+    }
+    let mut instance = loaded.take_for(states.as_deref()).await?;
+    let commands = instance.commands(shared, states.as_deref()).await?;
     if recorder.is_some() && instance.timers.is_none() {
         instance.timers = Some(Timers::new(&shared.gpu, &shared.plan, &shared.tally).await?);
     }
@@ -29,8 +45,14 @@ pub(crate) async fn execute(
         fill_upload(shared, &mut instance, index, values)?;
         let timers = recorder.zip(instance.timers.as_ref()).filter(|_| !segment.steps.is_empty());
         let timed = timers.and_then(|(recorder, timers)| Some((recorder, timers.segment(index)?)));
-        if !segment.steps.is_empty() || !segment.downloads.is_empty() {
-            submit(shared, &instance, index, values, timed.map(|(_, timestamps)| timestamps)).await?;
+        let last = index + 1 == shared.plan.segments.len();
+        let copies = last && shared.plan.states.iter().any(|state| matches!(state.written, Written::Copied(_)));
+        if !segment.steps.is_empty() || !segment.downloads.is_empty() || copies {
+            if let Some(states) = &mut states {
+                states.begin_writing(&shared.plan, last)?;
+            }
+            let run = Run { shared, instance: &instance, states: states.as_deref(), commands: &commands };
+            submit(&run, index, values, timed.map(|(_, timestamps)| timestamps)).await?;
             download(shared, &instance, index, values)?;
         }
         if let Some((recorder, timestamps)) = timed {
@@ -102,18 +124,13 @@ fn fill_upload(shared: &Shared, instance: &mut Instance, index: usize, values: &
 }
 
 /// Submits a segment's uploads, dispatches and downloads, and waits for them.
-async fn submit(
-    shared: &Shared,
-    instance: &Instance,
-    index: usize,
-    values: &Values<'_, '_>,
-    timestamps: Option<&Timestamps>,
-) -> Result<()> {
+async fn submit(run: &Run<'_>, index: usize, values: &Values<'_, '_>, timestamps: Option<&Timestamps>) -> Result<()> {
+    let Run { shared, instance, .. } = *run;
     let segment = &shared.plan.segments[index];
     let (upload, map) = (instance.uploads[index].as_ref(), instance.downloads[index].as_ref());
-    let before = copies_in(shared, instance, index, values)?;
-    let after = copies_out(shared, instance, index)?;
-    let commands = &instance.commands[index];
+    let before = copies_in(run, index, values)?;
+    let after = copies_out(run, index)?;
+    let commands = &run.commands[index];
     let recording = Recording { upload, before: &before, commands, after: &after, timestamps, map, ..Recording::default() };
     if shared.progress.is_watched() && timestamps.is_none() {
         submit_new_kernels_first(shared, segment, recording).await
@@ -123,12 +140,13 @@ async fn submit(
 }
 
 /// What a segment reads, from where it lies on the GPU or from the upload buffer.
-fn copies_in<'a>(shared: &'a Shared, instance: &'a Instance, index: usize, values: &'a Values<'_, '_>) -> Result<Vec<Copy<'a>>> {
+fn copies_in<'a>(run: &Run<'a>, index: usize, values: &'a Values<'_, '_>) -> Result<Vec<Copy<'a>>> {
+    let Run { shared, instance, .. } = *run;
     let uploads = &shared.plan.segments[index].uploads;
     let mut copies = Vec::with_capacity(uploads.len());
     let mut offset = 0;
     for t in uploads {
-        let to = instance.range(shared, t.tensor)?;
+        let to = instance.range(shared, run.states, t.tensor)?;
         let on_gpu = values.get(t.value).and_then(Held::on_gpu).map(GpuTensor::range);
         let staged = || instance.uploads[index].as_ref().map(|buffer| Range { buffer, offset, bytes: t.bytes() });
         copies.extend(on_gpu.or_else(staged).map(|from| Copy { from, to: to.buffer, offset: to.offset }));
@@ -137,15 +155,23 @@ fn copies_in<'a>(shared: &'a Shared, instance: &'a Instance, index: usize, value
     Ok(copies)
 }
 
-fn copies_out<'a>(shared: &'a Shared, instance: &'a Instance, index: usize) -> Result<Vec<Copy<'a>>> {
-    let Some(download) = &instance.downloads[index] else { return Ok(vec![]) };
+/// What a segment downloads, and after the last one what states become that lies elsewhere.
+fn copies_out<'a>(run: &Run<'a>, index: usize) -> Result<Vec<Copy<'a>>> {
+    let Run { shared, instance, .. } = *run;
     let segment: &Segment = &shared.plan.segments[index];
     let mut copies = Vec::with_capacity(segment.downloads.len());
     let mut offset = 0;
-    for t in &segment.downloads {
-        let from = Range { bytes: t.bytes(), ..instance.range(shared, t.tensor)? };
-        copies.push(Copy { from, to: download, offset });
+    for (t, download) in segment.downloads.iter().zip(std::iter::repeat(instance.downloads[index].as_ref())) {
+        let from = Range { bytes: t.bytes(), ..instance.range(shared, run.states, t.tensor)? };
+        copies.extend(download.map(|to| Copy { from, to, offset }));
         offset += t.bytes();
+    }
+    let last = index + 1 == shared.plan.segments.len();
+    for (planned, states) in shared.plan.states.iter().zip(std::iter::repeat(run.states)).filter(|_| last) {
+        if let (Written::Copied(tensor), Some(states)) = (planned.written, states) {
+            let from = Range { bytes: planned.result.elements() as u64 * 4, ..instance.range(shared, Some(states), tensor)? };
+            copies.push(Copy { from, to: states.buffer(planned, true)?, offset: 0 });
+        }
     }
     Ok(copies)
 }

@@ -2,6 +2,7 @@
 
 use super::instance::Instance;
 use super::shared::Shared;
+use super::state_buffers::StateBuffers;
 use super::values::Values;
 use crate::error::{Error, Result};
 use crate::gpu::{Copy, GpuBuffer, Opaque, Pipeline, Recording};
@@ -36,6 +37,19 @@ impl LoadedPlan {
 
     pub(crate) fn plan(&self) -> &Plan {
         &self.shared.plan
+    }
+
+    /// An instance of the pool, one that knows the states if there is any, or a new one.
+    pub(crate) async fn take_for(&self, states: Option<&StateBuffers>) -> Result<Instance> {
+        let known = states.and_then(|states| {
+            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            let place = idle.iter().position(|instance| instance.knows(states))?;
+            Some(idle.remove(place))
+        });
+        match known {
+            Some(instance) => Ok(instance),
+            None => self.take().await,
+        }
     }
 
     /// An instance of the pool, or a new one.
@@ -80,14 +94,18 @@ impl Lease {
     pub(crate) async fn enqueue(loaded: &Opaque<LoadedPlan>, inputs: &HashMap<ValueId, GpuBuffer>) -> Result<Lease> {
         let shared = &loaded.shared;
         let lease = Lease { instance: Some(loaded.take().await?), loaded: loaded.clone() };
+        let commands = match &lease.instance {
+            Some(instance) => instance.commands(shared, None).await?,
+            None => return Ok(lease),
+        };
         for (instance, (index, segment)) in lease.instance.iter().zip(shared.plan.segments.iter().enumerate()) {
             let copy = |t: &Transfer| {
                 let from = inputs.get(&t.value).ok_or_else(|| Error::internal("an input has no buffer"))?;
-                let to = instance.range(shared, t.tensor)?;
+                let to = instance.range(shared, None, t.tensor)?;
                 Ok(Copy { from: from.range(t.bytes()), to: to.buffer, offset: to.offset })
             };
             let before = segment.uploads.iter().map(copy).collect::<Result<Vec<_>>>()?;
-            let recording = Recording { before: &before, commands: &instance.commands[index], ..Recording::default() };
+            let recording = Recording { before: &before, commands: &commands[index], ..Recording::default() };
             shared.gpu.submit(&recording).await?;
         }
         Ok(lease)
@@ -95,7 +113,7 @@ impl Lease {
 
     /// The buffer of an output, which has one of its own.
     pub(crate) fn buffer(&self, tensor: usize) -> Option<&GpuBuffer> {
-        let range = self.instance.as_ref()?.range(&self.loaded.shared, tensor);
+        let range = self.instance.as_ref()?.range(&self.loaded.shared, None, tensor);
         range.ok().map(|range| range.buffer)
     }
 }

@@ -1,10 +1,12 @@
 //! One plan on a device, and one graph by the references.
 
+mod bound_states;
 pub(super) mod execute;
 mod first_dispatches;
 mod instance;
 pub(super) mod load;
 pub(super) mod loaded;
 pub(super) mod reference;
-mod shared;
+pub(super) mod shared;
+pub(super) mod state_buffers;
 pub(super) mod values;

@@ -90,11 +90,13 @@ fn stage(graph: &Graph, node: &Node, at: Cut, strict_gpu: bool) -> Result<Stage>
     };
     let body = |body: &Body| PlannedBody::new(graph, node, body);
     if let Some(turns) = flow.downcast::<Loop>() {
-        return Ok(Stage::Loop(LoopStage { node: node.clone(), turns: turns.clone(), body: body(&turns.body) }));
+        let stage = LoopStage { node: node.clone(), turns: turns.clone(), body: body(&turns.body) };
+        return Ok(Stage::Loop(Box::new(stage)));
     }
     if let Some(choice) = flow.downcast::<If>() {
         let (then_branch, else_branch) = (body(&choice.then_branch), body(&choice.else_branch));
-        return Ok(Stage::Branch(BranchStage { node: node.clone(), choice: choice.clone(), then_branch, else_branch }));
+        let stage = BranchStage { node: node.clone(), choice: choice.clone(), then_branch, else_branch };
+        return Ok(Stage::Branch(Box::new(stage)));
     }
     Err(Error::unsupported(format!("{} depends on data that is not small", node.op.name())).at(&node.path))
 }

@@ -44,9 +44,9 @@ pub(crate) enum Stage {
     /// A node on the host, so that the shapes of its results are known.
     Node(Node),
     /// A graph within a node, again and again.
-    Loop(LoopStage),
+    Loop(Box<LoopStage>),
     /// One of two graphs within a node.
-    Branch(BranchStage),
+    Branch(Box<BranchStage>),
 }
 
 /// A part of a graph. It is planned when its inputs are there.
@@ -108,7 +108,7 @@ impl Part {
                 Input { value: *value, dtype, dims: None }
             };
             let inputs = self.inputs.iter().zip(inputs).map(input).collect();
-            let graph = Graph { nodes: self.nodes.clone(), inputs, outputs: self.outputs.clone(), ..whole.clone() };
+            let graph = Graph { nodes: self.nodes.clone(), inputs, outputs: self.outputs.clone(), states: vec![], ..whole.clone() };
             PlannedGraph::staying(Arc::new(graph), self.resident.clone())
         })
     }

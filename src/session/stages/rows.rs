@@ -2,7 +2,7 @@
 
 use super::runner::Runner;
 use crate::error::Result;
-use crate::gpu::{Copy, GpuBuffer, Recording, Role};
+use crate::gpu::{Copy, GpuBuffer, Lent, Opaque, Recording, Role};
 use crate::ops::flow::turns;
 use crate::session::data::held::{GpuTensor, Held};
 use crate::tensor::{Tensor, TensorType};
@@ -43,9 +43,10 @@ impl Rows {
         match (&mut self.made, row.on_gpu()) {
             (Made::Nowhere, Some(gpu)) => {
                 let room = if self.most == u64::MAX { FIRST_ROOM } else { self.most.min(MOST_ROOM) };
-                let buffer = room_for(runner, gpu, room).await?;
+                let lent = room_for(runner, gpu, room).await?;
+                let (buffer, _keeper) = (GpuBuffer::clone(&lent), Some(lent.keeper()));
                 let ty = TensorType::new(gpu.ty.dtype, [vec![0], gpu.ty.shape.to_vec()].concat());
-                self.made = Made::Gpu { rows: GpuTensor { ty, buffer, offset: 0, _keeper: None, ..gpu.clone() }, room };
+                self.made = Made::Gpu { rows: GpuTensor { ty, buffer, offset: 0, _keeper, ..gpu.clone() }, room };
                 self.copy(runner, gpu).await
             }
             (Made::Nowhere, None) => {
@@ -77,7 +78,7 @@ impl Rows {
             let more = room_for(runner, row, *room * 2).await?;
             let before = [Copy { from: rows.range(), to: &more, offset: 0 }];
             runner.resources.gpu.submit(&Recording { before: &before, ..Recording::default() }).await?;
-            rows.buffer = more;
+            (rows.buffer, rows._keeper) = (GpuBuffer::clone(&more), Some(more.keeper()));
             *room *= 2;
         }
         let before = [Copy { from: row.range(), to: &rows.buffer, offset: rows.bytes() }];
@@ -99,7 +100,7 @@ impl Rows {
     }
 }
 
-async fn room_for(runner: &Runner<'_>, row: &GpuTensor, rows: u64) -> Result<GpuBuffer> {
-    let bytes = row.bytes().saturating_mul(rows).max(1).next_multiple_of(16);
-    runner.resources.gpu.buffer("rows of a scan output", bytes, Role::Storage, runner.resources.tally).await
+async fn room_for(runner: &Runner<'_>, row: &GpuTensor, rows: u64) -> Result<Opaque<Lent>> {
+    let bytes = row.bytes().saturating_mul(rows);
+    Ok(Opaque::new(runner.resources.gpu.lend("rows of a scan output", bytes, Role::Storage, runner.resources.tally).await?))
 }

@@ -84,7 +84,7 @@ impl Runner<'_> {
                 let given = given(&ends, inputs);
                 let mut values = Values::new(&loaded.plan().graph, given.into_iter());
                 let keep = planned.resident.contains(&true);
-                execute(&loaded, &mut values, self.recorder, keep).await?;
+                execute(&loaded, &mut values, self.recorder, keep, None).await?;
                 ends.outputs.iter().map(|output| output.try_map(|id| loaded.output(&values, *id))).collect()
             }
             Route::Stages(stages) => self.walk(&stages, inputs).await,

@@ -51,5 +51,5 @@ fn alone(graph: &Graph, node: usize) -> Result<Graph> {
         }
     }
     let outputs = node.outputs.iter().flatten().copied().collect();
-    Ok(Graph { nodes: vec![node.clone()], inputs, outputs, ..graph.clone() })
+    Ok(Graph { nodes: vec![node.clone()], inputs, outputs, states: vec![], ..graph.clone() })
 }

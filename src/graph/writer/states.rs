@@ -1,0 +1,49 @@
+//! States of a graph that is being written.
+
+use super::Writer;
+use crate::error::{Error, Result};
+use crate::graph::{Dim, State, ValueId};
+use crate::tensor::Tensor;
+
+/// A state that is read, and not yet written.
+#[derive(Debug)]
+pub(super) struct Unwritten {
+    name: String,
+    input: ValueId,
+    initial: Tensor,
+}
+
+impl Writer {
+    /// Declares a state of this name and initial value: what it holds when a run starts.
+    pub fn state(&mut self, name: &str, initial: Tensor) -> ValueId {
+        let dims = initial.shape().iter().map(|extent| Dim::Known(*extent)).collect();
+        let input = self.declare(name, initial.dtype(), Some(dims));
+        self.unwritten.push(Unwritten { name: name.to_string(), input, initial });
+        input
+    }
+
+    /// Declares a value to be what a state holds from the end of a run on.
+    ///
+    /// # Errors
+    /// [`InvalidModel`](crate::ErrorKind::InvalidModel) when there is no such state, or it is written already.
+    pub fn write_state(&mut self, name: &str, value: ValueId) -> Result<()> {
+        let Some(place) = self.unwritten.iter().position(|state| state.name == name) else {
+            let written = self.graph.states.iter().any(|state| state.name == name);
+            let what = if written { "is written twice" } else { "is not declared" };
+            return Err(Error::invalid_model(format!("state `{name}` {what}")));
+        };
+        let Unwritten { name, input, initial } = self.unwritten.remove(place);
+        self.links[value.0].output = true;
+        self.graph.outputs.push(value);
+        self.graph.states.push(State { name, input, output: value, initial: Some(initial) });
+        Ok(())
+    }
+
+    /// Checks that every state is written.
+    pub(super) fn check_written(&self) -> Result<()> {
+        match self.unwritten.first() {
+            Some(state) => Err(Error::invalid_model(format!("state `{}` is never written", state.name))),
+            None => Ok(()),
+        }
+    }
+}
