@@ -69,10 +69,10 @@ struct Generation {
 }
 
 impl Generation {
-    /// What caches hold where nothing is written yet must not matter.
+    /// What caches hold where nothing is written yet does not matter.
     fn new(session: Session, first: &[i64]) -> Self {
         let shape = [first.len(), HEADS, CAPACITY, SIZE];
-        let stale = Tensor::new(shape, &vec![5.0f32; shape.iter().product()]).expect("as many elements");
+        let stale = Tensor::new(shape, &vec![f32::NAN; shape.iter().product()]).expect("as many elements");
         let caches = gpt::caches().into_iter().map(|(_, name)| (name, stale.clone())).collect();
         Generation { session, caches, sequences: first.iter().map(|token| Sequence::new(*token)).collect() }
     }
@@ -81,7 +81,7 @@ impl Generation {
         let batch = self.sequences.len();
         let last: Vec<i64> = self.sequences.iter().filter_map(|sequence| sequence.tokens.last().copied()).collect();
         let places: Vec<i64> = self.sequences.iter().map(|sequence| sequence.steps() as i64).collect();
-        let (token, position) = (numbers([batch, 1], &last), numbers([batch, 1], &places));
+        let (token, position) = (numbers([batch, 1], &last), Tensor::vector(&places));
         let mut inputs: Vec<(&str, TensorView<'_>)> = vec![("token", token.view()), ("position", position.view())];
         inputs.extend(self.caches.iter().map(|(name, tensor)| (name.as_str(), tensor.view())));
         let outputs = self.session.run_blocking(&inputs).expect("the step runs");

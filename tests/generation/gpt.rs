@@ -4,7 +4,7 @@
 use crate::cases::Random;
 use gristmill::graph::{Builder, Dim, ValueId};
 use gristmill::operators::{
-    Attention, attention, binary, gather, layer_normalization, matmul, reshape, select, split, transpose, unary, unsqueeze,
+    Attention, attention, binary, gather, layer_normalization, matmul, reshape, split, tensor_scatter, transpose, unary, unsqueeze,
 };
 use gristmill::{DType, Model, Tensor};
 
@@ -46,11 +46,7 @@ impl Network {
     }
 
     fn function(&mut self, name: &str, inputs: &[ValueId]) -> ValueId {
-        let op = match (name, inputs.len()) {
-            ("Where", _) => select(),
-            (_, 1) => unary(name),
-            _ => binary(name),
-        };
+        let op = if inputs.len() == 1 { unary(name) } else { binary(name) };
         let inputs: Vec<Option<ValueId>> = inputs.iter().copied().map(Some).collect();
         self.b.node(name, op.expect("the function exists"), &inputs)
     }
@@ -118,7 +114,7 @@ impl Network {
     }
 }
 
-/// What attention is but for its mask.
+/// What attention is but for the keys that it sees.
 fn scaled() -> Attention {
     Attention::new(1.0 / (SIZE as f32).sqrt())
 }
@@ -142,28 +138,26 @@ pub fn caches() -> Vec<(String, String)> {
     names.map(|name| (format!("{name}_out"), name)).collect()
 }
 
-/// `token`, `[batch, 1]`, at `position`, `[batch, 1]`, with caches of keys and values of what stands before, `[batch, heads, capacity,
-/// size]`, to `logits`, `[batch, 1, vocabulary]`, and the caches with the token's own. Where it stands is data: one plan serves all steps.
+/// `token`, `[batch, 1]`, at `position`, `[batch]`, with caches of keys and values of what stands before, `[batch, heads, capacity, size]`,
+/// to `logits`, `[batch, 1, vocabulary]`, and the caches with the token's own. Where it stands is data: one plan serves all steps.
 pub fn step(capacity: usize) -> Model {
     let mut network = Network::new("gpt step", capacity);
     let batch = || Dim::Named("batch".into());
     let token = network.b.input("token", DType::I64, &[batch(), Dim::Known(1)]);
-    let position = network.b.input("position", DType::I64, &[batch(), Dim::Known(1)]);
+    let position = network.b.input("position", DType::I64, &[batch()]);
     let dims = [batch(), Dim::Known(HEADS), Dim::Known(capacity), Dim::Known(SIZE)];
     let names = caches();
     let old: Vec<ValueId> = names.iter().map(|(_, name)| network.b.input(name, DType::F32, &dims)).collect();
-    let places: Vec<i64> = (0..capacity as i64).collect();
-    network.write(token, position, |network, Heads { layer, query, key, value }| {
-        let places = network.integers("places", &places);
-        let here = network.function("Equal", &[places, position]);
-        let here = network.unsqueezed(here, &[1, 3]);
-        let new = [(2 * layer, key), (2 * layer + 1, value)].map(|(k, row)| {
-            let written = network.function("Where", &[here, row, old[k]]);
+    let positions = network.unsqueezed(position, &[1]);
+    let one = network.integers("one", &[1]);
+    let lengths = network.function("Add", &[position, one]);
+    network.write(token, positions, |network, Heads { layer, query, key, value }| {
+        let [keys, values] = [(2 * layer, key), (2 * layer + 1, value)].map(|(k, row)| {
+            let inputs = [Some(old[k]), Some(row), Some(position)];
+            let written = network.b.node("written", tensor_scatter(-2, false), &inputs);
             network.b.output(&names[k].0, written).expect("the name is free");
             written
         });
-        let seen = network.function("LessOrEqual", &[places, position]);
-        let seen = network.unsqueezed(seen, &[1, 2]);
-        network.b.node("attended", attention(scaled()), &[Some(query), Some(new[0]), Some(new[1]), Some(seen)])
+        network.b.node("attended", attention(scaled()), &[Some(query), Some(keys), Some(values), None, Some(lengths)])
     })
 }
