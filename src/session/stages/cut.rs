@@ -2,12 +2,14 @@
 
 use super::planned::{BranchStage, LoopStage, MapStage, Part, PlannedBody, PlannedGraph, Stage, Stages};
 use super::sequences::arrangement;
+use super::steady::SteadyBodies;
 use crate::error::{Error, Result};
 use crate::graph::{Body, Graph, Node, ValueId};
 use crate::ops::flow::branch::If;
 use crate::ops::flow::loops::Loop;
 use crate::ops::flow::map::SequenceMap;
 use crate::session::planning::ancestors::ancestors;
+use crate::tensor::Tensor;
 use std::sync::Arc;
 
 /// Where a graph is cut.
@@ -103,9 +105,11 @@ fn stage(graph: &Graph, node: &Node, at: Cut, strict_gpu: bool) -> Result<Stage>
 /// A node that holds graphs as a stage; `None` where it holds none.
 fn stage_of_graphs(graph: &Graph, node: &Node) -> Option<Stage> {
     let flow = node.op.flow()?;
-    let body = |body: &Body| PlannedBody::new(graph, node, body);
+    let body = |body: &Body| PlannedBody::new(graph, node, body, &[]);
     if let Some(turns) = flow.downcast::<Loop>() {
-        let stage = LoopStage { node: node.clone(), turns: turns.clone(), body: body(&turns.body) };
+        // A turn is taken only where the condition holds.
+        let body = PlannedBody::new(graph, node, &turns.body, &[(1, Tensor::scalar(true))]);
+        let stage = LoopStage { node: node.clone(), turns: turns.clone(), body, steady: SteadyBodies::default() };
         return Some(Stage::Loop(Box::new(stage)));
     }
     if let Some(choice) = flow.downcast::<If>() {
@@ -119,12 +123,18 @@ fn stage_of_graphs(graph: &Graph, node: &Node) -> Option<Stage> {
 }
 
 impl PlannedBody {
-    /// The graph within a node of a graph; what is constant there is constant here.
-    fn new(whole: &Graph, node: &Node, body: &Body) -> Self {
+    /// The graph within a node of a graph; what is constant there is constant here, and so are some of the inputs that the operator gives.
+    fn new(whole: &Graph, node: &Node, body: &Body, known: &[(usize, Tensor)]) -> Self {
         let mut graph = (*body.graph).clone();
         let given = body.given();
         let mut captured = Vec::with_capacity(body.inputs.len());
-        let mut inputs = graph.inputs[..given].to_vec();
+        let mut inputs = Vec::with_capacity(graph.inputs.len());
+        for (index, input) in body.graph.inputs()[..given].iter().enumerate() {
+            match known.iter().find(|(known, _)| *known == index) {
+                Some((_, tensor)) => graph.values[input.value.index()].constant = Some(tensor.clone()),
+                None => inputs.push(input.clone()),
+            }
+        }
         for (input, index) in body.graph.inputs()[given..].iter().zip(&body.inputs) {
             match node.input(*index).and_then(|id| whole.constant(id)) {
                 Some(tensor) => graph.values[input.value.index()].constant = Some(tensor.clone()),

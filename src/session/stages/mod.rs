@@ -7,4 +7,5 @@ mod route;
 mod rows;
 pub(super) mod runner;
 mod sequences;
+mod steady;
 mod turns;

@@ -156,7 +156,7 @@ impl Runner<'_> {
         let lent = Opaque::new(device.lend("a tensor of a sequence", gpu.bytes(), Role::Storage, tally).await?);
         if gpu.bytes() > 0 {
             let before = [Copy { from: gpu.range(), to: &lent, offset: 0 }];
-            device.submit(&Recording { before: &before, ..Recording::default() }).await?;
+            device.submit(&[Recording { before: &before, ..Recording::default() }]).await?;
         }
         let (buffer, _keeper) = (GpuBuffer::clone(&lent), Some(lent.keeper()));
         Ok(Held::gpu(GpuTensor { buffer, offset: 0, _keeper, ..gpu.clone() }))
