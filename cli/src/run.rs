@@ -10,7 +10,7 @@ use crate::progress::Watch;
 use crate::table::{Table, duration, range};
 use crate::tune::TuneArguments;
 use clap::Args;
-use gristmill::{Model, Options, Tensor};
+use gristmill::{Model, Options, Structure, Tensor};
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -67,12 +67,12 @@ impl Run {
             let plan = session.plan(&views).ok();
             kernels::print(out, &watch.times(plan.as_ref(), self.checked)?)?;
         }
-        let named: Vec<(&str, &Tensor)> = outputs.iter().flat_map(|o| o.iter()).collect();
+        let named: Vec<(String, &Tensor)> = outputs.iter().flat_map(|o| o.structures()).flat_map(tensors).collect();
 
         writeln!(out, "device: {}", device.name())?;
         let mut table = Table::new(&["output", "type", "shape", "range"]);
         for (name, tensor) in &named {
-            table.row([name.to_string(), tensor.dtype().to_string(), tensor.shape().to_string(), range(tensor)]);
+            table.row([name.clone(), tensor.dtype().to_string(), tensor.shape().to_string(), range(tensor)]);
         }
         writeln!(out, "{table}")?;
         let first = times.remove(0);
@@ -84,9 +84,18 @@ impl Run {
             writeln!(out, "time per run ({n} runs): median {median}, fastest {fastest}, slowest {slowest}")?;
         }
         if let Some(path) = &self.outputs {
-            npy::write_npz(path, named)?;
+            npy::write_npz(path, named.iter().map(|(name, tensor)| (name.as_str(), *tensor)))?;
             writeln!(out, "wrote {}", path.display())?;
         }
         Ok(Verdict::Good)
+    }
+}
+
+/// The tensors of an output, with their names: those of a sequence are numbered.
+fn tensors<'a>((name, output): (&str, &'a Structure<Tensor>)) -> Vec<(String, &'a Tensor)> {
+    match output {
+        Structure::Tensor(tensor) => vec![(name.to_string(), tensor)],
+        Structure::Sequence(tensors) => tensors.iter().enumerate().map(|(k, tensor)| (format!("{name}[{k}]"), tensor)).collect(),
+        Structure::Absent => vec![],
     }
 }

@@ -46,6 +46,8 @@ pub struct Writer {
     unwritten: Vec<Unwritten>,
     /// Values that are no tensors of their own, and what they are.
     structures: HashMap<ValueId, Structure<ValueId>>,
+    /// How many tensors they list.
+    listed: usize,
     /// Whether every value has a fact.
     specialized: bool,
     /// What is being written in place of nodes, the innermost last.

@@ -61,7 +61,9 @@ pub(super) fn cut(graph: &Arc<Graph>, resident: &[bool], at: Cut, strict_gpu: bo
     let returned = flags(graph, returned.chain(on_host.iter().flatten()));
     let stays = first_outputs.iter().map(|id| !returned[id.index()]).collect();
     let mut stages = Vec::with_capacity(3);
-    if !first.is_empty() {
+    if first.iter().all(|node| arrangement(node).is_some()) {
+        stages.extend(first.into_iter().map(Stage::Arrange));
+    } else {
         stages.push(Stage::Part(Part::new(first, first_inputs, first_outputs, stays)));
     }
     stages.extend(apart);
