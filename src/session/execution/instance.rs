@@ -76,7 +76,8 @@ impl Instance {
         let memory = Memory { own, shared: shared_buffers, textures };
         let mut groups = Groups::new();
         let fixed = || {
-            let mut command = |step: &Step| (!touches(plan, step)).then(|| memory.command(shared, None, step, &mut groups)).transpose();
+            let mut command =
+                |step: &Step| (!touches(plan, step)).then(|| memory.command(shared, None, step, &mut groups)).transpose();
             plan.segments.iter().map(|s| s.steps.iter().map(&mut command).collect()).collect::<Result<Vec<Vec<_>>>>()
         };
         let fixed = gpu.guarded("binding buffers", fixed).await??;
