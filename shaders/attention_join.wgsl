@@ -2,15 +2,18 @@
 // Second of two attention kernels for few queries over many keys: joins what the workgroups of the first left. One
 // invocation per query and group of four elements.
 @group(0) @binding(1) var<storage, read> states: array<vec4<f32>>; // [rows, queries, splits, 1 + groups]
-@group(0) @binding(2) var<storage, read_write> y: array<f32>; // [batch, heads, queries, value size] by output_strides
+@group(0) @binding(2) var<storage, read> lengths: array<i32>; // batch
+@group(0) @binding(3) var<storage, read_write> y: array<f32>; // [batch, heads, queries, value size] by output_strides
 
 override ZERO_UNSEEN: bool;
+override LENGTHS: bool; // each batch element has a number of keys of its own
 
 struct Params {
     rows: u32, // batch * heads
     heads: u32,
     queries: u32,
     splits: u32,
+    split: u32, // keys of a split
     groups: u32, // groups of four elements of a value
     value_size: u32,
     batch_stride: u32,
@@ -32,10 +35,16 @@ fn main(@builtin(global_invocation_id) invocation: vec3<u32>, @builtin(num_workg
     // Never another number, but one that Mesa's lavapipe does not take for a uniform alone; see head_at.
     let splits = min(params.splits, params.splits + number);
     let start = (row * params.queries + query) * splits * (1u + params.groups);
+    var end = splits;
+    if LENGTHS {
+        // Splits past the keys of a batch element hold nothing.
+        let length = u32(clamp(lengths[row / params.heads], 0, 1 << 29u));
+        end = min(end, (length + params.split - 1u) / params.split);
+    }
     var peak = LOWEST;
     var total = 0.0;
     var mixed = vec4<f32>(0.0);
-    for (var split = 0u; split < splits; split++) {
+    for (var split = 0u; split < end; split++) {
         let at = start + split * (1u + params.groups);
         let statistics = states[at];
         let higher = max(peak, statistics.x);

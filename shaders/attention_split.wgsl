@@ -1,4 +1,4 @@
-// Takes lowest (LOWEST); attention (head_at, score); four_vectors or four_words; attention_query_vectors or
+// Takes lowest (LOWEST); attention (LENGTHS, head_at, score); four_vectors or four_words; attention_query_vectors or
 // attention_query_scalars (query_group); attention_key_vectors or attention_key_scalars (key_group, value_group); reduce_shared
 // or reduce_subgroup (reduce_max, reduce_sum).
 // First of two attention kernels for few queries over many keys: each workgroup takes one query of one head and one
@@ -9,7 +9,7 @@
 const LANES_OF_KEY: u32 = min(VALUE_GROUPS, WORKGROUP);
 const KEYS_AT_ONCE: u32 = WORKGROUP / LANES_OF_KEY;
 
-@group(0) @binding(5) var<storage, read_write> states: array<vec4<f32>>; // [rows, queries, splits, 1 + VALUE_GROUPS]
+@group(0) @binding(6) var<storage, read_write> states: array<vec4<f32>>; // [rows, queries, splits, 1 + VALUE_GROUPS]
 
 var<workgroup> weights: array<f32, SPLIT>;
 var<workgroup> sums: array<vec4<f32>, WORKGROUP>;
@@ -28,6 +28,10 @@ fn main(
     }
     let head = head_at(row);
     let first = number % params.splits * SPLIT;
+    // Past the keys there is nothing to leave: the second kernel looks no further than they go.
+    if LENGTHS && first >= head.keys {
+        return;
+    }
     let count = min(SPLIT, head.keys - first);
     var most = LOWEST;
     for (var k = lane; k < count; k += WORKGROUP) {

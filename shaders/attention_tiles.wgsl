@@ -61,7 +61,7 @@ fn main(
         let seen = i32(min(first_query + QUERIES, head.queries)) + head.causal_offset;
         end = min(end, u32(max(seen, 0)));
         if UNSEEN != 0u {
-            end = max(end, 1u);
+            end = max(end, min(head.keys, 1u));
         }
     }
     for (var first_key = 0u; first_key < end; first_key += KEYS) {

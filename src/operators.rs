@@ -6,7 +6,10 @@ pub type Operator = std::sync::Arc<dyn crate::graph::Op>;
 pub use crate::graph::flow::Body;
 pub use crate::ops::affine_grid::affine_grid;
 pub use crate::ops::argreduce::{arg_max, arg_min};
-pub use crate::ops::attention::{Attention, RotaryEmbedding, Unseen, attention, rotary_embedding};
+pub use crate::ops::attention::{
+    Attention, CachedAttention, RotaryEmbedding, Unseen, attention, cached_attention, rotary_embedding,
+};
+pub use crate::ops::causal_conv::causal_conv_with_state;
 pub use crate::ops::center_crop_pad::center_crop_pad;
 pub use crate::ops::concat::concat;
 pub use crate::ops::conv::{AutoPad, SlidingWindow, conv, conv_transpose};
@@ -20,6 +23,7 @@ pub use crate::ops::flow::branch::branch;
 pub use crate::ops::flow::loops::repeat;
 pub use crate::ops::gather::{gather, gather_elements, gather_nd};
 pub use crate::ops::grid_sample::{GridSample, Outside, grid_sample};
+pub use crate::ops::linear_attention::{LinearAttention, UpdateRule, linear_attention};
 pub use crate::ops::lrn::lrn;
 pub use crate::ops::matmul::{matmul, matmul_integer, matmul_nbits};
 pub use crate::ops::non_max_suppression::non_max_suppression;
@@ -43,6 +47,7 @@ pub use crate::ops::select::{compress, non_zero, unique};
 pub use crate::ops::shape::{constant_of_shape, eye_like, range, shape, size};
 pub use crate::ops::slice::{slice, split};
 pub use crate::ops::softmax::{hardmax, log_softmax, softmax};
+pub use crate::ops::tensor_scatter::tensor_scatter;
 pub use crate::ops::top_k::top_k;
 pub use crate::ops::transpose::{BlockOrder, depth_to_space, space_to_depth, transpose};
 pub use crate::ops::triangle::trilu;

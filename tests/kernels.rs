@@ -1,8 +1,9 @@
 //! Every row of the case table: the reference against golden numbers, and every kernel variant against the reference,
 //! compiled without and with run-time checks. `CASES=softmax` runs only the rows whose names contain it.
 
-use crate::cases::{self, Case};
+use crate::cases::{self, Case, F32, Random};
 use crate::support::{difference, gpu};
+use gristmill::internals::ops::tensor_scatter::tensor_scatter;
 use gristmill::{ErrorKind, Model, Options, Outputs, Session, Tensor};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -92,4 +93,26 @@ fn gpu_matches_reference() {
 #[test]
 fn gpu_matches_reference_with_checks() {
     for_each_case(|case| against_reference(case, true));
+}
+
+#[test]
+fn rows_outside_of_a_cache_are_left_out() {
+    let mut random = Random::new(0x0075);
+    let inputs = vec![random.floats(&[4, 5, 4]), random.floats(&[4, 2, 4]), Tensor::vector(&[4i64, -1, 8_000_000, 3])];
+    let case = Case::new("tensor_scatter/outside", tensor_scatter(1, false), inputs);
+    let [Some(cache), Some(update), Some(indices)] = &case.inputs[..] else { panic!("three inputs") };
+    let error = case.op.reference(&[Some(cache), Some(update), Some(indices)]).expect_err("the rows do not fit");
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert_eq!(error.message(), "TensorScatter has no room for 2 rows at write index 4 of a cache of capacity 5");
+    let mut expected = cache.to_f64();
+    let rows = update.to_f64();
+    // The first row of the first element fits, and so do both of the last.
+    expected[16..20].copy_from_slice(&rows[..4]);
+    expected[3 * 20 + 12..3 * 20 + 20].copy_from_slice(&rows[3 * 8..4 * 8]);
+    for checked in [false, true] {
+        let found = run(&case, &case.model(), Options { checked, ..Options::default() }).expect("it runs");
+        let (_, found) = found.iter().next().expect("an output");
+        let expected = Tensor::from_f64(cache.ty().clone(), &expected).expect("as many elements");
+        assert_eq!(difference(found, &expected, F32), None);
+    }
 }

@@ -8,6 +8,7 @@ use gristmill::internals::graph::Op;
 use gristmill::internals::kernel::{AdapterClass, Caps, Kernel, Offer};
 use gristmill::internals::ops::attention::{Attention, attention};
 use gristmill::internals::ops::conv::{SlidingWindow, conv, conv_transpose};
+use gristmill::internals::ops::linear_attention::{LinearAttention, UpdateRule, linear_attention};
 use gristmill::internals::ops::matmul::matmul;
 use gristmill::internals::ops::norm::layer_normalization;
 use gristmill::internals::ops::pool::{average_pool, max_pool};
@@ -195,6 +196,10 @@ fn rows_and_products(random: &mut Random) -> Vec<Case> {
             let k = random.floats(&[1, 2, 48, size]);
             add(format!("attention of {queries} queries of {size}"), attention(Attention::new(0.1)), vec![q, k.clone(), k], &[]);
         }
+        let op = LinearAttention { rule: UpdateRule::GatedDelta, query_heads: 8, heads: 2, scale: None };
+        let [query, key] = [8, 2].map(|heads| random.floats(&[1, 3, heads * size]));
+        let inputs = vec![query, key.clone(), key.clone(), random.floats(&[1, 2, size, size]), key, random.floats(&[1, 3, 2])];
+        add(format!("linear attention of {size}"), linear_attention(op), inputs, &[]);
     }
     cases
 }

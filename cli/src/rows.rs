@@ -34,7 +34,7 @@ impl Row {
             }));
         }
         for step in &problem.steps {
-            let operands: Vec<_> = step.inputs.iter().map(|k| values[*k]).collect();
+            let operands: Vec<_> = step.inputs.iter().map(|k| k.and_then(|k| values[k])).collect();
             values.push(Some(b.node(step.name, step.op.clone(), &operands)));
         }
         if let Some(Some(last)) = values.last() {

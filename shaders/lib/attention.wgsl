@@ -4,6 +4,7 @@ override SOFTCAP: bool;
 override MASK: u32; // 0 none, 1 floats that are added, 2 bool
 override UNSEEN: u32; // scores of keys that are not seen: 0 are minus infinity, 1 are the fill, 2 have the fill added
 override ZERO_UNSEEN: bool;
+override LENGTHS: bool; // each batch element has a number of keys of its own
 
 struct Params {
     // Strides of batch, head, position and element; those of vector loads count groups of four.
@@ -32,6 +33,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(4) var<storage, read> mask: array<u32>;
+@group(0) @binding(5) var<storage, read> lengths: array<i32>; // batch
 
 // One head of one batch element: where its queries, keys, values, mask and output begin, and what loops want of the
 // parameters. Software adapters read a uniform inside a loop once for each lane, so that loops read none.
@@ -80,6 +82,12 @@ fn head_at(row: u32) -> Head {
     head.size = min(params.size, params.size + row);
     head.value_size = min(params.value_size, params.value_size + row);
     head.causal_offset = params.causal_offset;
+    if LENGTHS {
+        // They are data, and so may be anything.
+        let length = clamp(lengths[batch], 0, 1 << 29u);
+        head.keys = min(head.keys, u32(length));
+        head.causal_offset += length;
+    }
     head.scale = params.scale;
     head.softcap = params.softcap;
     head.fill = params.fill;

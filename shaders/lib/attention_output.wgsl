@@ -1,5 +1,5 @@
 // Where attention leaves its result.
-@group(0) @binding(5) var<storage, read_write> y: array<f32>; // [batch, heads, queries, value size] by output_strides
+@group(0) @binding(6) var<storage, read_write> y: array<f32>; // [batch, heads, queries, value size] by output_strides
 
 // Leaves a group of four elements of a value that starts at `start`.
 fn store_group(head: Head, start: u32, group: u32, result: vec4<f32>) {

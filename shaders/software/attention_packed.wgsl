@@ -78,13 +78,13 @@ fn main(
     }
 
     let blocks = (head.keys + 7u) / 8u;
-    let first_block = row / params.shared_by * blocks;
+    let first_block = row / params.shared_by * ((params.keys + 7u) / 8u);
     // Keys that the last query of the workgroup does not see need not be looked at, unless they count nevertheless.
     var end = blocks;
     if CAUSAL {
         end = (keys_seen(head, min(first_query + QUERIES, head.queries) - 1u) + 7u) / 8u;
         if UNSEEN != 0u {
-            end = max(end, 1u);
+            end = max(end, min(blocks, 1u));
         }
     }
     for (var block = 0u; block < end; block++) {

@@ -1,4 +1,4 @@
-// Takes lowest (LOWEST); attention (Head, head_at, minus_infinity, score); four_words; attention_query_vectors or
+// Takes lowest (LOWEST); attention (Head, LENGTHS, head_at, minus_infinity, score); four_words; attention_query_vectors or
 // attention_query_scalars (query_group); attention_key_vectors or attention_key_texels or attention_key_scalars (key_group,
 // value_group); perhaps texels.
 // First of two attention kernels for few queries over many keys on software adapters: each workgroup, a subgroup of eight
@@ -13,7 +13,7 @@ const LANES: u32 = 8u;
 const CHUNKS: u32 = (GROUPS + LANES - 1u) / LANES;
 const VALUE_CHUNKS: u32 = (VALUE_GROUPS + LANES - 1u) / LANES;
 
-@group(0) @binding(5) var<storage, read_write> states: array<vec4<f32>>; // [rows, queries, splits, 1 + VALUE_GROUPS]
+@group(0) @binding(6) var<storage, read_write> states: array<vec4<f32>>; // [rows, queries, splits, 1 + VALUE_GROUPS]
 
 @compute @workgroup_size(LANES)
 fn main(
@@ -28,6 +28,12 @@ fn main(
     let tile = number / params.splits % tiles;
     let first_row = number / params.splits / tiles * params.shared_by;
     if first_row >= params.rows {
+        return;
+    }
+    let head = head_at(first_row);
+    let first = split * SPLIT;
+    // Past the keys there is nothing to leave: the second kernel looks no further than they go.
+    if LENGTHS && first >= head.keys {
         return;
     }
     var heads: array<Head, OWN>;
@@ -52,8 +58,6 @@ fn main(
         peak[own] = LOWEST;
         total[own] = 0.0;
     }
-    let head = heads[0];
-    let first = split * SPLIT;
     let end = min(first + SPLIT, head.keys);
     for (var block = first; block < end; block += LANES) {
         var products: array<f32, OWN>;

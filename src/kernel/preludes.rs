@@ -106,6 +106,10 @@ prelude! {
     ATTENTION_OUTPUT = "attention_output";
     /// Attention takes four keys at a time. Goes with `ATTENTION`.
     ATTENTION_FOUR_KEYS = "attention_four_keys";
+    /// Linear attention reads queries and keys four elements at a time. Goes with the prelude of [`Caps::fours`](crate::kernel::Caps::fours).
+    LINEAR_ATTENTION_VECTORS = "linear_attention_vectors";
+    /// Linear attention reads queries and keys by single elements. Wants `const SIZE`.
+    LINEAR_ATTENTION_SCALARS = "linear_attention_scalars";
     /// What kernels of recurrent layers share. Wants `const UNITS`.
     RECURRENT = "recurrent";
     /// How the sums of one product become the next state. Wants `const PRODUCT`, `FIRST_GATE` and `SUMMED`, and functions that load,

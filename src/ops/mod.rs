@@ -6,6 +6,7 @@
 pub mod affine_grid;
 pub mod argreduce;
 pub mod attention;
+pub mod causal_conv;
 pub mod ceiling;
 pub mod center_crop_pad;
 pub(crate) mod compose;
@@ -22,6 +23,7 @@ pub mod flow;
 pub mod fused;
 pub mod gather;
 pub mod grid_sample;
+pub mod linear_attention;
 pub mod lrn;
 pub mod matmul;
 pub mod movement;
@@ -46,6 +48,7 @@ pub mod shape;
 mod shared;
 pub mod slice;
 pub mod softmax;
+pub mod tensor_scatter;
 pub mod top_k;
 pub mod transpose;
 pub mod triangle;
@@ -58,6 +61,7 @@ pub static REGISTRY: &[&Registration] = &[
     &affine_grid::REGISTRATION,
     &argreduce::REGISTRATION,
     &attention::REGISTRATION,
+    &causal_conv::REGISTRATION,
     &ceiling::REGISTRATION,
     &center_crop_pad::REGISTRATION,
     &concat::REGISTRATION,
@@ -73,6 +77,7 @@ pub static REGISTRY: &[&Registration] = &[
     &flow::loops::REGISTRATION,
     &gather::REGISTRATION,
     &grid_sample::REGISTRATION,
+    &linear_attention::REGISTRATION,
     &lrn::REGISTRATION,
     &matmul::REGISTRATION,
     &non_max_suppression::REGISTRATION,
@@ -92,6 +97,7 @@ pub static REGISTRY: &[&Registration] = &[
     &shape::REGISTRATION,
     &slice::REGISTRATION,
     &softmax::REGISTRATION,
+    &tensor_scatter::REGISTRATION,
     &top_k::REGISTRATION,
     &transpose::REGISTRATION,
     &triangle::REGISTRATION,

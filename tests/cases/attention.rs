@@ -1,7 +1,9 @@
 //! Attention.
 
 use super::{Case, Random};
-use gristmill::internals::ops::attention::{Attention, RotaryEmbedding, Unseen, attention, rotary_embedding};
+use gristmill::internals::ops::attention::{
+    Attention, CachedAttention, RotaryEmbedding, Unseen, attention, cached_attention, rotary_embedding,
+};
 use gristmill::internals::tensor::View;
 use gristmill::{DType, Shape, Tensor};
 
@@ -53,6 +55,8 @@ pub fn cases() -> Vec<Case> {
     cases.push(hidden_by_hand());
     cases.extend(views(&mut random));
     cases.extend(rotary(&mut random));
+    cases.extend(lengths(&mut random));
+    cases.extend(cached(&mut random));
     cases
 }
 
@@ -230,5 +234,89 @@ fn views(random: &mut Random) -> Vec<Case> {
     let op = Attention { key: reversed.clone(), value: reversed, ..op };
     let inputs = [[2, 2, 5, 8], [1, 1, 9, 8], [1, 1, 9, 8]].map(|shape| random.floats(&shape)).to_vec();
     cases.push(Case::new("attention/reversed_and_shared", attention(op), inputs));
+    cases
+}
+
+/// Keys and values past the length of their batch element are NaN: whatever a cache holds there counts for nothing.
+fn with_lengths(case: Case, lengths: &[i64]) -> Case {
+    let mut case = case;
+    for input in case.inputs[1..3].iter_mut().flatten() {
+        let shape = input.shape().clone();
+        let (keys, size) = (shape[2], shape[3]);
+        let mut values = input.to_f64();
+        for (place, value) in values.iter_mut().enumerate() {
+            let (batch, key) = (place / (shape[1] * keys * size), place / size % keys);
+            if key as i64 >= lengths[batch] {
+                *value = f64::NAN;
+            }
+        }
+        *input = Tensor::from_f64(input.ty().clone(), &values).expect("as many elements");
+    }
+    case.inputs.resize(4, None);
+    case.inputs.push(Some(Tensor::vector(lengths)));
+    case
+}
+
+/// Caches that batch elements fill in part: not at all, with one key, with some, with as many as there are or say to be more.
+fn lengths(random: &mut Random) -> Vec<Case> {
+    let mut cases = vec![];
+    let sizes: &[(&str, Extents)] = &[
+        ("small", [4, 3, 3, 5, 7, 8, 8]),
+        ("odd_sizes", [4, 2, 2, 9, 13, 7, 5]),
+        ("grouped", [4, 6, 2, 12, 31, 16, 12]),
+        ("one_query", [4, 4, 4, 1, 500, 32, 32]),
+        ("decode_grouped", [4, 8, 2, 1, 777, 64, 64]),
+        ("decode_three", [4, 2, 1, 3, 1030, 20, 36]),
+        ("decode_13", [4, 2, 2, 1, 300, 13, 7]),
+        ("prefill", [4, 2, 1, 70, 150, 32, 20]),
+        ("size_160", [4, 1, 1, 20, 21, 160, 144]),
+        ("few_keys", [4, 1, 1, 3, 2, 8, 8]),
+    ];
+    for (name, extents) in sizes {
+        let [_, _, _, queries, keys, size, _] = *extents;
+        let lengths = [0, 1, keys as i64 * 2 / 3, keys as i64 + 9];
+        let plain = Attention::new(1.0 / (size as f32).sqrt());
+        let causal = Attention { causal: true, causal_offset: -(queries as i64), interleaved: true, ..plain.clone() };
+        let masked = Attention { softcap: Some(0.5), ..causal.clone() };
+        cases.push(with_lengths(case(random, &format!("lengths_{name}"), plain.clone(), *extents), &lengths));
+        cases.push(with_lengths(case(random, &format!("lengths_{name}_causal"), causal, *extents), &lengths));
+        let mut case = with_lengths(case(random, &format!("lengths_{name}_mask"), masked, *extents), &lengths);
+        case.inputs[3] = Some(random.floats(&[extents[0], 1, queries, keys]));
+        cases.push(case);
+    }
+    for fill in [f32::MIN, -1e3, 0.0] {
+        for extents in [[4, 2, 1, 26, 21, 16, 16], [4, 4, 2, 1, 300, 16, 16]] {
+            let [_, _, _, queries, keys, ..] = extents;
+            let lengths = [0, 1, keys as i64 / 2, keys as i64];
+            let causal = Attention { causal: true, causal_offset: 1 - queries as i64, ..Attention::new(0.25) };
+            let op = Attention { unseen: Unseen::Replaced(fill), ..causal };
+            let plain = case(random, &format!("lengths_replacing_{fill:e}_{queries}"), op, extents);
+            cases.push(with_lengths(plain, &lengths));
+        }
+    }
+    let extents = [2, 2, 2, 4, 40, 8, 8];
+    let mut narrow = with_lengths(case(random, "lengths_i32", Attention::new(0.3), extents), &[7, 23]);
+    narrow.inputs[4] = Some(Tensor::vector(&[7i32, 23]));
+    cases.push(narrow);
+    cases
+}
+
+/// ONNX's Attention over a cache: heads apart and joined, and masks that end before the keys do.
+fn cached(random: &mut Random) -> Vec<Case> {
+    let mut cases = vec![];
+    for (name, causal, reach) in [("plain", false, None), ("causal", true, None), ("short_mask", true, Some(9))] {
+        let plain = CachedAttention { causal, scale: None, softcap: None, heads: None };
+        let mut apart = case(random, &format!("cached_{name}"), Attention::new(1.0), [2, 4, 2, 3, 12, 8, 6]);
+        apart = with_lengths(apart, &[4, 9]);
+        apart.op = cached_attention(plain.clone());
+        apart.inputs[3] = reach.map(|reach| random.integers(DType::Bool, &[3, reach], 0, 2));
+        cases.push(apart);
+        let inputs = [[2, 3, 4 * 8], [2, 12, 2 * 8], [2, 12, 2 * 6]].map(|shape| random.floats(&shape)).to_vec();
+        let op = CachedAttention { heads: Some([4, 2]), scale: Some(0.2), softcap: Some(1.0), ..plain };
+        let mut joined = Case::new(format!("attention/cached_{name}_joined"), cached_attention(op), inputs);
+        joined.inputs.push(reach.map(|reach| random.floats(&[2, 1, 1, reach])));
+        joined.inputs.push(Some(Tensor::vector(&[4i64, 12])));
+        cases.push(joined);
+    }
     cases
 }

@@ -4,6 +4,7 @@ use super::matmul::sums;
 use super::{Case, Random, Tolerance};
 use gristmill::internals::graph::Op;
 use gristmill::internals::kernel::{Instruction, Program, ProgramOperand, Term};
+use gristmill::internals::ops::causal_conv::causal_conv_with_state;
 use gristmill::internals::ops::conv::{SlidingWindow, conv};
 use gristmill::internals::ops::elementwise::function;
 use gristmill::internals::ops::fused::Fused;
@@ -78,6 +79,11 @@ pub fn cases() -> Vec<Case> {
     for (name, shape) in [("layer_norm", [6, 20]), ("layer_norm_odd", [3, 17])] {
         let (own, residual) = (vec![Some(floats(&shape)), Some(floats(&shape[1..]))], floats(&shape));
         cases.push(row(name, norm::layer_normalization(-1, 1e-5), own, biased(None), vec![residual]));
+    }
+    for (name, shape) in [("causal_conv", [2, 3, 8]), ("causal_conv_odd", [1, 5, 7])] {
+        let own = vec![Some(floats(&shape)), Some(floats(&[shape[1], 1, 4])), Some(floats(&shape[1..2])), None];
+        let op = causal_conv_with_state();
+        cases.push(row(name, op, own, biased(None), vec![floats(&[shape[1], 1])]).outputs(2));
     }
     // Windows of 3x3, whose sums and bias every kernel adds in its own order.
     for (name, [images, channels, height, width]) in [("aligned", [2, 12, 9, 16]), ("odd", [1, 9, 7, 13])] {

@@ -13,6 +13,7 @@ pub mod flow;
 mod fused;
 pub mod gather;
 mod image;
+pub mod linear_attention;
 pub mod lrn;
 pub mod matmul;
 pub mod movement;
@@ -155,6 +156,7 @@ pub fn all() -> Vec<Case> {
         fused::cases(),
         gather::cases(),
         image::cases(),
+        linear_attention::cases(),
         lrn::cases(),
         matmul::cases(),
         movement::cases(),

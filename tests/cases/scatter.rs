@@ -3,13 +3,14 @@
 use super::{Case, Random};
 use gristmill::internals::ops::cumulative::{cum_prod, cum_sum};
 use gristmill::internals::ops::scatter::{Combine, scatter_elements, scatter_nd};
+use gristmill::internals::ops::tensor_scatter::tensor_scatter;
 use gristmill::{DType, Tensor};
 
 const REDUCTIONS: [(&str, Combine); 4] =
     [("add", Combine::Add), ("mul", Combine::Mul), ("max", Combine::Max), ("min", Combine::Min)];
 
 pub fn cases() -> Vec<Case> {
-    [scatter_elements_cases(), scatter_nd_cases(), running()].into_iter().flatten().collect()
+    [scatter_elements_cases(), scatter_nd_cases(), tensor_scatter_cases(), running()].into_iter().flatten().collect()
 }
 
 fn scatter_elements_cases() -> Vec<Case> {
@@ -85,6 +86,54 @@ fn scatter_nd_cases() -> Vec<Case> {
         vec![random.floats(&[3]), random.integers(DType::I64, &[updates, 1], 0, 3), random.integers(DType::F32, &[updates], 0, 2)];
     cases.push(Case::new("scatter_nd/add_more_than_a_loop", scatter_nd(Some(Combine::Add)), inputs));
     cases
+}
+
+fn tensor_scatter_cases() -> Vec<Case> {
+    let mut random = Random::new(0x7E55);
+    let mut cases = vec![];
+    // Cache, update, axis, write indices.
+    type Row<'a> = (&'a str, &'a [usize], &'a [usize], i64, &'a [i64]);
+    let rows: &[Row] = &[
+        ("fours", &[2, 3, 9, 8], &[2, 3, 1, 8], -2, &[8, 0]),
+        ("odd", &[3, 2, 7, 5], &[3, 2, 3, 5], 2, &[4, 0, 1]),
+        ("rank_3", &[2, 6, 4], &[2, 2, 4], 1, &[0, 4]),
+        ("last_axis", &[2, 3, 6], &[2, 3, 2], -1, &[3, 1]),
+        ("whole", &[1, 4, 3], &[1, 4, 3], -2, &[0]),
+        ("one_axis_more", &[2, 2, 5, 2, 3], &[2, 2, 2, 2, 3], 2, &[2, 3]),
+        ("no_rows", &[2, 4, 3], &[2, 0, 3], -2, &[4, 0]),
+        ("no_capacity", &[2, 0, 3], &[2, 0, 3], -2, &[0, 0]),
+    ];
+    for (name, cache, update, axis, indices) in rows {
+        let inputs = vec![random.floats(cache), random.floats(update), Tensor::vector(indices)];
+        cases.push(Case::new(format!("tensor_scatter/{name}"), tensor_scatter(*axis, false), inputs.clone()));
+        let first = inputs[..2].to_vec();
+        cases.push(Case::new(format!("tensor_scatter/{name}_from_the_first"), tensor_scatter(*axis, false), first));
+        cases.push(Case::new(format!("tensor_scatter/{name}_circular"), tensor_scatter(*axis, true), inputs));
+    }
+    let wrapped = vec![random.floats(&[4, 2, 5, 4]), random.floats(&[4, 2, 3, 4]), Tensor::vector(&[3i64, -1, 9_000_003, -7])];
+    cases.push(Case::new("tensor_scatter/wraps", tensor_scatter(-2, true), wrapped));
+    for dtype in [DType::I64, DType::U8, DType::F16] {
+        let inputs =
+            vec![random.integers(dtype, &[2, 5, 3], 0, 9), random.integers(dtype, &[2, 2, 3], 0, 9), Tensor::vector(&[1i32, 3])];
+        cases.push(Case::new(format!("tensor_scatter/{dtype}"), tensor_scatter(1, false), inputs));
+    }
+    cases.push(circular_by_hand());
+    cases
+}
+
+/// The example of the ONNX specification that its suite's archive lacks.
+fn circular_by_hand() -> Case {
+    let rows = |shape: &[usize], firsts: &[f32]| {
+        let data: Vec<f32> = firsts.iter().flat_map(|x| [*x; 2]).collect();
+        Tensor::new(shape, &data).expect("as many elements")
+    };
+    let inputs = vec![
+        rows(&[2, 1, 4, 2], &[1.0, 2.0, 3.0, 4.0, 1.0, 2.0, 3.0, 4.0]),
+        rows(&[2, 1, 2, 2], &[5.0, 6.0, 7.0, 8.0]),
+        Tensor::vector(&[1i64, 3]),
+    ];
+    let golden = rows(&[2, 1, 4, 2], &[1.0, 5.0, 6.0, 4.0, 8.0, 2.0, 3.0, 7.0]);
+    Case::new("tensor_scatter/circular_by_hand", tensor_scatter(-2, true), inputs).golden(vec![golden])
 }
 
 fn running() -> Vec<Case> {

@@ -32,6 +32,7 @@ const CIRCLES: &[(&str, &str, &str)] = &[
         "ops/softmax/lower.rs",
         "a family calls its software room, which makes kernels of the family's own terms",
     ),
+    ("ops/linear_attention/", "ops/linear_attention/mod.rs", "kernels read the operator's attributes"),
     ("ops/movement.rs", "ops/view.rs", "a movement that reads through a view is a view, which is a movement"),
     ("ops/norm/", "ops/norm/mod.rs", "kernels read the operator's attributes"),
     ("ops/pool/", "ops/pool/mod.rs", "kernels read the operator's attributes"),

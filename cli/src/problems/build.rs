@@ -114,8 +114,14 @@ pub(super) fn attention(shape: &Shape, problem: &mut Problem) -> Result<u64> {
     let k = problem.input(&[batch, heads, keys, size]);
     let v = problem.input(&[batch, heads, keys, size]);
     let op = Attention { causal: shape.option("causal", 0) != 0, ..Attention::new(1.0 / (size as f32).sqrt()) };
-    problem.finish(ops::attention::attention(op), &[q, k, v], batch * heads * queries * size);
-    Ok(4 * product(&[batch, heads, queries, keys, size]))
+    let length = shape.option("length", 0);
+    let lengths = (length > 0).then(|| problem.operand("lengths", &[batch], false, Fill::Number(length as i64)));
+    let inputs = [Some(q), Some(k), Some(v), None, lengths];
+    let given = if length > 0 { &inputs[..] } else { &inputs[..3] };
+    problem.finish_some(ops::attention::attention(op), given, batch * heads * queries * size);
+    let seen = if length > 0 { length.min(keys) } else { keys };
+    problem.bytes -= 8 * product(&[batch, heads, keys - seen, size]);
+    Ok(4 * product(&[batch, heads, queries, seen, size]))
 }
 
 pub(super) fn gru(shape: &Shape, problem: &mut Problem) -> Result<u64> {

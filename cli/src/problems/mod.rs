@@ -55,7 +55,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     },
     Family {
         name: "attention",
-        form: "HEADSxQUERIESxKEYSxSIZE; causal=1, batch=",
+        form: "HEADSxQUERIESxKEYSxSIZE; causal=1, batch=, length= of the keys that count",
         timed: &["8x512x512x64", "8x1x2048x64"],
         build: build::attention,
     },
@@ -116,14 +116,16 @@ enum Fill {
     Halves,
     /// Bytes of every value.
     Bytes,
+    /// One integer of 32 bits everywhere.
+    Number(i64),
 }
 
 /// One operator.
 pub(crate) struct Step {
     pub(crate) name: &'static str,
     pub(crate) op: Arc<dyn Op>,
-    /// Its operands, by their place among the problem's, or the results of steps, counted on from there.
-    pub(crate) inputs: Vec<usize>,
+    /// Its operands, by their place among the problem's, or the results of steps, counted on from there; `None` for one left out.
+    pub(crate) inputs: Vec<Option<usize>>,
 }
 
 impl Family {
@@ -175,13 +177,18 @@ impl Problem {
     }
 
     fn step(&mut self, name: &'static str, op: Arc<dyn Op>, inputs: &[usize]) -> usize {
-        self.steps.push(Step { name, op, inputs: inputs.to_vec() });
+        self.steps.push(Step { name, op, inputs: inputs.iter().copied().map(Some).collect() });
         self.operands.len() + self.steps.len() - 1
     }
 
     /// The last step, whose result has so many elements.
     fn finish(&mut self, op: Arc<dyn Op>, inputs: &[usize], elements: usize) {
-        self.step("node", op, inputs);
+        self.finish_some(op, &inputs.iter().copied().map(Some).collect::<Vec<_>>(), elements);
+    }
+
+    /// The last step likewise, with operands left out.
+    fn finish_some(&mut self, op: Arc<dyn Op>, inputs: &[Option<usize>], elements: usize) {
+        self.steps.push(Step { name: "node", op, inputs: inputs.to_vec() });
         self.bytes += 4 * elements as u64;
     }
 }
@@ -198,6 +205,9 @@ impl Operand {
             Fill::Halves => {
                 let halves = drawn(DType::F16, 1.0)?;
                 Tensor::from_f64(TensorType::new(dtype, self.dims.as_slice()), &halves.to_f64())
+            }
+            Fill::Number(number) => {
+                Tensor::from_i128(TensorType::new(DType::I32, self.dims.as_slice()), &vec![number.into(); elements])
             }
             Fill::Bytes => {
                 let bytes: Vec<u8> = (0..elements).map(|i| ((i * 2_654_435_761) >> 11) as u8).collect();

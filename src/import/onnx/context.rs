@@ -186,6 +186,25 @@ impl<'c, 'm> Context<'c, 'm> {
 
     /// Adds a node that makes the outputs of this one.
     pub(super) fn emit(&mut self, op: Arc<dyn Op>, inputs: &[Option<ValueId>]) -> Result<()> {
+        let outputs = self.output_values();
+        self.importer.current.writer.push(Node::new(&self.name, op, inputs.to_vec(), outputs));
+        Ok(())
+    }
+
+    /// Adds a node that makes the outputs of this one, but for output 0, which another operator makes of its output 0.
+    pub(super) fn emit_before(&mut self, op: Arc<dyn Op>, inputs: &[Option<ValueId>], last: Arc<dyn Op>) -> Result<()> {
+        let mut outputs = self.output_values();
+        let between = self.importer.current.writer.value(&format!("{}/{}", self.name, op.name()), None);
+        let result = outputs.first_mut().and_then(Option::as_mut).map(|output| std::mem::replace(output, between));
+        self.importer.current.writer.push(Node::new(&self.name, op, inputs.to_vec(), outputs));
+        if result.is_some() {
+            self.importer.current.writer.push(Node::new(&self.name, last, vec![Some(between)], vec![result]));
+        }
+        Ok(())
+    }
+
+    /// The values that the outputs of this node are from now on.
+    fn output_values(&mut self) -> Vec<Option<ValueId>> {
         let mut outputs = Vec::with_capacity(self.node.output.len());
         for name in &self.node.output {
             outputs.push(if name.is_empty() {
@@ -195,8 +214,7 @@ impl<'c, 'm> Context<'c, 'm> {
             });
         }
         self.results.clone_from(&outputs);
-        self.importer.current.writer.push(Node::new(&self.name, op, inputs.to_vec(), outputs));
-        Ok(())
+        outputs
     }
 
     /// Emits an operator whose output 0 has a known element type.

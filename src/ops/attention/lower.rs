@@ -1,7 +1,8 @@
 //! Attention on the GPU: tiles of keys in workgroup memory, keys split over workgroups where there are few queries, and one
 //! query per invocation where neither fits.
 
-use super::{Attention, AttentionShape, software, split};
+use super::super::shared::no_scalar;
+use super::{Attention, AttentionShape, LENGTHS, software, split};
 use crate::error::{Error, Result};
 use crate::graph::Io;
 use crate::kernel::{
@@ -84,6 +85,9 @@ pub(super) fn lower(op: &Attention, io: &Io, offers: &mut Offers) -> Result<()> 
             return Err(Error::unsupported(format!("attention over {}", found.dtype())));
         }
     }
+    if let Some(lengths) = io.optional(LENGTHS).filter(|fact| fact.scalar() != Some(Scalar::I32)) {
+        return Err(no_scalar(lengths));
+    }
     if io.optional(3).is_some_and(|m| m.dtype() == DType::F64) {
         return Err(Error::unsupported("attention with a mask of f64"));
     }
@@ -162,17 +166,31 @@ impl<'a> AttentionKernels<'a> {
     /// Inputs as the shared preludes bind them.
     pub(super) fn bindings(&self) -> Vec<Operand> {
         let mask = if self.shape.mask.is_some() { Operand::Input(3) } else { Operand::Nothing };
-        vec![Operand::Input(0), Operand::Input(1), Operand::Input(2), mask]
+        vec![Operand::Input(0), Operand::Input(1), Operand::Input(2), mask, self.lengths()]
     }
 
-    /// A kernel whose inputs, whole or packed, are bound as `access` says.
-    pub(super) fn kernel(&self, shader: &'static Shader, workgroup: u32, access: &[Access]) -> Kernel {
+    /// How many keys each batch element has, where it is data.
+    pub(super) fn lengths(&self) -> Operand {
+        if self.has_lengths() { Operand::Input(LENGTHS) } else { Operand::Nothing }
+    }
+
+    pub(super) fn has_lengths(&self) -> bool {
+        self.io.optional(LENGTHS).is_some()
+    }
+
+    pub(super) fn zero_unseen(&self) -> bool {
+        self.op.zero_unseen || self.has_lengths()
+    }
+
+    /// A kernel whose queries, keys and values, whole or packed, and what it writes are bound as `access` says.
+    pub(super) fn kernel(&self, shader: &'static Shader, workgroup: u32, inputs: [Access; 3], outputs: &[Access]) -> Kernel {
         let mask = match (&self.shape.mask, self.io.optional(3)) {
             (Some(_), Some(mask)) if mask.dtype() == DType::Bool => 2,
             (Some(_), Some(_)) => 1,
             _ => 0,
         };
-        Kernel::new(shader, access, [workgroup, 1, 1])
+        let access = [&inputs, [Access::Read; 2].as_slice(), outputs].concat();
+        Kernel::new(shader, &access, [workgroup, 1, 1])
             .prelude(&preludes::LOWEST)
             .prelude(&preludes::ATTENTION)
             .constant("GROUPS", self.params.size.div_ceil(4).max(1))
@@ -181,7 +199,8 @@ impl<'a> AttentionKernels<'a> {
             .set("SOFTCAP", u32::from(self.op.softcap.is_some()))
             .set("MASK", mask)
             .set("UNSEEN", self.op.unseen.code().0)
-            .set("ZERO_UNSEEN", u32::from(self.op.zero_unseen))
+            .set("ZERO_UNSEEN", u32::from(self.zero_unseen()))
+            .set("LENGTHS", u32::from(self.has_lengths()))
     }
 
     /// Joins what reads queries from where they lie.
@@ -200,7 +219,7 @@ impl<'a> AttentionKernels<'a> {
 
     /// A kernel that reads all inputs and writes one buffer.
     pub(super) fn plain(&self, shader: &'static Shader, workgroup: u32) -> Kernel {
-        self.all_inputs(self.kernel(shader, workgroup, &[Access::Read, Access::Read, Access::Read, Access::Read, Access::Write]))
+        self.all_inputs(self.kernel(shader, workgroup, [Access::Read; 3], &[Access::Write]))
     }
 
     pub(super) fn groups(&self) -> usize {

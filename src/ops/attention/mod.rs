@@ -1,11 +1,13 @@
 //! Scaled dot-product attention: softmax(scale * Q K^T + mask) V without the matrix of scores in memory.
 
+mod cached;
 mod lower;
 mod reference;
 mod rotary;
 mod software;
 mod split;
 
+pub use cached::{CachedAttention, cached_attention};
 pub use rotary::{RotaryEmbedding, rotary_embedding};
 
 use super::Registration;
@@ -16,11 +18,19 @@ use crate::tensor::{DType, Shape, Tensor, View};
 use std::sync::Arc;
 
 pub(super) static REGISTRATION: Registration =
-    Registration { operators: &["ScaledDotProductAttention", "RotaryEmbedding"], shaders: lower::SHADERS };
+    Registration { operators: &["Attention", "ScaledDotProductAttention", "RotaryEmbedding"], shaders: lower::SHADERS };
 
 const NAME: &str = "ScaledDotProductAttention";
 
+/// The input that says how many keys each batch element has.
+const LENGTHS: usize = 4;
+/// Longer than this is no sequence; kernels take it for as many keys as there are.
+const MOST_LENGTH: i64 = 1 << 29;
+
 /// Attention of queries (input 0) over keys (input 1) and values (input 2), with an optional mask (input 3).
+///
+/// Input 4, where it is given, says how many of its keys each batch element has, as integers `[batch]`: those beyond count for nothing,
+/// whatever they hold, and cost nothing. So a cache has a fixed shape, and what it holds is data.
 ///
 /// The heads of queries are a multiple of those of keys and values (grouped-query attention); head `h` reads
 /// key head `h / (heads / key heads)`.
@@ -30,7 +40,8 @@ pub struct Attention {
     pub scale: f32,
     /// Key `j` is seen by query `i` only when `j <= i + causal_offset`.
     pub causal: bool,
-    /// How far a query sees past its own index; key length less query length where queries are the newest positions.
+    /// How far a query sees past its own index; key length less query length where queries are the newest positions. Where lengths
+    /// are given, that of the batch element is added: less query length is then the same.
     pub causal_offset: i64,
     /// `c` in `c * tanh(score / c)`, which is applied after `scale` and before the mask.
     pub softcap: Option<f32>,
@@ -45,7 +56,8 @@ pub struct Attention {
     pub mask: Option<View>,
     /// What becomes of the score of a key that is not seen, by a bool mask or by causality.
     pub unseen: Unseen,
-    /// A query that sees no key yields zeros, as ONNX's Attention has it, instead of the NaN that Softmax makes.
+    /// A query that sees no key yields zeros, as ONNX's Attention has it, instead of the NaN that Softmax makes. So it does where
+    /// lengths are given.
     pub zero_unseen: bool,
     /// The output is `[batch, queries, heads, value size]` instead of `[batch, heads, queries, value size]`.
     pub interleaved: bool,
@@ -197,6 +209,12 @@ impl Op for Attention {
             return Err(Error::invalid_model(format!("{NAME} takes a mask of floats or bool, found {}", mask.dtype())));
         }
         let g = self.shape_of(inputs)?;
+        if let Some(lengths) = inputs.get(LENGTHS).copied().flatten()
+            && (!matches!(lengths.dtype(), DType::I32 | DType::I64) || lengths.shape()[..] != [g.batch])
+        {
+            let (batch, found) = (g.batch, &lengths.ty);
+            return Err(Error::invalid_model(format!("{NAME} takes lengths of i32 or i64 [{batch}], found {found}")));
+        }
         let shape = if self.interleaved {
             [g.batch, g.queries, g.heads, g.value_size]
         } else {

@@ -1,7 +1,7 @@
 //! The meaning of attention: products and sums in f64. Scores are rounded to f32 before a number is added to them and after, as they
 //! are between the nodes that a model writes attention out in: a row that -1e9 hides throughout is uniform.
 
-use super::{Attention, AttentionShape, NAME, Unseen};
+use super::{Attention, AttentionShape, LENGTHS, MOST_LENGTH, NAME, Unseen};
 use crate::error::Result;
 use crate::graph::required;
 use crate::tensor::{DType, Tensor, TensorType};
@@ -20,6 +20,8 @@ pub(super) fn attention(op: &Attention, inputs: &[Option<&Tensor>]) -> Result<Ve
     let k = key.gather(&g.key).to_f64();
     let v = value.gather(&g.value).to_f64();
     let mask = mask.zip(g.mask.as_ref()).map(|(tensor, view)| (tensor.dtype() == DType::Bool, tensor.gather(view).to_f64()));
+    let lengths = inputs.get(LENGTHS).copied().flatten().map(Tensor::to_i64);
+    let zero_unseen = op.zero_unseen || lengths.is_some();
     let unseen = |score: f64| match op.unseen {
         Unseen::Hidden => f64::NEG_INFINITY,
         Unseen::Replaced(fill) => fill.into(),
@@ -28,6 +30,9 @@ pub(super) fn attention(op: &Attention, inputs: &[Option<&Tensor>]) -> Result<Ve
     let mut out = vec![0f64; batch * heads * queries * value_size];
     let mut scores = vec![0f64; keys];
     for b in 0..batch {
+        let length = lengths.as_ref().map(|lengths| lengths[b].clamp(0, MOST_LENGTH));
+        let causal_offset = op.causal_offset.saturating_add(length.unwrap_or(0));
+        let scores = &mut scores[..length.map_or(keys, |length| keys.min(length as usize))];
         for h in 0..heads {
             let kv = (b * key_heads + h * key_heads / heads) * keys;
             for i in 0..queries {
@@ -43,7 +48,7 @@ pub(super) fn attention(op: &Attention, inputs: &[Option<&Tensor>]) -> Result<Ve
                         Some((false, added)) => *score = rounded(*score + added[row * keys + j]),
                         _ => {}
                     }
-                    if op.causal && j as i64 > i as i64 + op.causal_offset {
+                    if op.causal && j as i64 > (i as i64).saturating_add(causal_offset) {
                         *score = unseen(*score);
                     }
                 }
@@ -51,7 +56,7 @@ pub(super) fn attention(op: &Attention, inputs: &[Option<&Tensor>]) -> Result<Ve
                 let weights: Vec<f64> = scores.iter().map(|s| (s - max).exp()).collect();
                 let total: f64 = weights.iter().sum();
                 let at = if op.interleaved { (b * queries + i) * heads + h } else { row };
-                if max == f64::NEG_INFINITY && op.zero_unseen {
+                if max == f64::NEG_INFINITY && zero_unseen {
                     continue;
                 }
                 let target = &mut out[at * value_size..][..value_size];

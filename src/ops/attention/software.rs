@@ -78,7 +78,7 @@ impl AttentionKernels<'_> {
             return Err(Error::unsupported("there are no keys to pack"));
         }
         let [keys, values] = [groups, value_groups].map(|n| (blocks * LANES * n * 16) as u64);
-        let pack = self.kernel(&PACK, 8, &[Read, Read, Read, Read, WriteTexture, WriteTexture]);
+        let pack = self.kernel(&PACK, 8, [Read; 3], &[WriteTexture; 2]);
         let mut bindings = self.bindings();
         bindings.extend([Operand::Temporary(0), Operand::Temporary(1)]);
         let grid = Dispatch::linear_grid(blocks as u64, self.caps)?;
@@ -95,7 +95,7 @@ impl AttentionKernels<'_> {
         let own = [4, 2].into_iter().filter(|own| *own <= most).find(suits).unwrap_or(1);
         let [own_queries] = u32s([own])?;
         let shared = shape.mask.as_ref().is_some_and(|mask| shape.queries == 1 || mask.strides[2] == 0);
-        let kernel = self.query_input(self.kernel(&PACKED, 8, &[Read, ReadTexture, ReadTexture, Read, Write]));
+        let kernel = self.query_input(self.kernel(&PACKED, 8, [Read, ReadTexture, ReadTexture], &[Write]));
         let kernel =
             kernel.texels().prelude(&preludes::ATTENTION_OUTPUT).constant("OWN", own_queries).set("SHARED_MASK", u32::from(shared));
         let mut bindings = self.bindings();
@@ -124,15 +124,15 @@ impl AttentionKernels<'_> {
         let keys = shape.keys.div_ceil(ENOUGH_SUBGROUPS.div_ceil(tiles)).next_multiple_of(LANES).clamp(LEAST_KEYS, MOST_KEYS);
         let splits = shape.keys.div_ceil(keys);
         let kernel = if self.worth_copying()? {
-            let access = [Read, ReadTexture, ReadTexture, Read, Write];
-            self.query_input(self.kernel(&SPLIT_SUBGROUP, 8, &access)).prelude(&preludes::ATTENTION_KEY_TEXELS).texels()
+            let inputs = [Read, ReadTexture, ReadTexture];
+            self.query_input(self.kernel(&SPLIT_SUBGROUP, 8, inputs, &[Write])).prelude(&preludes::ATTENTION_KEY_TEXELS).texels()
         } else {
             self.plain(&SPLIT_SUBGROUP, 8)
         };
         let [own_queries, split] = u32s([own, keys])?;
         // Blocks of keys, and the keys of a block once for their scores and once for their values.
         let turns = keys / LANES * (1 + 2 * LANES);
-        self.joined(kernel.constant("OWN", own_queries).constant("SPLIT", split), splits, tiles * splits, turns)
+        self.joined(kernel.constant("OWN", own_queries).constant("SPLIT", split), [splits, keys], tiles * splits, turns)
     }
 
     /// Whether keys and values are read faster from textures that they are copied to.
@@ -141,7 +141,8 @@ impl AttentionKernels<'_> {
         let read = shape.batch * shape.key_heads * shape.keys * (shape.size + shape.value_size);
         // What attention sees of its inputs may be a small part of them.
         let pays = |k: usize| Ok::<_, Error>(self.caps.copying_pays_from(READ_OFTEN, read, self.io.input(k)?.ty.elements()));
-        Ok(self.vectors && pays(1)? && pays(2)?)
+        // Where a part of the keys counts at a time, a copy of all of them may be most of the work.
+        Ok(self.vectors && !self.has_lengths() && pays(1)? && pays(2)?)
     }
 
     /// Refuses heads of more groups of four elements than a kernel takes.

@@ -12,6 +12,7 @@ params! {
         heads: u32,
         queries: u32,
         splits: u32,
+        split: u32,
         groups: u32,
         value_size: u32,
         batch_stride: u32,
@@ -46,13 +47,13 @@ impl AttentionKernels<'_> {
         let [split] = u32s([keys])?;
         let kernel = workgroup.reduces(self.plain(&SPLIT, workgroup.lanes).constant("SPLIT", split));
         let turns = 2 * keys.div_ceil(lanes) + self.value_groups().div_ceil(lanes) * (keys + lanes);
-        self.joined(kernel, splits, rows * splits, turns)
+        self.joined(kernel, [splits, keys], rows * splits, turns)
     }
 
-    /// A kernel that leaves a state for each query and split, and the one that joins them.
-    pub(super) fn joined(&self, kernel: Kernel, splits: usize, workgroups: usize, turns: usize) -> Result<Lowering> {
+    /// A kernel that leaves a state for each query and split of so many keys, and the one that joins them.
+    pub(super) fn joined(&self, kernel: Kernel, [splits, keys]: [usize; 2], workgroups: usize, turns: usize) -> Result<Lowering> {
         let (rows, groups) = (self.shape.batch * self.shape.heads, self.value_groups());
-        let [split_count, group_count] = u32s([splits, groups])?;
+        let [split_count, split, group_count] = u32s([splits, keys, groups])?;
         let mut bindings = self.bindings();
         bindings.push(Operand::Temporary(0));
         let params = AttentionParams { splits: split_count, ..self.params };
@@ -65,17 +66,19 @@ impl AttentionKernels<'_> {
             heads,
             queries,
             splits: split_count,
+            split,
             groups: group_count,
             value_size,
             batch_stride,
             head_stride,
             query_stride,
         };
-        let kernel = Kernel::new(&JOIN, &[Access::Read, Access::Write], [64, 1, 1])
+        let kernel = Kernel::new(&JOIN, &[Access::Read, Access::Read, Access::Write], [64, 1, 1])
             .prelude(&preludes::LOWEST)
-            .set("ZERO_UNSEEN", u32::from(self.op.zero_unseen));
+            .set("ZERO_UNSEEN", u32::from(self.zero_unseen()))
+            .set("LENGTHS", u32::from(self.has_lengths()));
         let grid = Dispatch::linear_grid((rows * self.shape.queries * groups).div_ceil(64) as u64, self.caps)?;
-        let bindings = vec![Operand::Temporary(0), Operand::Output(0)];
+        let bindings = vec![Operand::Temporary(0), self.lengths(), Operand::Output(0)];
         let join = Dispatch::new(kernel, params, bindings, grid).turns(splits);
         let state_bytes = (rows * self.shape.queries * splits * (1 + groups) * 16) as u64;
         Ok(Lowering::new(vec![first, join]).temporaries(vec![state_bytes]))

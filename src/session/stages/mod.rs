@@ -7,4 +7,5 @@ mod route;
 mod rows;
 pub(super) mod runner;
 pub(super) mod states;
+mod steady;
 mod turns;

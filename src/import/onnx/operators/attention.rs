@@ -1,12 +1,14 @@
 //! Attention, written out as the products, masks and Softmax that it stands for. A pass finds them again and runs them as
-//! one kernel; what is said here about shapes is folded away before.
+//! one kernel; what is said here about shapes is folded away before. Over a cache of which each sequence fills a part it stays one
+//! operator, since its work follows the part.
 
 use super::{Row, row};
 use crate::error::{Error, Result};
 use crate::graph::ValueId;
 use crate::import::onnx::context::Context;
-use crate::ops::attention::{RotaryEmbedding, rotary_embedding};
+use crate::ops::attention::{CachedAttention, RotaryEmbedding, cached_attention, rotary_embedding};
 use crate::ops::elementwise::{binary, cast, cast_like, select, unary, unary_with};
+use crate::ops::linear_attention::{LinearAttention, UpdateRule, linear_attention};
 use crate::ops::pad::{PadMode, pad};
 use crate::ops::reduce::{Reduction, reduce};
 use crate::ops::{concat, expand, matmul, reshape, shape, softmax, transpose};
@@ -14,7 +16,8 @@ use crate::tensor::{DType, Tensor};
 
 pub(super) const ROWS: &[Row] = &[
     row("Attention", 23, 3..=6, 4, attention).until(23),
-    row("Attention", 24, 3..=7, 4, attention),
+    row("Attention", 24, 3..=7, 4, |c| if is_over_cache(c)? { over_cache(c) } else { attention(c) }),
+    row("LinearAttention", 27, 3..=6, 2, linear),
     row("RotaryEmbedding", 23, 3..=4, 1, rotary),
 ];
 
@@ -31,6 +34,21 @@ fn rotary(c: &mut Context<'_, '_>) -> Result<()> {
         interleaved: c.flag("interleaved", false)?,
         rotary_embedding_dim: c.count("rotary_embedding_dim", 0)?,
         num_heads: c.count("num_heads", 0)?,
+    });
+    c.emit(op, &c.inputs())
+}
+
+/// A scale of 0 stands for the default. The size of chunks is a hint that the kernels have no use for.
+fn linear(c: &mut Context<'_, '_>) -> Result<()> {
+    let heads = |name: &str| match c.attributes.int(name)? {
+        Some(_) => c.count(name, 0),
+        None => Err(c.missing(name)),
+    };
+    let op = linear_attention(LinearAttention {
+        rule: UpdateRule::from_name(c.string("update_rule", "gated_delta")?)?,
+        query_heads: heads("q_num_heads")?,
+        heads: heads("kv_num_heads")?,
+        scale: Some(c.float("scale", 0.0)?).filter(|scale| *scale != 0.0),
     });
     c.emit(op, &c.inputs())
 }
@@ -94,6 +112,26 @@ fn attention(c: &mut Context<'_, '_>) -> Result<()> {
     let extents = c.int_constant("joined", &[0, 0, -1])?;
     c.emit_output(0, reshape::reshape(false), &[Some(mixed), Some(extents)]);
     Ok(())
+}
+
+/// Whether keys have lengths that are data, and nothing is asked for that only nodes written out have.
+fn is_over_cache(c: &Context<'_, '_>) -> Result<bool> {
+    let is_windowed = c.int("left_window_size", -1)? >= 0 || c.int("right_window_size", -1)? >= 0;
+    let is_precise = c.attributes.dtype("softmax_precision")?.is_none_or(|precision| precision == DType::F32);
+    let has_past = c.optional(4).is_some() || c.optional(5).is_some();
+    let is_alone = !(1..c.outputs()).any(|output| c.wants(output));
+    Ok(c.optional(6).is_some() && !is_windowed && is_precise && !has_past && is_alone)
+}
+
+fn over_cache(c: &mut Context<'_, '_>) -> Result<()> {
+    let heads = |name: &str| c.count(name, 0);
+    let op = cached_attention(CachedAttention {
+        causal: c.flag("is_causal", false)?,
+        scale: c.attributes.float("scale")?,
+        softcap: Some(c.float("softcap", 0.0)?).filter(|cap| *cap > 0.0),
+        heads: if c.attributes.has("q_num_heads") { Some([heads("q_num_heads")?, heads("kv_num_heads")?]) } else { None },
+    });
+    c.emit(op, &[c.optional(0), c.optional(1), c.optional(2), c.optional(3), c.optional(6)])
 }
 
 /// `[batch, length, heads * size]` as `[batch, heads, length, size]`.

@@ -2,10 +2,10 @@
 //! running sums.
 
 use super::{Row, row};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::import::onnx::context::Context;
 use crate::ops::scatter::Combine;
-use crate::ops::{cumulative, gather, one_hot, scatter, select, top_k};
+use crate::ops::{cumulative, gather, one_hot, scatter, select, tensor_scatter, top_k};
 
 pub(super) const ROWS: &[Row] = &[
     row("Gather", 1, 2..=2, 1, |c| c.emit(gather::gather(c.int("axis", 0)?), &c.inputs())),
@@ -16,6 +16,7 @@ pub(super) const ROWS: &[Row] = &[
     row("Scatter", 9, 3..=3, 1, |c| c.emit(scatter::scatter_elements(c.int("axis", 0)?, None), &c.inputs())),
     row("ScatterElements", 11, 3..=3, 1, |c| c.emit(scatter::scatter_elements(c.int("axis", 0)?, combine(c)?), &c.inputs())),
     row("ScatterND", 11, 3..=3, 1, |c| c.emit(scatter::scatter_nd(combine(c)?), &c.inputs())),
+    row("TensorScatter", 24, 2..=3, 1, cache_update),
     row("OneHot", 9, 3..=3, 1, |c| c.emit(one_hot::one_hot(c.int("axis", -1)?), &c.inputs())),
     row("TopK", 1, 1..=1, 2, top_k_by_attribute).until(9),
     row("TopK", 10, 2..=2, 2, |c| c.emit(top_k::top_k(c.int("axis", -1)?, c.flag("largest", true)?), &c.inputs())),
@@ -32,6 +33,16 @@ pub(super) const ROWS: &[Row] = &[
 
 fn combine(c: &Context<'_, '_>) -> Result<Option<Combine>> {
     Combine::from_name(c.string("reduction", "none")?)
+}
+
+/// The mode says what becomes of rows that pass the end of a cache.
+fn cache_update(c: &mut Context<'_, '_>) -> Result<()> {
+    let circular = match c.string("mode", "linear")? {
+        "linear" => false,
+        "circular" => true,
+        mode => return Err(Error::invalid_model(format!("expected mode linear or circular, found `{mode}`"))),
+    };
+    c.emit(tensor_scatter::tensor_scatter(c.int("axis", -2)?, circular), &c.inputs())
 }
 
 /// Before version 10 the number of elements was an attribute.

@@ -1,14 +1,17 @@
 //! Operators with a sliding window: convolutions and pooling.
 
 use super::{Row, row};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::import::onnx::context::Context;
+use crate::ops::causal_conv::causal_conv_with_state;
 use crate::ops::conv::{AutoPad, SlidingWindow};
+use crate::ops::elementwise::unary_with;
 use crate::ops::{conv, pool};
 
 pub(super) const ROWS: &[Row] = &[
     row("Conv", 1, 2..=3, 1, |c| c.emit(conv::conv(window(c)?, c.int("group", 1)?), &c.inputs())),
     row("ConvTranspose", 1, 2..=3, 1, conv_transpose),
+    row("CausalConvWithState", 27, 2..=4, 2, causal_conv),
     row("AveragePool", 1, 1..=1, 1, average_pool),
     row("MaxPool", 1, 1..=1, 1, max_pool).until(7),
     row("MaxPool", 8, 1..=1, 2, max_pool),
@@ -19,6 +22,15 @@ pub(super) const ROWS: &[Row] = &[
     row("GlobalLpPool", 1, 1..=1, 1, |c| c.emit(pool::global_lp_pool(power_of_float(c)?), &c.inputs())).until(1),
     row("GlobalLpPool", 2, 1..=1, 1, |c| c.emit(pool::global_lp_pool(c.int("p", 2)?), &c.inputs())),
 ];
+
+/// Its activation is a node of its own, which the passes make the kernel's epilogue.
+fn causal_conv(c: &mut Context<'_, '_>) -> Result<()> {
+    match c.string("activation", "none")? {
+        "none" => c.emit(causal_conv_with_state(), &c.inputs()),
+        "silu" | "swish" => c.emit_before(causal_conv_with_state(), &c.inputs(), unary_with("Swish", &[1.0])?),
+        other => Err(Error::invalid_model(format!("attribute `activation` is `{other}`: expected none, silu or swish"))),
+    }
+}
 
 /// The attributes that all of them share.
 fn window(c: &Context<'_, '_>) -> Result<SlidingWindow> {
