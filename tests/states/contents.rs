@@ -18,7 +18,8 @@ fn states_are_written_in_place_swapped_copied_and_by_the_host() {
         (total(), &["swapped"][..]),
         (in_place(), &["in place"]),
         (delay(), &["copied", "copied"]),
-        (through_host(), &["host"]),
+        (through_host(), &["copied"]),
+        (by_host(), &["host"]),
         (interrupted(), &["swapped"]),
     ] {
         for options in [Options::default(), Options { keep_all: true, ..Options::default() }] {

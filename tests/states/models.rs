@@ -125,6 +125,14 @@ pub fn through_host() -> Model {
     })
 }
 
+/// Its state is made by the host, for the next run alone.
+pub fn by_host() -> Model {
+    keeping("by_host", |b, state, x| {
+        let sum = b.node("sum", add(), &[Some(state), Some(x)]);
+        b.node("doubled", Arc::new(HostDouble), &[Some(sum)])
+    })
+}
+
 /// The host interrupts, and an operator that could write in place must not.
 pub fn interrupted() -> Model {
     keeping("interrupted", |b, state, x| {
