@@ -109,15 +109,17 @@ impl Gpu {
         BindGroup(self.device().create_bind_group(&descriptor))
     }
 
-    pub(super) fn record(&self, recording: &Recording<'_>) -> wgpu::CommandBuffer {
+    pub(super) fn record(&self, recordings: &[Recording<'_>]) -> wgpu::CommandBuffer {
         let mut encoder = self.device().create_command_encoder(&wgpu::CommandEncoderDescriptor { label: None });
-        copy(&mut encoder, recording.before);
-        if !recording.commands.is_empty() {
-            dispatch(&mut encoder, recording);
-        }
-        copy(&mut encoder, recording.after);
-        if let Some(timestamps) = recording.timestamps {
-            timestamps.resolve(&mut encoder);
+        for recording in recordings {
+            copy(&mut encoder, recording.before);
+            if !recording.commands.is_empty() {
+                dispatch(&mut encoder, recording);
+            }
+            copy(&mut encoder, recording.after);
+            if let Some(timestamps) = recording.timestamps {
+                timestamps.resolve(&mut encoder);
+            }
         }
         encoder.finish()
     }

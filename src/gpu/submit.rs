@@ -5,9 +5,9 @@ use super::recording::Recording;
 use crate::error::{Error, Result};
 
 impl Gpu {
-    /// Submits a recording; the device does it in its own time.
-    pub(crate) async fn submit(&self, recording: &Recording<'_>) -> Result<()> {
-        self.guarded("running a plan", || self.queue().submit([self.record(recording)])).await.map(|_| ())
+    /// Submits recordings at once; the device does them in its own time, one after another.
+    pub(crate) async fn submit(&self, recordings: &[Recording<'_>]) -> Result<()> {
+        self.guarded("running a plan", || self.queue().submit([self.record(recordings)])).await.map(|_| ())
     }
 
     /// Submits a recording and waits until it is done, and until `map` is mapped.
@@ -16,7 +16,7 @@ impl Gpu {
             if let Some(upload) = recording.upload {
                 upload.buffer.unmap();
             }
-            let submission = self.queue().submit([self.record(recording)]);
+            let submission = self.queue().submit([self.record(std::slice::from_ref(recording))]);
             let mapped = [(recording.map, wgpu::MapMode::Read), (recording.upload, wgpu::MapMode::Write)].map(|(buffer, mode)| {
                 let (sender, receiver) = futures_intrusive::channel::shared::oneshot_channel();
                 buffer.map(|buffer| {
@@ -52,6 +52,6 @@ impl Gpu {
 
     /// Records and forgets.
     pub(crate) fn rehearse(&self, recording: &Recording<'_>) {
-        drop(self.record(recording));
+        drop(self.record(std::slice::from_ref(recording)));
     }
 }

@@ -106,7 +106,7 @@ impl Lease {
             };
             let before = segment.uploads.iter().map(copy).collect::<Result<Vec<_>>>()?;
             let recording = Recording { before: &before, commands: &commands[index], ..Recording::default() };
-            shared.gpu.submit(&recording).await?;
+            shared.gpu.submit(&[recording]).await?;
         }
         Ok(lease)
     }

@@ -1,9 +1,9 @@
 //! One plan on a device, and one graph by the references.
 
-mod bound_states;
+pub(super) mod bound_states;
 pub(super) mod execute;
 mod first_dispatches;
-mod instance;
+pub(super) mod instance;
 pub(super) mod load;
 pub(super) mod loaded;
 pub(super) mod reference;

@@ -106,7 +106,7 @@ impl StateBuffers {
     }
 
     /// The buffer that a plan reads a state from, or writes it to.
-    pub(super) fn buffer(&self, planned: &PlannedState, next: bool) -> Result<&GpuBuffer> {
+    pub(crate) fn buffer(&self, planned: &PlannedState, next: bool) -> Result<&GpuBuffer> {
         let state = &self.states[self.place(planned.input)?];
         let buffer = state.buffers[state.front ^ usize::from(next)].as_ref();
         buffer.ok_or_else(|| Error::internal(format!("state `{}` has no buffer", state.name)))

@@ -72,21 +72,25 @@ impl<T: Clone> PlanCache<T> {
         self.entries().clear();
     }
 
-    /// Makes the contents of the inputs that `value` depends on part of the key; false when they are already, or not small.
-    pub(crate) fn key_by_value(&self, graph: &Graph, value: ValueId, inputs: &[Structure<Held<'_>>]) -> bool {
-        let needed = sources(graph, value);
+    /// Makes the contents of these inputs part of the key; false when they are already, or not small.
+    pub(crate) fn take_values(&self, places: BTreeSet<usize>, inputs: &[Structure<Held<'_>>]) -> bool {
         let elements = |k: &usize| match &inputs[*k] {
             Structure::Tensor(held) => held.ty().elements(),
             // How many tensors there are is part of the key; what they hold is not.
             Structure::Sequence(_) => MAX_VALUE_ELEMENTS + 1,
             Structure::Absent => 0,
         };
-        let small = needed.iter().map(elements).sum::<usize>() <= MAX_VALUE_ELEMENTS;
+        let small = places.iter().map(elements).sum::<usize>() <= MAX_VALUE_ELEMENTS;
         let mut by_value = self.by_value();
         let before = by_value.len();
         if small {
-            by_value.extend(needed);
+            by_value.extend(places);
         }
         by_value.len() > before
+    }
+
+    /// Makes the contents of the inputs that `value` depends on part of the key; false when they are already, or not small.
+    pub(crate) fn key_by_value(&self, graph: &Graph, value: ValueId, inputs: &[Structure<Held<'_>>]) -> bool {
+        self.take_values(sources(graph, value), inputs)
     }
 }

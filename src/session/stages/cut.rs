@@ -1,11 +1,13 @@
 //! Cutting a graph where what a node does depends on data.
 
 use super::planned::{BranchStage, LoopStage, Part, PlannedBody, PlannedGraph, Stage, Stages};
+use super::steady::SteadyBodies;
 use crate::error::{Error, Result};
 use crate::graph::{Body, Graph, Node, ValueId};
 use crate::ops::flow::branch::If;
 use crate::ops::flow::loops::Loop;
 use crate::session::planning::ancestors::ancestors;
+use crate::tensor::Tensor;
 use std::sync::Arc;
 
 /// Where a graph is cut.
@@ -88,12 +90,14 @@ fn stage(graph: &Graph, node: &Node, at: Cut, strict_gpu: bool) -> Result<Stage>
             _ => Ok(Stage::Node(node.clone())),
         };
     };
-    let body = |body: &Body| PlannedBody::new(graph, node, body);
     if let Some(turns) = flow.downcast::<Loop>() {
-        let stage = LoopStage { node: node.clone(), turns: turns.clone(), body: body(&turns.body) };
+        // A turn is taken only where the condition holds.
+        let body = PlannedBody::new(graph, node, &turns.body, &[(1, Tensor::scalar(true))]);
+        let stage = LoopStage { node: node.clone(), turns: turns.clone(), body, steady: SteadyBodies::default() };
         return Ok(Stage::Loop(Box::new(stage)));
     }
     if let Some(choice) = flow.downcast::<If>() {
+        let body = |body: &Body| PlannedBody::new(graph, node, body, &[]);
         let (then_branch, else_branch) = (body(&choice.then_branch), body(&choice.else_branch));
         let stage = BranchStage { node: node.clone(), choice: choice.clone(), then_branch, else_branch };
         return Ok(Stage::Branch(Box::new(stage)));
@@ -102,12 +106,18 @@ fn stage(graph: &Graph, node: &Node, at: Cut, strict_gpu: bool) -> Result<Stage>
 }
 
 impl PlannedBody {
-    /// The graph within a node of a graph; what is constant there is constant here.
-    fn new(whole: &Graph, node: &Node, body: &Body) -> Self {
+    /// The graph within a node of a graph; what is constant there is constant here, and so are some of the inputs that the operator gives.
+    fn new(whole: &Graph, node: &Node, body: &Body, known: &[(usize, Tensor)]) -> Self {
         let mut graph = (*body.graph).clone();
         let given = body.given();
         let mut captured = Vec::with_capacity(body.inputs.len());
-        let mut inputs = graph.inputs[..given].to_vec();
+        let mut inputs = Vec::with_capacity(graph.inputs.len());
+        for (index, input) in body.graph.inputs()[..given].iter().enumerate() {
+            match known.iter().find(|(known, _)| *known == index) {
+                Some((_, tensor)) => graph.values[input.value.index()].constant = Some(tensor.clone()),
+                None => inputs.push(input.clone()),
+            }
+        }
         for (input, index) in body.graph.inputs()[given..].iter().zip(&body.inputs) {
             match node.input(*index).and_then(|id| whole.constant(id)) {
                 Some(tensor) => graph.values[input.value.index()].constant = Some(tensor.clone()),

@@ -6,4 +6,5 @@ mod prepare;
 mod route;
 mod rows;
 pub(super) mod runner;
+mod steady;
 mod turns;

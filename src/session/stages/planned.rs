@@ -1,5 +1,6 @@
 //! A graph with its plans, and the stages of one that no single plan can run.
 
+use super::steady::SteadyBodies;
 use crate::gpu::Opaque;
 use crate::graph::{Graph, Input, Node, Structure, ValueId};
 use crate::ops::flow::branch::If;
@@ -63,7 +64,10 @@ pub(crate) struct Part {
 pub(crate) struct LoopStage {
     pub node: Node,
     pub turns: Loop,
+    /// For turns that are planned one by one.
     pub body: PlannedBody,
+    /// For turns that are all alike.
+    pub steady: SteadyBodies,
 }
 
 /// An If.

@@ -1,7 +1,7 @@
 //! The rows of a scan output, as the turns of a loop make them.
 
 use super::runner::Runner;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu::{Copy, GpuBuffer, Lent, Opaque, Recording, Role};
 use crate::ops::flow::turns;
 use crate::session::data::held::{GpuTensor, Held};
@@ -17,8 +17,8 @@ const MOST_ROOM: u64 = 4096;
 pub(super) struct Rows {
     /// How many come, at most.
     most: u64,
-    /// The type of each; all rows are alike.
-    types: Vec<TensorType>,
+    /// The type of each, once there is one; all rows are alike.
+    row: Option<TensorType>,
     made: Made,
 }
 
@@ -31,23 +31,25 @@ enum Made {
 
 impl Rows {
     pub(super) fn new(most: u64) -> Self {
-        Rows { most, types: vec![], made: Made::Nowhere }
+        Rows { most, row: None, made: Made::Nowhere }
+    }
+
+    /// Checks that a row is like the others.
+    fn check(&mut self, index: usize, ty: &TensorType) -> Result<()> {
+        turns::stacked(index, self.row.as_slice(), ty)?;
+        self.row = Some(ty.clone());
+        Ok(())
     }
 
     /// Adds the row of a turn.
     pub(super) async fn push(&mut self, runner: &Runner<'_>, index: usize, row: &Held<'_>) -> Result<()> {
-        let ty = row.ty();
-        self.types.truncate(1);
-        turns::stacked(index, &self.types, &ty)?;
-        self.types.push(ty);
+        self.check(index, &row.ty())?;
         match (&mut self.made, row.on_gpu()) {
-            (Made::Nowhere, Some(gpu)) => {
-                let room = if self.most == u64::MAX { FIRST_ROOM } else { self.most.min(MOST_ROOM) };
-                let lent = room_for(runner, gpu, room).await?;
-                let (buffer, _keeper) = (GpuBuffer::clone(&lent), Some(lent.keeper()));
-                let ty = TensorType::new(gpu.ty.dtype, [vec![0], gpu.ty.shape.to_vec()].concat());
-                self.made = Made::Gpu { rows: GpuTensor { ty, buffer, offset: 0, _keeper, ..gpu.clone() }, room };
-                self.copy(runner, gpu).await
+            (Made::Nowhere | Made::Gpu { .. }, Some(gpu)) => {
+                self.reserve(runner, index, gpu, 1).await?;
+                let to = self.next()?;
+                let before = [Copy { from: gpu.range(), to: &to.buffer, offset: to.offset }];
+                runner.resources.gpu.submit(&[Recording { before: &before, ..Recording::default() }]).await
             }
             (Made::Nowhere, None) => {
                 self.made = Made::Host(vec![runner.tensor(row).await?]);
@@ -57,7 +59,6 @@ impl Rows {
                 rows.push(runner.tensor(row).await?);
                 Ok(())
             }
-            (Made::Gpu { .. }, Some(gpu)) => self.copy(runner, gpu).await,
             (Made::Gpu { rows, .. }, None) => {
                 // The body's plan has changed its mind about where this is made.
                 let so_far = runner.tensor(&Held::gpu(rows.clone())).await?;
@@ -70,34 +71,58 @@ impl Rows {
         }
     }
 
-    /// Copies a row behind the others.
-    async fn copy(&mut self, runner: &Runner<'_>, row: &GpuTensor) -> Result<()> {
-        let Made::Gpu { rows, room } = &mut self.made else { return Ok(()) };
-        let count = rows.ty.shape.first().copied().unwrap_or(0);
-        if count as u64 == *room {
-            let more = room_for(runner, row, *room * 2).await?;
-            let before = [Copy { from: rows.range(), to: &more, offset: 0 }];
-            runner.resources.gpu.submit(&Recording { before: &before, ..Recording::default() }).await?;
-            (rows.buffer, rows._keeper) = (GpuBuffer::clone(&more), Some(more.keeper()));
-            *room *= 2;
+    /// Makes room for so many more rows like this one.
+    pub(super) async fn reserve(&mut self, runner: &Runner<'_>, index: usize, like: &GpuTensor, more: u64) -> Result<()> {
+        self.check(index, &like.ty)?;
+        match &mut self.made {
+            Made::Host(_) => Err(Error::internal("rows on the host, and room for them on the GPU")),
+            Made::Nowhere => {
+                let first = if self.most == u64::MAX { FIRST_ROOM } else { self.most.min(MOST_ROOM) };
+                let room = first.max(more);
+                let lent = room_for(runner, like, room).await?;
+                let (buffer, _keeper) = (GpuBuffer::clone(&lent), Some(lent.keeper()));
+                let ty = TensorType::new(like.ty.dtype, [vec![0], like.ty.shape.to_vec()].concat());
+                self.made = Made::Gpu { rows: GpuTensor { ty, buffer, offset: 0, _keeper, ..like.clone() }, room };
+                Ok(())
+            }
+            Made::Gpu { rows, room } => {
+                let wanted = count(rows) + more;
+                if wanted > *room {
+                    let larger = room_for(runner, like, wanted.max(*room * 2)).await?;
+                    let before = [Copy { from: rows.range(), to: &larger, offset: 0 }];
+                    runner.resources.gpu.submit(&[Recording { before: &before, ..Recording::default() }]).await?;
+                    (rows.buffer, rows._keeper) = (GpuBuffer::clone(&larger), Some(larger.keeper()));
+                    *room = wanted.max(*room * 2);
+                }
+                if let (Some((low, high)), Some((l, h))) = (rows.bounds, like.bounds) {
+                    rows.bounds = Some((low.min(l), high.max(h)));
+                }
+                Ok(())
+            }
         }
-        let before = [Copy { from: row.range(), to: &rows.buffer, offset: rows.bytes() }];
-        runner.resources.gpu.submit(&Recording { before: &before, ..Recording::default() }).await?;
-        rows.ty = TensorType::new(row.ty.dtype, [vec![count + 1], row.ty.shape.to_vec()].concat());
-        if let (Some((low, high)), Some((l, h))) = (rows.bounds, row.bounds) {
-            rows.bounds = Some((low.min(l), high.max(h)));
-        }
-        Ok(())
+    }
+
+    /// Where the next row goes, for which there is room.
+    pub(super) fn next(&mut self) -> Result<GpuTensor> {
+        let Made::Gpu { rows, .. } = &mut self.made else { return Err(Error::internal("there is no room for a row")) };
+        let place = rows.slice(count(rows) as usize);
+        let shape = [vec![count(rows) as usize + 1], place.ty.shape.to_vec()].concat();
+        rows.ty = TensorType::new(place.ty.dtype, shape);
+        Ok(place)
     }
 
     /// All rows along a new axis 0. There is at least one.
     pub(super) fn stacked<'a>(self, index: usize) -> Result<Held<'a>> {
         match self.made {
-            Made::Nowhere => Err(crate::error::Error::internal("a loop of no turn has no rows")),
+            Made::Nowhere => Err(Error::internal("a loop of no turn has no rows")),
             Made::Host(rows) => Ok(Held::host(turns::stack(index, &rows, rows[0].ty())?)),
             Made::Gpu { rows, .. } => Ok(Held::gpu(rows)),
         }
     }
+}
+
+fn count(rows: &GpuTensor) -> u64 {
+    rows.ty.shape.first().copied().unwrap_or(0) as u64
 }
 
 async fn room_for(runner: &Runner<'_>, row: &GpuTensor, rows: u64) -> Result<Opaque<Lent>> {
