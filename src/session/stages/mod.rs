@@ -7,4 +7,5 @@ mod route;
 mod rows;
 pub(super) mod runner;
 mod steady;
+pub(super) mod states;
 mod turns;
