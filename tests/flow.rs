@@ -150,7 +150,7 @@ fn a_warm_loop_makes_nothing() {
     });
     let model = model(rows, 1, 0, &[]);
     // Sessions on one device lend each other buffers; this one is alone.
-    let alone = Gpu::new_blocking(Power::Low).expect("an adapter");
+    let alone = Gpu::new_blocking(Power::High).expect("an adapter");
     let session = Session::new_blocking(&alone, &model, Options { strict_gpu: true, ..Options::default() }).expect("a session");
     let once = |n: i64| {
         let out = run(&session, n, true, &[1.0, 2.0], &[]).expect("it runs");

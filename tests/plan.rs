@@ -20,7 +20,7 @@ fn range(plan: &Plan, tensor: usize) -> ((u8, usize), std::ops::Range<u64>) {
         Place::Own(k) => ((1, k), 0..bytes),
         Place::Slot { buffer, offset } => ((2, buffer), offset..offset + bytes),
         Place::Texture(k) => ((3, k), 0..bytes),
-        Place::State { state, next } => ((4, 2 * state + usize::from(next)), 0..bytes),
+        Place::State { state, next } => ((4 + u8::from(next), state), 0..bytes),
     }
 }
 

@@ -6,6 +6,6 @@ mod prepare;
 mod route;
 mod rows;
 pub(super) mod runner;
-mod steady;
 pub(super) mod states;
+mod steady;
 mod turns;
