@@ -2,7 +2,7 @@
 //! from chunk to chunk, and streams of several rates and batches take turns in one session. `scripts/test-silero` runs these.
 
 use crate::cases::F32;
-use crate::support::{difference, gpu};
+use crate::support::{difference, gpu, states_on_device};
 use gristmill::internals::import::onnx::tensor_from_bytes;
 use gristmill::{Model, Options, Session, SessionState, Tensor, TensorView};
 use std::fs;
@@ -34,6 +34,8 @@ impl Stream {
     fn new(folder: PathBuf, session: &Session) -> Self {
         let mut state = session.state().expect("states");
         let first = named(&folder.join("test_data_set_0"), "input");
+        let views: Vec<(&str, TensorView<'_>)> = first.iter().map(|(name, tensor)| (name.as_str(), tensor.view())).collect();
+        assert_eq!(states_on_device(session, &views).len(), session.states().len());
         for (name, tensor) in first.iter().filter(|(name, _)| session.states().iter().any(|info| info.name == *name)) {
             state.set(name, &tensor.view()).expect("it is a state's");
         }

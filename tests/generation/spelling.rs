@@ -4,7 +4,7 @@
 use super::{likeliest, numbers, on_cpu, on_device};
 use crate::models::{data_sets, folders};
 use crate::onnx::by_references;
-use crate::support::difference;
+use crate::support::{difference, states_on_device};
 use gristmill::{Model, Session, SessionState, Tensor};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -37,7 +37,9 @@ impl Speller {
     /// Reads a word's letters; what remains of them.
     fn read(&mut self, word: &Tensor) -> Tensor {
         let outputs = self.encoder.run_blocking(&[("word", word.view())]).expect("the word is read");
-        self.state.set("hidden_in", &outputs["hidden"].view()).expect("it may be that");
+        let (phoneme, hidden) = (numbers([1, 1], &[0]), outputs["hidden"].view());
+        assert_eq!(states_on_device(&self.decoder, &[("phonemes", phoneme.view()), ("hidden_in", hidden)]).len(), 1);
+        self.state.set("hidden_in", &hidden).expect("it may be that");
         outputs["hidden"].clone()
     }
 
