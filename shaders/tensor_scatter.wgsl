@@ -1,5 +1,5 @@
 // Takes divide (divide); width1 or width4 (Uint).
-// TensorScatter: cache[outer, first + k, inner] = update[outer, k, inner], in an output that holds the past cache already;
+// TensorScatter: cache[outer, first + k, inner] = update[outer, k, inner], in a copy of the past cache or in that cache itself;
 // `first` is the write index of the batch element.
 //
 // One element (width1) or four neighbours (width4) of the update per invocation, numbered row-major; the grid is

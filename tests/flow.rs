@@ -88,8 +88,8 @@ fn dropping_a_run_ends_its_loop() {
         let inputs = [("n", n.view()), ("go", go.view()), ("x", x.view())];
         let mut endless = pin!(session.run(&inputs));
         let mut context = Context::from_waker(Waker::noop());
-        let polled = (0..200).filter(|_| matches!(endless.as_mut().poll(&mut context), Poll::Pending)).count();
-        assert_eq!(polled, 200);
+        let polled = (0..20).filter(|_| matches!(endless.as_mut().poll(&mut context), Poll::Pending)).count();
+        assert_eq!(polled, 20);
     }
     assert_eq!(floats(&run(&session, 3, true, &[1.0], &[]).expect("the session goes on")[0]), [8.0]);
 }

@@ -9,7 +9,8 @@ use gristmill::{DType, Error, ErrorKind, Form, Model, Options, Outputs, Session,
 use std::sync::Arc;
 
 use Arrangement::{
-    OptionalGetElement, OptionalHasElement, SequenceAt, SequenceConstruct, SequenceEmpty, SequenceInsert, SequenceLength,
+    OptionalGetElement, OptionalHasElement, SequenceAt, SequenceConstruct, SequenceEmpty, SequenceErase, SequenceInsert,
+    SequenceLength,
 };
 
 type Value = Structure<Tensor>;
@@ -160,78 +161,56 @@ fn inputs_are_checked_by_their_form() {
     }
 }
 
+/// A node named `here` that reads `xs` and perhaps a constant.
+fn one_node(op: Operator, more: Option<Tensor>) -> Model {
+    model(|b| {
+        let xs = input_sequence(b, Form::OptionalSequence, None);
+        let more = more.map(|tensor| b.constant("more", tensor));
+        let inputs: Vec<ValueId> = std::iter::once(xs).chain(more).collect();
+        let y = node(b, "here", op, &inputs);
+        vec![("y", node(b, "out", operators::identity(), &[y]))]
+    })
+}
+
+/// Checks the error of a node on both devices.
+fn wrong(op: Operator, more: Option<Tensor>, given: &Value, kind: ErrorKind, message: &str) {
+    let path = format!("{}:here", op.name());
+    for session in sessions(&one_node(op, more)) {
+        let error = run(&session, &[("xs", given.clone())]).expect_err("it is wrong");
+        assert_eq!((error.kind(), error.node(), error.message()), (kind, Some(path.as_str()), message));
+    }
+}
+
 #[test]
 fn what_is_wrong_names_the_node() {
-    let of = |op: Operator, more: Option<Tensor>| {
-        model(|b| {
-            let xs = input_sequence(b, Form::OptionalSequence, None);
-            let more = more.map(|tensor| b.constant("more", tensor));
-            let inputs: Vec<ValueId> = std::iter::once(xs).chain(more).collect();
-            let y = node(b, "here", op, &inputs);
-            vec![("y", node(b, "out", operators::identity(), &[y]))]
-        })
+    let (two, none) = (sequence(&[&[1.0], &[2.0]]), sequence(&[]));
+    let edit = |arrangement, more: Option<Tensor>, given: &Value, message: &str| {
+        wrong(arrange(arrangement), more, given, ErrorKind::InvalidInput, message);
     };
-    let two = || sequence(&[&[1.0], &[2.0]]);
-    use Arrangement::SequenceErase;
-    use ErrorKind::{InvalidInput, InvalidModel};
-    let wrong = [
-        (
-            arrange(SequenceAt),
-            Some(Tensor::scalar(2i64)),
-            two(),
-            InvalidInput,
-            "position 2 is outside of a sequence of 2 tensors: expected -2 to 1",
-        ),
-        (
-            arrange(SequenceAt),
-            Some(Tensor::scalar(-3i32)),
-            two(),
-            InvalidInput,
-            "position -3 is outside of a sequence of 2 tensors: expected -2 to 1",
-        ),
-        (
-            arrange(SequenceAt),
-            Some(Tensor::scalar(0i64)),
-            sequence(&[]),
-            InvalidInput,
-            "position 0 is outside of a sequence of 0 tensors: it has none",
-        ),
-        (
-            arrange(SequenceAt),
-            Some(Tensor::scalar(0.0f32)),
-            two(),
-            InvalidModel,
-            "a position in a sequence is one integer, found f32[]",
-        ),
-        (arrange(SequenceErase), None, sequence(&[]), InvalidInput, "an empty sequence has no last tensor to erase"),
-        (
-            arrange(SequenceInsert),
-            Some(Tensor::scalar(1i32)),
-            two(),
-            InvalidModel,
-            "the tensors of a sequence have one dtype: tensor 0 is f32, tensor 2 i32",
-        ),
-        (arrange(OptionalGetElement), None, Structure::Absent, InvalidInput, "the optional holds nothing: expected an element"),
-        (arrange(SequenceLength), None, Structure::Absent, InvalidModel, "expected a sequence of tensors, found nothing"),
-        (
-            operators::concat_from_sequence(0, false),
-            None,
-            sequence(&[]),
-            InvalidInput,
-            "ConcatFromSequence of an empty sequence: expected one tensor or more",
-        ),
-    ];
-    for (op, more, given, kind, message) in wrong {
-        let path = format!("{}:here", op.name());
-        for session in sessions(&of(op.clone(), more.clone())) {
-            let error = run(&session, &[("xs", given.clone())]).expect_err("it is wrong");
-            assert_eq!((error.kind(), error.node(), error.message()), (kind, Some(path.as_str()), message));
-        }
-    }
-    let unlike = of(operators::concat_from_sequence(0, true), None);
-    for session in sessions(&unlike) {
+    let range = "expected -2 to 1";
+    let text = |position: i64| format!("position {position} is outside of a sequence of 2 tensors: {range}");
+    edit(SequenceAt, Some(Tensor::scalar(2i64)), &two, &text(2));
+    edit(SequenceAt, Some(Tensor::scalar(-3i32)), &two, &text(-3));
+    edit(SequenceAt, Some(Tensor::scalar(0i64)), &none, "position 0 is outside of a sequence of 0 tensors: it has none");
+    edit(SequenceErase, None, &none, "an empty sequence has no last tensor to erase");
+    edit(OptionalGetElement, None, &Structure::Absent, "the optional holds nothing: expected an element");
+    let joined = operators::concat_from_sequence(0, false);
+    wrong(joined, None, &none, ErrorKind::InvalidInput, "ConcatFromSequence of an empty sequence: expected one tensor or more");
+}
+
+#[test]
+fn what_a_sequence_cannot_be_names_the_node() {
+    let two = sequence(&[&[1.0], &[2.0]]);
+    let model = |arrangement, more: Option<Tensor>, given: &Value, message: &str| {
+        wrong(arrange(arrangement), more, given, ErrorKind::InvalidModel, message);
+    };
+    model(SequenceAt, Some(Tensor::scalar(0.0f32)), &two, "a position in a sequence is one integer, found f32[]");
+    let mixed = "the tensors of a sequence have one dtype: tensor 0 is f32, tensor 2 i32";
+    model(SequenceInsert, Some(Tensor::scalar(1i32)), &two, mixed);
+    model(SequenceLength, None, &Structure::Absent, "expected a sequence of tensors, found nothing");
+    for session in sessions(&one_node(operators::concat_from_sequence(0, true), None)) {
         let error = run(&session, &[("xs", sequence(&[&[1.0], &[1.0, 2.0]]))]).expect_err("a new axis needs equal shapes");
-        assert_eq!(error.kind(), InvalidModel);
+        assert_eq!(error.kind(), ErrorKind::InvalidModel);
     }
 }
 

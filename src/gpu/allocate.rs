@@ -3,6 +3,7 @@
 use super::buffer::{GpuBuffer, Role};
 use super::counters::Tally;
 use super::device::Gpu;
+use super::lent::Lent;
 use super::texture::{GpuTexture, ROW, TEXTURE_FORMAT};
 use crate::error::Result;
 use crate::kernel::TEXTURE_WIDTH;
@@ -24,6 +25,16 @@ impl Gpu {
         let mapped_at_creation = role == Role::Upload;
         let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage: role.usage(), mapped_at_creation };
         GpuBuffer { buffer: self.device().create_buffer(&descriptor) }
+    }
+
+    /// Lends a buffer, making one where none is idle.
+    pub(crate) async fn lend(&self, label: &str, size: u64, role: Role, tally: &Tally) -> Result<Lent> {
+        let size = size.max(16).next_power_of_two();
+        let buffer = match self.idle().take(size, role) {
+            Some(buffer) => buffer,
+            None => self.buffer(label, size, role, tally).await?,
+        };
+        Ok(Lent::new(buffer, role, self.idle().clone()))
     }
 
     /// Makes textures: label and size in bytes of each.

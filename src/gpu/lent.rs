@@ -1,9 +1,6 @@
 //! Buffers that are lent for a part of a run, and go back to the device.
 
 use super::buffer::{GpuBuffer, Role};
-use super::counters::Tally;
-use super::device::Gpu;
-use crate::error::Result;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -29,7 +26,7 @@ impl Idle {
     }
 
     /// The smallest that holds `size`, and is not much larger.
-    fn take(&self, size: u64, role: Role) -> Option<GpuBuffer> {
+    pub(super) fn take(&self, size: u64, role: Role) -> Option<GpuBuffer> {
         let mut buffers = self.buffers();
         let fits = |(kind, buffer): &(Role, GpuBuffer)| *kind == role && (size..=size.saturating_mul(4)).contains(&buffer.size());
         let fitting = buffers.iter().enumerate().filter(|(_, entry)| fits(entry));
@@ -43,20 +40,10 @@ impl Idle {
     }
 }
 
-impl Gpu {
-    /// Lends a buffer, making one where none is idle.
-    pub(crate) async fn lend(&self, label: &str, size: u64, role: Role, tally: &Tally) -> Result<Lent> {
-        let size = size.max(16).next_power_of_two();
-        let idle = self.idle().clone();
-        let buffer = match idle.take(size, role) {
-            Some(buffer) => buffer,
-            None => self.buffer(label, size, role, tally).await?,
-        };
-        Ok(Lent { buffer, role, idle, spoilt: false })
-    }
-}
-
 impl Lent {
+    pub(super) fn new(buffer: GpuBuffer, role: Role, idle: Arc<Idle>) -> Self {
+        Lent { buffer, role, idle, spoilt: false }
+    }
     /// Nobody gets the buffer after this holder.
     pub(crate) fn spoil(&mut self) {
         self.spoilt = true;

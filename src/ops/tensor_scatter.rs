@@ -121,6 +121,10 @@ impl Op for TensorScatter {
         Ok(vec![Fact { ty: cache.ty.clone(), value: None, bounds }])
     }
 
+    fn updates(&self, _: &[Option<&Fact>]) -> Option<(usize, usize)> {
+        Some((0, 0))
+    }
+
     fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
         let (cache, update) = (required(NAME, inputs, 0)?, required(NAME, inputs, 1)?);
         let indices = inputs.get(2).copied().flatten();
@@ -149,7 +153,8 @@ impl Op for TensorScatter {
             return Err(no_scalar(indices));
         }
         let caps = offers.caps();
-        offers.only("copy", || {
+        offers.add("in_place", 0, || Ok(Lowering::new(vec![self.write(io, Operand::Updated, caps)?])));
+        offers.add("copy", 1, || {
             let whole = View::contiguous(cache.shape());
             let mut dispatches = vec![copy::strided(&whole, &whole, [Operand::Input(0), Operand::Output(0)], caps)?];
             if update.ty.elements() > 0 {

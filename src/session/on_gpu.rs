@@ -88,6 +88,7 @@ fn checked(runtime: &Runtime, inputs: &[(&str, GpuInput<'_>)]) -> Result<Vec<Str
 
 async fn outputs(runtime: &Runtime, inputs: &[(&str, GpuInput<'_>)]) -> Result<GpuOutputs> {
     let device = runtime.device().ok_or_else(|| Error::unsupported("this session runs on the CPU, and has no GPU buffers"))?;
+    runtime.need_none_of_states()?;
     let inputs = checked(runtime, inputs)?;
     let mut held: Vec<Structure<Held<'_>>> = inputs.iter().map(|input| input.map(|tensor| Held::gpu(tensor.clone()))).collect();
     match device.planned.route(&runtime.resources(&device), &mut held).await? {

@@ -40,7 +40,8 @@ impl Writer {
         let outputs = self.within(place, |writer| flow.write(node, &inputs, writer))?;
         for (index, id) in node.outputs.iter().enumerate() {
             let Some(id) = *id else { continue };
-            let output = outputs.get(index).cloned().ok_or_else(|| Error::invalid_model(format!("output {index} is never made")))?;
+            let output =
+                outputs.get(index).cloned().ok_or_else(|| Error::invalid_model(format!("output {index} is never made")))?;
             // Each node of a chain that edits a long sequence has a list of its own.
             self.listed += output.tensors().len();
             if self.listed > MAX_LISTED {

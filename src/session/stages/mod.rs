@@ -7,5 +7,6 @@ mod route;
 mod rows;
 pub(super) mod runner;
 mod sequences;
+pub(super) mod states;
 mod steady;
 mod turns;

@@ -10,7 +10,7 @@ use crate::session::execution::execute::execute;
 use crate::session::execution::values::Values;
 use crate::session::resources::Resources;
 use crate::session::timing::recorder::Recorder;
-use crate::tensor::{Tensor, TensorView};
+use crate::tensor::Tensor;
 use std::collections::HashMap;
 
 /// What a run is done with.
@@ -67,23 +67,8 @@ impl Runner<'_> {
         })
     }
 
-    /// The outputs of a graph, on the host.
-    pub(crate) async fn on_host(
-        &self,
-        planned: &PlannedGraph,
-        inputs: &[Structure<TensorView<'_>>],
-    ) -> Result<Vec<Structure<Tensor>>> {
-        let inputs = inputs.iter().map(|input| input.map(|view| Held::given(*view))).collect();
-        let outputs = self.outputs(planned, inputs).await?;
-        let mut values = Vec::with_capacity(outputs.len());
-        for output in &outputs {
-            values.push(self.fetched(output).await?);
-        }
-        Ok(values)
-    }
-
     /// A value on the host.
-    async fn fetched(&self, value: &Structure<Held<'_>>) -> Result<Structure<Tensor>> {
+    pub(super) async fn fetched(&self, value: &Structure<Held<'_>>) -> Result<Structure<Tensor>> {
         let mut tensors = Vec::with_capacity(value.tensors().len());
         for tensor in value.tensors() {
             tensors.push(self.tensor(tensor).await?);
@@ -106,7 +91,7 @@ impl Runner<'_> {
     }
 
     /// Goes through the stages of a graph, and gives its outputs.
-    async fn walk<'a>(&self, stages: &Stages, inputs: &[Structure<Held<'a>>]) -> Result<Vec<Structure<Held<'a>>>> {
+    pub(super) async fn walk<'a>(&self, stages: &Stages, inputs: &[Structure<Held<'a>>]) -> Result<Vec<Structure<Held<'a>>>> {
         let graph = &stages.graph;
         let given = graph.inputs().iter().map(|input| input.value).zip(inputs.iter().cloned());
         let mut values = StageValues { graph, held: given.collect() };
@@ -185,7 +170,7 @@ impl PlannedBody {
 }
 
 /// The inputs of a specialised graph.
-fn given<'a>(ends: &Ends, inputs: &[Structure<Held<'a>>]) -> Vec<(ValueId, Held<'a>)> {
+pub(super) fn given<'a>(ends: &Ends, inputs: &[Structure<Held<'a>>]) -> Vec<(ValueId, Held<'a>)> {
     let pairs = ends.inputs.iter().zip(inputs);
     pairs.flat_map(|(ids, held)| ids.tensors().iter().copied().zip(held.tensors().iter().cloned())).collect()
 }

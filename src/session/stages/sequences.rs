@@ -2,6 +2,7 @@
 
 use super::planned::{MapStage, Part, PlannedGraph, Stage, Stages};
 use super::runner::{Runner, StageValues};
+use super::steady::rest;
 use crate::error::Result;
 use crate::gpu::{Copy, GpuBuffer, Opaque, Recording, Role};
 use crate::graph::{Graph, Node, Structure, ValueId};
@@ -123,7 +124,7 @@ impl Runner<'_> {
         let mut outputs = vec![vec![]; stage.body.planned.graph.outputs().len()];
         for index in 0..stage.map.length(&inputs)? {
             // Whoever drops the run ends this.
-            super::turns::rest().await;
+            rest().await;
             let arguments = stage.body.arguments(stage.map.given(&inputs, index), &inputs);
             let made = self.outputs(&stage.body.planned, arguments).await?;
             for (output, tensor) in outputs.iter_mut().zip(&made) {

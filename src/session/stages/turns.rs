@@ -3,7 +3,7 @@
 use super::planned::LoopStage;
 use super::rows::Rows;
 use super::runner::Runner;
-use super::steady::Progress;
+use super::steady::{Progress, rest};
 use crate::error::{Error, Result};
 use crate::gpu::{GpuBuffer, Opaque, Role};
 use crate::graph::Structure;
@@ -13,8 +13,6 @@ use crate::session::data::elements::widen;
 use crate::session::data::held::{GpuTensor, Held};
 use crate::session::resources::Resources;
 use crate::tensor::{Tensor, TensorType};
-use std::future::poll_fn;
-use std::task::Poll;
 
 impl Runner<'_> {
     /// The outputs of a loop.
@@ -154,17 +152,4 @@ impl Runner<'_> {
         }
         Ok(outputs)
     }
-}
-
-/// Lets whoever polls the run do something else in between.
-pub(super) async fn rest() {
-    let mut rested = false;
-    poll_fn(|context| {
-        if std::mem::replace(&mut rested, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }

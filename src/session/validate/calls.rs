@@ -4,17 +4,18 @@ use super::report::{Tolerance, Validation, report};
 use super::suspect::Search;
 use crate::error::Result;
 use crate::gpu::{Tally, boxed};
-use crate::graph::{Structure, evaluate_structures};
+use crate::graph::evaluate_structures;
 use crate::session::execution::reference;
 use crate::session::front::Session;
 use crate::session::options::Options;
 use crate::session::runtime::Runtime;
-use crate::tensor::{Tensor, TensorView};
+use crate::tensor::TensorView;
 use std::sync::Arc;
 
 impl Session {
     /// Holds a run against the references: every intermediate value of a run that fuses nothing, and the outputs of the
-    /// run as it is.
+    /// run as it is. States are what they are before the first run, unless they are given as inputs are; what they become is held
+    /// against the references too.
     ///
     /// # Errors
     /// As [`run`](Session::run).
@@ -34,12 +35,17 @@ impl Session {
 }
 
 async fn validated(runtime: &Runtime, inputs: &[(&str, TensorView<'_>)], tolerance: Tolerance) -> Result<Validation> {
-    let given: Vec<Structure<Tensor>> = runtime.ordered(inputs)?.iter().map(|input| input.map(TensorView::to_tensor)).collect();
-    let (graph, turns) = (runtime.model.graph(), runtime.options.max_turns);
+    let graph = runtime.model.graph();
+    let starts = runtime.starts(inputs)?;
+    let named: Vec<(&str, TensorView<'_>)> =
+        inputs.iter().copied().chain(starts.iter().map(|(name, tensor)| (name.as_str(), tensor.view()))).collect();
+    let inputs = named.as_slice();
+    let given: Vec<_> = runtime.ordered_with_states(inputs)?.iter().map(|input| input.map(TensorView::to_tensor)).collect();
+    let turns = runtime.options.max_turns;
     let expected = evaluate_structures(graph, &given, turns)?;
     let options = Options { keep_all: true, taps: vec![], ..runtime.options.clone() };
     let unfused = Runtime::new(runtime.gpu().as_ref(), &runtime.model, &options, Arc::<Tally>::default())?;
-    let found = unfused.outputs(inputs).await?;
+    let found = unfused.all_outputs(inputs).await?;
     let values = report(graph, &found, &expected, tolerance);
     let search = Search { runtime, inputs, expected: reference::outputs(graph, &given, turns)?, tolerance };
     let outputs = search.outputs(runtime).await?;

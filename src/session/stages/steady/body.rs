@@ -76,7 +76,8 @@ impl SteadyBodies {
             }
             let mut facts: Vec<Structure<Fact>> = shape.own_facts(&tensors);
             facts.extend(key.facts(&all).split_off(carried.len()));
-            let (specialized, ends) = passes::specialize_structures(&shape.graph, &facts)?;
+            // What is wrong with a turn is said by those that are planned one by one.
+            let Ok((specialized, ends)) = passes::specialize_structures(&shape.graph, &facts) else { return Ok(None) };
             let found = match specialized {
                 Specialized::Graph(graph) => SteadyBody::new(resources, graph, ends, &shape).await?.map(Opaque::new),
                 Specialized::Blocked { value, .. } if self.by_value(&shape, value, &all) => continue,

@@ -6,4 +6,4 @@ mod graph;
 mod run;
 
 pub(super) use body::SteadyBodies;
-pub(super) use run::Progress;
+pub(super) use run::{Progress, rest};

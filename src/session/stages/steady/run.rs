@@ -11,8 +11,9 @@ use crate::session::data::elements::{ASSUMED, widen};
 use crate::session::data::held::{GpuTensor, Held};
 use crate::session::stages::rows::Rows;
 use crate::session::stages::runner::Runner;
-use crate::session::stages::turns::rest;
 use crate::tensor::{Tensor, TensorType};
+use std::future::poll_fn;
+use std::task::Poll;
 
 /// The most dispatches of one submission.
 const DISPATCHES: usize = 2048;
@@ -50,6 +51,7 @@ impl Opaque<SteadyBody> {
         let mut lane = self.lane().await?;
         let initial = self.initial(progress);
         let (gpu, tally) = (runner.resources.gpu, runner.resources.tally);
+        lane.states.prepare(self.loaded.shared()).await?;
         lane.states.store(&initial, gpu, tally).await?;
         lane.states.prepare(self.loaded.shared()).await?;
         self.give(runner, &lane, scans.len(), captured).await?;
@@ -142,6 +144,10 @@ impl Turning<'_, '_> {
             self.progress.going = match &mut staging {
                 Some(staging) => self.submit_one(&recorded, staging).await?,
                 None => {
+                    // No more than one submission waits for another.
+                    if self.progress.number > turns {
+                        gpu.submit_and_wait(&Recording::default()).await?;
+                    }
                     self.submit(&recorded).await?;
                     known == Some(true)
                 }
@@ -230,6 +236,19 @@ impl Turning<'_, '_> {
         }
         word
     }
+}
+
+/// Lets whoever polls the run do something else in between.
+pub(crate) async fn rest() {
+    let mut rested = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut rested, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// One turn, to be submitted.
