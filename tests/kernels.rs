@@ -1,7 +1,7 @@
 //! Every row of the case table: the reference against golden numbers, and every kernel variant against the reference,
 //! compiled without and with run-time checks. `CASES=softmax` runs only the rows whose names contain it.
 
-use crate::cases::{self, Case, F32, Random};
+use crate::cases::{self, Case, Random};
 use crate::support::{difference, gpu};
 use gristmill::internals::ops::tensor_scatter::tensor_scatter;
 use gristmill::{ErrorKind, Model, Options, Outputs, Session, Tensor};
