@@ -64,11 +64,11 @@ pub(super) fn cut(graph: &Arc<Graph>, resident: &[bool], at: Cut, strict_gpu: bo
     if first.iter().all(|node| arrangement(node).is_some()) {
         stages.extend(first.into_iter().map(Stage::Arrange));
     } else {
-        stages.push(Stage::Part(Part::new(first, first_inputs, first_outputs, stays)));
+        stages.push(Stage::Part(Box::new(Part::new(first, first_inputs, first_outputs, stays))));
     }
     stages.extend(apart);
     if !rest.is_empty() {
-        stages.push(Stage::Part(Part::new(rest, rest_inputs, graph.outputs().to_vec(), resident.to_vec())));
+        stages.push(Stage::Part(Box::new(Part::new(rest, rest_inputs, graph.outputs().to_vec(), resident.to_vec()))));
     }
     Ok(Stages { graph: graph.clone(), stages })
 }

@@ -44,7 +44,7 @@ pub(crate) struct Stages {
 /// One step of a graph that runs in stages. Its results are the inputs of later ones.
 pub(crate) enum Stage {
     /// A part of the graph, by a plan of its own.
-    Part(Part),
+    Part(Box<Part>),
     /// A node on the host, so that the shapes of its results are known.
     Node(Node),
     /// A node that only arranges tensors, which stay where they lie.

@@ -58,7 +58,7 @@ fn arranged(graph: &Arc<Graph>, resident: &[bool]) -> Option<Stages> {
             None => resident.iter().all(|resident| *resident),
         };
         let resident = outputs.iter().map(stays).collect();
-        stages.push(Stage::Part(Part::new(between, inputs, outputs, resident)));
+        stages.push(Stage::Part(Box::new(Part::new(between, inputs, outputs, resident))));
     }
     stages.extend(nodes(When::Last).cloned().map(Stage::Arrange));
     Some(Stages { graph: graph.clone(), stages })
