@@ -1,6 +1,6 @@
-//! A tensor with some elements replaced or combined: ScatterElements and ScatterND. The output starts as a copy of the
-//! data. Replacing runs over the updates; combining runs over the elements, each of which looks for its updates, so that
-//! the result does not depend on the order in which invocations run.
+//! A tensor with some elements replaced or combined: ScatterElements and ScatterND. They start from the data where they lie, or from
+//! a copy. Replacing runs over the updates; combining runs over the elements, each of which looks for its updates, so that the result
+//! does not depend on the order in which invocations run.
 
 use super::Registration;
 use super::copy;
@@ -176,23 +176,40 @@ fn scalar(io: &Io, combine: Option<Combine>) -> Result<Scalar> {
     Ok(scalar)
 }
 
-/// Offers a copy of the data, then what scatters the updates into it, where there are any.
-fn offer(variant: &'static str, io: &Io, offers: &mut Offers, scatter: impl FnOnce(&Caps) -> Result<Vec<Dispatch>>) {
+/// Offers what scatters the updates into the data where they lie, or into a copy of them.
+fn offer(variant: &'static str, io: &Io, offers: &mut Offers, scatter: impl Fn(&Target) -> Result<Vec<Dispatch>>) {
     let caps = offers.caps();
-    offers.only(variant, || {
+    let has_updates = io.input(2).is_ok_and(|updates| updates.ty.elements() > 0);
+    offers.add("in_place", 0, || {
+        if !has_updates {
+            return Err(Error::unsupported("there is nothing to write"));
+        }
+        Ok(Lowering::new(scatter(&Target { io, data: Operand::Updated, caps })?))
+    });
+    offers.add(variant, 1, || {
         let whole = View::contiguous(io.input(0)?.shape());
         let mut dispatches = vec![copy::strided(&whole, &whole, [Operand::Input(0), Operand::Output(0)], caps)?];
-        if io.input(2)?.ty.elements() > 0 {
-            dispatches.extend(scatter(caps)?);
+        if has_updates {
+            dispatches.extend(scatter(&Target { io, data: Operand::Output(0), caps })?);
         }
         Ok(Lowering::new(dispatches))
     });
 }
 
-/// A dispatch over `count` updates or elements.
-fn dispatch<P: Parameters>(kernel: Kernel, params: P, count: usize, io: &Io, caps: &Caps) -> Result<Dispatch> {
-    let bindings = vec![Operand::Input(1), Operand::Input(2), Operand::Output(0)];
-    Ok(one_each(kernel, params, count, bindings, caps)?.work(0, io.input(2)?.gpu_bytes() * 3))
+/// What updates go into, and what runs them there.
+struct Target<'a> {
+    io: &'a Io<'a>,
+    /// What holds the data, and the result when all is done.
+    data: Operand,
+    caps: &'a Caps,
+}
+
+impl Target<'_> {
+    /// A dispatch over `count` updates or elements.
+    fn dispatch<P: Parameters>(&self, kernel: Kernel, params: P, count: usize) -> Result<Dispatch> {
+        let bindings = vec![Operand::Input(1), Operand::Input(2), self.data];
+        Ok(one_each(kernel, params, count, bindings, self.caps)?.work(0, self.io.input(2)?.gpu_bytes() * 3))
+    }
 }
 
 /// A kernel that replaces elements, or combines them.
@@ -228,8 +245,8 @@ pub fn scatter_elements(axis: i64, combine: Option<Combine>) -> Arc<dyn Op> {
 
 impl ScatterElements {
     /// The kernel that runs over the updates.
-    fn replacing(&self, axis: usize, io: &Io, caps: &Caps) -> Result<Dispatch> {
-        let (data, indices) = (io.input(0)?.shape(), io.input(1)?);
+    fn replacing(&self, axis: usize, to: &Target) -> Result<Dispatch> {
+        let (data, indices) = (to.io.input(0)?.shape(), to.io.input(1)?);
         let elements = indices.ty.elements();
         let [axis, axes, count] = u32s([axis, data.rank(), elements])?;
         let params = ElementsParams {
@@ -242,12 +259,12 @@ impl ScatterElements {
             count,
         };
         let kernel = kernel(&ELEMENTS, None).prelude(&preludes::SCATTER_ELEMENTS).set("AXES", axes);
-        dispatch(kernel, params, elements, io, caps)
+        to.dispatch(kernel, params, elements)
     }
 
     /// The kernels that run over the elements, each over a range of the updates.
-    fn combining(&self, axis: usize, how: (Scalar, Combine), io: &Io, caps: &Caps) -> Result<Vec<Dispatch>> {
-        let (data, updates) = (io.input(0)?, io.input(1)?.shape());
+    fn combining(&self, axis: usize, how: (Scalar, Combine), to: &Target) -> Result<Vec<Dispatch>> {
+        let (data, updates) = (to.io.input(0)?, to.io.input(1)?.shape());
         let elements = data.ty.elements();
         let [number, axes, count] = u32s([axis, updates.rank(), elements])?;
         let kernel = kernel(&ELEMENTS_COMBINE, Some(how)).prelude(&preludes::SCATTER_ELEMENTS).set("AXES", axes);
@@ -263,9 +280,9 @@ impl ScatterElements {
                 end,
                 count,
             };
-            Ok(dispatch(kernel.clone(), params, elements, io, caps)?.turns(turns))
+            Ok(to.dispatch(kernel.clone(), params, elements)?.turns(turns))
         };
-        ranges(updates[axis], caps.most_turns(2)).map(range).collect()
+        ranges(updates[axis], to.caps.most_turns(2)).map(range).collect()
     }
 }
 
@@ -280,6 +297,10 @@ impl Op for ScatterElements {
         let (data, indices) = (required("ScatterElements", inputs, 0)?, indices("ScatterElements", inputs)?);
         elements_axis("ScatterElements", self.axis, &data.ty, &indices.ty)?;
         scattered("ScatterElements", data, required("ScatterElements", inputs, 2)?, indices.shape(), self.combine)
+    }
+
+    fn updates(&self, _: &[Option<&Fact>]) -> Option<(usize, usize)> {
+        Some((0, 0))
     }
 
     fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
@@ -299,9 +320,9 @@ impl Op for ScatterElements {
     fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
         let scalar = scalar(io, self.combine)?;
         let axis = io.input(0)?.shape().axis(self.axis)?;
-        offer("scatter_elements", io, offers, |caps| match self.combine {
-            None => Ok(vec![self.replacing(axis, io, caps)?]),
-            Some(combine) => self.combining(axis, (scalar, combine), io, caps),
+        offer("scatter_elements", io, offers, |to| match self.combine {
+            None => Ok(vec![self.replacing(axis, to)?]),
+            Some(combine) => self.combining(axis, (scalar, combine), to),
         });
         Ok(())
     }
@@ -321,21 +342,21 @@ pub fn scatter_nd(combine: Option<Combine>) -> Arc<dyn Op> {
 
 impl ScatterNd {
     /// The kernel that runs over the updates.
-    fn replacing(&self, tuples: Tuples, io: &Io, caps: &Caps) -> Result<Dispatch> {
-        let data = io.input(0)?.shape();
+    fn replacing(&self, tuples: Tuples, to: &Target) -> Result<Dispatch> {
+        let data = to.io.input(0)?.shape();
         let length = tuples.inner(data);
         let unit = unit([length]);
-        let groups = io.input(2)?.ty.elements() / unit;
+        let groups = to.io.input(2)?.ty.elements() / unit;
         let [depth, inner, count] = u32s([tuples.depth, length / unit, groups])?;
         let (extents, strides) = tuples.axes(data, unit)?;
         let params = TuplesParams { extents, strides, depth, inner, first: 0, end: 0, count };
         let kernel = kernel(&TUPLES, None).prelude(&preludes::INDEX_TUPLES).prelude(&preludes::SCATTER_ND);
-        Ok(dispatch(in_units(kernel, unit), params, groups, io, caps)?.turns(tuples.depth))
+        Ok(to.dispatch(in_units(kernel, unit), params, groups)?.turns(tuples.depth))
     }
 
     /// The kernels that run over the elements, each over a range of the tuples.
-    fn combining(&self, tuples: Tuples, how: (Scalar, Combine), io: &Io, caps: &Caps) -> Result<Vec<Dispatch>> {
-        let data = io.input(0)?;
+    fn combining(&self, tuples: Tuples, how: (Scalar, Combine), to: &Target) -> Result<Vec<Dispatch>> {
+        let data = to.io.input(0)?;
         let elements = data.ty.elements();
         let [depth, inner, count] = u32s([tuples.depth, tuples.inner(data.shape()), elements])?;
         let (extents, strides) = tuples.axes(data.shape(), 1)?;
@@ -347,9 +368,9 @@ impl ScatterNd {
             let turns = (end - first) * cost;
             let [first, end] = u32s([first, end])?;
             let params = TuplesParams { extents, strides, depth, inner, first, end, count };
-            Ok(dispatch(kernel.clone(), params, elements, io, caps)?.turns(turns))
+            Ok(to.dispatch(kernel.clone(), params, elements)?.turns(turns))
         };
-        ranges(tuples.rows(io.input(1)?.shape()), caps.most_turns(cost + 1)).map(range).collect()
+        ranges(tuples.rows(to.io.input(1)?.shape()), to.caps.most_turns(cost + 1)).map(range).collect()
     }
 }
 
@@ -367,6 +388,10 @@ impl Op for ScatterNd {
         scattered("ScatterND", data, required("ScatterND", inputs, 2)?, &expected, self.combine)
     }
 
+    fn updates(&self, _: &[Option<&Fact>]) -> Option<(usize, usize)> {
+        Some((0, 0))
+    }
+
     fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
         let [data, indices, updates] = [0, 1, 2].map(|k| required("ScatterND", inputs, k));
         let (data, indices) = (data?, indices?);
@@ -380,9 +405,9 @@ impl Op for ScatterNd {
     fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
         let scalar = scalar(io, self.combine)?;
         let tuples = Tuples::new("ScatterND", 0, io.input(0)?.shape(), io.input(1)?.shape())?;
-        offer("scatter_nd", io, offers, |caps| match self.combine {
-            None => Ok(vec![self.replacing(tuples, io, caps)?]),
-            Some(combine) => self.combining(tuples, (scalar, combine), io, caps),
+        offer("scatter_nd", io, offers, |to| match self.combine {
+            None => Ok(vec![self.replacing(tuples, to)?]),
+            Some(combine) => self.combining(tuples, (scalar, combine), to),
         });
         Ok(())
     }

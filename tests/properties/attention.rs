@@ -78,7 +78,14 @@ fn operators() {
             let bool_mask = draw.flag();
             inputs.push(mask(draw, net, &shape, bool_mask));
         }
-        vec![net.apply(attention(op), &inputs)]
+        let mut inputs: Vec<_> = inputs.into_iter().map(Some).collect();
+        if draw.rarely(3) {
+            op.causal_offset = -(query[2] as i64);
+            inputs.resize(4, None);
+            let lengths = net.random.integers(draw.pick(&[DType::I64, DType::I32]), &[query[0]], 0, key[2] as i64 + 2);
+            inputs.push(Some(if draw.rarely(4) { net.constant(lengths) } else { net.input(lengths) }));
+        }
+        net.apply_to(attention(op), &inputs, 1)
     });
 }
 

@@ -5,6 +5,7 @@ use crate::cases::{F32, Random};
 use gristmill::internals::graph::ValueId;
 use gristmill::internals::ops::gather::{gather, gather_elements, gather_nd};
 use gristmill::internals::ops::scatter::{Combine, scatter_elements, scatter_nd};
+use gristmill::internals::ops::tensor_scatter::tensor_scatter;
 use gristmill::{DType, Tensor};
 
 const EXTENTS: [usize; 7] = [4, 1, 3, 2, 5, 9, 17];
@@ -126,5 +127,31 @@ fn scatters() {
         let updates = numbers(&mut net.random, dtype, &wanted);
         let updates = net.input(updates);
         vec![net.apply(scatter_elements(axis, combine), &[data, indices, updates])]
+    });
+}
+
+/// Caches that are written and read on: the old contents are wanted no more, or they are.
+#[test]
+fn caches() {
+    property(20, F32, |draw, net| {
+        let rank = draw.within(2, 4);
+        let shape = draw.filled(rank, &EXTENTS, 800);
+        let at = draw.within(1, rank - 1);
+        let axis = if draw.flag() { at as i64 } else { at as i64 - rank as i64 };
+        let mut rows = shape.clone();
+        rows[at] = draw.within(1, shape[at]);
+        let dtype = draw.pick(&DTYPES);
+        let [data, update] = [&shape, &rows].map(|shape| numbers(&mut net.random, dtype, shape));
+        let (data, update) = (place(draw, net, data), net.input(update));
+        let circular = draw.flag();
+        let (low, high) = if circular { (-40, 40) } else { (0, (shape[at] - rows[at]) as i64 + 1) };
+        let indices = draw.flag().then(|| {
+            let indices = net.random.integers(draw.pick(&[DType::I64, DType::I32]), &shape[..1], low, high);
+            place(draw, net, indices)
+        });
+        let made = net.apply_to(tensor_scatter(axis, circular), &[Some(data), Some(update), indices], 1);
+        let again = if draw.rarely(3) { data } else { made[0] };
+        let read = net.integers(&[0]);
+        vec![made[0], net.apply(gather(axis), &[again, read])]
     });
 }

@@ -11,6 +11,7 @@ mod elementwise;
 mod gather;
 mod graphs;
 mod idioms;
+mod linear_attention;
 mod matmul;
 mod movement;
 mod norm;
