@@ -260,6 +260,14 @@ impl<'a> Assembly<'a> {
                 self.download(output)?;
             }
         }
+        let mut checks = Vec::new();
+        for (index, node) in self.graph.nodes().iter().enumerate() {
+            if let (Some(_), Some(Some(word)), Placement::Gpu(_)) = (node.op.check(), node.outputs.first(), &self.placements[index])
+            {
+                self.download(*word)?;
+                checks.push((index, *word));
+            }
+        }
         let roots = self.graph.outputs().iter().map(|id| self.values.root(*id)).collect();
         let outputs = self.graph.outputs().iter().map(|id| self.values.output(*id, &self.tensors)).collect::<Result<_>>()?;
         let Tensors { planned: tensors, lifetimes, largest_binding, .. } = self.tensors;
@@ -279,6 +287,7 @@ impl<'a> Assembly<'a> {
             segments: self.segments,
             outputs,
             roots,
+            checks,
             states: self.states,
             variants: of_nodes(self.placements, |work| work.variants.clone()),
             declined: of_nodes(self.placements, |work| work.declined.clone()),

@@ -138,8 +138,10 @@ impl SteadyBody {
             place.and_then(|place| plan.outputs[place].as_ref()).is_some()
         };
         let condition = plan.graph.constant(shape.condition).is_some() || made(&shape.condition);
-        let whole =
-            plan.states.len() == shape.graph.states().len() && plan.segments.len() == 1 && plan.host_nodes().next().is_none();
+        let whole = plan.states.len() == shape.graph.states().len()
+            && plan.segments.len() == 1
+            && plan.checks.is_empty()
+            && plan.host_nodes().next().is_none();
         if !(on_gpu && whole && condition && shape.rows.iter().all(made)) {
             return Ok(None);
         }
