@@ -179,11 +179,17 @@ fn scalar(io: &Io, combine: Option<Combine>) -> Result<Scalar> {
 /// Offers what scatters the updates into the data where they lie, or into a copy of them.
 fn offer(variant: &'static str, io: &Io, offers: &mut Offers, scatter: impl Fn(&Target) -> Result<Vec<Dispatch>>) {
     let caps = offers.caps();
-    offers.add("in_place", 0, || Ok(Lowering::new(scatter(&Target { io, data: Operand::Updated, caps })?)));
+    let has_updates = io.input(2).is_ok_and(|updates| updates.ty.elements() > 0);
+    offers.add("in_place", 0, || {
+        if !has_updates {
+            return Err(Error::unsupported("there is nothing to write"));
+        }
+        Ok(Lowering::new(scatter(&Target { io, data: Operand::Updated, caps })?))
+    });
     offers.add(variant, 1, || {
         let whole = View::contiguous(io.input(0)?.shape());
         let mut dispatches = vec![copy::strided(&whole, &whole, [Operand::Input(0), Operand::Output(0)], caps)?];
-        if io.input(2)?.ty.elements() > 0 {
+        if has_updates {
             dispatches.extend(scatter(&Target { io, data: Operand::Output(0), caps })?);
         }
         Ok(Lowering::new(dispatches))

@@ -153,11 +153,15 @@ impl Op for TensorScatter {
             return Err(no_scalar(indices));
         }
         let caps = offers.caps();
-        offers.add("in_place", 0, || Ok(Lowering::new(vec![self.write(io, Operand::Updated, caps)?])));
+        let has_rows = update.ty.elements() > 0;
+        offers.add("in_place", 0, || match has_rows {
+            true => Ok(Lowering::new(vec![self.write(io, Operand::Updated, caps)?])),
+            false => Err(Error::unsupported("there is nothing to write")),
+        });
         offers.add("copy", 1, || {
             let whole = View::contiguous(cache.shape());
             let mut dispatches = vec![copy::strided(&whole, &whole, [Operand::Input(0), Operand::Output(0)], caps)?];
-            if update.ty.elements() > 0 {
+            if has_rows {
                 dispatches.push(self.write(io, Operand::Output(0), caps)?);
             }
             Ok(Lowering::new(dispatches))

@@ -23,7 +23,8 @@ fn scatter_elements_cases() -> Vec<Case> {
     let inputs = vec![random.integers(DType::I64, &[3, 4], -9, 9), indices, random.integers(DType::I64, &[3, 2], -9, 9)];
     cases.push(Case::new("scatter_elements/replace_i64", scatter_elements(-1, None), inputs));
     let nothing = vec![random.floats(&[3, 4]), Tensor::new([0, 4], &[] as &[i64]).expect("no values"), random.floats(&[0, 4])];
-    cases.push(Case::new("scatter_elements/nothing", scatter_elements(0, None), nothing));
+    cases.push(Case::new("scatter_elements/nothing", scatter_elements(0, None), nothing.clone()));
+    cases.push(Case::new("scatter_elements/add_nothing", scatter_elements(0, Some(Combine::Add)), nothing));
     let rows: &[(&str, &[usize], &[usize], i64)] = &[
         ("matrix", &[4, 5], &[7, 5], 0),
         ("fewer_columns", &[4, 5], &[3, 2], 0),
@@ -68,7 +69,8 @@ fn scatter_nd_cases() -> Vec<Case> {
     let inputs = vec![random.floats(&[3, 4]), pairs.clone(), random.floats(&[2, 2])];
     cases.push(Case::new("scatter_nd/replace_elements", scatter_nd(None), inputs));
     let nothing = vec![random.floats(&[3, 4]), Tensor::new([0, 1], &[] as &[i64]).expect("no values"), random.floats(&[0, 4])];
-    cases.push(Case::new("scatter_nd/nothing", scatter_nd(None), nothing));
+    cases.push(Case::new("scatter_nd/nothing", scatter_nd(None), nothing.clone()));
+    cases.push(Case::new("scatter_nd/add_nothing", scatter_nd(Some(Combine::Add)), nothing));
     for (reduction, combine) in REDUCTIONS {
         let inputs = vec![random.floats(&[4, 6]), random.integers(DType::I64, &[9, 1], -4, 4), random.floats(&[9, 6])];
         cases.push(Case::new(format!("scatter_nd/{reduction}_rows"), scatter_nd(Some(combine)), inputs));
