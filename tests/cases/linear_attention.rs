@@ -9,7 +9,7 @@ use gristmill::{DType, Tensor, TensorType};
 type Extents = [usize; 6];
 
 /// Errors of a state in f32 last as long as it does, while what it is read as may be near zero.
-const STATES: Tolerance = Tolerance { relative: 1e-4, absolute: 3e-5 };
+pub const STATES: Tolerance = Tolerance { relative: 1e-4, absolute: 3e-5 };
 
 pub fn cases() -> Vec<Case> {
     [attentions(), convolutions()].into_iter().flatten().collect()

@@ -1,6 +1,7 @@
 //! The rows that `gristmill bench` times, as far as the references are quick enough for them: such a row is named once, in the table
 //! of problems, and measured and checked from there.
 
+use super::linear_attention::STATES;
 use super::matmul::sums;
 use super::problems::{FAMILIES, Problem};
 use super::rnn::STEPS;
@@ -36,6 +37,7 @@ fn tolerance(problem: &Problem) -> Tolerance {
         }
         "conv" | "conv_transpose" => sums(dims(1)[1..].iter().product()),
         "gru" | "lstm" => STEPS,
+        "linear_attention" => STATES,
         _ => F32,
     }
 }

@@ -6,6 +6,7 @@ use gristmill::internals::ops;
 use gristmill::internals::ops::attention::Attention;
 use gristmill::internals::ops::conv::SlidingWindow;
 use gristmill::internals::ops::elementwise::{binary, unary};
+use gristmill::internals::ops::linear_attention::{LinearAttention, UpdateRule};
 use gristmill::internals::ops::reduce::Reduction;
 use gristmill::internals::ops::rnn::{Cell, Recurrent, recurrent};
 use gristmill::{Error, Result};
@@ -122,6 +123,25 @@ pub(super) fn attention(shape: &Shape, problem: &mut Problem) -> Result<u64> {
     let seen = if length > 0 { length.min(keys) } else { keys };
     problem.bytes -= 8 * product(&[batch, heads, keys - seen, size]);
     Ok(4 * product(&[batch, heads, queries, seen, size]))
+}
+
+pub(super) fn linear_attention(shape: &Shape, problem: &mut Problem) -> Result<u64> {
+    let ([heads, steps, size], batch) = (shape.of()?, shape.option("batch", 1));
+    let query_heads = shape.option("query_heads", heads);
+    let rows = |width: usize| [batch, steps, width];
+    // Keys and gates as small as they are made for this rule: with larger ones the state doubles every error from step to step.
+    let small = Fill::Scaled(1.0 / (size as f64).sqrt());
+    let query = problem.input(&rows(query_heads * size));
+    let key = problem.operand("keys", &rows(heads * size), false, small);
+    let value = problem.input(&rows(heads * size));
+    let state = problem.input(&[batch, heads, size, size]);
+    let decay = problem.operand("decay", &rows(heads), false, small);
+    let rate = problem.input(&rows(heads));
+    let op = LinearAttention { rule: UpdateRule::GatedDelta, query_heads, heads, scale: None };
+    let made = batch * (steps * query_heads * size + heads * size * size);
+    problem.finish(ops::linear_attention::linear_attention(op), &[query, key, value, state, decay, rate], made);
+    // The state is read by the key, written, and read by its queries.
+    Ok(2 * product(&[batch, steps, 2 * heads + query_heads, size, size]))
 }
 
 pub(super) fn gru(shape: &Shape, problem: &mut Problem) -> Result<u64> {

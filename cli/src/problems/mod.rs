@@ -60,6 +60,12 @@ pub(crate) const FAMILIES: &[Family] = &[
         build: build::attention,
     },
     Family {
+        name: "linear_attention",
+        form: "HEADSxSTEPSxSIZE by the gated delta rule; query_heads=, batch=",
+        timed: &["16x1x128", "16x256x128"],
+        build: build::linear_attention,
+    },
+    Family {
         name: "gru",
         form: "HIDDENxSTEPSxBATCH; input=; linear_before_reset=0 resets the state before its product",
         timed: &["256x100x1", "256x100x32", "512x20x64", "512x20x64,linear_before_reset=0"],

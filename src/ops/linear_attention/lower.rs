@@ -29,8 +29,12 @@ pub(super) static SHADERS: &[&Shader] = &[&LINEAR_ATTENTION];
 const SHARED_COLUMNS: usize = 16;
 /// Groups of four rows that a lane of them has, where the workgroup may be as large.
 const FEW_OWNED: usize = 4;
-/// The most that it has: registers hold the state and a key.
-const MOST_OWNED: usize = 32;
+/// The most that it has where registers hold them and a key.
+const MOST_OWNED: usize = 16;
+/// The most that a lane has which takes a column by itself, so that others fit beside it.
+const MOST_ALONE: usize = 8;
+/// The same where a workgroup is a subgroup, and what exceeds its registers lies on the stack.
+const MOST_ON_STACK: usize = 32;
 
 /// How the lanes of a workgroup share columns of a state.
 #[derive(Clone, Copy)]
@@ -38,6 +42,8 @@ struct Sharing {
     columns: usize,
     /// Lanes of a column.
     slices: usize,
+    /// The most groups of four rows of a lane.
+    most: usize,
 }
 
 struct LinearAttentionKernels<'a> {
@@ -69,30 +75,33 @@ impl LinearAttentionKernels<'_> {
 
     /// A column for each lane.
     fn columns(&self) -> Result<Lowering> {
-        let lanes = self.caps.barrier_free_lanes().unwrap_or(64) as usize;
-        self.shared(Sharing { columns: lanes, slices: 1 })
+        self.shared(match self.caps.barrier_free_lanes() {
+            Some(lanes) => Sharing { columns: lanes as usize, slices: 1, most: MOST_ON_STACK },
+            None => Sharing { columns: 64, slices: 1, most: MOST_ALONE },
+        })
     }
 
     /// Several lanes for each column.
     fn slices(&self) -> Result<Lowering> {
         let most = (self.caps.max_invocations.min(256) as usize / SHARED_COLUMNS).max(1);
         let slices = self.groups().div_ceil(FEW_OWNED).next_power_of_two().clamp(2, most.max(2));
-        self.shared(Sharing { columns: SHARED_COLUMNS, slices })
+        self.shared(Sharing { columns: SHARED_COLUMNS, slices, most: MOST_OWNED })
     }
 
-    fn shared(&self, Sharing { columns, slices }: Sharing) -> Result<Lowering> {
+    fn shared(&self, Sharing { columns, slices, most }: Sharing) -> Result<Lowering> {
         let shape = &self.shape;
         let owned = self.groups().div_ceil(slices);
-        if owned > MOST_OWNED {
+        if owned > most {
             return Err(Error::unsupported(format!(
                 "a lane would hold {} of {} rows of a state: expected at most {}",
                 4 * owned,
                 shape.size,
-                4 * MOST_OWNED
+                4 * most
             )));
         }
         let [workgroup, column_count, slice_count, owned_groups] = u32s([columns * slices, columns, slices, owned])?;
-        let [size, groups] = u32s([shape.size, self.groups()])?;
+        // The shader knows no decay, one for a head, and one for each row of its state.
+        let [size, groups, gate] = u32s([shape.size, self.groups(), shape.decays.min(2)])?;
         let access = [[Access::Read; 6].as_slice(), &[Access::Write; 2]].concat();
         let kernel = Kernel::new(&LINEAR_ATTENTION, &access, [workgroup, 1, 1])
             .constant("WORKGROUP", workgroup)
@@ -107,14 +116,7 @@ impl LinearAttentionKernels<'_> {
             } else {
                 &preludes::LINEAR_ATTENTION_SCALARS
             })
-            .set(
-                "GATE",
-                match shape.decays {
-                    0 => 0,
-                    1 => 1,
-                    _ => 2,
-                },
-            )
+            .set("GATE", gate)
             .set("DELTA", self.op.rule.is_delta().into());
         // Loops over what a lane owns, with run-time checks not unrolled, for the state, the key, and each head of queries.
         let iterations = owned * (6 + 2 * shape.shared_by) + (1 + shape.shared_by) * (slices + 1) + 1;
