@@ -4,7 +4,7 @@
 //! shapes plans it; from then on a run with these shapes is one upload, one submit, one readback.
 //!
 //! ```no_run
-//! use gristmill::{Gpu, Model, Options, Power, Session, TensorView};
+//! use gristmill::{Gpu, Model, Options, Power, Session, SessionState, TensorView};
 //!
 //! # async fn example() -> gristmill::Result<()> {
 //! let gpu = Gpu::new(Power::High).await?;
@@ -61,8 +61,8 @@ pub use kernel::{AdapterClass, Caps, Grid, Work};
 pub use passes::Selection;
 pub use plan::Chosen;
 pub use session::{
-    ExplainedHostNode, ExplainedStep, Explanation, GpuOutputs, InputInfo, Known, Options, Outputs, Profile, Session, Suspect,
-    Timing, Tolerance, Tuning, Validation, ValueReport,
+    ExplainedHostNode, ExplainedState, ExplainedStep, Explanation, GpuOutputs, InputInfo, Known, Options, Outputs, Profile,
+    Session, SessionState, Snapshot, Suspect, Timing, Tolerance, Tuning, Validation, ValueReport,
 };
 pub use tensor::{DType, Element, Shape, Tensor, TensorType, TensorView, View};
 pub use wgpu;

@@ -6,7 +6,9 @@ use gristmill::internals::graph::{Builder, Dim, Fact, Io, Op};
 use gristmill::internals::kernel::Offers;
 use gristmill::internals::ops::rnn::{Cell, Recurrent, recurrent};
 use gristmill::internals::ops::{elementwise, matmul, reshape, select, shape};
-use gristmill::{DType, Error, ErrorKind, Gpu, GpuInput, Model, Options, Power, Result, Session, Tensor, TensorType, Tolerance};
+use gristmill::{
+    DType, Error, ErrorKind, Gpu, GpuInput, Model, Options, Power, Result, Session, SessionState, Tensor, TensorType, Tolerance,
+};
 use std::sync::Arc;
 
 /// Doubles; has no kernel, so that it runs on the host.
@@ -82,6 +84,7 @@ fn types_of_callers_may_be_deep() {
     // The compiler gives up on proofs of more than 128 steps.
     is_send_sync::<Deep<Gpu>>();
     is_send_sync::<Deep<Session>>();
+    is_send_sync::<Deep<SessionState>>();
 }
 
 #[test]
@@ -95,6 +98,9 @@ fn everything_may_cross_threads() {
     let session = session(&model, Options::default());
     let inputs = [("x", x.view())];
     is_send(&session.run(&inputs));
+    let mut state = session.state().expect("there is none to make");
+    is_send(&session.run_with(&mut state, &inputs));
+    is_send(&state.get("x"));
 }
 
 #[test]

@@ -5,9 +5,11 @@ mod gpt;
 mod spelling;
 
 use crate::cases::Tolerance;
-use crate::support::{difference, gpu};
+use crate::support::{difference, gpu, states_on_device};
 use gpt::{HEADS, SIZE, VOCABULARY};
-use gristmill::{Model, Options, Session, Tensor, TensorView};
+use gristmill::internals::plan::Written;
+use gristmill::{Model, Options, Session, SessionState, Tensor};
+use std::time::Instant;
 
 /// Rows of the caches.
 const CAPACITY: usize = 256;
@@ -61,31 +63,54 @@ impl Sequence {
     }
 }
 
-/// Sequences on their way, side by side.
+/// Sequences on their way, side by side. Their caches never leave the device.
 struct Generation {
     session: Session,
-    caches: Vec<(String, Tensor)>,
+    state: SessionState,
     sequences: Vec<Sequence>,
 }
 
 impl Generation {
-    /// What caches hold where nothing is written yet does not matter.
-    fn new(session: Session, first: &[i64]) -> Self {
-        let shape = [first.len(), HEADS, CAPACITY, SIZE];
+    /// With caches of a capacity as states; where a step chooses, it also leaves to the next what it reads. What caches hold where nothing
+    /// is written yet does not matter.
+    fn new(open: fn(&Model) -> Session, capacity: usize, chooses: bool, first: &[i64]) -> Self {
+        let caches = gpt::caches();
+        let mut states: Vec<(&str, &str)> = caches.iter().map(|(output, input)| (output.as_str(), input.as_str())).collect();
+        states.extend(gpt::CHOICE.iter().filter(|_| chooses));
+        let session = open(&gpt::step(capacity).with_states(&states).expect("it has them"));
+        let mut state = session.state().expect("states");
+        let shape = [first.len(), HEADS, capacity, SIZE];
         let stale = Tensor::new(shape, &vec![f32::NAN; shape.iter().product()]).expect("as many elements");
-        let caches = gpt::caches().into_iter().map(|(_, name)| (name, stale.clone())).collect();
-        Generation { session, caches, sequences: first.iter().map(|token| Sequence::new(*token)).collect() }
+        caches.iter().for_each(|(_, name)| state.set(name, &stale.view()).expect("it may be that"));
+        let generation = Generation { session, state, sequences: first.iter().map(|token| Sequence::new(*token)).collect() };
+        let [token, position] = generation.given();
+        let mut given = vec![("token", token.view()), ("position", position.view())];
+        given.extend(caches.iter().map(|(_, name)| (name.as_str(), stale.view())));
+        let written = states_on_device(&generation.session, &given);
+        assert_eq!(written[..caches.len()], vec![Written::InPlace; caches.len()]);
+        generation
+    }
+
+    /// What the next step reads, and where.
+    fn given(&self) -> [Tensor; 2] {
+        let last: Vec<i64> = self.sequences.iter().filter_map(|sequence| sequence.tokens.last().copied()).collect();
+        let places: Vec<i64> = self.sequences.iter().map(|sequence| sequence.steps() as i64).collect();
+        [numbers([self.sequences.len(), 1], &last), Tensor::vector(&places)]
+    }
+
+    /// Gives the next step what it reads, as states.
+    fn choose(&mut self) {
+        for (tensor, (_, input)) in self.given().iter().zip(gpt::CHOICE) {
+            self.state.set(input, &tensor.view()).expect("it may be that");
+        }
     }
 
     fn step(&mut self) {
-        let batch = self.sequences.len();
-        let last: Vec<i64> = self.sequences.iter().filter_map(|sequence| sequence.tokens.last().copied()).collect();
-        let places: Vec<i64> = self.sequences.iter().map(|sequence| sequence.steps() as i64).collect();
-        let (token, position) = (numbers([batch, 1], &last), Tensor::vector(&places));
-        let mut inputs: Vec<(&str, TensorView<'_>)> = vec![("token", token.view()), ("position", position.view())];
-        inputs.extend(self.caches.iter().map(|(name, tensor)| (name.as_str(), tensor.view())));
-        let outputs = self.session.run_blocking(&inputs).expect("the step runs");
-        self.caches = gpt::caches().into_iter().map(|(output, input)| (input, outputs[output.as_str()].clone())).collect();
+        let chooses = self.session.inputs().is_empty();
+        let [token, position] = self.given();
+        let given = [("token", token.view()), ("position", position.view())];
+        let inputs = if chooses { &[][..] } else { &given };
+        let outputs = self.session.run_with_blocking(&mut self.state, inputs).expect("the step runs");
         let logits: &[f32] = outputs["logits"].as_slice().expect("they are floats");
         for (sequence, logits) in self.sequences.iter_mut().zip(logits.chunks(VOCABULARY)) {
             sequence.tokens.push(likeliest(logits));
@@ -108,14 +133,21 @@ fn check_whole(session: &Session, sequence: &Sequence) {
     assert!(sequence.says_much(), "{:?}", sequence.tokens);
 }
 
-fn check(open: fn(&Model) -> Session) {
-    let mut generation = Generation::new(open(&gpt::step(CAPACITY)), &[0, 42]);
+fn check(open: fn(&Model) -> Session, chooses: bool) {
+    let mut generation = Generation::new(open, CAPACITY, chooses, &[0, 42]);
+    let begin = |generation: &mut Generation| {
+        if chooses {
+            generation.choose()
+        }
+    };
+    begin(&mut generation);
     generation.step();
     let before = generation.session.counters();
     (1..RESTART).for_each(|_| generation.step());
     let mut sequences = vec![std::mem::replace(&mut generation.sequences[1], Sequence::new(17))];
+    begin(&mut generation);
     (RESTART..TOKENS).for_each(|_| generation.step());
-    assert_eq!(generation.session.counters(), before, "one plan serves every position");
+    assert_eq!(generation.session.counters(), before, "one plan serves every position, and steps make nothing");
     sequences.append(&mut generation.sequences);
     assert_eq!(sequences.iter().map(Sequence::steps).collect::<Vec<_>>(), [RESTART, TOKENS, TOKENS - RESTART]);
     let whole = open(&gpt::whole(CAPACITY));
@@ -124,10 +156,45 @@ fn check(open: fn(&Model) -> Session) {
 
 #[test]
 fn tokens_beside_a_cache_are_those_of_whole_sequences() {
-    check(on_device);
+    check(on_device, false);
 }
 
 #[test]
 fn tokens_beside_a_cache_are_those_of_whole_sequences_by_references() {
-    check(on_cpu);
+    check(on_cpu, false);
+}
+
+#[test]
+fn tokens_that_steps_leave_to_the_next_are_those_of_whole_sequences() {
+    check(on_device, true);
+}
+
+#[test]
+fn tokens_that_steps_leave_to_the_next_are_those_of_whole_sequences_by_references() {
+    check(on_cpu, true);
+}
+
+/// Milliseconds of a step.
+fn time(generation: &mut Generation) -> f64 {
+    let start = Instant::now();
+    generation.step();
+    start.elapsed().as_secs_f64() * 1e3
+}
+
+#[test]
+#[ignore = "measures time"]
+fn a_token_costs_what_stands_before_it_and_not_the_capacity() {
+    // A step late in a small cache, and early ones in a small and a large cache, in turn; what else the machine does hits all alike.
+    let mut generations = [(CAPACITY, 190), (CAPACITY, 10), (64 * CAPACITY, 10)].map(|(capacity, steps)| {
+        let mut generation = Generation::new(on_device, capacity, false, &[0]);
+        (0..steps).for_each(|_| generation.step());
+        generation
+    });
+    let mut times: Vec<[f64; 3]> = (0..21).map(|_| generations.each_mut().map(time)).collect();
+    let [late, early, roomy] = [0, 1, 2].map(|k| {
+        times.sort_by(|a, b| a[k].total_cmp(&b[k]));
+        times[times.len() / 2][k]
+    });
+    println!("ms per token: {early:.2} at 20 of {CAPACITY}, {late:.2} at 200, {roomy:.2} at 20 of {}", 64 * CAPACITY);
+    assert!(late < 1.5 * early && roomy < 1.5 * early);
 }

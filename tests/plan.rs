@@ -8,7 +8,7 @@ use gristmill::internals::kernel::{Access, Caps};
 use gristmill::internals::ops::attention::{Attention, attention};
 use gristmill::internals::ops::elementwise::binary;
 use gristmill::internals::passes::{Specialized, specialize};
-use gristmill::internals::plan::{Place, Plan, Step};
+use gristmill::internals::plan::{Place, Plan, Step, Written};
 use gristmill::internals::tensor::View;
 use gristmill::{DType, Model, Options, Session, Shape};
 
@@ -38,7 +38,8 @@ struct Walk<'a> {
 /// Everything that breaks a law.
 pub fn violations(plan: &Plan) -> Vec<String> {
     let count = plan.tensors.len();
-    let mut walk = Walk { plan, clock: 0, lives: vec![None; count], written: vec![false; count], found: vec![] };
+    let written = plan.tensors.iter().map(|tensor| matches!(tensor.place, Place::State { next: false, .. })).collect();
+    let mut walk = Walk { plan, clock: 0, lives: vec![None; count], written, found: vec![] };
     for segment in &plan.segments {
         for transfer in &segment.uploads {
             walk.touch(transfer.tensor);
@@ -52,6 +53,7 @@ pub fn violations(plan: &Plan) -> Vec<String> {
         segment.downloads.iter().for_each(|transfer| walk.touch(transfer.tensor));
         walk.clock += 1;
     }
+    walk.states();
     walk.places();
     walk.found
 }
@@ -90,7 +92,30 @@ impl Walk<'_> {
                 }
             }
         }
-        bound.iter().filter(|(_, access)| access.writes()).for_each(|(t, _)| self.written[*t] = true);
+        for (tensor, _) in bound.iter().filter(|(_, access)| access.writes()) {
+            self.written[*tensor] = true;
+            if let Place::State { state, next: false } = plan.tensors[*tensor].place
+                && (plan.states[state].written != Written::InPlace || plan.segments.len() > 1)
+            {
+                self.found.push(format!("step {clock} writes over state `{}`, which is read later", plan.states[state].name));
+            }
+        }
+    }
+
+    /// At the end each state's next value is where the plan says.
+    fn states(&mut self) {
+        for (k, planned) in self.plan.states.iter().enumerate() {
+            let next = Place::State { state: k, next: true };
+            let made = match planned.written {
+                Written::Swapped => (0..self.lives.len()).any(|t| self.plan.tensors[t].place == next && self.written[t]),
+                Written::Copied(tensor) => self.written[tensor],
+                Written::InPlace => planned.read == planned.result,
+                Written::Host => true,
+            };
+            if !made && planned.result.elements() > 0 {
+                self.found.push(format!("nothing writes what state `{}` becomes", planned.name));
+            }
+        }
     }
 
     /// Tensors lie within their buffers, and no two that are in use at a time overlap.

@@ -1,6 +1,10 @@
 //! What lasts from run to run, and what is written in place.
 
+mod contents;
+mod failures;
+mod models;
 mod onto;
+mod streaming;
 
 use crate::plan::violations;
 use crate::support::gpu;

@@ -5,8 +5,8 @@ use crate::plan::violations;
 use gristmill::internals::graph::{Fact, Graph};
 use gristmill::internals::kernel::Caps;
 use gristmill::internals::passes::{self, Specialized};
-use gristmill::internals::plan::{Plan, PlanOptions};
-use gristmill::{Gpu, Power, Tensor};
+use gristmill::internals::plan::{Plan, PlanOptions, Written};
+use gristmill::{Gpu, Power, Session, Tensor, TensorView};
 use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, Once, PoisonError};
@@ -120,6 +120,14 @@ pub fn planned(graph: &Graph, caps: &Caps) -> Result<Plan, String> {
     let plan = Plan::new(graph, caps, &PlanOptions::default()).map_err(|e| format!("no plan on {caps}: {e}"))?;
     let broken = violations(&plan);
     if broken.is_empty() { Ok(plan) } else { Err(format!("the plan on {caps} is broken: {}\n{plan}of {graph}", broken.join("; "))) }
+}
+
+/// How states are written by the plan for these inputs and states, of which nothing passes through the host.
+pub fn states_on_device(session: &Session, given: &[(&str, TensorView<'_>)]) -> Vec<Written> {
+    let plan = session.plan(given).expect("it can be planned");
+    assert_eq!(plan.segments.len(), 1, "{plan}");
+    assert!(plan.states.iter().all(|state| state.scalar.is_some() && state.written != Written::Host), "{plan}");
+    plan.states.iter().map(|state| state.written).collect()
 }
 
 /// Warnings so far that hold a word; collected from when it is first called, for all tests, as a process has one logger.

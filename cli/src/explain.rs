@@ -4,11 +4,12 @@ use crate::Verdict;
 use crate::device::DeviceArguments;
 use crate::failure::{Failure, Result};
 use crate::inputs::{InputArguments, views};
+use crate::states::StateArguments;
 use crate::table::{Table, bytes};
 use crate::tune::TuneArguments;
 use clap::Args;
 use gristmill::Model;
-use gristmill::{Explanation, Known};
+use gristmill::{ExplainedState, Explanation, Known};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::PathBuf;
@@ -23,6 +24,8 @@ pub(crate) struct Explain {
     #[command(flatten)]
     inputs: InputArguments,
     #[command(flatten)]
+    states: StateArguments,
+    #[command(flatten)]
     device: DeviceArguments,
     #[command(flatten)]
     tune: TuneArguments,
@@ -33,7 +36,7 @@ pub(crate) struct Explain {
 
 impl Explain {
     pub(crate) fn run(&self, out: &mut dyn Write) -> Result<Verdict> {
-        let model = Model::load(&self.model)?;
+        let model = self.states.of(&Model::load(&self.model)?)?;
         let (given, types) = self.inputs.known(&model)?;
         let session = self.device.open()?.session(&model, self.tune.options())?;
         let given = views(&given).into_iter().map(|(name, view)| (name, Known::Tensor(view)));
@@ -125,6 +128,10 @@ fn print_unfit(out: &mut dyn Write, plan: &Explanation) -> Result<()> {
 
 /// What the plan takes as a whole.
 fn print_totals(out: &mut dyn Write, plan: &Explanation) -> Result<()> {
+    for state in &plan.states {
+        let ExplainedState { name, ty, bytes: size, written, reason } = state;
+        writeln!(out, "state      {name} {ty}, {}: {written}, since {reason}", bytes(*size))?;
+    }
     for (input, value) in &plan.assumptions {
         writeln!(out, "assumed    a shape depends on what `{input}` holds, which was taken to be {value}")?;
     }
@@ -136,6 +143,9 @@ fn print_totals(out: &mut dyn Write, plan: &Explanation) -> Result<()> {
     writeln!(out, "nodes on the host  {}", plan.host_nodes.len())?;
     writeln!(out, "weights            {}", bytes(plan.weight_bytes))?;
     writeln!(out, "inputs, outputs    {}", bytes(plan.own_bytes))?;
+    if plan.state_bytes > 0 {
+        writeln!(out, "states             {}", bytes(plan.state_bytes))?;
+    }
     writeln!(
         out,
         "peak activations   {}, {ratio:.2} times the lower bound of {}",

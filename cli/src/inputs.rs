@@ -5,6 +5,7 @@ use crate::failure::{Failure, Result};
 use crate::image;
 use crate::npy;
 use crate::random::Random;
+use crate::states::{is_of_state, starts_by_itself};
 use clap::Args;
 use gristmill::internals::graph::{Dim, Input};
 use gristmill::{Model, Tensor, TensorType, TensorView};
@@ -103,7 +104,7 @@ impl InputArguments {
         let mut types = Vec::new();
         for input in model.graph().inputs() {
             let name = &model.graph().value(input.value).name;
-            if given.iter().all(|(n, _)| n != name) {
+            if given.iter().all(|(n, _)| n != name) && !starts_by_itself(model, input) {
                 types.push((name.clone(), extents.resolve(model, input)?));
             }
         }
@@ -122,6 +123,8 @@ impl InputArguments {
                 (Some(index), _) => given[index].1.clone(),
                 // Its default is better than what could be drawn.
                 (None, _) if model.graph().defaults().iter().any(|d| d.input.value == input.value) => continue,
+                (None, _) if starts_by_itself(model, input) => continue,
+                (None, _) if is_of_state(model, input) => Tensor::zeros(extents.resolve(model, input)?),
                 (None, Some(random)) => drawn(random, extents.resolve(model, input)?)?,
                 (None, None) => {
                     let what = describe(model, input);

@@ -21,6 +21,7 @@ mod report;
 mod rows;
 mod run;
 mod spirv;
+mod states;
 mod table;
 mod test;
 mod tune;

@@ -7,6 +7,7 @@ use crate::inputs::{InputArguments, views};
 use crate::kernels;
 use crate::npy;
 use crate::progress::Watch;
+use crate::states::{self, StateArguments};
 use crate::table::{Table, duration, range};
 use crate::tune::TuneArguments;
 use clap::Args;
@@ -23,10 +24,12 @@ pub(crate) struct Run {
     #[command(flatten)]
     inputs: InputArguments,
     #[command(flatten)]
+    states: StateArguments,
+    #[command(flatten)]
     device: DeviceArguments,
     #[command(flatten)]
     tune: TuneArguments,
-    /// Write the outputs to this file
+    /// Write the outputs, and what states hold at the end, to this file
     #[arg(long, value_name = "FILE.npz")]
     outputs: Option<PathBuf>,
     /// Run this often; the first run also plans and compiles
@@ -48,31 +51,35 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) fn run(&self, out: &mut dyn Write) -> Result<Verdict> {
-        let model = Model::load(&self.model)?;
-        let inputs = self.inputs.load(&model, None)?;
+        let model = self.states.of(&Model::load(&self.model)?)?;
+        let mut inputs = self.inputs.load(&model, None)?;
         let device = self.device.open()?;
         let options =
             Options { checked: self.checked, strict_gpu: self.strict_gpu, taps: self.taps.clone(), ..self.tune.options() };
         let watch = Watch::new();
         let session = device.session(&model, watch.options(options))?;
-        let views = views(&inputs);
+        let mut state = states::started(&session, &mut inputs)?;
         let mut times = Vec::new();
         let mut outputs = None;
         for _ in 0..self.repeat {
             let start = Instant::now();
-            outputs = Some(session.run_blocking(&views)?);
+            outputs = Some(states::run(&session, &mut state, &inputs)?);
             times.push(start.elapsed());
         }
         if self.verbose {
-            let plan = session.plan(&views).ok();
+            let plan = session.plan(&views(&inputs)).ok();
             kernels::print(out, &watch.times(plan.as_ref(), self.checked)?)?;
         }
-        let named: Vec<(&str, &Tensor)> = outputs.iter().flat_map(|o| o.iter()).collect();
+        let kept = states::contents(&state)?;
+        let mut named: Vec<(&str, &Tensor)> = outputs.iter().flat_map(|o| o.iter()).collect();
 
         writeln!(out, "device: {}", device.name())?;
         let mut table = Table::new(&["output", "type", "shape", "range"]);
         for (name, tensor) in &named {
             table.row([name.to_string(), tensor.dtype().to_string(), tensor.shape().to_string(), range(tensor)]);
+        }
+        for (name, tensor) in &kept {
+            table.row([format!("state {name}"), tensor.dtype().to_string(), tensor.shape().to_string(), range(tensor)]);
         }
         writeln!(out, "{table}")?;
         let first = times.remove(0);
@@ -83,6 +90,7 @@ impl Run {
             let (n, median, fastest, slowest) = (times.len(), duration(median), duration(*fastest), duration(*slowest));
             writeln!(out, "time per run ({n} runs): median {median}, fastest {fastest}, slowest {slowest}")?;
         }
+        named.extend(kept.iter().map(|(name, tensor)| (name.as_str(), tensor)));
         if let Some(path) = &self.outputs {
             npy::write_npz(path, named)?;
             writeln!(out, "wrote {}", path.display())?;

@@ -7,6 +7,7 @@ use crate::failure::Result;
 use crate::inputs::{InputArguments, views};
 use crate::progress::Watch;
 use crate::report::write_json;
+use crate::states::StateArguments;
 use crate::table::Table;
 use clap::Args;
 use gristmill::{Model, Options, Suspect, Validation, ValueReport};
@@ -21,6 +22,8 @@ pub(crate) struct Validate {
     model: PathBuf,
     #[command(flatten)]
     inputs: InputArguments,
+    #[command(flatten)]
+    states: StateArguments,
     #[command(flatten)]
     tolerance: Tolerance,
     #[command(flatten)]
@@ -99,7 +102,7 @@ impl<'a> From<&'a ValueReport> for Row<'a> {
 
 impl Validate {
     pub(crate) fn run(&self, out: &mut dyn Write) -> Result<Verdict> {
-        let model = Model::load(&self.model)?;
+        let model = self.states.of(&Model::load(&self.model)?)?;
         let inputs = self.inputs.load(&model, Some(0))?;
         let device = Device::Gpu(self.device.open_gpu()?);
         let options = Watch::new().options(Options { checked: self.checked, ..Options::default() });

@@ -46,6 +46,22 @@ fn run_prints_and_writes_every_output() {
 }
 
 #[test]
+fn states_last_from_run_to_run() {
+    let decoder = model("g2p_en_decoder");
+    let run = |repeat: &str, pair: &str| succeeds(&["run", &decoder, "--random", "7", "--repeat", repeat, "--state", pair]);
+    let once = run("1", "hidden_out=hidden_in");
+    let line = |text: &str| text.lines().find(|line| line.starts_with("state hidden_in")).map(String::from);
+    let (first, later) = (line(&once), line(&run("5", "hidden_out=hidden_in")));
+    assert!(first.is_some() && later.is_some() && first != later, "{once}");
+    assert!(!once.contains("hidden_out"), "{once}");
+    let explained = succeeds(&["explain", &decoder, "--state", "hidden_out=hidden_in"]);
+    assert!(explained.contains("state      hidden_in f32[1,1,256], 2.0 KiB: swapped, since"), "{explained}");
+    succeeds(&["validate", &decoder, "--random", "7", "--state", "hidden_out=hidden_in"]);
+    let wrong = fails(&["run", &decoder, "--random", "7", "--state", "hidden=hidden_in"]);
+    assert!(wrong.contains("the model has no output `hidden`"), "{wrong}");
+}
+
+#[test]
 fn an_image_is_an_input() {
     let image = root().join("tests/images/digits/7_0.png");
     let argument = format!("image={}", image.display());

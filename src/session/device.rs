@@ -19,7 +19,9 @@ pub(crate) struct DeviceSlot(RwLock<Opaque<DeviceState>>);
 
 impl DeviceState {
     fn new(gpu: Gpu, graph: Arc<Graph>) -> Opaque<Self> {
-        Opaque::new(DeviceState { gpu, weights: Weights::default(), planned: PlannedGraph::new(graph) })
+        // What states hold need not go to the host.
+        let resident = graph.written_states().iter().map(Option::is_some).collect();
+        Opaque::new(DeviceState { gpu, weights: Weights::default(), planned: PlannedGraph::staying(graph, resident) })
     }
 }
 

@@ -16,6 +16,8 @@ pub struct Session {
     model: Model,
     options: Options,
     tally: Arc<Tally>,
+    /// What states know the session by.
+    identity: Arc<()>,
     defaults: Vec<InputInfo>,
     /// For runs that leave out every input with a default.
     plain: Opaque<Runtime>,
@@ -53,7 +55,7 @@ impl Session {
         let tally = Arc::<Tally>::default();
         let plain = Opaque::new(Runtime::new(gpu, model, &options, tally.clone())?);
         let (model, defaults) = (model.clone(), with_defaults(model.graph()));
-        Ok(Session { model, options, tally, defaults, plain, replacing: Mutex::default() })
+        Ok(Session { model, options, tally, identity: Arc::default(), defaults, plain, replacing: Mutex::default() })
     }
 
     /// The model's inputs that a run must give, in order.
@@ -75,6 +77,15 @@ impl Session {
     /// How many objects this session made so far.
     pub fn counters(&self) -> Counters {
         self.tally.read()
+    }
+
+    /// What runs that leave out every input with a default are done by.
+    pub(crate) fn plain(&self) -> &Runtime {
+        &self.plain
+    }
+
+    pub(crate) fn identity(&self) -> &Arc<()> {
+        &self.identity
     }
 
     /// What runs with inputs of these names are done by.
@@ -103,7 +114,8 @@ impl Session {
     ///
     /// # Errors
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) naming the input, what was expected and what was found; what
-    /// operators and the device report.
+    /// operators and the device report; [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a model with states, which
+    /// [`run_with`](Session::run_with) runs.
     pub async fn run(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<Outputs> {
         let runtime = self.runtime(inputs.iter().map(|(name, _)| *name))?;
         boxed(runtime.outputs(inputs)).await

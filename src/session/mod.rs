@@ -12,14 +12,16 @@ mod planning;
 mod resources;
 mod runtime;
 mod stages;
+mod state;
 mod timing;
 mod tuner;
 mod validate;
 
 pub use data::{InputInfo, Outputs};
-pub use explain::{ExplainedHostNode, ExplainedStep, Explanation, Known};
+pub use explain::{ExplainedHostNode, ExplainedState, ExplainedStep, Explanation, Known};
 pub use front::Session;
 pub use on_gpu::GpuOutputs;
 pub use options::{Options, Tuning};
+pub use state::{SessionState, Snapshot};
 pub use timing::{Profile, Timing};
 pub use validate::{Suspect, Tolerance, Validation, ValueReport};

@@ -85,6 +85,7 @@ fn checked(runtime: &Runtime, inputs: &[(&str, GpuInput<'_>)]) -> Result<Vec<Gpu
 
 async fn outputs(runtime: &Runtime, inputs: &[(&str, GpuInput<'_>)]) -> Result<GpuOutputs> {
     let device = runtime.device().ok_or_else(|| Error::unsupported("this session runs on the CPU, and has no GPU buffers"))?;
+    runtime.need_none_of_states()?;
     let inputs = checked(runtime, inputs)?;
     let mut held: Vec<Structure<Held<'_>>> = inputs.iter().map(|input| Structure::Tensor(Held::gpu(input.clone()))).collect();
     match device.planned.route(&runtime.resources(&device), &mut held).await? {

@@ -1,17 +1,20 @@
 //! One graph with settled inputs, ready to run on a device or on the host.
 
 use super::data::Outputs;
+use super::data::held::Held;
 use super::data::inputs::{self, InputInfo};
 use super::device::{DeviceSlot, DeviceState};
 use super::execution::reference;
+use super::execution::state_buffers::StateBuffers;
 use super::options::Options;
 use super::planning::choices::ChoiceStore;
 use super::resources::Resources;
 use super::stages::runner::Runner;
+use super::stages::states::all_inputs;
 use super::timing::recorder::Recorder;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Opaque, Tally};
-use crate::graph::{Graph, Model};
+use crate::graph::{Graph, Model, Structure, ValueId};
 use crate::kernel::Caps;
 use crate::tensor::{DType, Tensor, TensorView};
 use std::sync::Arc;
@@ -22,6 +25,7 @@ pub(crate) struct Runtime {
     /// The model's graph with taps as outputs.
     pub graph: Arc<Graph>,
     pub inputs: Vec<InputInfo>,
+    pub states: Vec<InputInfo>,
     pub options: Options,
     pub choices: ChoiceStore,
     pub tally: Arc<Tally>,
@@ -37,6 +41,7 @@ impl Runtime {
         Ok(Runtime {
             model: model.clone(),
             inputs: inputs::declared(&graph),
+            states: inputs::states(&graph)?,
             options: options.clone(),
             choices: ChoiceStore::new(options),
             tally,
@@ -47,7 +52,8 @@ impl Runtime {
 
     /// Names of what a run returns: the model's outputs, then the taps.
     pub(crate) fn output_names(&self) -> Vec<String> {
-        self.graph.outputs().iter().map(|id| self.graph.value(*id).name.clone()).collect()
+        let returned = self.graph.outputs().iter().zip(self.graph.written_states()).filter(|(_, state)| state.is_none());
+        returned.map(|(id, _)| self.graph.value(*id).name.clone()).collect()
     }
 
     pub(crate) fn device(&self) -> Option<Opaque<DeviceState>> {
@@ -79,47 +85,159 @@ impl Runtime {
         Ok(inputs::matched(&self.inputs, &given)?.into_iter().map(|k| inputs[k].1).collect())
     }
 
-    /// The outputs for these inputs by name.
+    /// The outputs for these inputs by name, of a model without states.
     pub(crate) async fn outputs(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<Outputs> {
+        self.need_none_of_states()?;
+        self.outputs_with(inputs, &mut StateBuffers::of(&self.graph)?).await
+    }
+
+    /// A check for what is done without states.
+    pub(crate) fn need_none_of_states(&self) -> Result<()> {
+        match self.states.first() {
+            None => Ok(()),
+            Some(state) => {
+                let message =
+                    format!("the model has states (`{}`): make some by Session::state, and run it by run_with", state.name);
+                Err(Error::invalid_argument(message))
+            }
+        }
+    }
+
+    /// The outputs for these inputs by name; states hold what they become.
+    pub(crate) async fn outputs_with(&self, inputs: &[(&str, TensorView<'_>)], states: &mut StateBuffers) -> Result<Outputs> {
         let views = self.ordered(inputs)?;
+        states.settle();
+        self.check_together(inputs, states)?;
         let tensors = match self.device() {
-            Some(device) => self.compute(device, &views, None).await?,
-            None => reference::outputs(&self.graph, &views.iter().map(TensorView::to_tensor).collect::<Vec<_>>())?,
+            Some(device) => self.compute_with(device, &views, states, None).await?,
+            None => self.on_host(&views, states)?,
         };
         Ok(Outputs { entries: self.output_names().into_iter().zip(tensors).collect() })
     }
 
-    /// The outputs for these inputs, computed on the device; once more on a fresh one when it was lost.
+    /// Inputs and what states hold, in the model's order, after a check.
+    pub(crate) fn ordered_with_states<'a>(&self, inputs: &[(&str, TensorView<'a>)]) -> Result<Vec<TensorView<'a>>> {
+        let given: Vec<(&str, DType, &[usize])> = inputs.iter().map(|(name, view)| (*name, view.dtype(), view.shape())).collect();
+        Ok(inputs::matched(&inputs::with_states(&self.graph), &given)?.into_iter().map(|k| inputs[k].1).collect())
+    }
+
+    /// What those states hold before the first run that are not among these inputs, by the names of their inputs.
+    pub(crate) fn starts(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<Vec<(String, Tensor)>> {
+        let mut starts = Vec::new();
+        for state in self.graph.states() {
+            let name = &self.graph.value(state.input).name;
+            let start = state.start(self.graph.state_input(state)?);
+            starts.extend(start.filter(|_| inputs.iter().all(|(given, _)| given != name)).map(|tensor| (name.clone(), tensor)));
+        }
+        Ok(starts)
+    }
+
+    /// All outputs for these inputs by name, of which some are what states hold before the run; what they hold afterwards is among the outputs.
+    pub(crate) async fn all_outputs(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<Outputs> {
+        let mut states = StateBuffers::of(&self.graph)?;
+        let mut rest = inputs.to_vec();
+        for state in self.graph.states() {
+            let place = rest.iter().position(|(name, _)| *name == self.graph.value(state.input).name);
+            states.set(state.input, place.map(|place| rest.remove(place).1.to_tensor()))?;
+        }
+        let mut outputs = self.outputs_with(&rest, &mut states).await?;
+        for state in self.graph.states() {
+            let held = states.held(state.input)?;
+            let tensor = match (held.on_host(), states.device()) {
+                (None, Some(gpu)) => held.tensor(gpu, &self.tally).await?,
+                (view, _) => view.as_ref().map(TensorView::to_tensor).ok_or_else(missing)?,
+            };
+            outputs.entries.push((self.graph.value(state.output).name.clone(), tensor));
+        }
+        Ok(outputs)
+    }
+
+    /// What states hold must fit the extents that they share with inputs.
+    fn check_together(&self, inputs: &[(&str, TensorView<'_>)], states: &StateBuffers) -> Result<()> {
+        let held = self.graph.states().iter().map(|state| states.held(state.input)).collect::<Result<Vec<_>>>()?;
+        let types: Vec<_> = held.iter().map(Held::ty).collect();
+        let names = self.graph.states().iter().map(|state| self.graph.value(state.input).name.as_str());
+        let mut given: Vec<(&str, DType, &[usize])> = names.zip(&types).map(|(name, ty)| (name, ty.dtype, &*ty.shape)).collect();
+        if !given.is_empty() {
+            given.extend(inputs.iter().map(|(name, view)| (*name, view.dtype(), view.shape())));
+            inputs::matched(&inputs::with_states(&self.graph), &given)?;
+        }
+        Ok(())
+    }
+
+    /// The outputs of a run by the references.
+    fn on_host(&self, inputs: &[TensorView<'_>], states: &mut StateBuffers) -> Result<Vec<Tensor>> {
+        let graph = &self.graph;
+        let inputs = all_inputs(graph, inputs, states)?;
+        let host = |held: &Structure<Held<'_>>| held.tensor()?.on_host().as_ref().map(TensorView::to_tensor).ok_or_else(missing);
+        let outputs = reference::outputs(graph, &inputs.iter().map(host).collect::<Result<Vec<_>>>()?)?;
+        let (mut returned, mut kept) = (Vec::new(), Vec::new());
+        for (tensor, state) in outputs.into_iter().zip(graph.written_states()) {
+            let Some(state) = state.and_then(|state| graph.states().get(state)) else {
+                returned.push(tensor);
+                continue;
+            };
+            state.accepts(graph.state_input(state)?, tensor.ty())?;
+            kept.push((state.input, tensor));
+        }
+        states.run += 1;
+        kept.into_iter().try_for_each(|(input, tensor)| states.set(input, Some(tensor)))?;
+        Ok(returned)
+    }
+
+    /// The outputs for these inputs, computed on the device with states as they are before the first run.
     pub(crate) async fn compute(
         &self,
         device: Opaque<DeviceState>,
         inputs: &[TensorView<'_>],
         recorder: Option<&Recorder>,
     ) -> Result<Vec<Tensor>> {
+        self.compute_with(device, inputs, &mut StateBuffers::of(&self.graph)?, recorder).await
+    }
+
+    /// The outputs for these inputs, computed on the device; once more on a fresh one when it was lost, unless states were lost with it.
+    async fn compute_with(
+        &self,
+        device: Opaque<DeviceState>,
+        inputs: &[TensorView<'_>],
+        states: &mut StateBuffers,
+        recorder: Option<&Recorder>,
+    ) -> Result<Vec<Tensor>> {
+        states.run += 1;
         let runner = Runner { resources: self.resources(&device), recorder };
-        let result = runner.tensors(&device.planned, inputs).await;
+        let result = runner.tensors(&device.planned, inputs, states).await;
         let Some(slot) = self.device.as_ref().filter(|_| result.is_err() && device.gpu.is_lost()) else { return result };
+        states.settle();
         let fresh = slot.replace(&device).await?;
+        self.graph.states().iter().try_for_each(|state| states.held(state.input).map(|_| ()))?;
         log::warn!("the device was lost; running again on a fresh one");
         let runner = Runner { resources: self.resources(&fresh), recorder };
-        runner.tensors(&fresh.planned, inputs).await
+        runner.tensors(&fresh.planned, inputs, states).await
     }
 }
 
-/// The graph with taps as outputs.
+fn missing() -> Error {
+    Error::internal("a run by the references has a tensor that is not on the host")
+}
+
+/// The graph with taps as outputs, before those that are for states alone.
 fn tapped(graph: &Graph, options: &Options) -> Result<Graph> {
-    let mut result = graph.clone();
+    let ends = graph.outputs().iter().zip(graph.written_states());
+    let (states, returned): (Vec<_>, Vec<_>) = ends.partition(|(_, state)| state.is_some());
+    let mut outputs: Vec<ValueId> = returned.into_iter().map(|(id, _)| *id).collect();
     if options.keep_all {
         let made = graph.nodes().iter().flat_map(|n| n.outputs.iter().flatten());
-        result.outputs.extend(made.filter(|id| !graph.outputs().contains(id)));
+        let more: Vec<ValueId> = made.filter(|id| !outputs.contains(id)).copied().collect();
+        outputs.extend(more);
     }
     for name in &options.taps {
         let id = graph
             .find(name)
             .ok_or_else(|| Error::invalid_argument(format!("tap `{name}`: the model has no value of that name")))?;
-        if !result.outputs.contains(&id) {
-            result.outputs.push(id);
+        if !outputs.contains(&id) {
+            outputs.push(id);
         }
     }
-    Ok(result)
+    outputs.extend(states.into_iter().map(|(id, _)| *id));
+    Ok(Graph { outputs, ..graph.clone() })
 }

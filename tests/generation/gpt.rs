@@ -4,7 +4,8 @@
 use crate::cases::Random;
 use gristmill::graph::{Builder, Dim, ValueId};
 use gristmill::operators::{
-    Attention, attention, binary, gather, layer_normalization, matmul, reshape, split, tensor_scatter, transpose, unary, unsqueeze,
+    Attention, arg_max, attention, binary, gather, layer_normalization, matmul, reshape, split, tensor_scatter, transpose, unary,
+    unsqueeze,
 };
 use gristmill::{DType, Model, Tensor};
 
@@ -86,7 +87,7 @@ impl Network {
         Heads { layer, query, key, value }
     }
 
-    /// From tokens and their positions, whose embeddings add up, to an output `logits`.
+    /// From tokens and their positions, whose embeddings add up, to outputs `logits` and `next`.
     fn write(mut self, tokens: ValueId, positions: ValueId, mut attend: impl FnMut(&mut Network, Heads) -> ValueId) -> Model {
         let table = self.weights("tokens", &[VOCABULARY, WIDTH], 3.0);
         let places = self.weights("places", &[self.capacity, WIDTH], 3.0);
@@ -110,6 +111,8 @@ impl Network {
         let normalized = self.normalized(x);
         let logits = self.dense(normalized, WIDTH, VOCABULARY, 1.0);
         self.b.output("logits", logits).expect("the name is free");
+        let next = self.b.node("next", arg_max(-1, false, false), &[Some(logits)]);
+        self.b.output("next", next).expect("the name is free");
         Model::from_graph(self.b.finish().expect("the graph is sound"))
     }
 }
@@ -120,7 +123,7 @@ fn scaled() -> Attention {
 }
 
 /// `tokens`, `[batch, length]`, and `positions`, `[1, length]`, to `logits`, `[batch, length, vocabulary]`, each token seeing those
-/// before it.
+/// before it, and the likeliest tokens, `next`.
 pub fn whole(capacity: usize) -> Model {
     let mut network = Network::new("gpt", capacity);
     let length = || Dim::Named("length".into());
@@ -132,14 +135,18 @@ pub fn whole(capacity: usize) -> Model {
     })
 }
 
-/// Names of the caches in a step: inputs, and the outputs that they are in the next step.
+/// Names of the caches in a step: outputs, and the inputs that they are in the next step.
 pub fn caches() -> Vec<(String, String)> {
     let names = (0..LAYERS).flat_map(|layer| [format!("keys{layer}"), format!("values{layer}")]);
     names.map(|name| (format!("{name}_out"), name)).collect()
 }
 
+/// Likewise, where a step also leaves to the next what it reads and where.
+pub const CHOICE: [(&str, &str); 2] = [("next", "token"), ("position_out", "position")];
+
 /// `token`, `[batch, 1]`, at `position`, `[batch]`, with caches of keys and values of what stands before, `[batch, heads, capacity, size]`,
-/// to `logits`, `[batch, 1, vocabulary]`, and the caches with the token's own. Where it stands is data: one plan serves all steps.
+/// to `logits`, `[batch, 1, vocabulary]`, the likeliest token, `next`, with `position_out`, and the caches with the token's own. Where it
+/// stands is data: one plan serves all steps.
 pub fn step(capacity: usize) -> Model {
     let mut network = Network::new("gpt step", capacity);
     let batch = || Dim::Named("batch".into());
@@ -151,6 +158,7 @@ pub fn step(capacity: usize) -> Model {
     let positions = network.unsqueezed(position, &[1]);
     let one = network.integers("one", &[1]);
     let lengths = network.function("Add", &[position, one]);
+    network.b.output("position_out", lengths).expect("the name is free");
     network.write(token, positions, |network, Heads { layer, query, key, value }| {
         let [keys, values] = [(2 * layer, key), (2 * layer + 1, value)].map(|(k, row)| {
             let inputs = [Some(old[k]), Some(row), Some(position)];

@@ -4,8 +4,8 @@
 use super::{likeliest, numbers, on_cpu, on_device};
 use crate::models::{data_sets, folders};
 use crate::onnx::by_references;
-use crate::support::difference;
-use gristmill::{Model, Session, Tensor};
+use crate::support::{difference, states_on_device};
+use gristmill::{Model, Session, SessionState, Tensor};
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -19,25 +19,34 @@ fn model(name: &str) -> Model {
     Model::load(folder(name).join("model.onnx")).expect("it imports")
 }
 
-/// The decoder in the middle of a word.
+/// The two networks, and the decoder's hidden state, which is on the device from the first phoneme of a word on.
 struct Speller {
-    session: Session,
-    hidden: Tensor,
+    encoder: Session,
+    decoder: Session,
+    state: SessionState,
 }
 
 impl Speller {
-    /// Has read a word's letters, and says nothing yet.
-    fn new(open: fn(&Model) -> Session, word: &Tensor) -> Self {
-        let outputs = open(&model("g2p_en_encoder")).run_blocking(&[("word", word.view())]).expect("the word is read");
-        Speller { session: open(&model("g2p_en_decoder")), hidden: outputs["hidden"].clone() }
+    fn new(open: fn(&Model) -> Session) -> Self {
+        let decoder = model("g2p_en_decoder").with_states(&[("hidden_out", "hidden_in")]).expect("it has that");
+        let (encoder, decoder) = (open(&model("g2p_en_encoder")), open(&decoder));
+        let state = decoder.state().expect("a state");
+        Speller { encoder, decoder, state }
+    }
+
+    /// Reads a word's letters; what remains of them.
+    fn read(&mut self, word: &Tensor) -> Tensor {
+        let outputs = self.encoder.run_blocking(&[("word", word.view())]).expect("the word is read");
+        let (phoneme, hidden) = (numbers([1, 1], &[0]), outputs["hidden"].view());
+        assert_eq!(states_on_device(&self.decoder, &[("phonemes", phoneme.view()), ("hidden_in", hidden)]).len(), 1);
+        self.state.set("hidden_in", &hidden).expect("it may be that");
+        outputs["hidden"].clone()
     }
 
     /// Logits of what follows a phoneme.
     fn after(&mut self, phoneme: i64) -> Vec<f32> {
         let phoneme = numbers([1, 1], &[phoneme]);
-        let inputs = [("phonemes", phoneme.view()), ("hidden_in", self.hidden.view())];
-        let outputs = self.session.run_blocking(&inputs).expect("the step runs");
-        self.hidden = outputs["hidden_out"].clone();
+        let outputs = self.decoder.run_with_blocking(&mut self.state, &[("phonemes", phoneme.view())]).expect("the step runs");
         outputs["logits"].as_slice::<f32>().expect("they are floats").to_vec()
     }
 }
@@ -52,10 +61,10 @@ fn number(table: &[String], entry: &str) -> i64 {
     table.iter().position(|e| e == entry).expect("it is in the vocabulary") as i64
 }
 
-/// The phonemes that framework's own data set gives, one at a time.
-fn check_logits(open: fn(&Model) -> Session) {
+/// The phonemes of the framework's own data, one at a time.
+fn check_logits(speller: &mut Speller) {
     for (inputs, expected) in data_sets(&folder("g2p_en")) {
-        let mut speller = Speller::new(open, &inputs[0]);
+        speller.read(&inputs[0]);
         let phonemes = inputs[1].as_slice::<i64>().expect("they are numbers").to_vec();
         let found: Vec<f32> = phonemes.iter().flat_map(|phoneme| speller.after(*phoneme)).collect();
         let found = Tensor::new([1, phonemes.len(), PHONEMES], &found).expect("as many elements");
@@ -64,13 +73,12 @@ fn check_logits(open: fn(&Model) -> Session) {
 }
 
 /// A word by the likeliest phonemes, and what the decoder makes of all of them at once.
-fn check_word(open: fn(&Model) -> Session, word: &str, spoken: &str) {
+fn check_word(speller: &mut Speller, word: &str, spoken: &str) {
     let (graphemes, phonemes) = (table("graphemes"), table("phonemes"));
     let mut letters: Vec<i64> = word.chars().map(|letter| number(&graphemes, &letter.to_string())).collect();
     letters.push(number(&graphemes, "</s>"));
     let letters = numbers([1, letters.len()], &letters);
-    let mut speller = Speller::new(open, &letters);
-    let first = speller.hidden.clone();
+    let first = speller.read(&letters);
     let (mut said, mut logits) = (vec![number(&phonemes, "<s>")], vec![]);
     while said.last() != Some(&number(&phonemes, "</s>")) && said.len() < 20 {
         let after = speller.after(said[said.len() - 1]);
@@ -86,11 +94,14 @@ fn check_word(open: fn(&Model) -> Session, word: &str, spoken: &str) {
 }
 
 fn check(open: fn(&Model) -> Session) {
-    check_logits(open);
+    let mut speller = Speller::new(open);
+    check_logits(&mut speller);
+    let before = speller.decoder.counters();
     // As the CMU Pronouncing Dictionary has them.
-    check_word(open, "vulkan", "V AH1 L K AH0 N");
-    check_word(open, "kernel", "K ER1 N AH0 L");
-    check_word(open, "shader", "SH EY1 D ER0");
+    check_word(&mut speller, "vulkan", "V AH1 L K AH0 N");
+    check_word(&mut speller, "kernel", "K ER1 N AH0 L");
+    check_word(&mut speller, "shader", "SH EY1 D ER0");
+    assert_eq!(speller.decoder.counters(), before, "steps make nothing");
 }
 
 #[test]

@@ -65,6 +65,10 @@ impl StateBuffer {
     }
 }
 
+fn lost(name: &str, run: u64) -> Error {
+    Error::new(ErrorKind::StateLost, format!("state `{name}` was lost in run {run}; set or reset it"))
+}
+
 impl StateBuffers {
     /// States of these inputs, each with what it holds at first, if that is known.
     pub(crate) fn new(states: impl Iterator<Item = (String, ValueId, Option<Tensor>)>) -> Self {
@@ -121,8 +125,7 @@ impl StateBuffers {
         let state = &self.states[self.place(input)?];
         let name = &state.name;
         if let Some(run) = state.lost {
-            let message = format!("state `{name}` was lost in run {run}; set or reset it");
-            return Err(Error::new(ErrorKind::StateLost, message));
+            return Err(lost(name, run));
         }
         if let Some(tensor) = &state.host {
             return Ok(Held::host(tensor.clone()));
@@ -138,6 +141,21 @@ impl StateBuffers {
             })),
             _ => Err(Error::invalid_input(format!("state `{name}` has open extents; set it before the first run"))),
         }
+    }
+
+    /// As [`held`](StateBuffers::held), after a look at whether it is lost by now.
+    pub(crate) fn held_now(&self, input: ValueId) -> Result<Held<'static>> {
+        let gone = self.is_writing || self.gpu.as_ref().is_some_and(Gpu::is_lost);
+        let state = &self.states[self.place(input)?];
+        match gone && state.host.is_none() && state.device.is_some() {
+            true => Err(lost(&state.name, self.run)),
+            false => self.held(input),
+        }
+    }
+
+    /// The device that something lies on.
+    pub(crate) fn device(&self) -> Option<&Gpu> {
+        self.gpu.as_ref()
     }
 
     /// Replaces what a state holds.

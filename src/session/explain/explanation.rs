@@ -1,7 +1,8 @@
 //! A plan for people: what runs, by which kernels, in how much memory.
 
 use crate::kernel::{Caps, Grid, Kernel, Work};
-use crate::plan::{Chosen, Plan};
+use crate::plan::{Chosen, Plan, PlannedState};
+use crate::tensor::TensorType;
 use std::fmt;
 
 /// One dispatch of a plan.
@@ -41,6 +42,21 @@ pub struct ExplainedHostNode {
     pub copied: u64,
 }
 
+/// What lasts from run to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExplainedState {
+    /// Its name.
+    pub name: String,
+    /// What it holds when a run starts.
+    pub ty: TensorType,
+    /// Bytes of its buffers, two where it is written elsewhere than it is read.
+    pub bytes: u64,
+    /// How it is written: in place, swapped, copied, or by the host.
+    pub written: String,
+    /// Why so.
+    pub reason: String,
+}
+
 /// What a plan will do and what it costs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Explanation {
@@ -50,6 +66,8 @@ pub struct Explanation {
     pub steps: Vec<ExplainedStep>,
     /// Nodes on the host.
     pub host_nodes: Vec<ExplainedHostNode>,
+    /// States.
+    pub states: Vec<ExplainedState>,
     /// Integer inputs that a shape depends on, and what their elements were taken to be.
     pub assumptions: Vec<(String, usize)>,
     /// Nodes of the model.
@@ -62,6 +80,8 @@ pub struct Explanation {
     pub weight_bytes: u64,
     /// Bytes of the buffers of inputs and outputs.
     pub own_bytes: u64,
+    /// Bytes of the buffers of states, for each set of them that is in use.
+    pub state_bytes: u64,
     /// Bytes of the buffers of intermediate tensors.
     pub peak_bytes: u64,
     /// Bytes of the textures that kernels use as scratch.
@@ -72,6 +92,18 @@ pub struct Explanation {
     pub largest_binding: u64,
     /// The adapter's limit of a binding in bytes.
     pub binding_limit: u64,
+}
+
+impl ExplainedState {
+    fn new(planned: &PlannedState) -> Self {
+        ExplainedState {
+            name: planned.name.clone(),
+            ty: planned.read.clone(),
+            bytes: planned.read_bytes() + planned.result_bytes(),
+            written: planned.written.to_string(),
+            reason: planned.reason.clone(),
+        }
+    }
 }
 
 impl Explanation {
@@ -102,12 +134,14 @@ impl Explanation {
             adapter: caps.to_string(),
             steps: plan.steps().map(step).collect(),
             host_nodes,
+            states: plan.states.iter().map(ExplainedState::new).collect(),
             assumptions: Vec::new(),
             model_nodes,
             planned_nodes: plan.graph.nodes().len(),
             kernels: plan.kernels.len(),
             weight_bytes: plan.weights.iter().map(|w| w.bytes()).sum(),
             own_bytes: plan.memory.own,
+            state_bytes: plan.memory.states,
             peak_bytes: plan.memory.peak,
             texture_bytes: plan.memory.textures,
             lower_bound: plan.memory.lower_bound,
@@ -129,6 +163,9 @@ impl fmt::Display for Explanation {
         for host in &self.host_nodes {
             writeln!(f, "host  {:width$}  {} ({} bytes copied)", host.node, host.reason, host.copied)?;
         }
+        for ExplainedState { name, ty, bytes, written, reason } in &self.states {
+            writeln!(f, "state {name:width$}  {ty}, {bytes} bytes: {written}, since {reason}")?;
+        }
         for (input, value) in &self.assumptions {
             writeln!(f, "a shape depends on what `{input}` holds, which was taken to be {value}")?;
         }
@@ -144,6 +181,9 @@ impl fmt::Display for Explanation {
         )?;
         writeln!(f, "weights            {} bytes", self.weight_bytes)?;
         writeln!(f, "inputs, outputs    {} bytes", self.own_bytes)?;
+        if self.state_bytes > 0 {
+            writeln!(f, "states             {} bytes", self.state_bytes)?;
+        }
         if self.texture_bytes > 0 {
             writeln!(f, "scratch textures   {} bytes", self.texture_bytes)?;
         }

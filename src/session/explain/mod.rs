@@ -3,5 +3,5 @@
 mod explanation;
 mod preview;
 
-pub use explanation::{ExplainedHostNode, ExplainedStep, Explanation};
+pub use explanation::{ExplainedHostNode, ExplainedState, ExplainedStep, Explanation};
 pub use preview::Known;

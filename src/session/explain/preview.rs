@@ -7,7 +7,7 @@ use crate::kernel::Caps;
 use crate::passes::{self, Specialized};
 use crate::plan::Plan;
 use crate::session::data::elements::{assumed, within_assumed};
-use crate::session::data::inputs::matched;
+use crate::session::data::inputs::{matched, with_states};
 use crate::session::front::Session;
 use crate::session::planning::ancestors::sources;
 use crate::session::planning::key::MAX_VALUE_ELEMENTS;
@@ -36,7 +36,7 @@ struct Given {
 type Assumption = (String, usize);
 
 impl Session {
-    /// What a run with inputs of these types would do. Nothing is compiled, measured or run: of several variants it shows the
+    /// What a run with inputs of these types would do; states may be given as inputs are, and else are what they are at first. Nothing is compiled, measured or run: of several variants it shows the
     /// one that present measurements choose. A session on the CPU explains the plan for an adapter of WebGPU's
     /// guaranteed limits.
     ///
@@ -112,8 +112,15 @@ impl Preview {
     }
 }
 
-/// What is known of the inputs, in the model's order.
+/// What is known of the inputs and states, in the model's order. States that are not given are what they are before the first run.
 fn given(runtime: &Runtime, inputs: &[(&str, Known<'_>)]) -> Result<Vec<Given>> {
+    let graph = &runtime.graph;
+    let mut inputs: Vec<(&str, Known<'_>)> = inputs.to_vec();
+    for state in graph.states() {
+        let name = graph.value(state.input).name.as_str();
+        let start = state.start(graph.state_input(state)?).filter(|_| inputs.iter().all(|(given, _)| *given != name));
+        inputs.extend(start.map(|tensor| (name, Known::Type(tensor.ty().clone()))));
+    }
     let declared = |(name, known): &(&'_ str, Known<'_>)| match known {
         Known::Type(ty) => (name.to_string(), ty.dtype, ty.shape.dims().to_vec()),
         Known::Tensor(view) => (name.to_string(), view.dtype(), view.shape().to_vec()),
@@ -127,7 +134,7 @@ fn given(runtime: &Runtime, inputs: &[(&str, Known<'_>)]) -> Result<Vec<Given>> 
             Given { ty: TensorType::new(view.dtype(), view.shape()), value, bounded: within_assumed(view) }
         }
     };
-    Ok(matched(&runtime.inputs, &declared)?.into_iter().map(given).collect())
+    Ok(matched(&with_states(graph), &declared)?.into_iter().map(given).collect())
 }
 
 /// Specialises with `extent` for the integers that shapes depend on. An error says whether anything was assumed.

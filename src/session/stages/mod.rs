@@ -6,5 +6,6 @@ mod prepare;
 mod route;
 mod rows;
 pub(super) mod runner;
+pub(super) mod states;
 mod steady;
 mod turns;

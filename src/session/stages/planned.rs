@@ -87,12 +87,6 @@ pub(crate) struct PlannedBody {
 }
 
 impl PlannedGraph {
-    /// A graph whose outputs go to the host.
-    pub(crate) fn new(graph: Arc<Graph>) -> Self {
-        let resident = vec![false; graph.outputs().len()];
-        PlannedGraph::staying(graph, resident)
-    }
-
     /// A graph of which some outputs stay on the GPU.
     pub(crate) fn staying(graph: Arc<Graph>, resident: Vec<bool>) -> Self {
         PlannedGraph { graph, resident, routes: PlanCache::default(), cuts: Mutex::default() }

@@ -14,7 +14,7 @@ const FIRST_ROOM: u64 = 16;
 const MOST_ROOM: u64 = 4096;
 
 /// The rows of one scan output.
-pub(super) struct Rows {
+pub(crate) struct Rows {
     /// How many come, at most.
     most: u64,
     /// The type of each, once there is one; all rows are alike.

@@ -10,7 +10,7 @@ use crate::session::execution::execute::execute;
 use crate::session::execution::values::Values;
 use crate::session::resources::Resources;
 use crate::session::timing::recorder::Recorder;
-use crate::tensor::{Tensor, TensorView};
+use crate::tensor::Tensor;
 use std::collections::HashMap;
 
 /// What a run is done with.
@@ -67,17 +67,6 @@ impl Runner<'_> {
         })
     }
 
-    /// The outputs of a graph of tensors, on the host.
-    pub(crate) async fn tensors(&self, planned: &PlannedGraph, inputs: &[TensorView<'_>]) -> Result<Vec<Tensor>> {
-        let inputs = inputs.iter().map(|view| Structure::Tensor(Held::given(*view))).collect();
-        let outputs = self.outputs(planned, inputs).await?;
-        let mut tensors = Vec::with_capacity(outputs.len());
-        for output in &outputs {
-            tensors.push(self.tensor(output.tensor()?).await?);
-        }
-        Ok(tensors)
-    }
-
     async fn attempt<'a>(&self, planned: &PlannedGraph, inputs: &mut [Structure<Held<'a>>]) -> Result<Vec<Structure<Held<'a>>>> {
         match planned.route(&self.resources, inputs).await? {
             Route::Plan(loaded, ends) => {
@@ -92,7 +81,7 @@ impl Runner<'_> {
     }
 
     /// Goes through the stages of a graph, and gives its outputs.
-    async fn walk<'a>(&self, stages: &Stages, inputs: &[Structure<Held<'a>>]) -> Result<Vec<Structure<Held<'a>>>> {
+    pub(super) async fn walk<'a>(&self, stages: &Stages, inputs: &[Structure<Held<'a>>]) -> Result<Vec<Structure<Held<'a>>>> {
         let graph = &stages.graph;
         let given = graph.inputs().iter().map(|input| input.value).zip(inputs.iter().cloned());
         let mut values = StageValues { graph, held: given.collect() };
@@ -161,7 +150,7 @@ impl PlannedBody {
 }
 
 /// The inputs of a specialised graph.
-fn given<'a>(ends: &Ends, inputs: &[Structure<Held<'a>>]) -> Vec<(ValueId, Held<'a>)> {
+pub(super) fn given<'a>(ends: &Ends, inputs: &[Structure<Held<'a>>]) -> Vec<(ValueId, Held<'a>)> {
     let pairs = ends.inputs.iter().zip(inputs);
     pairs.flat_map(|(ids, held)| ids.tensors().iter().copied().zip(held.tensors().iter().cloned())).collect()
 }

@@ -4,12 +4,12 @@ use super::profile::{self, Profile};
 use super::recorder::Recorder;
 use crate::error::{Error, Result};
 use crate::gpu::{Clock, Opaque, boxed};
-use crate::graph::Structure;
-use crate::session::data::held::Held;
 use crate::session::execution::loaded::LoadedPlan;
+use crate::session::execution::state_buffers::StateBuffers;
 use crate::session::front::Session;
 use crate::session::runtime::Runtime;
 use crate::session::stages::planned::Route;
+use crate::session::stages::states::all_inputs;
 use crate::tensor::TensorView;
 
 impl Session {
@@ -118,7 +118,7 @@ async fn paced(runtime: &Runtime, inputs: &[(&str, TensorView<'_>)], count: usiz
 async fn loaded(runtime: &Runtime, inputs: &[(&str, TensorView<'_>)], what: &str) -> Result<Opaque<LoadedPlan>> {
     let views = runtime.ordered(inputs)?;
     let device = runtime.need_device(what)?;
-    let mut held: Vec<_> = views.into_iter().map(|view| Structure::Tensor(Held::given(view))).collect();
+    let mut held = all_inputs(&runtime.graph, &views, &StateBuffers::of(&runtime.graph)?)?;
     match device.planned.route(&runtime.resources(&device), &mut held).await? {
         Route::Plan(loaded, _) => Ok(loaded),
         Route::Stages(_) => Err(Error::unsupported("a model that runs in stages has no single recording")),

@@ -14,7 +14,8 @@ use std::sync::Arc;
 
 impl Session {
     /// Holds a run against the references: every intermediate value of a run that fuses nothing, and the outputs of the
-    /// run as it is.
+    /// run as it is. States are what they are before the first run, unless they are given as inputs are; what they become is held
+    /// against the references too.
     ///
     /// # Errors
     /// As [`run`](Session::run).
@@ -34,12 +35,16 @@ impl Session {
 }
 
 async fn validated(runtime: &Runtime, inputs: &[(&str, TensorView<'_>)], tolerance: Tolerance) -> Result<Validation> {
-    let tensors: Vec<Tensor> = runtime.ordered(inputs)?.iter().map(TensorView::to_tensor).collect();
     let graph = runtime.model.graph();
+    let starts = runtime.starts(inputs)?;
+    let given: Vec<(&str, TensorView<'_>)> =
+        inputs.iter().copied().chain(starts.iter().map(|(name, tensor)| (name.as_str(), tensor.view()))).collect();
+    let inputs = given.as_slice();
+    let tensors: Vec<Tensor> = runtime.ordered_with_states(inputs)?.iter().map(TensorView::to_tensor).collect();
     let expected = evaluate(graph, &tensors)?;
     let options = Options { keep_all: true, taps: vec![], ..runtime.options.clone() };
     let unfused = Runtime::new(runtime.gpu().as_ref(), &runtime.model, &options, Arc::<Tally>::default())?;
-    let found = unfused.outputs(inputs).await?;
+    let found = unfused.all_outputs(inputs).await?;
     let values = report(graph, &found, &expected, tolerance);
     let search = Search { runtime, inputs, expected: reference::outputs(graph, &tensors)?, tolerance };
     let outputs = search.outputs(runtime).await?;

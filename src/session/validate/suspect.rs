@@ -32,7 +32,7 @@ struct Culprit {
 impl Search<'_> {
     /// How far the outputs of the model lie from those expected.
     pub(super) async fn outputs(&self, runtime: &Runtime) -> Result<Vec<ValueReport>> {
-        let (graph, found) = (self.runtime.model.graph(), runtime.outputs(self.inputs).await?);
+        let (graph, found) = (self.runtime.model.graph(), runtime.all_outputs(self.inputs).await?);
         let producers = graph.producers();
         let mut reports: Vec<ValueReport> = Vec::new();
         for (id, expected) in graph.outputs().iter().zip(&self.expected) {

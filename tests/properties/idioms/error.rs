@@ -6,7 +6,10 @@
 //! as it must be.
 
 use crate::cases::{F32, Random};
-use gristmill::internals::graph::Graph;
+use gristmill::internals::graph::{Body, Flow, Graph, MAX_TURNS, Structure};
+use gristmill::internals::ops::flow::branch::If;
+use gristmill::internals::ops::flow::loops::Loop;
+use gristmill::internals::ops::flow::turns::{slice, stack};
 use gristmill::{DType, Tensor};
 
 /// How often a network is shaken.
@@ -107,9 +110,11 @@ pub fn values(graph: &Graph, inputs: &[Tensor], mut random: Option<&mut Random>)
                 *tensor = shake(tensor, unit(tensor.dtype()).max(2f64.powi(-22)), random);
             }
         }
-        let arguments: Vec<Option<&Tensor>> = arguments.iter().map(Option::as_ref).collect();
-        let results = node.op.reference(&arguments).map_err(|e| e.at(&node.path))?;
-        for (output, result) in node.outputs.iter().zip(results) {
+        let results = match node.op.flow() {
+            Some(flow) => within(flow, &arguments, random.as_deref_mut()),
+            None => node.op.reference(&arguments.iter().map(Option::as_ref).collect::<Vec<_>>()),
+        };
+        for (output, result) in node.outputs.iter().zip(results.map_err(|e| e.at(&node.path))?) {
             let Some(id) = output else { continue };
             let amount = relative(name, result.dtype());
             let shaken = random.as_deref_mut().filter(|_| result.dtype().is_float() && amount > 0.0);
@@ -120,6 +125,51 @@ pub fn values(graph: &Graph, inputs: &[Tensor], mut random: Option<&mut Random>)
         }
     }
     Ok(values)
+}
+
+/// The outputs of a graph within a node.
+fn of_body(
+    body: &Body,
+    mut given: Vec<Tensor>,
+    all: &[Option<Tensor>],
+    random: Option<&mut Random>,
+) -> gristmill::Result<Vec<Tensor>> {
+    given.extend(body.inputs.iter().filter_map(|index| all[*index].clone()));
+    let values = values(&body.graph, &given, random)?;
+    Ok(body.graph.outputs().iter().filter_map(|id| values[id.index()].clone()).collect())
+}
+
+/// The outputs of an operator on whole values, whose graphs are shaken too.
+fn within(flow: &dyn Flow, all: &[Option<Tensor>], mut random: Option<&mut Random>) -> gristmill::Result<Vec<Tensor>> {
+    let holds = |tensor: &Option<Tensor>| tensor.as_ref().is_none_or(|t| t.to_i128()[0] != 0);
+    if let Some(choice) = flow.downcast::<If>() {
+        let body = if holds(&all[0]) { &choice.then_branch } else { &choice.else_branch };
+        return of_body(body, vec![], all, random);
+    }
+    let Some(turns) = flow.downcast::<Loop>() else {
+        let inputs: Vec<_> = all.iter().map(|tensor| tensor.clone().map_or(Structure::Absent, Structure::Tensor)).collect();
+        return flow.evaluate(&inputs, MAX_TURNS)?.iter().map(|output| output.tensor().cloned()).collect();
+    };
+    let (mut going, count) = (holds(&all[1]), all[0].as_ref().map_or(i128::MAX, |count| count.to_i128()[0]));
+    let mut carried: Vec<Tensor> = all[2..2 + turns.carried].iter().flatten().cloned().collect();
+    let scans: Vec<&Tensor> = all[2 + turns.carried..][..turns.scan_inputs].iter().flatten().collect();
+    let count = scans.iter().map(|scan| scan.shape()[0] as i128).fold(count, i128::min);
+    let mut rows: Vec<Vec<Tensor>> = Vec::new();
+    let mut number = 0i64;
+    while going && i128::from(number) < count {
+        let mut given = vec![Tensor::scalar(number), Tensor::scalar(true)];
+        given.extend(carried.iter().cloned());
+        given.extend(scans.iter().map(|scan| slice(scan, number as usize).expect("it has as many slices")));
+        let mut outputs = of_body(&turns.body, given, all, random.as_deref_mut())?.into_iter();
+        going = holds(&outputs.next());
+        carried = outputs.by_ref().take(turns.carried).collect();
+        let made: Vec<Tensor> = outputs.collect();
+        rows.resize(made.len(), vec![]);
+        rows.iter_mut().zip(made).for_each(|(rows, row)| rows.push(row));
+        number += 1;
+    }
+    let stacked = rows.iter().enumerate().map(|(k, rows)| stack(k, rows, rows[0].ty()));
+    Ok([carried, stacked.collect::<gristmill::Result<Vec<_>>>()?].concat())
 }
 
 /// An output with how far each element may lie from it.

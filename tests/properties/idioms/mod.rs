@@ -8,6 +8,7 @@ mod check;
 mod error;
 mod gates;
 mod images;
+mod loops;
 mod masks;
 mod moves;
 mod network;
@@ -68,6 +69,7 @@ fn drawn(seed: u64, sizes: Option<Sizes>) -> (Network, Trial) {
     let own = if draw.rarely(24) { draw.pick(&RARE) } else { draw.pick(&[PALETTE[0], PALETTE[0], PALETTE[1], PALETTE[2]]) };
     let dtype = if draw.rarely(10) { DType::F16 } else { DType::F32 };
     let mut s = Sketch::new(draw, seed, sizes.unwrap_or(own), version);
+    s.goes_round = seed % 6 == 5;
     grow(&mut s, dtype);
     s.network.prune();
     (s.network, trial)
@@ -92,7 +94,13 @@ fn grow(s: &mut Sketch, dtype: DType) {
             x = s.tokens(&x);
             image = false;
         }
-        let y = if image { s.image_block(&x) } else { s.rows_block(&x) };
+        let y = if image {
+            s.image_block(&x)
+        } else if s.goes_round && s.draw.flag() {
+            s.looped(&x)
+        } else {
+            s.rows_block(&x)
+        };
         // A constant of higher rank may have left more axes.
         let wanted: Vec<usize> = y.shape[y.rank() - y.rank().min(x.rank())..].to_vec();
         x = if y.elements() == wanted.iter().product::<usize>() && s.draw.rarely(8) { y } else { s.settled(&y, &wanted) };

@@ -17,12 +17,12 @@ pub enum Attribute {
     Body(Body),
 }
 
-/// A branch of an If: nodes that may read values of the network around it.
+/// A graph within a node: nodes that may read values of the network around it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Body {
     pub nodes: Vec<Node>,
-    pub output: String,
-    pub ty: TensorType,
+    pub inputs: Vec<(String, TensorType)>,
+    pub outputs: Vec<(String, TensorType)>,
 }
 
 /// An application of an operator. An empty name stands for an argument left out.
@@ -97,7 +97,9 @@ fn attribute(name: &str, value: &Attribute) -> Vec<Field> {
         Attribute::Tensor(t) => vec![message(5, tensor("", t)), number(20, 4)],
         Attribute::Body(body) => {
             let mut graph: Vec<Field> = body.nodes.iter().enumerate().map(|(k, n)| message(1, node(n, k))).collect();
-            graph.extend([text(2, "branch"), message(12, value_info(&body.output, &body.ty, false))]);
+            graph.push(text(2, "within"));
+            graph.extend(body.inputs.iter().map(|(name, ty)| message(11, value_info(name, ty, false))));
+            graph.extend(body.outputs.iter().map(|(name, ty)| message(12, value_info(name, ty, false))));
             vec![message(6, graph), number(20, 5)]
         }
         Attribute::Ints(list) => list.iter().map(|n| number(8, *n)).chain([number(20, 7)]).collect(),
@@ -128,7 +130,7 @@ impl Node {
         let mut names = self.inputs.clone();
         for (_, value) in &self.attributes {
             if let Attribute::Body(body) = value {
-                names.push(body.output.clone());
+                names.extend(body.outputs.iter().map(|(name, _)| name.clone()));
                 names.extend(body.nodes.iter().flat_map(Node::reads));
             }
         }

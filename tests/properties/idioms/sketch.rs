@@ -53,6 +53,8 @@ pub struct Sketch<'a> {
     pub random: Random,
     pub sizes: Sizes,
     pub network: Network,
+    /// Whether it has loops.
+    pub goes_round: bool,
     count: usize,
 }
 
@@ -79,14 +81,14 @@ impl<'a> Sketch<'a> {
             types: HashMap::new(),
             symbolic: false,
         };
-        Sketch { draw, random: Random::new(seed), sizes, network, count: 0 }
+        Sketch { draw, random: Random::new(seed), sizes, network, goes_round: false, count: 0 }
     }
 
     pub fn version(&self) -> i64 {
         self.network.version
     }
 
-    fn value(&mut self, label: &str, dtype: DType, shape: &[usize]) -> Value {
+    pub fn value(&mut self, label: &str, dtype: DType, shape: &[usize]) -> Value {
         self.count += 1;
         let name = format!("{label}{}", self.count);
         self.network.types.insert(name.clone(), TensorType::new(dtype, shape));
@@ -197,13 +199,27 @@ impl<'a> Sketch<'a> {
         value
     }
 
-    /// What `build` writes, as a branch; the value it ends with has this type.
-    fn branch(&mut self, build: impl FnOnce(&mut Self) -> Value) -> (Body, Value) {
+    /// What `build` writes, as a graph within a node, of these inputs; it gives the outputs.
+    pub fn body(&mut self, inputs: Vec<Value>, build: impl FnOnce(&mut Self) -> Vec<Value>) -> Body {
         let around = std::mem::take(&mut self.network.nodes);
-        let last = build(self);
+        let outer = self.network.outputs.len();
+        let outputs = build(self);
+        // What is made within is no output of the network.
+        self.network.outputs.truncate(outer);
         let nodes = std::mem::replace(&mut self.network.nodes, around);
-        let ty = TensorType::new(last.dtype, last.shape.clone());
-        (Body { nodes, output: last.name.clone(), ty }, last)
+        let named = |values: Vec<Value>| values.into_iter().map(|v| (v.name, TensorType::new(v.dtype, v.shape))).collect();
+        Body { nodes, inputs: named(inputs), outputs: named(outputs) }
+    }
+
+    /// What `build` writes, as a branch, and the value it ends with.
+    fn branch(&mut self, build: impl FnOnce(&mut Self) -> Value) -> (Body, Value) {
+        let mut last = None;
+        let body = self.body(vec![], |s| {
+            let value = build(s);
+            last = Some(value.clone());
+            vec![value]
+        });
+        (body, last.expect("it was built"))
     }
 
     /// An If with branches of one type.
