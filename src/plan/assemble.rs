@@ -256,7 +256,8 @@ impl<'a> Assembly<'a> {
         self.values.finish_states(&mut self.states, &mut self.tensors)?;
         for (&output, state) in self.graph.outputs().iter().zip(self.graph.written_states()) {
             let in_state = state.is_some_and(|state| self.states[state].written != Written::Host);
-            if !in_state && !(resident.contains(&output) && self.values.stays(output, &self.tensors)?) {
+            let stays = in_state || (resident.contains(&output) && self.values.stays(output, &self.tensors)?);
+            if !stays {
                 self.download(output)?;
             }
         }
