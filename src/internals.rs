@@ -18,7 +18,7 @@ pub mod graph {
     pub use crate::graph::flow::{Body, Flow, Flowing, MAX_TURNS};
     pub use crate::graph::key::{Attribute, Key, Part};
     pub use crate::graph::model::Model;
-    pub use crate::graph::op::{Epilogue, Io, Op, OpExt, required};
+    pub use crate::graph::op::{Epilogue, Gradient, Io, Op, OpExt, required};
     pub use crate::graph::structure::Structure;
     pub use crate::graph::writer::{Changes, NodeId, Writer};
     pub use crate::graph::*;

@@ -53,6 +53,7 @@ mod passes;
 mod plan;
 mod session;
 mod tensor;
+pub mod train;
 
 pub use error::{Error, ErrorKind, Result};
 pub use gpu::{CacheFolder, Counters, Gpu, GpuBuffer, GpuInput, KernelEvent, Power, Progress};

@@ -33,5 +33,6 @@ mod specials;
 mod states;
 mod support;
 mod suspects;
+mod training;
 mod tuner;
 mod variants;

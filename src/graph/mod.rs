@@ -25,7 +25,7 @@ pub(crate) use fact::Fact;
 pub(crate) use flow::{Body, Flow, Flowing, MAX_TURNS};
 pub(crate) use key::{Attribute, Key, Part};
 pub(crate) use model::Model;
-pub(crate) use op::{Epilogue, Io, Op, OpExt, required};
+pub(crate) use op::{Epilogue, Gradient, Io, Op, OpExt, required};
 pub use structure::Form;
 pub(crate) use structure::Structure;
 pub(crate) use writer::{Changes, NodeId, Writer};

@@ -84,6 +84,16 @@ pub trait Op: Debug + Send + Sync + Any {
         Ok(None)
     }
 
+    /// Writes the gradients of a node's inputs: how a number changes with each, given how it changes with each output (`None` where it does
+    /// not). `wanted` says which inputs anybody asks about; the others may be left out.
+    ///
+    /// # Errors
+    /// As [`Writer::write`].
+    fn gradient(&self, node: &Node, upstream: &[Option<ValueId>], wanted: &[bool], writer: &mut Writer) -> Result<Gradient> {
+        let _ = (node, upstream, wanted, writer);
+        Ok(Gradient::Undefined("it has no rule"))
+    }
+
     /// The operator as one on whole values, which is what it is then: it has neither types nor kernels of its own.
     fn flow(&self) -> Option<&dyn Flow> {
         None
@@ -106,6 +116,17 @@ pub trait Op: Debug + Send + Sync + Any {
     fn takes_epilogue(&self) -> bool {
         false
     }
+}
+
+/// How a number changes with the inputs of a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Gradient {
+    /// By these values, each of the shape of its input; `None` where it does not change.
+    Inputs(Vec<Option<ValueId>>),
+    /// With none of them, wherever it can be said.
+    Zero,
+    /// It cannot be said, for a reason.
+    Undefined(&'static str),
 }
 
 /// Looking behind the trait object; only passes do, and what tells the problems of the tuner apart.

@@ -23,6 +23,7 @@ pub mod expand;
 pub mod flow;
 pub mod fused;
 pub mod gather;
+pub mod gradient;
 pub mod grid_sample;
 pub mod linear_attention;
 pub mod lrn;
@@ -81,6 +82,7 @@ pub static REGISTRY: &[&Registration] = &[
     &flow::map::REGISTRATION,
     &flow::sequence::REGISTRATION,
     &gather::REGISTRATION,
+    &gradient::REGISTRATION,
     &grid_sample::REGISTRATION,
     &linear_attention::REGISTRATION,
     &lrn::REGISTRATION,

@@ -1,11 +1,12 @@
 //! What all operators share that only move data: an operator says where each output element stands in input 0, and the
 //! shape rule, the reference, the views and the kernels follow from that.
 
+use super::compose::Compose;
 use super::copy::{self, Copy};
 use super::shared::{facts, no_scalar};
 use super::view::StridedView;
 use crate::error::Result;
-use crate::graph::{Fact, Io, Key, Op, required};
+use crate::graph::{Fact, Gradient, Io, Key, Node, Op, ValueId, Writer, required};
 use crate::kernel::{Offers, Operand};
 use crate::tensor::{Shape, Tensor, View};
 use std::any::Any;
@@ -73,6 +74,24 @@ impl<M: Movement> Op for M {
 
     fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
         offer(&self.moves(&io.inputs)?, io, offers)
+    }
+
+    fn gradient(&self, node: &Node, upstream: &[Option<ValueId>], wanted: &[bool], writer: &mut Writer) -> Result<Gradient> {
+        let facts: Vec<Option<Fact>> = writer.input_facts(node)?.into_iter().map(Option::<&Fact>::cloned).collect();
+        let facts: Vec<Option<&Fact>> = facts.iter().map(Option::as_ref).collect();
+        let shape = required(M::NAME, &facts, 0)?.shape().clone();
+        let mut sum: Option<ValueId> = None;
+        for (moved, worth) in self.moves(&facts)?.iter().zip(upstream) {
+            let Some(worth) = *worth else { continue };
+            let term = writer.view_sum(worth, &moved.view, &shape)?;
+            sum = Some(match sum {
+                Some(sum) => writer.function("Add", &[sum, term])?,
+                None => term,
+            });
+        }
+        let mut found = vec![None; wanted.len()];
+        found.iter_mut().take(1).for_each(|first| *first = sum);
+        Ok(Gradient::Inputs(found))
     }
 
     fn view(&self, inputs: &[Option<&Fact>], output: usize) -> Option<View> {

@@ -1,6 +1,6 @@
 //! Running the passes one after another, each on the verified result of those before it.
 
-use super::{Options, Pass, affine, attention, deduplicate, fuse, norms, quantized, views};
+use super::{Options, Pass, affine, attention, deduplicate, fuse, gradients, norms, quantized, views};
 use crate::error::{Error, Result};
 use crate::graph::{Changes, Graph, Writer};
 use std::cell::Cell;
@@ -57,6 +57,7 @@ const PASSES: &[&dyn Pass] = &[
     &quantized::Dequantize,
     &affine::Affine,
     &norms::Norms,
+    &gradients::Gradients,
     &views::Views,
     &attention::AttentionPattern,
     &fuse::Join,
@@ -77,12 +78,13 @@ pub fn optimize(graph: &Graph, options: &Options) -> Result<Graph> {
     let selection = &options.selection;
     let added: Vec<&dyn Pass> = selection.added.iter().map(|pass| &**pass).collect();
     // Constants stay dequantized node by node too: they are values of the model, and no kernel makes them.
-    let passes = if options.fuse { [&added, PASSES].concat() } else { vec![&quantized::Dequantize as &dyn Pass] };
+    let needed = |pass: &&&dyn Pass| options.fuse || pass.is_needed() || pass.name() == quantized::Dequantize.name();
+    let passes = if options.fuse { added } else { vec![] }.into_iter().chain(PASSES.iter().filter(needed).copied());
     let mut graph = graph.clone();
-    for pass in passes.into_iter().filter(|pass| !selection.without.iter().any(|name| name == pass.name())) {
+    for pass in passes.filter(|pass| !selection.without.iter().any(|name| name == pass.name())) {
         match attempt(pass, &graph, options) {
             Ok(next) => graph = next,
-            Err(error) if options.strict => return Err(error),
+            Err(error) if options.strict || pass.is_needed() => return Err(error),
             Err(error) => log::warn!("pass `{}` is left out: {error}", pass.name()),
         }
     }

@@ -11,6 +11,7 @@ mod common;
 mod deduplicate;
 mod driver;
 mod fuse;
+mod gradients;
 mod norms;
 mod quantized;
 mod specialize;
@@ -28,6 +29,11 @@ use std::fmt::Debug;
 pub trait Pass: Debug + Send + Sync {
     /// What it is called in messages.
     fn name(&self) -> &str;
+
+    /// Whether a graph cannot run without it: then its failure is an error, and it runs where nothing is fused, too.
+    fn is_needed(&self) -> bool {
+        false
+    }
 
     /// Rewrites what ends (or begins) at a node, if that is what the pass looks for. Nodes are visited in an order in which they can
     /// run. Whatever a rewrite assumes of ranks, shapes and contents it compares; its result is exact for all finite inputs.

@@ -10,7 +10,7 @@ mod conv;
 mod elementwise;
 mod gather;
 mod graphs;
-mod idioms;
+pub mod idioms;
 mod linear_attention;
 mod matmul;
 mod movement;

@@ -1,8 +1,8 @@
 //! The operator that applies a program to every element.
 
-use super::{evaluate, software};
+use super::{evaluate, gradient, software};
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Op, required};
+use crate::graph::{Fact, Gradient, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::{Access, Caps, Kernel, Lowering, Offers, Operand, Program, params, preludes, shader, u32s};
 use crate::ops::Registration;
 use crate::ops::shared::{WORKGROUP, one_each};
@@ -56,6 +56,10 @@ impl Op for Map {
         let views = operands.iter().zip(&self.program.operands);
         let shape = broadcast(views.map(|(t, o)| o.view.as_ref().map_or(t.shape(), |v| &v.shape)))?;
         Ok(vec![evaluate(&self.program, &operands, None, &shape)?])
+    }
+
+    fn gradient(&self, node: &Node, upstream: &[Option<ValueId>], wanted: &[bool], writer: &mut Writer) -> Result<Gradient> {
+        gradient::gradient(&self.program, node, upstream, wanted, writer)
     }
 
     fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {

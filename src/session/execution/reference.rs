@@ -1,7 +1,8 @@
 //! A graph on the CPU, by the operators' references.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::{Fact, Graph, OpExt, Structure, evaluate_structures};
+use crate::ops::gradient::Gradient;
 use crate::ops::reduce::Reduce;
 use crate::passes::{self, NORMS, Selection, Specialized, Trace};
 use crate::tensor::{DType, Tensor};
@@ -11,11 +12,33 @@ use crate::tensor::{DType, Tensor};
 /// Every node is computed as it stands, except normalizations that a model writes out in 16-bit floats: those are one operator, as
 /// on a GPU, since their squares exceed the range of such floats.
 pub(crate) fn outputs(graph: &Graph, inputs: &[Structure<Tensor>], turns: u64) -> Result<Vec<Structure<Tensor>>> {
+    if let Some((graph, inputs)) = differentiated(graph, inputs)? {
+        return plain_outputs(&graph, &inputs, turns);
+    }
     // No fact holds an input's value, so that the specialised graph has all inputs.
     match normalized(graph, inputs) {
         Some(normalized) => plain_outputs(&normalized, inputs, turns),
         None => plain_outputs(graph, inputs, turns),
     }
+}
+
+/// The graph with its gradients written, and the inputs that it still has; `None` where it has no gradient.
+fn differentiated(graph: &Graph, inputs: &[Structure<Tensor>]) -> Result<Option<(Graph, Vec<Structure<Tensor>>)>> {
+    if !graph.nodes().iter().any(|node| node.op.downcast::<Gradient>().is_some()) {
+        return Ok(None);
+    }
+    // Shapes depend on integers.
+    let known = |tensor: &Tensor| !tensor.dtype().is_float();
+    let fact = |tensor: &Tensor| {
+        if known(tensor) { Fact::of(tensor.clone()) } else { Fact::new(tensor.dtype(), tensor.shape().clone()) }
+    };
+    let facts: Vec<Structure<Fact>> = inputs.iter().map(|input| input.map(fact)).collect();
+    let (Specialized::Graph(graph), _) = passes::specialize_structures(graph, &facts)? else {
+        return Err(Error::unsupported("gradients of a graph whose shapes depend on data"));
+    };
+    let options = passes::Options { fuse: false, ..passes::Options::default() };
+    let left = inputs.iter().filter(|input| !input.tensors().iter().all(known)).cloned().collect();
+    Ok(Some((passes::optimize(&graph, &options)?, left)))
 }
 
 /// The graph's outputs, with every node computed as it stands.

@@ -11,7 +11,7 @@ mod images;
 mod loops;
 mod masks;
 mod moves;
-mod network;
+pub mod network;
 mod norms;
 mod places;
 mod rows;

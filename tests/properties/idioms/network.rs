@@ -13,6 +13,8 @@ pub enum Attribute {
     Float(f32),
     Text(String),
     Ints(Vec<i64>),
+    Floats(Vec<f32>),
+    Texts(Vec<String>),
     Tensor(Tensor),
     Body(Body),
 }
@@ -36,7 +38,7 @@ pub struct Node {
 }
 
 /// A network with the inputs of one run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Network {
     pub version: i64,
     pub nodes: Vec<Node>,
@@ -102,6 +104,8 @@ fn attribute(name: &str, value: &Attribute) -> Vec<Field> {
             graph.extend(body.outputs.iter().map(|(name, ty)| message(12, value_info(name, ty, false))));
             vec![message(6, graph), number(20, 5)]
         }
+        Attribute::Floats(list) => list.iter().map(|x| fixed(7, *x)).chain([number(20, 6)]).collect(),
+        Attribute::Texts(list) => list.iter().map(|t| text(9, t)).chain([number(20, 8)]).collect(),
         Attribute::Ints(list) => list.iter().map(|n| number(8, *n)).chain([number(20, 7)]).collect(),
     });
     fields
