@@ -7,6 +7,7 @@
 // put outside of the cache is left out.
 
 override INDEXED: bool; // without write indices all are 0
+override GUARDED: bool; // nothing is written where `fits` is 0
 override CIRCULAR: bool; // rows that pass the end of the cache go on at its start
 
 struct Params {
@@ -20,7 +21,8 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> rows: array<Uint>;         // outer, length, inner
 @group(0) @binding(2) var<storage, read> write_indices: array<i32>; // batch
-@group(0) @binding(3) var<storage, read_write> cache: array<Uint>;  // outer, capacity, inner
+@group(0) @binding(3) var<storage, read> fits: array<u32>;          // one
+@group(0) @binding(4) var<storage, read_write> cache: array<Uint>;  // outer, capacity, inner
 
 // Where a row goes, given the write index: the capacity or more where it has no place.
 fn cache_row(index: i32, row: u32) -> u32 {
@@ -36,7 +38,7 @@ fn cache_row(index: i32, row: u32) -> u32 {
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let place = id.x + id.y * groups.x * 64u;
-    if place >= params.count {
+    if place >= params.count || (GUARDED && fits[0] == 0u) {
         return;
     }
     let row = divide(place, params.inner);

@@ -57,6 +57,7 @@ mod tensor;
 pub use error::{Error, ErrorKind, Result};
 pub use gpu::{CacheFolder, Counters, Gpu, GpuBuffer, GpuInput, KernelEvent, Power, Progress};
 pub use graph::model::Model;
+pub use graph::structure::{Form, Structure};
 pub use kernel::{AdapterClass, Caps, Grid, Work};
 pub use passes::Selection;
 pub use plan::Chosen;

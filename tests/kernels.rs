@@ -1,7 +1,7 @@
 //! Every row of the case table: the reference against golden numbers, and every kernel variant against the reference,
 //! compiled without and with run-time checks. `CASES=softmax` runs only the rows whose names contain it.
 
-use crate::cases::{self, Case, F32, Random};
+use crate::cases::{self, Case, Random};
 use crate::support::{difference, gpu};
 use gristmill::internals::ops::tensor_scatter::tensor_scatter;
 use gristmill::{ErrorKind, Model, Options, Outputs, Session, Tensor};
@@ -96,7 +96,7 @@ fn gpu_matches_reference_with_checks() {
 }
 
 #[test]
-fn rows_outside_of_a_cache_are_left_out() {
+fn rows_outside_of_a_cache_fail_the_run() {
     let mut random = Random::new(0x0075);
     let inputs = vec![random.floats(&[4, 5, 4]), random.floats(&[4, 2, 4]), Tensor::vector(&[4i64, -1, 8_000_000, 3])];
     let case = Case::new("tensor_scatter/outside", tensor_scatter(1, false), inputs);
@@ -104,16 +104,9 @@ fn rows_outside_of_a_cache_are_left_out() {
     let error = case.op.reference(&[Some(cache), Some(update), Some(indices)]).expect_err("the rows do not fit");
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert_eq!(error.message(), "TensorScatter has no room for 2 rows at write index 4 of a cache of capacity 5");
-    let mut expected = cache.to_f64();
-    let rows = update.to_f64();
-    // The first row of the first element fits, and so do both of the last.
-    expected[16..20].copy_from_slice(&rows[..4]);
-    expected[3 * 20 + 12..3 * 20 + 20].copy_from_slice(&rows[3 * 8..4 * 8]);
     for checked in [false, true] {
-        let found = run(&case, &case.model(), Options { checked, ..Options::default() }).expect("it runs");
-        let (_, found) = found.iter().next().expect("an output");
-        let expected = Tensor::from_f64(cache.ty().clone(), &expected).expect("as many elements");
-        assert_eq!(difference(found, &expected, F32), None);
+        let error = run(&case, &case.model(), Options { checked, ..Options::default() }).expect_err("the rows do not fit");
+        assert_eq!((error.kind(), error.node()), (ErrorKind::InvalidInput, Some("CheckWriteIndices:node")));
     }
 }
 
@@ -121,7 +114,7 @@ fn rows_outside_of_a_cache_are_left_out() {
 fn a_cache_that_nobody_reads_again_is_written_where_it_lies() {
     let mut random = Random::new(0x0076);
     let inputs = vec![random.floats(&[2, 3, 64, 8]), random.floats(&[2, 3, 1, 8]), Tensor::vector(&[5i64, 63])];
-    for (constants, expected) in [(&[][..], vec!["in_place"]), (&[0], vec!["copy"; 2])] {
+    for (constants, expected) in [(&[][..], vec!["one", "in_place"]), (&[0], vec!["one", "copy", "copy"])] {
         let case = Case::new("tensor_scatter/kept", tensor_scatter(-2, false), inputs.clone()).weights(constants);
         let session = Session::new_blocking(gpu(), &case.model(), Options::default()).expect("a session");
         let plan = session.plan(&case.views(&session)).expect("a plan");

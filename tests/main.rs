@@ -14,6 +14,7 @@ mod imports;
 mod kernels;
 mod layering;
 mod lengths;
+mod lists;
 mod models;
 mod onnx;
 mod passes;

@@ -3,9 +3,9 @@
 
 use crate::cases::Tolerance;
 use crate::support::{difference, gpu};
-use gristmill::internals::graph::evaluate;
-use gristmill::internals::import::onnx::{supported, tensor_from_bytes};
-use gristmill::{DType, Error, ErrorKind, Model, Options, Session, Tensor, TensorView};
+use gristmill::internals::graph::{MAX_TURNS, evaluate_structures};
+use gristmill::internals::import::onnx::{output_forms, structure_from_bytes, supported};
+use gristmill::{DType, Error, ErrorKind, Form, Model, Options, Session, Structure, Tensor, TensorView};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::sync::OnceLock;
@@ -33,8 +33,6 @@ const TYPES: &[&str] = &[
     "elements of type uint4 ",
     "elements of type int2 ",
     "elements of type uint2 ",
-    "is a sequence; only tensors",
-    "is an optional; only tensors",
 ];
 
 /// Forms of implemented operators that are not implemented, as the messages name them.
@@ -42,6 +40,9 @@ const FORMS: &[&str] = &[
     "operator Dropout: training_mode is implemented only where it is a constant false",
     "operator QuantizeLinear: quantization in blocks is not implemented",
 ];
+
+/// What cases give and expect.
+pub(crate) type Value = Structure<Tensor>;
 
 /// The files of one case by their path inside its folder.
 pub(crate) type Case = BTreeMap<String, Vec<u8>>;
@@ -68,40 +69,67 @@ pub(crate) fn archive() -> &'static BTreeMap<String, Case> {
     })
 }
 
-/// The tensors `PREFIX0.pb`, `PREFIX1.pb`, ... of a case.
-fn tensors(case: &Case, prefix: &str) -> Result<Vec<Tensor>, Error> {
-    (0..)
-        .map_while(|k| case.get(&format!("{prefix}{k}.pb")))
-        .map(|bytes| tensor_from_bytes(bytes).map(|(_, tensor)| tensor))
-        .collect()
+/// The values `PREFIX0.pb`, `PREFIX1.pb`, ... of a case, which have these forms.
+fn values(case: &Case, prefix: &str, forms: &[Form]) -> Result<Vec<Structure<Tensor>>, Error> {
+    let files = forms.iter().enumerate().filter_map(|(k, form)| Some((case.get(&format!("{prefix}{k}.pb"))?, *form)));
+    files.map(|(bytes, form)| structure_from_bytes(bytes, form).map(|(_, value)| value)).collect()
+}
+
+/// The first difference of two values.
+fn structures_differ(found: &Structure<Tensor>, expected: &Structure<Tensor>) -> Option<String> {
+    match (found, expected) {
+        (Structure::Tensor(found), Structure::Tensor(expected)) => difference(found, expected, tolerance(expected.dtype())),
+        (Structure::Sequence(found), Structure::Sequence(expected)) if found.len() == expected.len() => {
+            let pairs = found.iter().zip(expected).enumerate();
+            pairs.filter_map(|(k, (f, e))| Some(format!("[{k}]: {}", difference(f, e, tolerance(e.dtype()))?))).next()
+        }
+        (Structure::Absent, Structure::Absent) => None,
+        _ => Some(format!("expected {expected:?}, found {found:?}")),
+    }
 }
 
 /// Runs a case by `run`, which gives the outputs of a model for its inputs, and compares them with the expected ones.
-fn check(case: &Case, run: impl Fn(&Model, &[Tensor]) -> Result<Vec<Tensor>, Error>) -> Result<Option<String>, Error> {
+fn check(case: &Case, run: impl Fn(&Model, &[Value]) -> Result<Vec<Value>, Error>) -> Result<Option<String>, Error> {
     let model = Model::from_bytes(&case["model.onnx"], None)?;
-    let inputs = tensors(case, "test_data_set_0/input_")?;
-    let expected = tensors(case, "test_data_set_0/output_")?;
+    let forms: Vec<Form> = model.graph().declared().iter().map(|input| input.form).collect();
+    let inputs = values(case, "test_data_set_0/input_", &forms)?;
+    let expected = values(case, "test_data_set_0/output_", &output_forms(&case["model.onnx"])?)?;
     let found = run(&model, &inputs)?;
     assert_eq!(found.len(), expected.len());
-    let compare = |(k, expected): (usize, &Tensor)| {
-        difference(&found[k], expected, tolerance(expected.dtype())).map(|d| format!("output {k}: {d}"))
-    };
+    let compare = |(k, expected): (usize, &Value)| structures_differ(&found[k], expected).map(|d| format!("output {k}: {d}"));
     Ok(expected.iter().enumerate().find_map(compare))
 }
 
-/// The outputs of a model by the references of its operators.
+/// What a way to run models makes of tensors alone.
+fn tensors(run: impl Fn(&[Value]) -> Result<Vec<Value>, Error>, inputs: &[Tensor]) -> Result<Vec<Tensor>, Error> {
+    let outputs = run(&inputs.iter().cloned().map(Structure::Tensor).collect::<Vec<_>>())?;
+    outputs.iter().map(|output| output.tensor().cloned()).collect()
+}
+
+/// The outputs of a model of tensors by the references of its operators.
 pub(crate) fn by_references(model: &Model, inputs: &[Tensor]) -> Result<Vec<Tensor>, Error> {
-    let values = evaluate(model.graph(), inputs)?;
-    Ok(model.graph().outputs().iter().map(|output| values[output.index()].clone().expect("every output is computed")).collect())
+    tensors(|inputs| values_by_references(model, inputs), inputs)
+}
+
+/// The outputs of a model of tensors on the device.
+pub(crate) fn by_session(model: &Model, inputs: &[Tensor], options: Options) -> Result<Vec<Tensor>, Error> {
+    tensors(|inputs| values_by_session(model, inputs, options.clone()), inputs)
+}
+
+/// The outputs of a model by the references of its operators.
+fn values_by_references(model: &Model, inputs: &[Value]) -> Result<Vec<Value>, Error> {
+    let values = evaluate_structures(model.graph(), inputs, MAX_TURNS)?;
+    Ok(model.graph().outputs().iter().map(|output| values[output.index()].clone()).collect())
 }
 
 /// The outputs of a model on the device.
-pub(crate) fn by_session(model: &Model, inputs: &[Tensor], options: Options) -> Result<Vec<Tensor>, Error> {
+fn values_by_session(model: &Model, inputs: &[Value], options: Options) -> Result<Vec<Value>, Error> {
     let session = Session::new_blocking(gpu(), model, options)?;
     let names: Vec<String> = session.inputs().iter().map(|input| input.name.clone()).collect();
-    let inputs: Vec<(&str, TensorView<'_>)> = names.iter().map(String::as_str).zip(inputs.iter().map(Tensor::view)).collect();
-    let outputs = session.run_blocking(&inputs)?;
-    Ok(outputs.iter().map(|(_, tensor)| tensor.clone()).collect())
+    let views = inputs.iter().map(|input| input.map(Tensor::view));
+    let inputs: Vec<(&str, Structure<TensorView<'_>>)> = names.iter().map(String::as_str).zip(views).collect();
+    let outputs = session.run_structures_blocking(&inputs)?;
+    Ok(outputs.structures().map(|(_, value)| value.clone()).collect())
 }
 
 /// The reasons of a refusal, where each is a sound one: operators that the import table does not have, or a type or form of the
@@ -118,7 +146,7 @@ fn reasons(error: &Error) -> Option<Vec<String>> {
 }
 
 /// Runs the suite, or those of its cases whose names contain what the environment variable `ONNX_CASES` says.
-fn suite(run: impl Fn(&Model, &[Tensor]) -> Result<Vec<Tensor>, Error>) {
+fn suite(run: impl Fn(&Model, &[Value]) -> Result<Vec<Value>, Error>) {
     let (mut failures, mut met, mut passed, mut refused) = (Vec::new(), BTreeSet::new(), 0, 0);
     let wanted = std::env::var("ONNX_CASES").unwrap_or_default();
     for (name, case) in archive().iter().filter(|(name, _)| name.contains(&wanted)) {
@@ -143,10 +171,10 @@ fn suite(run: impl Fn(&Model, &[Tensor]) -> Result<Vec<Tensor>, Error>) {
 
 #[test]
 fn references_pass_the_suite() {
-    suite(by_references);
+    suite(values_by_references);
 }
 
 #[test]
 fn the_device_passes_the_suite() {
-    suite(|model, inputs| by_session(model, inputs, Options::default()));
+    suite(|model, inputs| values_by_session(model, inputs, Options::default()));
 }

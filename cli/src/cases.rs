@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, Result};
 use crate::inputs::Inputs;
-use gristmill::{Model, Tensor, internals::import::onnx};
+use gristmill::{Error, ErrorKind, Form, Model, Tensor, internals::import::onnx};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -80,6 +80,19 @@ fn named(tensors: Vec<(String, Tensor)>, names: &[&str], folder: &Path, what: &s
     let by_name = tensors.iter().all(|(name, _)| names.contains(&name.as_str()));
     let name = |(index, (name, tensor)): (usize, (String, Tensor))| (if by_name { name } else { names[index].to_string() }, tensor);
     Ok(tensors.into_iter().enumerate().map(name).collect())
+}
+
+/// Refuses a case whose inputs or outputs are no tensors.
+pub(crate) fn refuse_structures(case: &Case, model: &Model) -> Result<()> {
+    let bytes = fs::read(&case.model).map_err(|e| Failure::file("read", &case.model, e))?;
+    let inputs = model.graph().declared().into_iter().map(|input| input.form);
+    match inputs.chain(onnx::output_forms(&bytes)?).find(|form| *form != Form::Tensor) {
+        Some(form) => {
+            let message = format!("an input or output is {form}: the command line takes tensors alone");
+            Err(Failure::Library(Error::new(ErrorKind::Unsupported, message)))
+        }
+        None => Ok(()),
+    }
 }
 
 /// The inputs of a data set.

@@ -8,7 +8,7 @@ use crate::random::Random;
 use crate::states::{is_of_state, starts_by_itself};
 use clap::Args;
 use gristmill::internals::graph::{Dim, Input};
-use gristmill::{Model, Tensor, TensorType, TensorView};
+use gristmill::{Form, Model, Tensor, TensorType, TensorView};
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -64,6 +64,10 @@ pub(crate) fn describe(model: &Model, input: &Input) -> String {
 impl InputArguments {
     /// The inputs that are given, and the extents of those that are not.
     fn given(&self, model: &Model) -> Result<(Inputs, Extents)> {
+        if let Some(input) = model.graph().inputs().iter().find(|input| input.form == Form::Sequence) {
+            let what = describe(model, input);
+            return Err(Failure::message(format!("the input {what} is a sequence of tensors, which only a program can give")));
+        }
         let mut given: Inputs = Vec::new();
         let mut images = Vec::new();
         for argument in &self.inputs {
@@ -104,7 +108,7 @@ impl InputArguments {
         let mut types = Vec::new();
         for input in model.graph().inputs() {
             let name = &model.graph().value(input.value).name;
-            if given.iter().all(|(n, _)| n != name) && !starts_by_itself(model, input) {
+            if given.iter().all(|(n, _)| n != name) && !input.form.is_optional() && !starts_by_itself(model, input) {
                 types.push((name.clone(), extents.resolve(model, input)?));
             }
         }
@@ -123,6 +127,7 @@ impl InputArguments {
                 (Some(index), _) => given[index].1.clone(),
                 // Its default is better than what could be drawn.
                 (None, _) if model.graph().defaults().iter().any(|d| d.input.value == input.value) => continue,
+                (None, _) if input.form.is_optional() => continue,
                 (None, _) if starts_by_itself(model, input) => continue,
                 (None, _) if is_of_state(model, input) => Tensor::zeros(extents.resolve(model, input)?),
                 (None, Some(random)) => drawn(random, extents.resolve(model, input)?)?,

@@ -11,7 +11,7 @@ use crate::states::{self, StateArguments};
 use crate::table::{Table, duration, range};
 use crate::tune::TuneArguments;
 use clap::Args;
-use gristmill::{Model, Options, Tensor};
+use gristmill::{Model, Options, Structure, Tensor};
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -71,12 +71,12 @@ impl Run {
             kernels::print(out, &watch.times(plan.as_ref(), self.checked)?)?;
         }
         let kept = states::contents(&state)?;
-        let mut named: Vec<(&str, &Tensor)> = outputs.iter().flat_map(|o| o.iter()).collect();
+        let mut named: Vec<(String, &Tensor)> = outputs.iter().flat_map(|o| o.structures()).flat_map(tensors).collect();
 
         writeln!(out, "device: {}", device.name())?;
         let mut table = Table::new(&["output", "type", "shape", "range"]);
         for (name, tensor) in &named {
-            table.row([name.to_string(), tensor.dtype().to_string(), tensor.shape().to_string(), range(tensor)]);
+            table.row([name.clone(), tensor.dtype().to_string(), tensor.shape().to_string(), range(tensor)]);
         }
         for (name, tensor) in &kept {
             table.row([format!("state {name}"), tensor.dtype().to_string(), tensor.shape().to_string(), range(tensor)]);
@@ -90,11 +90,20 @@ impl Run {
             let (n, median, fastest, slowest) = (times.len(), duration(median), duration(*fastest), duration(*slowest));
             writeln!(out, "time per run ({n} runs): median {median}, fastest {fastest}, slowest {slowest}")?;
         }
-        named.extend(kept.iter().map(|(name, tensor)| (name.as_str(), tensor)));
+        named.extend(kept.iter().map(|(name, tensor)| (name.clone(), tensor)));
         if let Some(path) = &self.outputs {
-            npy::write_npz(path, named)?;
+            npy::write_npz(path, named.iter().map(|(name, tensor)| (name.as_str(), *tensor)))?;
             writeln!(out, "wrote {}", path.display())?;
         }
         Ok(Verdict::Good)
+    }
+}
+
+/// The tensors of an output, with their names: those of a sequence are numbered.
+fn tensors<'a>((name, output): (&str, &'a Structure<Tensor>)) -> Vec<(String, &'a Tensor)> {
+    match output {
+        Structure::Tensor(tensor) => vec![(name.to_string(), tensor)],
+        Structure::Sequence(tensors) => tensors.iter().enumerate().map(|(k, tensor)| (format!("{name}[{k}]"), tensor)).collect(),
+        Structure::Absent => vec![],
     }
 }

@@ -139,6 +139,7 @@ impl Test {
 
     fn run_case(&self, case: &Case, device: &Device, watch: &Watch, progress: &mut Progress) -> Result<()> {
         let model = Model::load(&case.model)?;
+        cases::refuse_structures(case, &model)?;
         let options = watch.options(Options { checked: self.checked, ..Options::default() });
         let session = device.session(&model, options)?;
         for folder in &case.data_sets {

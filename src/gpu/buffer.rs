@@ -21,6 +21,13 @@ pub struct GpuBuffer {
     pub(super) buffer: wgpu::Buffer,
 }
 
+impl GpuBuffer {
+    /// Whether both are one buffer.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.buffer == other.buffer
+    }
+}
+
 /// Part of a buffer.
 #[derive(Clone, Copy)]
 pub(crate) struct Range<'a> {

@@ -111,15 +111,18 @@ impl Gpu {
 
     pub(super) fn record(&self, recordings: &[Recording<'_>]) -> wgpu::CommandBuffer {
         let mut encoder = self.device().create_command_encoder(&wgpu::CommandEncoderDescriptor { label: None });
-        for recording in recordings {
-            copy(&mut encoder, recording.before);
-            if !recording.commands.is_empty() {
-                dispatch(&mut encoder, recording);
-            }
-            copy(&mut encoder, recording.after);
-            if let Some(timestamps) = recording.timestamps {
+        let mut rest = recordings;
+        while let Some(first) = rest.first() {
+            // Those with nothing to copy in between share a pass.
+            let apart = |k: &usize| !rest[*k - 1].after.is_empty() || !rest[*k].before.is_empty() || first.timestamps.is_some();
+            let (together, others) = rest.split_at((1..rest.len()).find(apart).unwrap_or(rest.len()));
+            copy(&mut encoder, first.before);
+            dispatch(&mut encoder, together);
+            copy(&mut encoder, together[together.len() - 1].after);
+            if let Some(timestamps) = first.timestamps {
                 timestamps.resolve(&mut encoder);
             }
+            rest = others;
         }
         encoder.finish()
     }
@@ -132,16 +135,20 @@ fn copy(encoder: &mut wgpu::CommandEncoder, copies: &[Copy<'_>]) {
 }
 
 /// The one dispatch loop.
-fn dispatch(encoder: &mut wgpu::CommandEncoder, recording: &Recording<'_>) {
+fn dispatch(encoder: &mut wgpu::CommandEncoder, recordings: &[Recording<'_>]) {
+    if recordings.iter().all(|recording| recording.commands.is_empty()) {
+        return;
+    }
+    let timestamps = recordings.first().and_then(|recording| recording.timestamps);
     let stamp = |pass: &mut wgpu::ComputePass, index: usize| {
-        if let Some(timestamps) = recording.timestamps {
+        if let Some(timestamps) = timestamps {
             timestamps.stamp(pass, index);
         }
     };
     let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
     stamp(&mut pass, 0);
     let mut current: Option<&Arc<Pipeline>> = None;
-    let rounds = std::iter::repeat_n(recording.commands, recording.repeat + 1).flatten();
+    let rounds = recordings.iter().flat_map(|recording| std::iter::repeat_n(recording.commands, recording.repeat + 1)).flatten();
     for (index, command) in rounds.enumerate() {
         if !command.fills.is_empty() {
             drop(pass);

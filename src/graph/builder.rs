@@ -1,6 +1,6 @@
 //! Graphs written in Rust.
 
-use super::{Dim, Graph, Node, Op, ValueId, Writer};
+use super::{Dim, Form, Graph, Node, Op, ValueId, Writer};
 use crate::error::Result;
 use crate::tensor::{DType, Tensor};
 use std::sync::Arc;
@@ -45,6 +45,11 @@ impl Builder {
     /// A declared input; `dims` is `None` when its rank is open.
     pub fn declare(&mut self, name: &str, dtype: DType, dims: Option<Vec<Dim>>) -> ValueId {
         self.writer.declare(name, dtype, dims)
+    }
+
+    /// A declared input that may be a sequence of tensors, or left out; `dims` are the extents of its tensors.
+    pub fn declare_form(&mut self, name: &str, form: Form, dtype: DType, dims: Option<Vec<Dim>>) -> ValueId {
+        self.writer.declare_form(name, form, dtype, dims)
     }
 
     /// Declares a constant to be an input as well, at a place among all inputs: a run may give another value for it.

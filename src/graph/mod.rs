@@ -20,12 +20,13 @@ pub use node::Node;
 pub use state::State;
 
 pub(crate) use crate::kernel::Bounds;
-pub(crate) use evaluate::{evaluate, evaluate_structures};
+pub(crate) use evaluate::evaluate_structures;
 pub(crate) use fact::Fact;
 pub(crate) use flow::{Body, Flow, Flowing, MAX_TURNS};
 pub(crate) use key::{Attribute, Key, Part};
 pub(crate) use model::Model;
 pub(crate) use op::{Epilogue, Io, Op, OpExt, required};
+pub use structure::Form;
 pub(crate) use structure::Structure;
 pub(crate) use writer::{Changes, NodeId, Writer};
 
@@ -71,9 +72,11 @@ pub enum Dim {
 pub struct Input {
     /// The value it provides.
     pub value: ValueId,
-    /// Its element type.
+    /// What it may be given as.
+    pub form: Form,
+    /// The element type of its tensors.
     pub dtype: DType,
-    /// Its extents; `None` when even the rank is open.
+    /// Their extents; `None` when even the rank is open.
     pub dims: Option<Vec<Dim>>,
 }
 

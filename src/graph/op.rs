@@ -89,6 +89,12 @@ pub trait Op: Debug + Send + Sync + Any {
         None
     }
 
+    /// What is wrong with a run in which output 0, a bool, is false: the run fails then, and leaves states as they were. `None` for operators
+    /// that check nothing.
+    fn check(&self) -> Option<String> {
+        None
+    }
+
     /// True when a node of constants is not folded, as the passes know a better form of it than its value. They fold what they
     /// leave; `expand` must leave it too.
     fn stays_constant(&self) -> bool {

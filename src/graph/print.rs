@@ -1,6 +1,6 @@
 //! Graphs as text, for people and snapshots.
 
-use super::{Dim, Graph, ValueId};
+use super::{Dim, Form, Graph, ValueId};
 use std::fmt;
 
 impl fmt::Display for Dim {
@@ -20,7 +20,8 @@ impl fmt::Display for Graph {
         writeln!(f, "graph {}", self.name)?;
         for input in &self.inputs {
             let dims = input.dims.as_ref().map_or("?".into(), |d| d.iter().map(ToString::to_string).collect::<Vec<_>>().join(","));
-            writeln!(f, "  input {}: {}[{dims}]", self.values[input.value.0].name, input.dtype)?;
+            let form = if input.form == Form::Tensor { String::new() } else { format!(", {}", input.form) };
+            writeln!(f, "  input {}: {}[{dims}]{}", self.values[input.value.0].name, input.dtype, form)?;
         }
         for node in &self.nodes {
             let types: Vec<String> = node

@@ -1,6 +1,7 @@
 //! What a value of an open graph may be: a tensor, a sequence of tensors, or nothing.
 
 use crate::error::{Error, Result};
+use std::fmt;
 
 /// A tensor, or what ONNX makes of tensors: sequences of them, and optional ones. `T` stands for a tensor: its contents, what is known of
 /// it, the value that it is in a graph, or where it lies.
@@ -12,6 +13,43 @@ pub enum Structure<T> {
     Sequence(Vec<T>),
     /// An argument that is left out, or an optional that holds nothing.
     Absent,
+}
+
+/// What a declared input may be given as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// A tensor.
+    #[default]
+    Tensor,
+    /// A sequence of tensors.
+    Sequence,
+    /// A tensor, or nothing.
+    OptionalTensor,
+    /// A sequence of tensors, or nothing.
+    OptionalSequence,
+}
+
+impl Form {
+    /// Whether a run may leave the input out.
+    pub fn is_optional(self) -> bool {
+        matches!(self, Form::OptionalTensor | Form::OptionalSequence)
+    }
+
+    /// Whether the input is a sequence where it is given.
+    pub fn is_sequence(self) -> bool {
+        matches!(self, Form::Sequence | Form::OptionalSequence)
+    }
+}
+
+impl fmt::Display for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Form::Tensor => "a tensor",
+            Form::Sequence => "a sequence of tensors",
+            Form::OptionalTensor => "a tensor or nothing",
+            Form::OptionalSequence => "a sequence of tensors or nothing",
+        })
+    }
 }
 
 impl<T> Structure<T> {

@@ -9,6 +9,7 @@ pub mod attention;
 pub mod causal_conv;
 pub mod ceiling;
 pub mod center_crop_pad;
+pub mod check_write_indices;
 pub(crate) mod compose;
 pub mod concat;
 pub mod conv;
@@ -64,6 +65,7 @@ pub static REGISTRY: &[&Registration] = &[
     &causal_conv::REGISTRATION,
     &ceiling::REGISTRATION,
     &center_crop_pad::REGISTRATION,
+    &check_write_indices::REGISTRATION,
     &concat::REGISTRATION,
     &conv::REGISTRATION,
     &copy::REGISTRATION,
@@ -73,8 +75,11 @@ pub static REGISTRY: &[&Registration] = &[
     &einsum::REGISTRATION,
     &elementwise::REGISTRATION,
     &expand::REGISTRATION,
+    &flow::arrange::REGISTRATION,
     &flow::branch::REGISTRATION,
     &flow::loops::REGISTRATION,
+    &flow::map::REGISTRATION,
+    &flow::sequence::REGISTRATION,
     &gather::REGISTRATION,
     &grid_sample::REGISTRATION,
     &linear_attention::REGISTRATION,

@@ -1,10 +1,11 @@
 //! TensorScatter: the cache of keys or values, with new rows at a position that is data.
 
 use super::Registration;
+use super::check_write_indices::check_write_indices;
 use super::copy;
 use super::shared::{WORKGROUP, around, in_units, no_scalar, one_each, union, unit};
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Op, required};
+use crate::graph::{Fact, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Offers, Operand, params, preludes, shader, u32s};
 use crate::tensor::{DType, Scalar, Tensor, TensorType, View};
 use std::sync::Arc;
@@ -28,7 +29,8 @@ pub static REGISTRATION: Registration = Registration { operators: &[NAME], shade
 const NAME: &str = "TensorScatter";
 
 /// ONNX TensorScatter: the rows of input 1 replace as many of the cache, input 0, along an axis: from the row on that input 2 names
-/// for each batch element, or from the first.
+/// for each batch element, or from the first. Where an index may leave no room, input 3 says whether none does
+/// ([`CheckWriteIndices`](super::check_write_indices::CheckWriteIndices)); nothing is written where one does.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TensorScatter {
     /// The axis of the rows, not the first, which is the batch.
@@ -98,11 +100,13 @@ impl TensorScatter {
         let [shared_by, capacity, length] = u32s([rows.shared_by, rows.capacity, rows.length])?;
         let [inner, count] = u32s([rows.inner / unit, groups])?;
         let params = TensorScatterParams { shared_by, capacity, length, inner, count };
-        let kernel = Kernel::new(&TENSOR_SCATTER, &[Access::Read, Access::Read, Access::Write], [WORKGROUP, 1, 1])
+        let kernel = Kernel::new(&TENSOR_SCATTER, &[Access::Read, Access::Read, Access::Read, Access::Write], [WORKGROUP, 1, 1])
             .prelude(&preludes::DIVIDE)
             .set("INDEXED", indices.is_some().into())
+            .set("GUARDED", io.optional(3).is_some().into())
             .set("CIRCULAR", self.circular.into());
-        let bindings = vec![Operand::Input(1), indices.map_or(Operand::Nothing, |_| Operand::Input(2)), cache];
+        let optional = |k: usize| io.optional(k).map_or(Operand::Nothing, |_| Operand::Input(k));
+        let bindings = vec![Operand::Input(1), optional(2), optional(3), cache];
         Ok(one_each(in_units(kernel, unit), params, groups, bindings, caps)?.work(0, 2 * update.gpu_bytes()))
     }
 }
@@ -119,6 +123,18 @@ impl Op for TensorScatter {
         self.rows(&cache.ty, &update.ty, inputs.get(2).copied().flatten().map(|fact| &fact.ty))?;
         let bounds = if update.ty.elements() == 0 { cache.bounds } else { union(cache.bounds(), update.bounds()) };
         Ok(vec![Fact { ty: cache.ty.clone(), value: None, bounds }])
+    }
+
+    fn expand(&self, node: &Node, inputs: &[Option<&Fact>], writer: &mut Writer) -> Result<Option<Vec<ValueId>>> {
+        let (Some(indices), None) = (node.input(2), node.input(3)) else { return Ok(None) };
+        let fact = |k: usize| inputs.get(k).copied().flatten().map(|fact| &fact.ty);
+        let rows = self.rows(&required(NAME, inputs, 0)?.ty, &required(NAME, inputs, 1)?.ty, fact(2))?;
+        if self.circular || rows.capacity == 0 {
+            return Ok(None);
+        }
+        let fits = writer.apply(check_write_indices(rows.capacity, rows.length), &[indices])?;
+        let inputs = [node.input(0), node.input(1), Some(indices), Some(fits)];
+        Ok(Some(writer.apply_all(Arc::new(self.clone()), &inputs, 1)?))
     }
 
     fn updates(&self, _: &[Option<&Fact>]) -> Option<(usize, usize)> {

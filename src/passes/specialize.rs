@@ -32,6 +32,13 @@ pub struct Ends {
     pub outputs: Vec<Structure<ValueId>>,
 }
 
+impl Ends {
+    /// Whether every output is a tensor.
+    pub fn are_tensors(&self) -> bool {
+        self.outputs.iter().all(|output| matches!(output, Structure::Tensor(_)))
+    }
+}
+
 /// The graph for inputs of these facts, in the order of [`Graph::inputs`]. A fact with a value makes its input constant.
 ///
 /// # Errors

@@ -256,8 +256,17 @@ impl<'a> Assembly<'a> {
         self.values.finish_states(&mut self.states, &mut self.tensors)?;
         for (&output, state) in self.graph.outputs().iter().zip(self.graph.written_states()) {
             let in_state = state.is_some_and(|state| self.states[state].written != Written::Host);
-            if !in_state && !(resident.contains(&output) && self.values.stays(output, &self.tensors)?) {
+            let stays = in_state || (resident.contains(&output) && self.values.stays(output, &self.tensors)?);
+            if !stays {
                 self.download(output)?;
+            }
+        }
+        let mut checks = Vec::new();
+        for (index, node) in self.graph.nodes().iter().enumerate() {
+            if let (Some(_), Some(Some(word)), Placement::Gpu(_)) = (node.op.check(), node.outputs.first(), &self.placements[index])
+            {
+                self.download(*word)?;
+                checks.push((index, *word));
             }
         }
         let roots = self.graph.outputs().iter().map(|id| self.values.root(*id)).collect();
@@ -279,6 +288,7 @@ impl<'a> Assembly<'a> {
             segments: self.segments,
             outputs,
             roots,
+            checks,
             states: self.states,
             variants: of_nodes(self.placements, |work| work.variants.clone()),
             declined: of_nodes(self.placements, |work| work.declined.clone()),

@@ -133,7 +133,7 @@ impl<'a> Order<'a> {
         // Nodes stand in order, so that what an earlier one leaves in a state's buffer is known.
         for index in updating.keys().copied().collect::<Vec<_>>() {
             let in_state = source(index, updating).is_some_and(|value| held.contains(&value));
-            if in_state && allowed.contains(&index) {
+            if in_state && allowed.contains(&index) && self.is_guarded(index) {
                 let output = updating.get(&index).and_then(|work| work.updates).map_or(0, |(output, _)| output);
                 held.extend(self.graph.nodes()[index].outputs.get(output).copied().flatten());
             } else if in_state {
@@ -141,6 +141,13 @@ impl<'a> Order<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a node writes nothing where the run fails by a check.
+    fn is_guarded(&self, index: usize) -> bool {
+        let checks = self.graph.nodes().iter().filter(|node| node.op.check().is_some());
+        let reads = |id: ValueId| self.graph.nodes()[index].inputs.contains(&Some(id));
+        checks.filter_map(|node| node.outputs.first().copied().flatten()).all(reads)
     }
 
     /// Whether nobody needs what a node reads once that has run.

@@ -245,6 +245,8 @@ pub struct Plan {
     pub states: Vec<PlannedState>,
     /// For each output of the graph, the value whose elements it is under another shape; itself, where it is no other.
     pub roots: Vec<ValueId>,
+    /// What a run must find to be true: a node of the graph, and its word on the host.
+    pub checks: Vec<(usize, ValueId)>,
     /// For each node, the variants it could have run by.
     pub variants: Vec<Vec<&'static str>>,
     /// For each node, the variants that do not fit it, and why.

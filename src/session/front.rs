@@ -6,7 +6,7 @@ use super::options::Options;
 use super::runtime::Runtime;
 use crate::error::Result;
 use crate::gpu::{Counters, Gpu, Opaque, Tally, boxed};
-use crate::graph::{Model, ValueId};
+use crate::graph::{Model, Structure, ValueId};
 use crate::tensor::TensorView;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -128,6 +128,28 @@ impl Session {
     #[cfg(not(target_arch = "wasm32"))]
     pub fn run_blocking(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<Outputs> {
         crate::gpu::block_on(self.run(inputs))
+    }
+}
+
+/// Runs on sequences and optionals.
+impl Session {
+    /// Runs a model some of whose inputs are sequences of tensors. An optional input is left out, given as
+    /// [`Absent`](Structure::Absent), or given as what it holds. [`Outputs::structure`] gives outputs that are no tensors.
+    ///
+    /// # Errors
+    /// As [`run`](Session::run).
+    pub async fn run_structures(&self, inputs: &[(&str, Structure<TensorView<'_>>)]) -> Result<Outputs> {
+        let runtime = self.runtime(inputs.iter().map(|(name, _)| *name))?;
+        boxed(runtime.outputs_of(inputs)).await
+    }
+
+    /// [`run_structures`](Session::run_structures), blocking.
+    ///
+    /// # Errors
+    /// As `run_structures`.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn run_structures_blocking(&self, inputs: &[(&str, Structure<TensorView<'_>>)]) -> Result<Outputs> {
+        crate::gpu::block_on(self.run_structures(inputs))
     }
 }
 

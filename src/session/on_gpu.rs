@@ -2,7 +2,7 @@
 
 use super::data::elements::{assumed, widen};
 use super::data::held::{GpuTensor, Held};
-use super::data::inputs::matched;
+use super::data::inputs::{Given, matched};
 use super::device::DeviceState;
 use super::execution::loaded::{Lease, LoadedPlan};
 use super::front::Session;
@@ -68,17 +68,20 @@ fn scalar(dtype: DType) -> Option<Scalar> {
 }
 
 /// The inputs in the model's order, after a check.
-fn checked(runtime: &Runtime, inputs: &[(&str, GpuInput<'_>)]) -> Result<Vec<GpuTensor>> {
+fn checked(runtime: &Runtime, inputs: &[(&str, GpuInput<'_>)]) -> Result<Vec<Structure<GpuTensor>>> {
     let dtype = |name: &str| runtime.inputs.iter().find(|i| i.name == name).map_or(DType::F32, |i| i.dtype);
-    let given: Vec<(&str, DType, &[usize])> = inputs.iter().map(|(name, input)| (*name, dtype(name), input.shape)).collect();
+    let given: Vec<Given<'_>> = inputs.iter().map(|(name, input)| (*name, Structure::Tensor((dtype(name), input.shape)))).collect();
     let mut buffers = Vec::with_capacity(inputs.len());
-    for k in matched(&runtime.inputs, &given)? {
-        let (name, input) = inputs[k];
-        let ty = TensorType::new(given[k].1, input.shape);
+    for place in matched(&runtime.inputs, &given)? {
+        let Some((name, input)) = place.map(|k| inputs[k]) else {
+            buffers.push(Structure::Absent);
+            continue;
+        };
+        let ty = TensorType::new(dtype(name), input.shape);
         let scalar = scalar(ty.dtype).ok_or_else(|| Error::unsupported(format!("input `{name}`: {} has no GPU form", ty.dtype)))?;
         let buffer = input.checked(name, ty.elements() as u64 * 4)?;
         let bounds = assumed(&ty, true).bounds;
-        buffers.push(GpuTensor { ty, scalar, bounds, buffer, offset: 0, _keeper: None });
+        buffers.push(Structure::Tensor(GpuTensor { ty, scalar, bounds, buffer, offset: 0, _keeper: None }));
     }
     Ok(buffers)
 }
@@ -87,16 +90,19 @@ async fn outputs(runtime: &Runtime, inputs: &[(&str, GpuInput<'_>)]) -> Result<G
     let device = runtime.device().ok_or_else(|| Error::unsupported("this session runs on the CPU, and has no GPU buffers"))?;
     runtime.need_none_of_states()?;
     let inputs = checked(runtime, inputs)?;
-    let mut held: Vec<Structure<Held<'_>>> = inputs.iter().map(|input| Structure::Tensor(Held::gpu(input.clone()))).collect();
+    let mut held: Vec<Structure<Held<'_>>> = inputs.iter().map(|input| input.map(|tensor| Held::gpu(tensor.clone()))).collect();
     match device.planned.route(&runtime.resources(&device), &mut held).await? {
-        Route::Plan(loaded, _) if loaded.stays_on_gpu() => on_device(runtime, &loaded, inputs).await,
+        Route::Plan(loaded, ends) if loaded.stays_on_gpu() && ends.are_tensors() => on_device(runtime, &loaded, inputs).await,
         Route::Plan(..) | Route::Stages(_) => through_host(runtime, &device, held).await,
     }
 }
 
-async fn on_device(runtime: &Runtime, loaded: &Opaque<LoadedPlan>, inputs: Vec<GpuTensor>) -> Result<GpuOutputs> {
+async fn on_device(runtime: &Runtime, loaded: &Opaque<LoadedPlan>, inputs: Vec<Structure<GpuTensor>>) -> Result<GpuOutputs> {
     let ids = runtime.graph.inputs().iter().map(|i| i.value);
-    let by_value: HashMap<_, _> = ids.zip(inputs.into_iter().map(|input| input.buffer)).collect();
+    let given = ids
+        .zip(inputs)
+        .filter_map(|(id, input)| if let Structure::Tensor(input) = input { Some((id, input.buffer)) } else { None });
+    let by_value: HashMap<_, _> = given.collect();
     let lease = Lease::enqueue(loaded, &by_value).await?;
     let outputs = runtime.output_names().into_iter().zip(&loaded.plan().outputs);
     let entry = |(name, transfer): (String, &Option<crate::plan::Transfer>)| {

@@ -2,7 +2,7 @@
 
 use super::data::Outputs;
 use super::data::held::Held;
-use super::data::inputs::{self, InputInfo};
+use super::data::inputs::{self, Given, InputInfo};
 use super::device::{DeviceSlot, DeviceState};
 use super::execution::reference;
 use super::execution::state_buffers::StateBuffers;
@@ -16,8 +16,11 @@ use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Opaque, Tally};
 use crate::graph::{Graph, Model, Structure, ValueId};
 use crate::kernel::Caps;
-use crate::tensor::{DType, Tensor, TensorView};
+use crate::tensor::{Tensor, TensorView};
 use std::sync::Arc;
+
+/// An input of a run with its name.
+pub(crate) type Named<'n, 'a> = (&'n str, Structure<TensorView<'a>>);
 
 /// A model of which every input must be given, with what is kept for its runs.
 pub(crate) struct Runtime {
@@ -80,13 +83,22 @@ impl Runtime {
     }
 
     /// The inputs in the model's order, after a check.
-    pub(crate) fn ordered<'a>(&self, inputs: &[(&str, TensorView<'a>)]) -> Result<Vec<TensorView<'a>>> {
-        let given: Vec<(&str, DType, &[usize])> = inputs.iter().map(|(name, view)| (*name, view.dtype(), view.shape())).collect();
-        Ok(inputs::matched(&self.inputs, &given)?.into_iter().map(|k| inputs[k].1).collect())
+    pub(crate) fn ordered<'a>(&self, inputs: &[(&str, TensorView<'a>)]) -> Result<Vec<Structure<TensorView<'a>>>> {
+        self.ordered_structures(&named(inputs))
+    }
+
+    /// [`ordered`](Self::ordered), of inputs that may be no tensors.
+    fn ordered_structures<'a>(&self, inputs: &[Named<'_, 'a>]) -> Result<Vec<Structure<TensorView<'a>>>> {
+        ordered(&self.inputs, inputs)
     }
 
     /// The outputs for these inputs by name, of a model without states.
     pub(crate) async fn outputs(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<Outputs> {
+        self.outputs_of(&named(inputs)).await
+    }
+
+    /// [`outputs`](Self::outputs), of inputs that may be no tensors.
+    pub(crate) async fn outputs_of(&self, inputs: &[Named<'_, '_>]) -> Result<Outputs> {
         self.need_none_of_states()?;
         self.outputs_with(inputs, &mut StateBuffers::of(&self.graph)?).await
     }
@@ -104,21 +116,20 @@ impl Runtime {
     }
 
     /// The outputs for these inputs by name; states hold what they become.
-    pub(crate) async fn outputs_with(&self, inputs: &[(&str, TensorView<'_>)], states: &mut StateBuffers) -> Result<Outputs> {
-        let views = self.ordered(inputs)?;
+    pub(crate) async fn outputs_with(&self, inputs: &[Named<'_, '_>], states: &mut StateBuffers) -> Result<Outputs> {
+        let views = self.ordered_structures(inputs)?;
         states.settle();
         self.check_together(inputs, states)?;
-        let tensors = match self.device() {
+        let values = match self.device() {
             Some(device) => self.compute_with(device, &views, states, None).await?,
             None => self.on_host(&views, states)?,
         };
-        Ok(Outputs { entries: self.output_names().into_iter().zip(tensors).collect() })
+        Ok(Outputs { entries: self.output_names().into_iter().zip(values).collect() })
     }
 
     /// Inputs and what states hold, in the model's order, after a check.
-    pub(crate) fn ordered_with_states<'a>(&self, inputs: &[(&str, TensorView<'a>)]) -> Result<Vec<TensorView<'a>>> {
-        let given: Vec<(&str, DType, &[usize])> = inputs.iter().map(|(name, view)| (*name, view.dtype(), view.shape())).collect();
-        Ok(inputs::matched(&inputs::with_states(&self.graph), &given)?.into_iter().map(|k| inputs[k].1).collect())
+    pub(crate) fn ordered_with_states<'a>(&self, inputs: &[(&str, TensorView<'a>)]) -> Result<Vec<Structure<TensorView<'a>>>> {
+        ordered(&inputs::with_states(&self.graph), &named(inputs))
     }
 
     /// What those states hold before the first run that are not among these inputs, by the names of their inputs.
@@ -140,45 +151,48 @@ impl Runtime {
             let place = rest.iter().position(|(name, _)| *name == self.graph.value(state.input).name);
             states.set(state.input, place.map(|place| rest.remove(place).1.to_tensor()))?;
         }
-        let mut outputs = self.outputs_with(&rest, &mut states).await?;
+        let mut outputs = self.outputs_with(&named(&rest), &mut states).await?;
         for state in self.graph.states() {
             let held = states.held(state.input)?;
             let tensor = match (held.on_host(), states.device()) {
                 (None, Some(gpu)) => held.tensor(gpu, &self.tally).await?,
                 (view, _) => view.as_ref().map(TensorView::to_tensor).ok_or_else(missing)?,
             };
-            outputs.entries.push((self.graph.value(state.output).name.clone(), tensor));
+            outputs.entries.push((self.graph.value(state.output).name.clone(), Structure::Tensor(tensor)));
         }
         Ok(outputs)
     }
 
     /// What states hold must fit the extents that they share with inputs.
-    fn check_together(&self, inputs: &[(&str, TensorView<'_>)], states: &StateBuffers) -> Result<()> {
+    fn check_together(&self, inputs: &[Named<'_, '_>], states: &StateBuffers) -> Result<()> {
         let held = self.graph.states().iter().map(|state| states.held(state.input)).collect::<Result<Vec<_>>>()?;
         let types: Vec<_> = held.iter().map(Held::ty).collect();
         let names = self.graph.states().iter().map(|state| self.graph.value(state.input).name.as_str());
-        let mut given: Vec<(&str, DType, &[usize])> = names.zip(&types).map(|(name, ty)| (name, ty.dtype, &*ty.shape)).collect();
+        let mut given: Vec<Given<'_>> =
+            names.zip(&types).map(|(name, ty)| (name, Structure::Tensor((ty.dtype, &*ty.shape)))).collect();
         if !given.is_empty() {
-            given.extend(inputs.iter().map(|(name, view)| (*name, view.dtype(), view.shape())));
+            given.extend(types_of(inputs));
             inputs::matched(&inputs::with_states(&self.graph), &given)?;
         }
         Ok(())
     }
 
     /// The outputs of a run by the references.
-    fn on_host(&self, inputs: &[TensorView<'_>], states: &mut StateBuffers) -> Result<Vec<Tensor>> {
+    fn on_host(&self, inputs: &[Structure<TensorView<'_>>], states: &mut StateBuffers) -> Result<Vec<Structure<Tensor>>> {
         let graph = &self.graph;
         let inputs = all_inputs(graph, inputs, states)?;
-        let host = |held: &Structure<Held<'_>>| held.tensor()?.on_host().as_ref().map(TensorView::to_tensor).ok_or_else(missing);
-        let outputs = reference::outputs(graph, &inputs.iter().map(host).collect::<Result<Vec<_>>>()?)?;
+        let host = |held: &Held<'_>| held.on_host().as_ref().map(TensorView::to_tensor).ok_or_else(missing);
+        let inputs = inputs.iter().map(|input| input.try_map(host)).collect::<Result<Vec<_>>>()?;
+        let outputs = reference::outputs(graph, &inputs, self.options.max_turns)?;
         let (mut returned, mut kept) = (Vec::new(), Vec::new());
-        for (tensor, state) in outputs.into_iter().zip(graph.written_states()) {
+        for (output, state) in outputs.into_iter().zip(graph.written_states()) {
             let Some(state) = state.and_then(|state| graph.states().get(state)) else {
-                returned.push(tensor);
+                returned.push(output);
                 continue;
             };
+            let tensor = output.tensor()?;
             state.accepts(graph.state_input(state)?, tensor.ty())?;
-            kept.push((state.input, tensor));
+            kept.push((state.input, tensor.clone()));
         }
         states.run += 1;
         kept.into_iter().try_for_each(|(input, tensor)| states.set(input, Some(tensor)))?;
@@ -189,9 +203,9 @@ impl Runtime {
     pub(crate) async fn compute(
         &self,
         device: Opaque<DeviceState>,
-        inputs: &[TensorView<'_>],
+        inputs: &[Structure<TensorView<'_>>],
         recorder: Option<&Recorder>,
-    ) -> Result<Vec<Tensor>> {
+    ) -> Result<Vec<Structure<Tensor>>> {
         self.compute_with(device, inputs, &mut StateBuffers::of(&self.graph)?, recorder).await
     }
 
@@ -199,21 +213,37 @@ impl Runtime {
     async fn compute_with(
         &self,
         device: Opaque<DeviceState>,
-        inputs: &[TensorView<'_>],
+        inputs: &[Structure<TensorView<'_>>],
         states: &mut StateBuffers,
         recorder: Option<&Recorder>,
-    ) -> Result<Vec<Tensor>> {
+    ) -> Result<Vec<Structure<Tensor>>> {
         states.run += 1;
         let runner = Runner { resources: self.resources(&device), recorder };
-        let result = runner.tensors(&device.planned, inputs, states).await;
+        let result = runner.values(&device.planned, inputs, states).await;
         let Some(slot) = self.device.as_ref().filter(|_| result.is_err() && device.gpu.is_lost()) else { return result };
         states.settle();
         let fresh = slot.replace(&device).await?;
         self.graph.states().iter().try_for_each(|state| states.held(state.input).map(|_| ()))?;
         log::warn!("the device was lost; running again on a fresh one");
         let runner = Runner { resources: self.resources(&fresh), recorder };
-        runner.tensors(&fresh.planned, inputs, states).await
+        runner.values(&fresh.planned, inputs, states).await
     }
+}
+
+/// Tensors as values that may be none.
+pub(crate) fn named<'n, 'a>(inputs: &[(&'n str, TensorView<'a>)]) -> Vec<Named<'n, 'a>> {
+    inputs.iter().map(|(name, view)| (*name, Structure::Tensor(*view))).collect()
+}
+
+/// Names and types of inputs.
+fn types_of<'g>(inputs: &'g [Named<'_, '_>]) -> impl Iterator<Item = Given<'g>> {
+    inputs.iter().map(|(name, structure)| (*name, structure.map(|view| (view.dtype(), view.shape()))))
+}
+
+/// The inputs in the order in which they are declared, after a check.
+fn ordered<'a>(declared: &[InputInfo], inputs: &[Named<'_, 'a>]) -> Result<Vec<Structure<TensorView<'a>>>> {
+    let at = |place: Option<usize>| place.map_or(Structure::Absent, |k| inputs[k].1.clone());
+    Ok(inputs::matched(declared, &types_of(inputs).collect::<Vec<_>>())?.into_iter().map(at).collect())
 }
 
 fn missing() -> Error {

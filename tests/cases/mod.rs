@@ -25,6 +25,7 @@ pub mod reduce;
 pub mod resize;
 pub mod rnn;
 pub mod scatter;
+pub mod sequence;
 pub mod shape;
 pub mod softmax;
 
@@ -63,6 +64,8 @@ pub struct Case {
     pub tolerance: Tolerance,
     /// Expected outputs from an independent source, where the row has them.
     pub golden: Option<Vec<Tensor>>,
+    /// Names of the operators of the graph within `op` that the row is about.
+    pub within: Vec<&'static str>,
 }
 
 impl Case {
@@ -75,6 +78,7 @@ impl Case {
             outputs: 1,
             tolerance: F32,
             golden: None,
+            within: vec![],
         }
     }
 
@@ -168,6 +172,7 @@ pub fn all() -> Vec<Case> {
         resize::cases(),
         rnn::cases(),
         scatter::cases(),
+        sequence::cases(),
         shape::cases(),
         softmax::cases(),
     ];

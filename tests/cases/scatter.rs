@@ -1,6 +1,7 @@
 //! Elements replaced or combined by index, and running sums and products.
 
 use super::{Case, Random};
+use gristmill::internals::ops::check_write_indices::check_write_indices;
 use gristmill::internals::ops::cumulative::{cum_prod, cum_sum};
 use gristmill::internals::ops::scatter::{Combine, scatter_elements, scatter_nd};
 use gristmill::internals::ops::tensor_scatter::tensor_scatter;
@@ -120,6 +121,9 @@ fn tensor_scatter_cases() -> Vec<Case> {
         cases.push(Case::new(format!("tensor_scatter/{dtype}"), tensor_scatter(1, false), inputs));
     }
     cases.push(circular_by_hand());
+    let check = check_write_indices(9, 3);
+    let indices = Tensor::vector(&[6i64, 0, 5]);
+    cases.push(Case::new("check_write_indices/all_fit", check, vec![indices]).golden(vec![Tensor::scalar(true)]));
     cases
 }
 

@@ -4,8 +4,8 @@
 use crate::cases::Random;
 use gristmill::graph::{Builder, Dim, ValueId};
 use gristmill::operators::{
-    Attention, arg_max, attention, binary, gather, layer_normalization, matmul, reshape, split, tensor_scatter, transpose, unary,
-    unsqueeze,
+    Attention, arg_max, attention, binary, cast, gather, layer_normalization, matmul, reshape, split, tensor_scatter, transpose,
+    unary, unsqueeze,
 };
 use gristmill::{DType, Model, Tensor};
 
@@ -111,7 +111,8 @@ impl Network {
         let normalized = self.normalized(x);
         let logits = self.dense(normalized, WIDTH, VOCABULARY, 1.0);
         self.b.output("logits", logits).expect("the name is free");
-        let next = self.b.node("next", arg_max(-1, false, false), &[Some(logits)]);
+        let likeliest = self.b.node("likeliest", arg_max(-1, false, false), &[Some(logits)]);
+        let next = self.b.node("next", cast(DType::I32).expect("it can be cast"), &[Some(likeliest)]);
         self.b.output("next", next).expect("the name is free");
         Model::from_graph(self.b.finish().expect("the graph is sound"))
     }
@@ -141,7 +142,8 @@ pub fn caches() -> Vec<(String, String)> {
     names.map(|name| (format!("{name}_out"), name)).collect()
 }
 
-/// Likewise, where a step also leaves to the next what it reads and where.
+/// Likewise, where a step also leaves to the next what it reads and where. As integers of 32 bits these need no host, who knows of wider
+/// ones whether they stay in bounds.
 pub const CHOICE: [(&str, &str); 2] = [("next", "token"), ("position_out", "position")];
 
 /// `token`, `[batch, 1]`, at `position`, `[batch]`, with caches of keys and values of what stands before, `[batch, heads, capacity, size]`,
@@ -150,13 +152,13 @@ pub const CHOICE: [(&str, &str); 2] = [("next", "token"), ("position_out", "posi
 pub fn step(capacity: usize) -> Model {
     let mut network = Network::new("gpt step", capacity);
     let batch = || Dim::Named("batch".into());
-    let token = network.b.input("token", DType::I64, &[batch(), Dim::Known(1)]);
-    let position = network.b.input("position", DType::I64, &[batch()]);
+    let token = network.b.input("token", DType::I32, &[batch(), Dim::Known(1)]);
+    let position = network.b.input("position", DType::I32, &[batch()]);
     let dims = [batch(), Dim::Known(HEADS), Dim::Known(capacity), Dim::Known(SIZE)];
     let names = caches();
     let old: Vec<ValueId> = names.iter().map(|(_, name)| network.b.input(name, DType::F32, &dims)).collect();
     let positions = network.unsqueezed(position, &[1]);
-    let one = network.integers("one", &[1]);
+    let one = network.b.constant("one", Tensor::vector(&[1i32]));
     let lengths = network.function("Add", &[position, one]);
     network.b.output("position_out", lengths).expect("the name is free");
     network.write(token, positions, |network, Heads { layer, query, key, value }| {

@@ -5,7 +5,7 @@ use super::wire::{Field, encode, message, number, text};
 use super::{facts, import_limit};
 use gristmill::internals::graph::Graph;
 use gristmill::internals::passes::specialize;
-use gristmill::{Error, ErrorKind, Model};
+use gristmill::{Error, ErrorKind, Model, Options, Session, Structure, Tensor};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -238,6 +238,78 @@ fn deep_nesting() {
     }
     let text = error(&model(graph), None).to_string();
     assert!(text.contains("recursion limit reached"), "{text}");
+}
+
+/// A `TypeProto` of sequences (4) or optionals (9) one within the other, as field 2 of a value.
+fn nested(field: u64, depth: usize) -> Vec<Field> {
+    (0..depth).fold(vec![message(1, vec![number(1, FLOAT)])], |ty, _| vec![message(field, vec![message(1, ty)])])
+}
+
+#[test]
+fn types_of_types() {
+    let graph = |ty: Vec<Field>| model(vec![message(11, vec![text(1, "x"), message(2, ty)]), output("x")]);
+    let what = "only tensors, and sequences and optionals of them, are implemented";
+    for (field, name) in [(4, "a sequence of other things than tensors"), (9, "an optional of an optional")] {
+        refused(&graph(nested(field, 2)), Unsupported, &format!("value `x` is {name}; {what}"));
+        refused(&graph(nested(field, 40)), Unsupported, &format!("value `x` is {name}; {what}"));
+        let text = error(&graph(nested(field, 1000)), None).to_string();
+        assert!(text.contains("recursion limit reached"), "{text}");
+        assert!(Model::from_bytes(&graph(nested(field, 1)), None).is_ok());
+        refused(&graph(vec![message(field, vec![])]), InvalidModel, "value `x` declares no type: expected a tensor type");
+    }
+    refused(&graph(vec![message(5, vec![])]), Unsupported, &format!("value `x` is a map; {what}"));
+    assert!(Model::from_bytes(&graph(vec![message(9, vec![message(1, nested(4, 1))])]), None).is_ok());
+}
+
+#[test]
+fn sequences() {
+    let xs = || message(11, vec![text(1, "xs"), message(2, nested(4, 1))]);
+    let graph = |node: Field| model(vec![node, xs(), input("x", &[2]), output("y")]);
+    let map = |inputs: &[&str], outputs: &[&str], body: Vec<Field>| {
+        node("SequenceMap", inputs, outputs, vec![message(5, vec![text(1, "body"), number(20, 5), message(6, body)])])
+    };
+    refused(
+        &graph(node("SequenceMap", &["xs"], &["y"], vec![])),
+        InvalidModel,
+        "SequenceMap:y: SequenceMap needs attribute `body`, which is missing",
+    );
+    refused(
+        &graph(map(&["xs"], &["y"], vec![output("q")])),
+        InvalidModel,
+        "SequenceMap:y: the body of SequenceMap takes 0 inputs and makes 1 outputs: expected 1 inputs, and 0 outputs or more",
+    );
+    refused(
+        &graph(map(&["xs"], &["y", "z"], vec![input("p", &[2]), output("p")])),
+        InvalidModel,
+        "SequenceMap:y: SequenceMap has 2 outputs, but its body makes 1",
+    );
+    refused(
+        &graph(node("ConcatFromSequence", &["xs"], &["y"], vec![])),
+        InvalidModel,
+        "ConcatFromSequence:y: ConcatFromSequence needs attribute `axis`, which is missing",
+    );
+    refused(
+        &graph(node("Optional", &[], &["y"], vec![])),
+        InvalidModel,
+        "Optional:y: Optional needs an element, or attribute `type`, and has neither",
+    );
+    let mut inner = vec![input("p", &[2]), output("p")];
+    for _ in 0..200 {
+        inner = vec![input("p", &[2]), map(&["p"], &["q"], inner), output("q")];
+    }
+    let text = error(&graph(map(&["xs"], &["y"], inner)), None).to_string();
+    assert!(text.contains("recursion limit reached"), "{text}");
+    // A sequence where a tensor is wanted, and the other way round.
+    for (name, given) in [("Relu", "xs"), ("SequenceLength", "x")] {
+        let model =
+            Model::from_bytes(&graph(node(name, &[given], &["y"], vec![])), None).expect("types are checked when they are known");
+        let two = Structure::Sequence(vec![Tensor::vector(&[1.0f32, 2.0])]);
+        let x = Tensor::vector(&[1.0f32, 2.0]);
+        let session = Session::cpu(&model, Options::default()).expect("a session");
+        let inputs = [("xs", two.map(Tensor::view)), ("x", Structure::Tensor(x.view()))];
+        let error = session.run_structures_blocking(&inputs).expect_err("it is none");
+        assert_eq!((error.kind(), error.node()), (InvalidModel, Some(format!("{name}:y").as_str())));
+    }
 }
 
 /// A model of functions `f0`, `f1`, ... of which each calls the next `calls` times, in a chain.

@@ -3,6 +3,8 @@
 use super::models::*;
 use super::onto::Onto;
 use gristmill::graph::{Builder, Dim};
+use gristmill::internals::ops::reduce::{Reduction, reduce};
+use gristmill::internals::ops::tensor_scatter::tensor_scatter;
 use gristmill::internals::ops::{concat, elementwise};
 use gristmill::{DType, ErrorKind, Gpu, KernelEvent, Model, Options, Power, Progress, Session, SessionState, Tensor, TensorType};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -213,5 +215,46 @@ fn a_device_takes_states_with_it() {
         used.restore(&snapshot).expect("it fits");
         session.run_with_blocking(&mut used, &[("x", x.view())]).expect("it is there again");
         assert_eq!(floats(&used.get_blocking("state").expect("it is there")), [5.0, 6.0, 7.0, 8.0]);
+    }
+}
+
+/// A cache of four rows of two numbers for each of two batch elements, and a sum of all that was added to it.
+fn cached() -> Model {
+    let mut b = Builder::new("cached");
+    let cache = b.state("cache", zeros(&[2, 4, 2]));
+    let total = b.state("total", zeros(&[2, 1, 2]));
+    let row = b.input("row", DType::F32, &[Dim::Known(2), Dim::Known(1), Dim::Known(2)]);
+    let at = b.input("at", DType::I64, &[Dim::Known(2)]);
+    let written = b.node("written", tensor_scatter(1, false), &[Some(cache), Some(row), Some(at)]);
+    let sum = b.node("sum", add(), &[Some(total), Some(row)]);
+    let seen = b.node("seen", reduce(Reduction::Sum, None, false, false), &[Some(written)]);
+    b.write_state("cache", written).expect("it is written once");
+    b.write_state("total", sum).expect("it is written once");
+    b.output("seen", seen).expect("the name is its own");
+    finish(b)
+}
+
+#[test]
+fn a_position_beyond_the_capacity_leaves_all_states_as_they_were() {
+    let model = cached();
+    let row = Tensor::new([2, 1, 2], &[1.0f32, 2.0, 3.0, 4.0]).expect("four elements");
+    for session in [on_gpu(&model, Options::default()), Session::cpu(&model, Options::default()).expect("the model is sound")] {
+        let mut state = session.state().expect("states");
+        let mut run = |at: [i64; 2]| {
+            let at = Tensor::vector(&at);
+            session.run_with_blocking(&mut state, &[("row", row.view()), ("at", at.view())])
+        };
+        run([3, 0]).expect("there is room");
+        for at in [[0, 4], [-1, 2], [1 << 20, 0]] {
+            let error = run(at).expect_err("there is no room");
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+            assert!(error.node().is_some_and(|node| node.ends_with(":written")), "{error:?}");
+            assert!(error.message().contains("of capacity 4"), "{error}");
+        }
+        // Nothing of the failed runs is there, also where one of two positions had room.
+        let seen = run([0, 1]).expect("there is room");
+        assert_eq!(seen["seen"].as_slice::<f32>().expect("floats"), [20.0]);
+        let total = state.get_blocking("total").expect("it is there");
+        assert_eq!(total.as_slice::<f32>().expect("floats"), [2.0, 4.0, 6.0, 8.0]);
     }
 }

@@ -6,7 +6,7 @@ mod specialized;
 mod states;
 mod structures;
 
-use super::{DefaultInput, Dim, Fact, Graph, Input, Node, Op, Structure, Value, ValueId};
+use super::{DefaultInput, Dim, Fact, Form, Graph, Input, Node, Op, Structure, Value, ValueId};
 use crate::error::{Error, Result};
 use crate::tensor::{DType, Tensor};
 use links::Links;
@@ -46,6 +46,8 @@ pub struct Writer {
     unwritten: Vec<Unwritten>,
     /// Values that are no tensors of their own, and what they are.
     structures: HashMap<ValueId, Structure<ValueId>>,
+    /// How many tensors they list.
+    listed: usize,
     /// Whether every value has a fact.
     specialized: bool,
     /// What is being written in place of nodes, the innermost last.
@@ -107,8 +109,13 @@ impl Writer {
 
     /// A declared input; `dims` is `None` when its rank is open.
     pub fn declare(&mut self, name: &str, dtype: DType, dims: Option<Vec<Dim>>) -> ValueId {
+        self.declare_form(name, Form::Tensor, dtype, dims)
+    }
+
+    /// A declared input that may be a sequence, or left out; `dims` are the extents of its tensors.
+    pub fn declare_form(&mut self, name: &str, form: Form, dtype: DType, dims: Option<Vec<Dim>>) -> ValueId {
         let value = self.value(name, None);
-        self.graph.inputs.push(Input { value, dtype, dims });
+        self.graph.inputs.push(Input { value, form, dtype, dims });
         value
     }
 
@@ -119,7 +126,7 @@ impl Writer {
     pub fn default_input(&mut self, value: ValueId, dims: Option<Vec<Dim>>, place: usize) -> Result<()> {
         let constant =
             self.contents(value).ok_or_else(|| Error::invalid_model("only a constant can be the default of an input"))?;
-        let input = Input { value, dtype: constant.dtype(), dims };
+        let input = Input { value, form: Form::Tensor, dtype: constant.dtype(), dims };
         self.graph.defaults.push(DefaultInput { input, place });
         Ok(())
     }

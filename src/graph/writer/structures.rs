@@ -3,8 +3,11 @@
 use super::Writer;
 use super::specialized::Place;
 use crate::error::{Error, Result};
-use crate::graph::{Flow, Input, Node, Op, Structure, ValueId};
+use crate::graph::{Flow, Form, Input, Node, Op, Structure, ValueId};
 use std::sync::Arc;
+
+/// The most tensors that all sequences of a graph list.
+const MAX_LISTED: usize = 1 << 24;
 
 impl Writer {
     /// What a value is: itself, unless it was bound to something else.
@@ -37,8 +40,14 @@ impl Writer {
         let outputs = self.within(place, |writer| flow.write(node, &inputs, writer))?;
         for (index, id) in node.outputs.iter().enumerate() {
             let Some(id) = *id else { continue };
-            let output = outputs.get(index).cloned();
-            self.bind(id, output.ok_or_else(|| Error::invalid_model(format!("output {index} is never made")))?);
+            let output =
+                outputs.get(index).cloned().ok_or_else(|| Error::invalid_model(format!("output {index} is never made")))?;
+            // Each node of a chain that edits a long sequence has a list of its own.
+            self.listed += output.tensors().len();
+            if self.listed > MAX_LISTED {
+                return Err(Error::limit(format!("the sequences of a graph list more than {MAX_LISTED} tensors in all")));
+            }
+            self.bind(id, output);
         }
         Ok(())
     }
@@ -48,7 +57,7 @@ impl Writer {
         let tensors: Vec<ValueId> = names.map(|name| self.value(&name, None)).collect();
         if let Some(at) = self.graph.inputs.iter().position(|input| input.value == id) {
             let dtype = self.graph.inputs[at].dtype;
-            let inputs = tensors.iter().map(|value| Input { value: *value, dtype, dims: None });
+            let inputs = tensors.iter().map(|value| Input { value: *value, form: Form::Tensor, dtype, dims: None });
             self.graph.inputs.splice(at..=at, inputs);
         }
         self.bind(id, Structure::Sequence(tensors.clone()));

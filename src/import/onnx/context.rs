@@ -6,7 +6,7 @@ use super::importer::Importer;
 use super::order;
 use super::proto::NodeProto;
 use crate::error::{Error, Result};
-use crate::graph::{Dim, Node, Op, ValueId};
+use crate::graph::{Dim, Form, Node, Op, ValueId};
 use crate::ops::elementwise::cast_like;
 use crate::tensor::{DType, Element, Tensor};
 use std::sync::Arc;
@@ -221,7 +221,7 @@ impl<'c, 'm> Context<'c, 'm> {
     pub(super) fn emit_typed(&mut self, op: Arc<dyn Op>, inputs: &[Option<ValueId>], dtype: DType) -> Result<()> {
         self.emit(op, inputs)?;
         if let Some(value) = self.results.first().copied().flatten() {
-            self.importer.current.types.insert(value, Declared { dtype, dims: None });
+            self.importer.current.types.insert(value, Declared { form: Form::Tensor, dtype, dims: None });
         }
         Ok(())
     }

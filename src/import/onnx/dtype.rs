@@ -1,8 +1,8 @@
 //! `TensorProto.DataType` and declared types.
 
-use super::proto::{DimensionValue, TypeProto, TypeValue, ValueInfoProto};
+use super::proto::{DimensionValue, TensorTypeProto, TypeProto, TypeValue, ValueInfoProto};
 use crate::error::{Error, Result};
-use crate::graph::Dim;
+use crate::graph::{Dim, Form};
 use crate::tensor::{DType, MAX_ELEMENTS, MAX_RANK};
 
 /// The dtype of a `TensorProto.DataType`.
@@ -41,11 +41,36 @@ pub(super) fn dtype(data_type: i32) -> Result<DType> {
     Err(Error::unsupported(format!("elements of type {other} are not implemented")))
 }
 
-/// Element type and extents of a declared value; extents are `None` when the rank is open.
+/// Form, element type and extents of a declared value; extents are `None` when the rank is open.
 #[derive(Clone, Debug)]
 pub(super) struct Declared {
+    pub(super) form: Form,
     pub(super) dtype: DType,
     pub(super) dims: Option<Vec<Dim>>,
+}
+
+/// The form of a declared type, and that of its tensors; what else it is, where that is not implemented.
+pub(super) fn form(declared: &TypeProto) -> Result<(Form, Option<&TensorTypeProto>), &'static str> {
+    let mut optional = false;
+    let mut value = declared.value.as_ref();
+    if let Some(TypeValue::Optional(element)) = value {
+        optional = true;
+        value = element.elem_type.as_ref().and_then(|ty| ty.value.as_ref());
+    }
+    let (plain, sequence) = if optional { (Form::OptionalTensor, Form::OptionalSequence) } else { (Form::Tensor, Form::Sequence) };
+    match value {
+        None => Ok((plain, None)),
+        Some(TypeValue::Tensor(tensor)) => Ok((plain, Some(tensor))),
+        Some(TypeValue::Sequence(element)) => match element.elem_type.as_ref().and_then(|ty| ty.value.as_ref()) {
+            None => Ok((sequence, None)),
+            Some(TypeValue::Tensor(tensor)) => Ok((sequence, Some(tensor))),
+            Some(_) => Err("a sequence of other things than tensors"),
+        },
+        Some(TypeValue::Optional(_)) => Err("an optional of an optional"),
+        Some(TypeValue::Map(_)) => Err("a map"),
+        Some(TypeValue::SparseTensor(_)) => Err("a sparse tensor"),
+        Some(TypeValue::Opaque(_)) => Err("opaque"),
+    }
 }
 
 /// The type that a graph input declares.
@@ -53,22 +78,12 @@ pub(super) fn declared(info: &ValueInfoProto) -> Result<Declared> {
     let name = &info.name;
     let within = |e: Error| Error::new(e.kind(), format!("value `{name}`: {}", e.message()));
     let missing = || Error::invalid_model(format!("value `{name}` declares no type: expected a tensor type"));
-    let tensor = match info.r#type.as_ref().and_then(|TypeProto { value }| value.as_ref()).ok_or_else(missing)? {
-        TypeValue::Tensor(tensor) => tensor,
-        TypeValue::Sequence(_) => {
-            return Err(Error::unsupported(format!("value `{name}` is a sequence; only tensors are implemented")));
-        }
-        TypeValue::Map(_) => return Err(Error::unsupported(format!("value `{name}` is a map; only tensors are implemented"))),
-        TypeValue::Optional(_) => {
-            return Err(Error::unsupported(format!("value `{name}` is an optional; only tensors are implemented")));
-        }
-        TypeValue::SparseTensor(_) => {
-            return Err(Error::unsupported(format!("value `{name}` is a sparse tensor; only dense tensors are implemented")));
-        }
-        TypeValue::Opaque(_) => return Err(Error::unsupported(format!("value `{name}` is opaque; only tensors are implemented"))),
-    };
+    let (form, tensor) = form(info.r#type.as_ref().ok_or_else(missing)?).map_err(|what| {
+        Error::unsupported(format!("value `{name}` is {what}; only tensors, and sequences and optionals of them, are implemented"))
+    })?;
+    let tensor = tensor.ok_or_else(missing)?;
     let dtype = dtype(tensor.elem_type).map_err(within)?;
-    let Some(shape) = &tensor.shape else { return Ok(Declared { dtype, dims: None }) };
+    let Some(shape) = &tensor.shape else { return Ok(Declared { form, dtype, dims: None }) };
     if shape.dim.len() > MAX_RANK {
         return Err(Error::limit(format!("value `{name}` has rank {}: expected at most {MAX_RANK}", shape.dim.len())));
     }
@@ -89,5 +104,5 @@ pub(super) fn declared(info: &ValueInfoProto) -> Result<Declared> {
     if elements > MAX_ELEMENTS {
         return Err(Error::limit(format!("value `{name}` declares {elements} elements or more: expected at most {MAX_ELEMENTS}")));
     }
-    Ok(Declared { dtype, dims: Some(dims) })
+    Ok(Declared { form, dtype, dims: Some(dims) })
 }

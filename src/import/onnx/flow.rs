@@ -7,15 +7,15 @@ use super::order;
 use super::proto::{GraphProto, NodeProto};
 use super::scope::Scope;
 use crate::error::{Error, Result};
-use crate::graph::{Body, Graph, Node, Op, ValueId};
-use crate::ops::flow::{branch, loops};
+use crate::graph::{Body, Form, Graph, Node, Op, ValueId};
+use crate::ops::flow::{branch, loops, map};
 use crate::ops::reshape::identity;
 use crate::ops::{slice, transpose};
 use crate::tensor::{DType, Tensor};
 use std::sync::Arc;
 
 /// The operators of the default domain that this file imports.
-pub(super) const OPERATORS: &[&str] = &["If", "Loop", "Scan"];
+pub(super) const OPERATORS: &[&str] = &["If", "Loop", "Scan", "SequenceMap"];
 
 /// The most axes that the attributes of a Scan may name.
 const MAX_AXES: usize = 4096;
@@ -50,6 +50,7 @@ impl<'m> Importer<'m> {
         match node.op_type.as_str() {
             "If" => self.branch(node, inputs, attributes),
             "Loop" => self.repeat(node, inputs, attributes),
+            "SequenceMap" => self.map(node, inputs, attributes),
             _ => self.scan(node, inputs, attributes),
         }
     }
@@ -174,6 +175,26 @@ impl<'m> Importer<'m> {
         Ok(made)
     }
 
+    /// Imports a SequenceMap.
+    fn map(
+        &mut self,
+        node: &'m NodeProto,
+        inputs: &[Option<ValueId>],
+        attributes: &Attributes<'m>,
+    ) -> Result<Vec<Option<ValueId>>> {
+        let graph = body_of(node, attributes)?;
+        let made = rows(node, graph, inputs.len(), 0)?;
+        let mut arguments = inputs.to_vec();
+        let (graph, captured) = self.apart("body", |importer| {
+            // What is known of a sequence is known of its tensors.
+            importer.within(node, graph, |importer| importer.body_inputs(graph, inputs.iter()))
+        })?;
+        let body = body(graph, captured, &mut arguments);
+        let outputs = self.results(node, made)?;
+        self.flow(node, map::sequence_map(body, inputs.len()), arguments, outputs.clone())?;
+        Ok(outputs)
+    }
+
     /// A scan input with its slices along axis 0 from the first turn on, or a scan output from rows that stand so.
     fn moved(&mut self, node: &'m NodeProto, value: ValueId, along: Along, is_input: bool) -> Result<ValueId> {
         let name = self.path(node)?;
@@ -220,8 +241,9 @@ impl<'m> Importer<'m> {
             let around = given.and_then(|value| self.frame(depth).types.get(&value).cloned());
             let declared: Option<Declared> = declared(info).ok();
             let dtype = declared.as_ref().or(around.as_ref()).map_or(DType::F32, |declared| declared.dtype);
+            let form = declared.as_ref().or(around.as_ref()).map_or(Form::Tensor, |declared| declared.form);
             let dims = declared.as_ref().and_then(|declared| declared.dims.clone());
-            let value = self.current.writer.declare(&info.name, dtype, dims);
+            let value = self.current.writer.declare_form(&info.name, form, dtype, dims);
             if let Some(declared) = declared {
                 self.current.types.insert(value, declared);
             }

@@ -1,7 +1,7 @@
 //! Graphs under construction: that of the model, and around the branch of an If that is being imported those it stands in.
 
 use super::dtype::Declared;
-use crate::graph::{Dim, ValueId, Writer};
+use crate::graph::{Dim, Form, ValueId, Writer};
 use crate::tensor::{DType, Tensor};
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -37,7 +37,7 @@ impl Frame {
     pub(super) fn constant(&mut self, name: &str, tensor: Tensor) -> ValueId {
         let value = self.writer.constant(name, tensor.clone());
         let dims = tensor.shape().iter().map(|d| Dim::Known(*d)).collect();
-        self.types.insert(value, Declared { dtype: tensor.dtype(), dims: Some(dims) });
+        self.types.insert(value, Declared { form: Form::Tensor, dtype: tensor.dtype(), dims: Some(dims) });
         self.constants.insert(value, Constant { name: name.to_string(), tensor, settled: Rc::default() });
         value
     }
@@ -56,7 +56,8 @@ impl Frame {
         }
         // The types of a branch are inferred when it is taken.
         let dtype = declared.as_ref().map_or(DType::F32, |d| d.dtype);
-        let own = self.writer.declare(&format!("captured.{}", self.captured.len()), dtype, None);
+        let form = declared.as_ref().map_or(Form::Tensor, |d| d.form);
+        let own = self.writer.declare_form(&format!("captured.{}", self.captured.len()), form, dtype, None);
         self.types.extend(declared.map(|declared| (own, declared)));
         self.constants.extend(constant.map(|constant| (own, constant)));
         self.captured.push((value, own));

@@ -9,8 +9,8 @@ use super::proto::{ModelProto, NodeProto, ValueInfoProto};
 use super::scope::normal;
 use super::{flow, operators, order};
 use crate::error::{Error, Result};
-use crate::graph::{Graph, ValueId};
-use crate::ops::reshape;
+use crate::graph::{Form, Graph, ValueId};
+use crate::ops::flow::arrange::identity;
 use std::collections::{HashMap, HashSet};
 
 /// What one node costs besides the names it carries.
@@ -53,7 +53,7 @@ impl<'m> Importer<'m> {
                 continue;
             }
             let declared = declared(info)?;
-            let value = self.current.writer.declare(&info.name, declared.dtype, declared.dims.clone());
+            let value = self.current.writer.declare_form(&info.name, declared.form, declared.dtype, declared.dims.clone());
             self.current.types.insert(value, declared);
             self.scope()?.bind(&info.name, Some(value))?;
             values.insert(value, info.name.as_str());
@@ -63,9 +63,9 @@ impl<'m> Importer<'m> {
 
     /// Declares which constants a run may replace: those that the import itself did not look into.
     fn declare_defaults(&mut self) -> Result<()> {
-        for (value, Declared { dtype, dims }, place) in std::mem::take(&mut self.defaults) {
+        for (value, Declared { form, dtype, dims }, place) in std::mem::take(&mut self.defaults) {
             let constant = self.current.constants.get(&value);
-            if constant.is_some_and(|c| !c.settled.get() && c.tensor.dtype() == dtype) {
+            if form == Form::Tensor && constant.is_some_and(|c| !c.settled.get() && c.tensor.dtype() == dtype) {
                 self.current.writer.default_input(value, dims, place)?;
             }
         }
@@ -87,7 +87,7 @@ impl<'m> Importer<'m> {
             let mut value = self.find(name)?.flatten().ok_or_else(missing)?;
             let known = taken.get(&value).copied().or_else(|| self.current.constants.get(&value).map(|c| c.name.as_str()));
             if known.is_some_and(|known| known != name) {
-                value = self.current.writer.add(&format!("{name}.identity"), reshape::identity(), &[Some(value)]);
+                value = self.current.writer.add(&format!("{name}.identity"), identity(), &[Some(value)]);
             }
             taken.insert(value, name);
             self.current.writer.output(name, value)?;

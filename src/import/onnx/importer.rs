@@ -148,7 +148,7 @@ impl<'m> Importer<'m> {
         for (index, output) in outputs?.into_iter().enumerate() {
             let output = output.ok_or_else(|| Error::invalid_model("the output of a branch is a value that was left out"))?;
             // Outputs have names of their own, whatever they are.
-            let output = writer.add(&format!("output.{index}"), crate::ops::reshape::identity(), &[Some(output)]);
+            let output = writer.add(&format!("output.{index}"), crate::ops::flow::arrange::identity(), &[Some(output)]);
             writer.output(&format!("output.{index}"), output)?;
         }
         Ok((writer.finish()?, captured.into_iter().map(|(outer, _)| outer).collect()))

@@ -17,10 +17,10 @@ mod scope;
 mod survey;
 mod tensor;
 
-pub use tensor::tensor_from_bytes;
+pub use tensor::{structure_from_bytes, tensor_from_bytes};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::Graph;
+use crate::graph::{Form, Graph};
 use external::Folder;
 use prost::Message;
 use prost::bytes::{Buf, Bytes};
@@ -44,11 +44,25 @@ pub(super) fn from_bytes(bytes: &[u8], folder: Option<&Path>) -> Result<Graph> {
     decode(bytes, folder)
 }
 
-fn decode(bytes: impl Buf, folder: Option<&Path>) -> Result<Graph> {
+/// The forms that a serialized `ModelProto` declares its outputs to have.
+///
+/// # Errors
+/// [`InvalidModel`](crate::ErrorKind::InvalidModel) when the bytes are no model, or an output declares no type;
+/// [`Unsupported`](crate::ErrorKind::Unsupported) for other types than those of inputs.
+pub fn output_forms(bytes: &[u8]) -> Result<Vec<Form>> {
+    let outputs = proto_of(bytes)?.graph.unwrap_or_default().output;
+    outputs.iter().map(|info| Ok(dtype::declared(info)?.form)).collect()
+}
+
+fn proto_of(bytes: impl Buf) -> Result<proto::ModelProto> {
     let size = bytes.remaining();
-    let model = proto::ModelProto::decode(bytes).map_err(|e| {
+    proto::ModelProto::decode(bytes).map_err(|e| {
         Error::new(ErrorKind::InvalidModel, format!("expected an ONNX model, found {size} bytes that do not decode as one"))
             .caused_by(e)
-    })?;
+    })
+}
+
+fn decode(bytes: impl Buf, folder: Option<&Path>) -> Result<Graph> {
+    let model = proto_of(bytes)?;
     graph::import(&model, Folder::new(folder)).map_err(|error| survey::complete(error, &model))
 }

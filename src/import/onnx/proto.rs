@@ -145,17 +145,17 @@ pub(super) struct TypeProto {
     pub(super) value: Option<TypeValue>,
 }
 
-/// What a `TypeProto` describes; only tensors are looked into.
+/// What a `TypeProto` describes; only tensors, and sequences and optionals of them, are looked into.
 #[derive(Clone, PartialEq, Oneof)]
 pub(super) enum TypeValue {
     #[prost(message, tag = "1")]
     Tensor(TensorTypeProto),
     #[prost(message, tag = "4")]
-    Sequence(OtherType),
+    Sequence(ElementType),
     #[prost(message, tag = "5")]
     Map(OtherType),
     #[prost(message, tag = "9")]
-    Optional(OtherType),
+    Optional(ElementType),
     #[prost(message, tag = "8")]
     SparseTensor(OtherType),
     #[prost(message, tag = "7")]
@@ -164,6 +164,35 @@ pub(super) enum TypeValue {
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct OtherType {}
+
+/// What sequences and optionals hold.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ElementType {
+    #[prost(message, optional, boxed, tag = "1")]
+    pub(super) elem_type: Option<Box<TypeProto>>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct SequenceProto {
+    #[prost(string, tag = "1")]
+    pub(super) name: String,
+    #[prost(int32, tag = "2")]
+    pub(super) elem_type: i32,
+    #[prost(message, repeated, tag = "3")]
+    pub(super) tensor_values: Vec<TensorProto>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct OptionalProto {
+    #[prost(string, tag = "1")]
+    pub(super) name: String,
+    #[prost(int32, tag = "2")]
+    pub(super) elem_type: i32,
+    #[prost(message, optional, tag = "3")]
+    pub(super) tensor_value: Option<TensorProto>,
+    #[prost(message, optional, tag = "5")]
+    pub(super) sequence_value: Option<SequenceProto>,
+}
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct TensorTypeProto {

@@ -2,8 +2,9 @@
 
 use super::dtype::dtype;
 use super::external::Folder;
-use super::proto::TensorProto;
+use super::proto::{OptionalProto, SequenceProto, TensorProto};
 use crate::error::{Error, Result};
+use crate::graph::{Form, Structure};
 use crate::tensor::{DType, Element, Shape, Tensor, TensorType};
 use half::{bf16, f16};
 use prost::Message;
@@ -20,6 +21,39 @@ pub fn tensor_from_bytes(bytes: &[u8]) -> Result<(String, Tensor)> {
     })?;
     let tensor = tensor(&proto, &mut Folder::new(None))?;
     Ok((proto.name, tensor))
+}
+
+/// Name and contents of a serialized `TensorProto`, `SequenceProto` or `OptionalProto`: which of them, the form of the value says.
+///
+/// # Errors
+/// As [`tensor_from_bytes`].
+pub fn structure_from_bytes(bytes: &[u8], form: Form) -> Result<(String, Structure<Tensor>)> {
+    let wrong = |what: &str, e| {
+        Error::invalid_model(format!("expected {what}, found {} bytes that do not decode as one", bytes.len())).caused_by(e)
+    };
+    let list = |proto: &SequenceProto| -> Result<Structure<Tensor>> {
+        if !matches!(proto.elem_type, 0 | 1) {
+            return Err(Error::unsupported(format!("sequence `{}` holds other things than tensors", proto.name)));
+        }
+        let mut folder = Folder::new(None);
+        Ok(Structure::Sequence(proto.tensor_values.iter().map(|proto| tensor(proto, &mut folder)).collect::<Result<_>>()?))
+    };
+    match form {
+        Form::Tensor => tensor_from_bytes(bytes).map(|(name, tensor)| (name, Structure::Tensor(tensor))),
+        Form::Sequence => {
+            let proto = SequenceProto::decode(bytes).map_err(|e| wrong("a SequenceProto", e))?;
+            Ok((proto.name.clone(), list(&proto)?))
+        }
+        Form::OptionalTensor | Form::OptionalSequence => {
+            let proto = OptionalProto::decode(bytes).map_err(|e| wrong("an OptionalProto", e))?;
+            let structure = match (&proto.tensor_value, &proto.sequence_value) {
+                (Some(value), _) => Structure::Tensor(tensor(value, &mut Folder::new(None))?),
+                (None, Some(value)) => list(value)?,
+                (None, None) => Structure::Absent,
+            };
+            Ok((proto.name, structure))
+        }
+    }
 }
 
 /// The contents of a `TensorProto`.

@@ -13,9 +13,6 @@ use std::sync::Arc;
 /// The operator of this file.
 pub static REGISTRATION: Registration = Registration { operators: &["Loop"], shaders: &[] };
 
-/// The most turns that are written one after another, and the most nodes in all of them.
-const MAX_WRITTEN: (u64, usize) = (16, 256);
-
 /// A graph that is computed again and again: ONNX's Loop, and its Scan with axes 0.
 ///
 /// Inputs: the most turns (absent: no limit but those that scan inputs set), whether there is a first turn (absent: yes), the carried values, the scan
@@ -243,7 +240,7 @@ impl Flow for Loop {
         let most = most.map(|most| most.min(slices.unwrap_or(u64::MAX)));
         let stops = known(condition)?.is_some_and(|condition| turns::condition("Loop", &condition).is_ok_and(|holds| !holds));
         let turns = if stops { 0 } else { most.ok_or_else(Error::needs_stage)? };
-        let (most_turns, most_nodes) = MAX_WRITTEN;
+        let (most_turns, most_nodes) = turns::MAX_WRITTEN;
         let budget = most_turns.min((most_nodes / self.body.graph.nodes().len().max(1)) as u64);
         // A loop that only its condition ends may end early.
         if turns > budget && turns != u64::MAX {

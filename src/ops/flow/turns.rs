@@ -4,6 +4,9 @@ use crate::error::{Error, Result};
 use crate::graph::Structure;
 use crate::tensor::{DType, Shape, Tensor, TensorType};
 
+/// The most turns that are written one after another, and the most nodes in all of them.
+pub const MAX_WRITTEN: (u64, usize) = (16, 256);
+
 /// The truth of a condition: a bool of one element.
 ///
 /// # Errors

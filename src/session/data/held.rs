@@ -89,6 +89,20 @@ impl<'a> Held<'a> {
         self.host.as_ref().map(HostTensor::view)
     }
 
+    /// Whether both are one tensor, where that can be seen.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        match (&self.gpu, &other.gpu, self.on_host(), other.on_host()) {
+            (Some(a), Some(b), ..) => a.ty == b.ty && a.offset == b.offset && a.buffer.is(&b.buffer),
+            (None, None, Some(a), Some(b)) => a.shape() == b.shape() && std::ptr::eq(a.bytes(), b.bytes()),
+            _ => false,
+        }
+    }
+
+    /// The same tensor, on the host alone where it is there.
+    pub(crate) fn without_gpu(self) -> Self {
+        if self.host.is_some() { Held { gpu: None, ..self } } else { self }
+    }
+
     pub(crate) fn ty(&self) -> TensorType {
         match (&self.gpu, &self.host) {
             (Some(gpu), _) => gpu.ty.clone(),

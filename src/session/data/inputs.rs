@@ -1,18 +1,23 @@
 //! Checking a run's inputs against the model's declarations.
 
 use crate::error::{Error, Result};
-use crate::graph::{Dim, Graph, Input, State};
+use crate::graph::{Dim, Form, Graph, Input, State, Structure};
 use crate::tensor::{DType, Shape};
 use std::collections::HashMap;
+
+/// The name and the types of an input that a run is given.
+pub(crate) type Given<'g> = (&'g str, Structure<(DType, &'g [usize])>);
 
 /// A declared input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InputInfo {
     /// Its name.
     pub name: String,
-    /// Its element type.
+    /// What it may be given as.
+    pub form: Form,
+    /// The element type of its tensors.
     pub dtype: DType,
-    /// Its extents; `None` when its rank is open.
+    /// Their extents; `None` when their rank is open.
     pub dims: Option<Vec<Dim>>,
 }
 
@@ -39,11 +44,11 @@ pub(crate) fn with_defaults(graph: &Graph) -> Vec<InputInfo> {
 }
 
 fn info(graph: &Graph, input: &Input) -> InputInfo {
-    InputInfo { name: graph.value(input.value).name.clone(), dtype: input.dtype, dims: input.dims.clone() }
+    InputInfo { name: graph.value(input.value).name.clone(), form: input.form, dtype: input.dtype, dims: input.dims.clone() }
 }
 
-/// For each declared input its place among the given ones, after a check of names, dtypes and extents.
-pub(crate) fn matched(declared: &[InputInfo], given: &[(&str, DType, &[usize])]) -> Result<Vec<usize>> {
+/// For each declared input its place among the given ones, after a check of names, forms, dtypes and extents; none where it is left out.
+pub(crate) fn matched(declared: &[InputInfo], given: &[Given<'_>]) -> Result<Vec<Option<usize>>> {
     let names = || declared.iter().map(|d| format!("`{}`", d.name)).collect::<Vec<_>>().join(", ");
     for (index, (name, ..)) in given.iter().enumerate() {
         if !declared.iter().any(|d| d.name == *name) {
@@ -57,27 +62,42 @@ pub(crate) fn matched(declared: &[InputInfo], given: &[(&str, DType, &[usize])])
     let mut places = Vec::with_capacity(declared.len());
     for input in declared {
         let place = given.iter().position(|(name, ..)| *name == input.name);
-        let place =
-            place.ok_or_else(|| Error::invalid_input(format!("input `{}` is missing; expected {}", input.name, names())))?;
-        let (_, dtype, shape) = given[place];
-        fits("input", input, dtype, shape, &mut named)?;
+        match place.map(|place| &given[place].1) {
+            None if !input.form.is_optional() => {
+                return Err(Error::invalid_input(format!("input `{}` is missing; expected {}", input.name, names())));
+            }
+            None => {}
+            Some(structure) => fits(input, structure, &mut named)?,
+        }
         places.push(place);
     }
     Ok(places)
 }
 
-/// Checks what one input or state is to hold, whatever others hold.
+/// Checks what one state is to hold, whatever others hold.
 pub(crate) fn fits_alone(what: &str, info: &InputInfo, dtype: DType, shape: &[usize]) -> Result<()> {
-    fits(what, info, dtype, shape, &mut HashMap::new())
+    tensor_fits(what, info, dtype, shape, &mut HashMap::new())
 }
 
-fn fits<'a>(
-    what: &str,
-    input: &'a InputInfo,
-    dtype: DType,
-    shape: &[usize],
-    named: &mut HashMap<&'a str, (usize, &'a str)>,
-) -> Result<()> {
+/// The first extent of each name, and the input that has it.
+type Named<'a> = HashMap<&'a str, (usize, &'a str)>;
+
+fn fits<'a>(input: &'a InputInfo, given: &Structure<(DType, &[usize])>, named: &mut Named<'a>) -> Result<()> {
+    let wrong = |found| Err(Error::invalid_input(format!("input `{}`: expected {}, found {found}", input.name, input.form)));
+    match given {
+        Structure::Tensor((dtype, shape)) if !input.form.is_sequence() => tensor_fits("input", input, *dtype, shape, named),
+        Structure::Tensor(_) => wrong("a tensor"),
+        // The tensors of a sequence need not be alike, whatever their extents are called.
+        Structure::Sequence(types) if input.form.is_sequence() => {
+            types.iter().try_for_each(|(dtype, shape)| tensor_fits("input", input, *dtype, shape, &mut HashMap::new()))
+        }
+        Structure::Sequence(_) => wrong("a sequence of tensors"),
+        Structure::Absent if input.form.is_optional() => Ok(()),
+        Structure::Absent => wrong("nothing"),
+    }
+}
+
+fn tensor_fits<'a>(what: &str, input: &'a InputInfo, dtype: DType, shape: &[usize], named: &mut Named<'a>) -> Result<()> {
     let name = &input.name;
     if dtype != input.dtype {
         return Err(Error::invalid_input(format!("{what} `{name}`: expected {}, found {dtype}", input.dtype)));

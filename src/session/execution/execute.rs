@@ -6,7 +6,7 @@ use super::loaded::{Lease, LoadedPlan};
 use super::shared::Shared;
 use super::state_buffers::StateBuffers;
 use super::values::Values;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu::{Command, Copy, Opaque, Range, Recording, Timestamps};
 use crate::plan::{Segment, Written};
 use crate::session::data::elements::{narrow, widen};
@@ -62,10 +62,28 @@ pub(crate) async fn execute(
             values.compute(&shared.plan.graph.nodes()[host.node])?;
         }
     }
+    if let Err(error) = checked(shared, values) {
+        // Whatever writes over states does nothing then.
+        states.into_iter().for_each(StateBuffers::spare);
+        loaded.give_back(instance);
+        return Err(error);
+    }
     if keep {
         return lend(loaded, instance, values);
     }
     loaded.give_back(instance);
+    Ok(())
+}
+
+/// Fails where the run found a check to be false.
+fn checked(shared: &Shared, values: &Values<'_, '_>) -> Result<()> {
+    for (node, word) in &shared.plan.checks {
+        let node = &shared.plan.graph.nodes()[*node];
+        let holds = values.view(*word)?.bytes().iter().any(|byte| *byte != 0);
+        if let (false, Some(message)) = (holds, node.op.check()) {
+            return Err(Error::invalid_input(message).at(&node.path));
+        }
+    }
     Ok(())
 }
 

@@ -80,7 +80,10 @@ impl LoadedPlan {
     /// Whether a run can stay on the GPU: one segment, whose uploads are the run's inputs and whose outputs lie there.
     pub(crate) fn stays_on_gpu(&self) -> bool {
         let plan = self.plan();
-        plan.segments.len() == 1 && plan.host_nodes().next().is_none() && plan.outputs.iter().all(Option::is_some)
+        plan.segments.len() == 1
+            && plan.checks.is_empty()
+            && plan.host_nodes().next().is_none()
+            && plan.outputs.iter().all(Option::is_some)
     }
 }
 

@@ -1,39 +1,40 @@
 //! A graph on the CPU, by the operators' references.
 
-use crate::error::{Error, Result};
-use crate::graph::{Fact, Graph, OpExt, evaluate};
+use crate::error::Result;
+use crate::graph::{Fact, Graph, OpExt, Structure, evaluate_structures};
 use crate::ops::reduce::Reduce;
 use crate::passes::{self, NORMS, Selection, Specialized, Trace};
 use crate::tensor::{DType, Tensor};
 
-/// The graph's outputs for these inputs, in order.
+/// The graph's outputs for these inputs, in order. Loops end with an error after `turns`.
 ///
 /// Every node is computed as it stands, except normalizations that a model writes out in 16-bit floats: those are one operator, as
 /// on a GPU, since their squares exceed the range of such floats.
-pub(crate) fn outputs(graph: &Graph, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+pub(crate) fn outputs(graph: &Graph, inputs: &[Structure<Tensor>], turns: u64) -> Result<Vec<Structure<Tensor>>> {
     // No fact holds an input's value, so that the specialised graph has all inputs.
     match normalized(graph, inputs) {
-        Some(normalized) => plain_outputs(&normalized, inputs),
-        None => plain_outputs(graph, inputs),
+        Some(normalized) => plain_outputs(&normalized, inputs, turns),
+        None => plain_outputs(graph, inputs, turns),
     }
 }
 
 /// The graph's outputs, with every node computed as it stands.
-pub(crate) fn plain_outputs(graph: &Graph, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-    let mut values = evaluate(graph, inputs)?;
+pub(crate) fn plain_outputs(graph: &Graph, inputs: &[Structure<Tensor>], turns: u64) -> Result<Vec<Structure<Tensor>>> {
+    let mut values = evaluate_structures(graph, inputs, turns)?;
     let mut output = |id: usize| {
         let again = graph.outputs().iter().filter(|o| o.index() == id).count() > 1;
-        if again { values[id].clone() } else { values[id].take() }
+        if again { values[id].clone() } else { std::mem::replace(&mut values[id], Structure::Absent) }
     };
-    let outputs = graph.outputs().iter().map(|id| output(id.index()));
-    outputs.map(|value| value.ok_or_else(|| Error::internal("an output was not computed"))).collect()
+    Ok(graph.outputs().iter().map(|id| output(id.index())).collect())
 }
 
-/// The graph with one node for each normalization; `None` where there is none in 16-bit floats, or shapes depend on data.
-fn normalized(graph: &Graph, inputs: &[Tensor]) -> Option<Graph> {
+/// The graph with one node for each normalization; `None` where there is none in 16-bit floats, or shapes depend on data, and where an
+/// input is no tensor.
+fn normalized(graph: &Graph, inputs: &[Structure<Tensor>]) -> Option<Graph> {
+    let inputs: Vec<&Tensor> = inputs.iter().map(|input| input.tensor().ok()).collect::<Option<_>>()?;
     let half = |dtype: DType| matches!(dtype, DType::F16 | DType::BF16);
     let constants = graph.values().iter().filter_map(|value| value.constant.as_ref());
-    let halves = constants.map(Tensor::dtype).chain(inputs.iter().map(Tensor::dtype)).any(half);
+    let halves = constants.map(Tensor::dtype).chain(inputs.iter().map(|tensor| tensor.dtype())).any(half);
     if !halves || !graph.nodes().iter().any(|node| node.op.downcast::<Reduce>().is_some()) {
         return None;
     }

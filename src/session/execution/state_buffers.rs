@@ -286,6 +286,11 @@ impl StateBuffers {
         Ok(())
     }
 
+    /// The run that is going on writes over nothing after all.
+    pub(super) fn spare(&mut self) {
+        self.states.iter_mut().for_each(|state| state.is_overwritten = false);
+    }
+
     /// A run ended: well, or so that what it wrote over is lost.
     pub(crate) fn end(&mut self, well: bool) {
         self.is_writing = false;

@@ -2,12 +2,12 @@
 
 use super::explanation::Explanation;
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Graph};
+use crate::graph::{Fact, Graph, Structure};
 use crate::kernel::Caps;
 use crate::passes::{self, Specialized};
 use crate::plan::Plan;
 use crate::session::data::elements::{assumed, within_assumed};
-use crate::session::data::inputs::{matched, with_states};
+use crate::session::data::inputs::{InputInfo, matched, with_states};
 use crate::session::front::Session;
 use crate::session::planning::ancestors::sources;
 use crate::session::planning::key::MAX_VALUE_ELEMENTS;
@@ -126,15 +126,18 @@ fn given(runtime: &Runtime, inputs: &[(&str, Known<'_>)]) -> Result<Vec<Given>> 
         Known::Tensor(view) => (name.to_string(), view.dtype(), view.shape().to_vec()),
     };
     let declared: Vec<_> = inputs.iter().map(declared).collect();
-    let declared: Vec<_> = declared.iter().map(|(name, dtype, dims)| (name.as_str(), *dtype, dims.as_slice())).collect();
-    let given = |k: usize| match &inputs[k].1 {
-        Known::Type(ty) => Given { ty: ty.clone(), value: None, bounded: true },
-        Known::Tensor(view) => {
+    let declared: Vec<_> =
+        declared.iter().map(|(name, dtype, dims)| (name.as_str(), Structure::Tensor((*dtype, dims.as_slice())))).collect();
+    let given = |(place, input): (Option<usize>, &InputInfo)| match place.map(|k| &inputs[k].1) {
+        None => Err(Error::unsupported(format!("input `{}` is left out, so that there is no plan before a run", input.name))),
+        Some(Known::Type(ty)) => Ok(Given { ty: ty.clone(), value: None, bounded: true }),
+        Some(Known::Tensor(view)) => {
             let value = (view.shape().iter().product::<usize>() <= MAX_VALUE_ELEMENTS).then(|| view.to_tensor());
-            Given { ty: TensorType::new(view.dtype(), view.shape()), value, bounded: within_assumed(view) }
+            Ok(Given { ty: TensorType::new(view.dtype(), view.shape()), value, bounded: within_assumed(view) })
         }
     };
-    Ok(matched(&with_states(graph), &declared)?.into_iter().map(given).collect())
+    let all = with_states(graph);
+    matched(&all, &declared)?.into_iter().zip(&all).map(given).collect()
 }
 
 /// Specialises with `extent` for the integers that shapes depend on. An error says whether anything was assumed.

@@ -1,11 +1,13 @@
 //! Cutting a graph where what a node does depends on data.
 
-use super::planned::{BranchStage, LoopStage, Part, PlannedBody, PlannedGraph, Stage, Stages};
+use super::planned::{BranchStage, LoopStage, MapStage, Part, PlannedBody, PlannedGraph, Stage, Stages};
+use super::sequences::arrangement;
 use super::steady::SteadyBodies;
 use crate::error::{Error, Result};
 use crate::graph::{Body, Graph, Node, ValueId};
 use crate::ops::flow::branch::If;
 use crate::ops::flow::loops::Loop;
+use crate::ops::flow::map::SequenceMap;
 use crate::session::planning::ancestors::ancestors;
 use crate::tensor::Tensor;
 use std::sync::Arc;
@@ -59,18 +61,24 @@ pub(super) fn cut(graph: &Arc<Graph>, resident: &[bool], at: Cut, strict_gpu: bo
     let returned = flags(graph, returned.chain(on_host.iter().flatten()));
     let stays = first_outputs.iter().map(|id| !returned[id.index()]).collect();
     let mut stages = Vec::with_capacity(3);
-    if !first.is_empty() {
-        stages.push(Stage::Part(Part::new(first, first_inputs, first_outputs, stays)));
+    if first.iter().all(|node| arrangement(node).is_some()) {
+        stages.extend(first.into_iter().map(Stage::Arrange));
+    } else {
+        stages.push(Stage::Part(Box::new(Part::new(first, first_inputs, first_outputs, stays))));
     }
     stages.extend(apart);
     if !rest.is_empty() {
-        stages.push(Stage::Part(Part::new(rest, rest_inputs, graph.outputs().to_vec(), resident.to_vec())));
+        stages.push(Stage::Part(Box::new(Part::new(rest, rest_inputs, graph.outputs().to_vec(), resident.to_vec()))));
     }
     Ok(Stages { graph: graph.clone(), stages })
 }
 
 /// Whether a node whose output shape depends on `value` is computed between the parts.
 fn stands_alone(graph: &Graph, node: &Node, value: ValueId) -> bool {
+    // Tensors that are arranged stay where they lie.
+    if arrangement(node).is_some() {
+        return true;
+    }
     let computed = graph.producers()[value.index()].is_some();
     let alone = node.inputs.iter().flatten().all(|id| *id == value || graph.constant(*id).is_some());
     !computed || alone && node.op.flow().is_none()
@@ -78,31 +86,42 @@ fn stands_alone(graph: &Graph, node: &Node, value: ValueId) -> bool {
 
 /// A node as a stage of its own.
 fn stage(graph: &Graph, node: &Node, at: Cut, strict_gpu: bool) -> Result<Stage> {
-    let Some(flow) = node.op.flow() else {
-        return match at {
-            Cut::Value(value, _) if strict_gpu => {
-                let name = &graph.value(value).name;
-                let message = format!(
-                    "the node would run on the host, which strict_gpu forbids: its output shape depends on the data of `{name}`"
-                );
-                Err(Error::unsupported(message).at(&node.path))
-            }
-            _ => Ok(Stage::Node(node.clone())),
-        };
-    };
+    if arrangement(node).is_some() {
+        return Ok(Stage::Arrange(node.clone()));
+    }
+    if let Some(stage) = stage_of_graphs(graph, node) {
+        return Ok(stage);
+    }
+    match at {
+        Cut::Value(value, _) if strict_gpu => {
+            let name = &graph.value(value).name;
+            let message = format!(
+                "the node would run on the host, which strict_gpu forbids: its output shape depends on the data of `{name}`"
+            );
+            Err(Error::unsupported(message).at(&node.path))
+        }
+        _ => Ok(Stage::Node(node.clone())),
+    }
+}
+
+/// A node that holds graphs as a stage; `None` where it holds none.
+fn stage_of_graphs(graph: &Graph, node: &Node) -> Option<Stage> {
+    let flow = node.op.flow()?;
+    let body = |body: &Body| PlannedBody::new(graph, node, body, &[]);
     if let Some(turns) = flow.downcast::<Loop>() {
         // A turn is taken only where the condition holds.
         let body = PlannedBody::new(graph, node, &turns.body, &[(1, Tensor::scalar(true))]);
         let stage = LoopStage { node: node.clone(), turns: turns.clone(), body, steady: SteadyBodies::default() };
-        return Ok(Stage::Loop(Box::new(stage)));
+        return Some(Stage::Loop(Box::new(stage)));
     }
     if let Some(choice) = flow.downcast::<If>() {
-        let body = |body: &Body| PlannedBody::new(graph, node, body, &[]);
         let (then_branch, else_branch) = (body(&choice.then_branch), body(&choice.else_branch));
         let stage = BranchStage { node: node.clone(), choice: choice.clone(), then_branch, else_branch };
-        return Ok(Stage::Branch(Box::new(stage)));
+        return Some(Stage::Branch(Box::new(stage)));
     }
-    Err(Error::unsupported(format!("{} depends on data that is not small", node.op.name())).at(&node.path))
+    let map = flow.downcast::<SequenceMap>()?;
+    let stage = MapStage { node: node.clone(), map: map.clone(), body: body(&map.body) };
+    Some(Stage::Map(Box::new(stage)))
 }
 
 impl PlannedBody {

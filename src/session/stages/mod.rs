@@ -6,6 +6,7 @@ mod prepare;
 mod route;
 mod rows;
 pub(super) mod runner;
+mod sequences;
 pub(super) mod states;
 mod steady;
 mod turns;

@@ -2,9 +2,10 @@
 
 use super::steady::SteadyBodies;
 use crate::gpu::Opaque;
-use crate::graph::{Graph, Input, Node, Structure, ValueId};
+use crate::graph::{Form, Graph, Input, Node, Structure, ValueId};
 use crate::ops::flow::branch::If;
 use crate::ops::flow::loops::Loop;
+use crate::ops::flow::map::SequenceMap;
 use crate::passes::Ends;
 use crate::session::data::held::Held;
 use crate::session::execution::loaded::LoadedPlan;
@@ -19,6 +20,8 @@ pub(crate) struct PlannedGraph {
     /// For each output, whether it stays on the GPU for a stage that reads it, unless it is small.
     pub resident: Vec<bool>,
     pub routes: PlanCache<Route>,
+    /// Where the graph edits sequences first or last, how it is run for sequences.
+    pub arranged: OnceLock<Option<Arc<Stages>>>,
     /// By the node that is cut before.
     pub cuts: Mutex<HashMap<usize, Arc<Stages>>>,
 }
@@ -41,13 +44,17 @@ pub(crate) struct Stages {
 /// One step of a graph that runs in stages. Its results are the inputs of later ones.
 pub(crate) enum Stage {
     /// A part of the graph, by a plan of its own.
-    Part(Part),
+    Part(Box<Part>),
     /// A node on the host, so that the shapes of its results are known.
     Node(Node),
+    /// A node that only arranges tensors, which stay where they lie.
+    Arrange(Node),
     /// A graph within a node, again and again.
     Loop(Box<LoopStage>),
     /// One of two graphs within a node.
     Branch(Box<BranchStage>),
+    /// A graph within a node, for each tensor of a sequence.
+    Map(Box<MapStage>),
 }
 
 /// A part of a graph. It is planned when its inputs are there.
@@ -78,6 +85,13 @@ pub(crate) struct BranchStage {
     pub else_branch: PlannedBody,
 }
 
+/// A SequenceMap.
+pub(crate) struct MapStage {
+    pub node: Node,
+    pub map: SequenceMap,
+    pub body: PlannedBody,
+}
+
 /// A graph within a node, with its plans.
 pub(crate) struct PlannedBody {
     pub planned: PlannedGraph,
@@ -89,7 +103,7 @@ pub(crate) struct PlannedBody {
 impl PlannedGraph {
     /// A graph of which some outputs stay on the GPU.
     pub(crate) fn staying(graph: Arc<Graph>, resident: Vec<bool>) -> Self {
-        PlannedGraph { graph, resident, routes: PlanCache::default(), cuts: Mutex::default() }
+        PlannedGraph { graph, resident, routes: PlanCache::default(), arranged: OnceLock::new(), cuts: Mutex::default() }
     }
 }
 
@@ -103,7 +117,7 @@ impl Part {
         self.planned.get_or_init(|| {
             let input = |(value, held): (&ValueId, &Structure<Held<'_>>)| {
                 let dtype = held.tensors().first().map_or(DType::F32, |tensor| tensor.ty().dtype);
-                Input { value: *value, dtype, dims: None }
+                Input { value: *value, form: Form::Tensor, dtype, dims: None }
             };
             let inputs = self.inputs.iter().zip(inputs).map(input).collect();
             let graph = Graph { nodes: self.nodes.clone(), inputs, outputs: self.outputs.clone(), states: vec![], ..whole.clone() };

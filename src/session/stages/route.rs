@@ -3,6 +3,7 @@
 use super::cut::{Cut, cut};
 use super::planned::{PlannedGraph, Route, Stages};
 use super::prepare::prepare;
+use super::sequences::arrangement;
 use crate::error::Result;
 use crate::graph::Structure;
 use crate::passes::{self, Ends, Specialized};
@@ -14,6 +15,9 @@ use std::sync::{Arc, PoisonError};
 impl PlannedGraph {
     /// How inputs like these are run; makes a plan when there is none yet. Brings to the host what the plan depends on.
     pub(crate) async fn route(&self, resources: &Resources<'_>, inputs: &mut [Structure<Held<'_>>]) -> Result<Route> {
+        if let Some(stages) = self.arranged(inputs) {
+            return Ok(Route::Stages(stages));
+        }
         self.fetch(resources, inputs).await?;
         if let Some(found) = self.routes.find(&self.routes.key(inputs)) {
             return Ok(found);
@@ -31,7 +35,12 @@ impl PlannedGraph {
                     let loaded = prepare(resources, &graph, self.staying_values(&ends)).await?;
                     Route::Plan(loaded, Arc::new(ends))
                 }
-                Specialized::Blocked { value, .. } if self.routes.key_by_value(&self.graph, value, inputs) => continue,
+                // A position in a sequence is read in the run: it may be another one in each.
+                Specialized::Blocked { value, node }
+                    if arrangement(&self.graph.nodes()[node]).is_none() && self.routes.key_by_value(&self.graph, value, inputs) =>
+                {
+                    continue;
+                }
                 Specialized::Blocked { value, node } => {
                     Route::Stages(self.cut(Cut::Value(value, node), resources.options.strict_gpu)?)
                 }

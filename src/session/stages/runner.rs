@@ -38,11 +38,11 @@ impl<'a> StageValues<'_, 'a> {
         constant.ok_or_else(|| Error::internal(format!("`{}` is not there yet", self.graph.value(id).name)))
     }
 
-    fn all(&self, ids: impl Iterator<Item = Option<ValueId>>) -> Result<Vec<Structure<Held<'a>>>> {
+    pub(super) fn all(&self, ids: impl Iterator<Item = Option<ValueId>>) -> Result<Vec<Structure<Held<'a>>>> {
         ids.map(|id| self.get(id)).collect()
     }
 
-    fn insert(&mut self, ids: impl Iterator<Item = Option<ValueId>>, values: Vec<Structure<Held<'a>>>) {
+    pub(super) fn insert(&mut self, ids: impl Iterator<Item = Option<ValueId>>, values: Vec<Structure<Held<'a>>>) {
         self.held.extend(ids.zip(values).filter_map(|(id, value)| Some((id?, value))));
     }
 }
@@ -67,6 +67,16 @@ impl Runner<'_> {
         })
     }
 
+    /// A value on the host.
+    pub(super) async fn fetched(&self, value: &Structure<Held<'_>>) -> Result<Structure<Tensor>> {
+        let mut tensors = Vec::with_capacity(value.tensors().len());
+        for tensor in value.tensors() {
+            tensors.push(self.tensor(tensor).await?);
+        }
+        let mut tensors = tensors.into_iter();
+        value.try_map(|_| tensors.next().ok_or_else(|| Error::internal("a value of more tensors than were read")))
+    }
+
     async fn attempt<'a>(&self, planned: &PlannedGraph, inputs: &mut [Structure<Held<'a>>]) -> Result<Vec<Structure<Held<'a>>>> {
         match planned.route(&self.resources, inputs).await? {
             Route::Plan(loaded, ends) => {
@@ -87,7 +97,13 @@ impl Runner<'_> {
         let mut values = StageValues { graph, held: given.collect() };
         for stage in &stages.stages {
             match stage {
-                Stage::Node(node) => self.node(node, &mut values).await?,
+                Stage::Node(node) => self.node(node, &mut values).await.map_err(|e| e.at(&node.path))?,
+                Stage::Arrange(node) => self.arrange(node, &mut values).await.map_err(|e| e.at(&node.path))?,
+                Stage::Map(stage) => {
+                    let inputs = values.all(stage.node.inputs.iter().copied())?;
+                    let outputs = self.map(stage, inputs).await.map_err(|e| e.at(&stage.node.path))?;
+                    values.insert(stage.node.outputs.iter().copied(), outputs);
+                }
                 Stage::Part(part) => {
                     let inputs = values.all(part.inputs.iter().copied().map(Some))?;
                     let outputs = self.outputs(part.planned(graph, &inputs), inputs).await?;
@@ -112,14 +128,18 @@ impl Runner<'_> {
     async fn node<'a>(&self, node: &Node, values: &mut StageValues<'_, 'a>) -> Result<()> {
         let mut inputs = Vec::with_capacity(node.inputs.len());
         for input in values.all(node.inputs.iter().copied())? {
-            inputs.push(match &input {
-                Structure::Absent => None,
-                other => Some(self.tensor(other.tensor().map_err(|e| e.at(&node.path))?).await?),
-            });
+            inputs.push(self.fetched(&input).await?);
         }
-        let inputs: Vec<_> = inputs.iter().map(Option::as_ref).collect();
-        let outputs = node.op.reference(&inputs).map_err(|e| e.at(&node.path))?;
-        values.insert(node.outputs.iter().copied(), outputs.into_iter().map(|t| Structure::Tensor(Held::host(t))).collect());
+        let outputs: Vec<Structure<Tensor>> = match node.op.flow() {
+            Some(flow) => flow.evaluate(&inputs, self.resources.options.max_turns)?,
+            None => {
+                let tensor = |input| if let &Structure::Absent = input { Ok(None) } else { input.tensor().map(Some) };
+                let inputs = inputs.iter().map(tensor).collect::<Result<Vec<_>>>()?;
+                node.op.reference(&inputs)?.into_iter().map(Structure::Tensor).collect()
+            }
+        };
+        let outputs = outputs.iter().map(|output| output.map(|tensor| Held::host(tensor.clone()))).collect();
+        values.insert(node.outputs.iter().copied(), outputs);
         Ok(())
     }
 

@@ -13,15 +13,19 @@ use crate::session::execution::values::Values;
 use crate::tensor::{Tensor, TensorView};
 
 /// All inputs of a graph, from those that a run is given and what its states hold.
-pub(crate) fn all_inputs<'a>(graph: &Graph, given: &[TensorView<'a>], states: &StateBuffers) -> Result<Vec<Structure<Held<'a>>>> {
+pub(crate) fn all_inputs<'a>(
+    graph: &Graph,
+    given: &[Structure<TensorView<'a>>],
+    states: &StateBuffers,
+) -> Result<Vec<Structure<Held<'a>>>> {
     let mut given = given.iter();
     let mut inputs = Vec::with_capacity(graph.inputs().len());
     for input in graph.inputs() {
         let held = match graph.states().iter().any(|state| state.input == input.value) {
-            true => Some(states.held(input.value)?),
-            false => given.next().map(|view| Held::given(*view)),
+            true => Some(Structure::Tensor(states.held(input.value)?)),
+            false => given.next().map(|given| given.map(|view| Held::given(*view))),
         };
-        inputs.push(Structure::Tensor(held.ok_or_else(|| Error::internal("an input is missing"))?));
+        inputs.push(held.ok_or_else(|| Error::internal("an input is missing"))?);
     }
     Ok(inputs)
 }
@@ -37,14 +41,14 @@ fn is_read(plan: &Plan, input: ValueId) -> bool {
 }
 
 impl Runner<'_> {
-    /// The outputs that a run of a graph of tensors returns, on the host. A run that fails leaves states as they were, where it can.
+    /// The outputs that a run of a graph returns, on the host. A run that fails leaves states as they were, where it can.
     /// When the device has no memory left, the graph's other plans give up theirs.
-    pub(crate) fn tensors<'s, 'a: 's>(
+    pub(crate) fn values<'s, 'a: 's>(
         &'s self,
         planned: &'s PlannedGraph,
-        inputs: &'s [TensorView<'a>],
+        inputs: &'s [Structure<TensorView<'a>>],
         states: &'s mut StateBuffers,
-    ) -> BoxedFuture<'s, Result<Vec<Tensor>>> {
+    ) -> BoxedFuture<'s, Result<Vec<Structure<Tensor>>>> {
         boxed(async move {
             match self.attempt_with(planned, inputs, states).await {
                 Err(error) if error.kind() == ErrorKind::OutOfMemory && states.is_sound() => {
@@ -61,15 +65,20 @@ impl Runner<'_> {
     async fn attempt_with(
         &self,
         planned: &PlannedGraph,
-        inputs: &[TensorView<'_>],
+        inputs: &[Structure<TensorView<'_>>],
         states: &mut StateBuffers,
-    ) -> Result<Vec<Tensor>> {
+    ) -> Result<Vec<Structure<Tensor>>> {
         let result = self.run_with(planned, inputs, states).await;
         states.end(result.is_ok());
         result
     }
 
-    async fn run_with(&self, planned: &PlannedGraph, inputs: &[TensorView<'_>], states: &mut StateBuffers) -> Result<Vec<Tensor>> {
+    async fn run_with(
+        &self,
+        planned: &PlannedGraph,
+        inputs: &[Structure<TensorView<'_>>],
+        states: &mut StateBuffers,
+    ) -> Result<Vec<Structure<Tensor>>> {
         let mut inputs = all_inputs(&planned.graph, inputs, states)?;
         match planned.route(&self.resources, &mut inputs).await? {
             Route::Stages(stages) => {
@@ -87,9 +96,9 @@ impl Runner<'_> {
                     true => Ok(None),
                     false => output.try_map(|id| loaded.output(&values, *id)).map(Some),
                 });
-                let tensors = self.keep(&planned.graph, outputs.collect::<Result<_>>()?, states).await?;
+                let returned = self.keep(&planned.graph, outputs.collect::<Result<_>>()?, states).await?;
                 states.flip(plan)?;
-                Ok(tensors)
+                Ok(returned)
             }
         }
     }
@@ -100,19 +109,19 @@ impl Runner<'_> {
         graph: &Graph,
         outputs: Vec<Option<Structure<Held<'_>>>>,
         states: &mut StateBuffers,
-    ) -> Result<Vec<Tensor>> {
-        let (mut tensors, mut kept) = (Vec::new(), Vec::new());
+    ) -> Result<Vec<Structure<Tensor>>> {
+        let (mut returned, mut kept) = (Vec::new(), Vec::new());
         for (output, state) in outputs.iter().zip(graph.written_states()) {
             let Some(output) = output else { continue };
-            let held = output.tensor()?;
             let Some(state) = state.and_then(|state| graph.states().get(state)) else {
-                tensors.push(self.tensor(held).await?);
+                returned.push(self.fetched(output).await?);
                 continue;
             };
+            let held = output.tensor()?;
             state.accepts(graph.state_input(state)?, &held.ty())?;
             kept.push((state.input, held.clone()));
         }
         states.store(&kept, self.resources.gpu, self.resources.tally).await?;
-        Ok(tensors)
+        Ok(returned)
     }
 }

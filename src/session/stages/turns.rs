@@ -106,9 +106,10 @@ impl Runner<'_> {
             Some(condition) => turns::condition("Loop", &self.tensor(condition.tensor()?).await?)?,
             None => false,
         };
-        let next: Vec<_> = outputs.by_ref().take(progress.carried.len()).collect();
-        for (k, (before, after)) in progress.carried.iter().zip(&next).enumerate() {
+        let mut next = Vec::with_capacity(progress.carried.len());
+        for (k, (before, after)) in progress.carried.iter().zip(outputs.by_ref()).enumerate() {
             turns::carried(k, &before.map(Held::ty), &after.map(Held::ty))?;
+            next.push(self.carried(before, after).await?);
         }
         progress.carried = next;
         for (index, (rows, row)) in progress.rows.iter_mut().zip(outputs).enumerate() {

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::gpu::boxed;
 use crate::session::data::{InputInfo, Outputs};
 use crate::session::front::Session;
+use crate::session::runtime::named;
 use crate::tensor::TensorView;
 
 impl Session {
@@ -33,7 +34,7 @@ impl Session {
             return Err(Error::invalid_argument("the states are those of another session"));
         }
         let runtime = self.runtime(inputs.iter().map(|(name, _)| *name))?;
-        boxed(runtime.outputs_with(inputs, &mut state.buffers)).await
+        boxed(runtime.outputs_with(&named(inputs), &mut state.buffers)).await
     }
 
     /// [`run_with`](Session::run_with), blocking.

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::gpu::{Opaque, Pipeline};
-use crate::graph::{Graph, Input};
+use crate::graph::{Form, Graph, Input};
 use crate::plan::{Plan, PlanOptions};
 use crate::session::execution::load::{Loading, load};
 use crate::session::execution::loaded::LoadedPlan;
@@ -47,7 +47,7 @@ fn alone(graph: &Graph, node: usize) -> Result<Graph> {
     let mut inputs: Vec<Input> = Vec::new();
     for &value in node.inputs.iter().flatten() {
         if graph.constant(value).is_none() && inputs.iter().all(|i| i.value != value) {
-            inputs.push(Input { value, dtype: graph.fact(value)?.dtype(), dims: None });
+            inputs.push(Input { value, form: Form::Tensor, dtype: graph.fact(value)?.dtype(), dims: None });
         }
     }
     let outputs = node.outputs.iter().flatten().copied().collect();

@@ -4,12 +4,12 @@ use super::report::{Tolerance, Validation, report};
 use super::suspect::Search;
 use crate::error::Result;
 use crate::gpu::{Tally, boxed};
-use crate::graph::evaluate;
+use crate::graph::evaluate_structures;
 use crate::session::execution::reference;
 use crate::session::front::Session;
 use crate::session::options::Options;
 use crate::session::runtime::Runtime;
-use crate::tensor::{Tensor, TensorView};
+use crate::tensor::TensorView;
 use std::sync::Arc;
 
 impl Session {
@@ -37,20 +37,21 @@ impl Session {
 async fn validated(runtime: &Runtime, inputs: &[(&str, TensorView<'_>)], tolerance: Tolerance) -> Result<Validation> {
     let graph = runtime.model.graph();
     let starts = runtime.starts(inputs)?;
-    let given: Vec<(&str, TensorView<'_>)> =
+    let named: Vec<(&str, TensorView<'_>)> =
         inputs.iter().copied().chain(starts.iter().map(|(name, tensor)| (name.as_str(), tensor.view()))).collect();
-    let inputs = given.as_slice();
-    let tensors: Vec<Tensor> = runtime.ordered_with_states(inputs)?.iter().map(TensorView::to_tensor).collect();
-    let expected = evaluate(graph, &tensors)?;
+    let inputs = named.as_slice();
+    let given: Vec<_> = runtime.ordered_with_states(inputs)?.iter().map(|input| input.map(TensorView::to_tensor)).collect();
+    let turns = runtime.options.max_turns;
+    let expected = evaluate_structures(graph, &given, turns)?;
     let options = Options { keep_all: true, taps: vec![], ..runtime.options.clone() };
     let unfused = Runtime::new(runtime.gpu().as_ref(), &runtime.model, &options, Arc::<Tally>::default())?;
     let found = unfused.all_outputs(inputs).await?;
     let values = report(graph, &found, &expected, tolerance);
-    let search = Search { runtime, inputs, expected: reference::outputs(graph, &tensors)?, tolerance };
+    let search = Search { runtime, inputs, expected: reference::outputs(graph, &given, turns)?, tolerance };
     let outputs = search.outputs(runtime).await?;
     let mut validation = Validation { values, outputs, suspect: None };
     if validation.first_divergent().is_none() && !validation.passed() {
-        validation.suspect = search.suspect(&tensors).await?;
+        validation.suspect = search.suspect(&given).await?;
     }
     Ok(validation)
 }

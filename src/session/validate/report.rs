@@ -1,6 +1,6 @@
 //! Holding a GPU run against the references, node by node.
 
-use crate::graph::Graph;
+use crate::graph::{Graph, Structure};
 use crate::session::data::Outputs;
 use crate::tensor::{DType, Tensor};
 
@@ -126,6 +126,27 @@ pub(crate) fn compare(value: &str, node: &str, found: &Tensor, expected: &Tensor
     report
 }
 
+/// Compares a value with its reference: a report for each of its tensors.
+pub(crate) fn compare_structures(
+    value: &str,
+    node: &str,
+    found: &Structure<Tensor>,
+    expected: &Structure<Tensor>,
+    tolerance: Tolerance,
+) -> Vec<ValueReport> {
+    let empty = Tensor::vector::<f32>(&[]);
+    match (found, expected) {
+        (Structure::Tensor(found), Structure::Tensor(expected)) => vec![compare(value, node, found, expected, tolerance)],
+        (Structure::Sequence(found), Structure::Sequence(expected)) if found.len() == expected.len() => {
+            let pairs = found.iter().zip(expected).enumerate();
+            pairs.map(|(k, (found, expected))| compare(&format!("{value}[{k}]"), node, found, expected, tolerance)).collect()
+        }
+        (Structure::Absent, Structure::Absent) => vec![],
+        // Values of other kinds differ as tensors of other types do.
+        _ => vec![compare(value, node, &empty, &Tensor::scalar(0.0f32), tolerance)],
+    }
+}
+
 /// Steps between two numbers of a float dtype; the difference itself for integers.
 fn ulp(a: f64, b: f64, dtype: DType) -> u64 {
     let distance = |a: i64, b: i64| a.abs_diff(b);
@@ -153,13 +174,13 @@ fn ulp(a: f64, b: f64, dtype: DType) -> u64 {
 }
 
 /// One report per value that a node of the graph makes and the GPU run kept.
-pub(crate) fn report(graph: &Graph, found: &Outputs, expected: &[Option<Tensor>], tolerance: Tolerance) -> Vec<ValueReport> {
+pub(crate) fn report(graph: &Graph, found: &Outputs, expected: &[Structure<Tensor>], tolerance: Tolerance) -> Vec<ValueReport> {
     let mut reports = Vec::new();
     for node in graph.nodes() {
         for id in node.outputs.iter().flatten() {
             let name = graph.value(*id).name.as_str();
-            if let (Some(found), Some(expected)) = (found.get(name), &expected[id.index()]) {
-                reports.push(compare(name, &node.path, found, expected, tolerance));
+            if let Some(found) = found.structure(name) {
+                reports.extend(compare_structures(name, &node.path, found, &expected[id.index()], tolerance));
             }
         }
     }

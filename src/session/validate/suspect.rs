@@ -1,9 +1,9 @@
 //! Finding the rewrite that makes a fused run wrong, by leaving out passes, then rewrites.
 
-use super::report::{Suspect, Tolerance, ValueReport, compare};
+use super::report::{Suspect, Tolerance, ValueReport, compare, compare_structures};
 use crate::error::Result;
 use crate::gpu::Tally;
-use crate::graph::Fact;
+use crate::graph::{Fact, Structure};
 use crate::passes::{self, Rewrite, Selection, Specialized, Trace};
 use crate::session::execution::reference;
 use crate::session::options::Options;
@@ -16,7 +16,7 @@ pub(super) struct Search<'a> {
     pub runtime: &'a Runtime,
     pub inputs: &'a [(&'a str, TensorView<'a>)],
     /// The model's outputs, in order.
-    pub expected: Vec<Tensor>,
+    pub expected: Vec<Structure<Tensor>>,
     pub tolerance: Tolerance,
 }
 
@@ -41,7 +41,8 @@ impl Search<'_> {
             if reports.iter().any(|report| report.value == name) {
                 continue;
             }
-            reports.push(compare(name, &graph.nodes()[node].path, &found[name], expected, self.tolerance));
+            let (path, found) = (&graph.nodes()[node].path, found.structure(name).unwrap_or(&Structure::Absent));
+            reports.extend(compare_structures(name, path, found, expected, self.tolerance));
         }
         Ok(reports)
     }
@@ -63,7 +64,7 @@ impl Search<'_> {
     }
 
     /// The rewrite without which the run is right, given that it is wrong with all and right with none.
-    pub(super) async fn suspect(&self, inputs: &[Tensor]) -> Result<Option<Suspect>> {
+    pub(super) async fn suspect(&self, inputs: &[Structure<Tensor>]) -> Result<Option<Suspect>> {
         let Some(Culprit { pass, selection, mut healing }) = self.culprit().await? else { return Ok(None) };
         let made = self.rewrites(&selection).await?;
         let most = made.iter().filter(|rewrite| rewrite.pass == pass).map(|rewrite| rewrite.number).max().unwrap_or(0);
@@ -119,12 +120,15 @@ impl Search<'_> {
     }
 
     /// Whether the references find the graph wrong that such passes make; `None` when there is no such graph.
-    fn by_references(&self, selection: Selection, inputs: &[Tensor]) -> Option<bool> {
-        let facts: Vec<Fact> = inputs.iter().map(|tensor| Fact::new(tensor.dtype(), tensor.shape().clone())).collect();
+    fn by_references(&self, selection: Selection, inputs: &[Structure<Tensor>]) -> Option<bool> {
+        let fact = |input: &Structure<Tensor>| input.tensor().ok().map(|tensor| Fact::new(tensor.dtype(), tensor.shape().clone()));
+        let facts: Vec<Fact> = inputs.iter().map(fact).collect::<Option<_>>()?;
         let Ok(Specialized::Graph(graph)) = passes::specialize(self.runtime.model.graph(), &facts) else { return None };
         let graph = passes::optimize(&graph, &passes::Options { selection, ..passes::Options::default() }).ok()?;
-        let found = reference::plain_outputs(&graph, inputs).ok()?;
+        let found = reference::plain_outputs(&graph, inputs, self.runtime.options.max_turns).ok()?;
+        // Outputs that are sequences are several outputs of the specialised graph.
+        let tensors = |outputs: &[Structure<Tensor>]| outputs.iter().flat_map(Structure::tensors).cloned().collect::<Vec<_>>();
         let wrong = |(found, expected): (&Tensor, &Tensor)| compare("", "", found, expected, self.tolerance).divergent > 0;
-        Some(found.iter().zip(&self.expected).any(wrong))
+        Some(tensors(&found).iter().zip(&tensors(&self.expected)).any(wrong))
     }
 }

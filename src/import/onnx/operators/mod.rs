@@ -13,6 +13,7 @@ mod normalization;
 mod quantization;
 mod recurrent;
 mod reduction;
+mod sequence;
 mod window;
 
 use super::row::{Row, row};
@@ -35,6 +36,7 @@ pub(super) const FAMILIES: &[(&str, &[Row])] = &[
     ("logic and types", elementwise::LOGIC),
     ("quantization", quantization::ROWS),
     ("losses", loss::ROWS),
+    ("sequences and optionals", sequence::ROWS),
 ];
 
 /// The row of an operator at a version.

@@ -4,13 +4,14 @@ use super::{Row, row};
 use crate::error::{Error, Result};
 use crate::graph::Op;
 use crate::import::onnx::context::Context;
+use crate::ops::flow::arrange;
 use crate::ops::pad::{PadMode, pad};
 use crate::ops::transpose::{self, BlockOrder};
 use crate::ops::{concat, expand, reshape, reverse_sequence, slice, triangle};
 use std::sync::Arc;
 
 pub(super) const ROWS: &[Row] = &[
-    row("Identity", 1, 1..=1, 1, |c| c.emit(reshape::identity(), &c.inputs())),
+    row("Identity", 1, 1..=1, 1, |c| c.emit(arrange::identity(), &c.inputs())),
     row("Flatten", 1, 1..=1, 1, |c| c.emit(reshape::flatten(c.int("axis", 1)?), &c.inputs())),
     row("Reshape", 1, 1..=1, 1, reshape_by_attribute).until(4),
     row("Reshape", 5, 2..=2, 1, |c| c.emit(reshape::reshape(c.flag("allowzero", false)?), &c.inputs())),

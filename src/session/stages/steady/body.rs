@@ -19,6 +19,7 @@ use crate::tensor::DType;
 use std::sync::{Mutex, PoisonError};
 
 /// The plans of a body whose carried values keep their types; `None` where they do not.
+#[derive(Default)]
 pub(crate) struct SteadyBodies {
     routes: PlanCache<Option<Opaque<SteadyBody>>>,
 }
@@ -42,12 +43,6 @@ pub(super) struct Lane {
 pub(super) struct LaneLease {
     body: Opaque<SteadyBody>,
     lane: Option<Lane>,
-}
-
-impl Default for SteadyBodies {
-    fn default() -> Self {
-        SteadyBodies { routes: PlanCache::default() }
-    }
 }
 
 impl SteadyBodies {
@@ -138,8 +133,10 @@ impl SteadyBody {
             place.and_then(|place| plan.outputs[place].as_ref()).is_some()
         };
         let condition = plan.graph.constant(shape.condition).is_some() || made(&shape.condition);
-        let whole =
-            plan.states.len() == shape.graph.states().len() && plan.segments.len() == 1 && plan.host_nodes().next().is_none();
+        let whole = plan.states.len() == shape.graph.states().len()
+            && plan.segments.len() == 1
+            && plan.checks.is_empty()
+            && plan.host_nodes().next().is_none();
         if !(on_gpu && whole && condition && shape.rows.iter().all(made)) {
             return Ok(None);
         }

@@ -1,7 +1,7 @@
 //! The body of a loop as a graph whose carried values are states.
 
 use crate::error::Result;
-use crate::graph::{Graph, Input, Node, Op, State, Value, ValueId};
+use crate::graph::{Form, Graph, Input, Node, Op, State, Value, ValueId};
 use crate::ops::elementwise::{binary, cast};
 use crate::ops::reduce::{Reduction, reduce};
 use crate::session::data::elements::ASSUMED;
@@ -44,7 +44,7 @@ impl Growing {
 
     fn input(&mut self, name: &str, dtype: DType) -> ValueId {
         let value = self.value(name, None);
-        self.graph.inputs.push(Input { value, dtype, dims: None });
+        self.graph.inputs.push(Input { value, form: Form::Tensor, dtype, dims: None });
         value
     }
 
