@@ -3,12 +3,15 @@
 use crate::cases::Random;
 use crate::support::gpu;
 use gristmill::internals::graph::{Builder, Dim, Fact, Io, Op};
-use gristmill::internals::kernel::Offers;
+use gristmill::internals::kernel::{Caps, Offers};
 use gristmill::internals::ops::rnn::{Cell, Recurrent, recurrent};
 use gristmill::internals::ops::{elementwise, matmul, reshape, select, shape};
+use gristmill::internals::passes::{Specialized, specialize};
+use gristmill::internals::plan::{Plan, PlanOptions};
 use gristmill::{
     DType, Error, ErrorKind, Gpu, GpuInput, Model, Options, Power, Result, Session, SessionState, Tensor, TensorType, Tolerance,
 };
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Doubles; has no kernel, so that it runs on the host.
@@ -442,6 +445,17 @@ fn steps_that_differ_in_parameters_alone_share_bind_groups() {
             session.run_blocking(&[("x", x.view())]).expect("the run succeeds");
             let made = session.counters().bind_groups;
             assert!(made <= 20, "{cell:?} by {variant}: {made} bind groups");
+        }
+        // As many would be made on GPUs.
+        let facts = [Fact::new(DType::F32, [100, 1, 16])];
+        let Ok(Specialized::Graph(graph)) = specialize(model.graph(), &facts) else { panic!("the shapes are known") };
+        let discrete = Caps { name: "discrete".into(), subgroup: Some(32), ..Caps::portable() };
+        for (caps, variant) in [Caps::portable(), discrete].iter().flat_map(|caps| ["persistent", "steps_tiled"].map(|v| (caps, v)))
+        {
+            let options = PlanOptions { variant: Some(variant.into()), ..PlanOptions::default() };
+            let plan = Plan::new(&graph, caps, &options).expect("it can be planned");
+            let bound: HashSet<_> = plan.steps().map(|s| (&plan.kernels[s.kernel].storage, &s.bindings, s.numbers)).collect();
+            assert!(bound.len() <= 20, "{cell:?} by {variant} on {caps}: {} bind groups", bound.len());
         }
     }
 }

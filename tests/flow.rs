@@ -4,7 +4,7 @@
 use crate::support::gpu;
 use gristmill::graph::{Builder, Dim, ValueId};
 use gristmill::internals::graph::Body;
-use gristmill::{DType, ErrorKind, Gpu, Model, Options, Power, Session, Tensor, TensorView, operators};
+use gristmill::{DType, ErrorKind, Gpu, Model, Options, Power, Session, Tensor, TensorType, TensorView, operators};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -164,4 +164,18 @@ fn a_warm_loop_makes_nothing() {
         once(n);
     }
     assert_eq!(session.counters(), warm, "turns that are like those of an earlier run need nothing new");
+}
+
+#[test]
+fn stages_are_explained() {
+    let session = session(&model(adding(true), 1, 0, &[]), Options::default());
+    let ty = |dtype, shape: &[usize]| TensorType::new(dtype, shape);
+    let inputs = [("n", ty(DType::I64, &[])), ("go", ty(DType::Bool, &[])), ("x", ty(DType::F32, &[5]))];
+    let explanation = session.explain(&inputs).expect("it is explained");
+    assert_eq!(explanation.steps.len(), 1, "{explanation}");
+    let [stage] = explanation.stages.as_slice() else { panic!("one stage: {explanation}") };
+    assert_eq!((stage.node.as_str(), stage.after), ("Loop:around", 1));
+    let [turn] = stage.bodies.as_slice() else { panic!("one turn: {explanation}") };
+    assert_eq!(turn.steps.iter().map(|step| step.operator.as_str()).collect::<Vec<_>>(), ["Add"], "{explanation}");
+    assert!(turn.host_nodes.is_empty(), "{explanation}");
 }

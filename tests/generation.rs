@@ -186,17 +186,15 @@ fn time(generation: &mut Generation) -> f64 {
 #[test]
 #[ignore = "measures time"]
 fn a_token_costs_what_stands_before_it_and_not_the_capacity() {
-    // A step late in a small cache, and early ones in a small and a large cache, in turn; what else the machine does hits all alike.
+    // A step late in a small cache, and early ones in a small and a large cache, in turn; the fastest of each, since what else the machine
+    // does only adds.
     let mut generations = [(CAPACITY, 190), (CAPACITY, 10), (64 * CAPACITY, 10)].map(|(capacity, steps)| {
         let mut generation = Generation::new(on_device, capacity, false, &[0]);
         (0..steps).for_each(|_| generation.step());
         generation
     });
-    let mut times: Vec<[f64; 3]> = (0..21).map(|_| generations.each_mut().map(time)).collect();
-    let [late, early, roomy] = [0, 1, 2].map(|k| {
-        times.sort_by(|a, b| a[k].total_cmp(&b[k]));
-        times[times.len() / 2][k]
-    });
+    let times: Vec<[f64; 3]> = (0..21).map(|_| generations.each_mut().map(time)).collect();
+    let [late, early, roomy] = [0, 1, 2].map(|k| times.iter().map(|turn| turn[k]).fold(f64::INFINITY, f64::min));
     println!("ms per token: {early:.2} at 20 of {CAPACITY}, {late:.2} at 200, {roomy:.2} at 20 of {}", 64 * CAPACITY);
     assert!(late < 1.5 * early && roomy < 1.5 * early);
 }

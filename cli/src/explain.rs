@@ -82,6 +82,13 @@ fn print(out: &mut dyn Write, plan: &Explanation) -> Result<()> {
         table.row(cells);
     }
     writeln!(out, "{table}")?;
+    for stage in &plan.stages {
+        writeln!(out, "stage      {}, behind {} steps: {}", stage.node, stage.after, stage.what)?;
+        for body in &stage.bodies {
+            writeln!(out)?;
+            print(out, body)?;
+        }
+    }
     print_fusions(out, plan)?;
     print_unfit(out, plan)?;
     print_totals(out, plan)

@@ -18,7 +18,7 @@ mod tuner;
 mod validate;
 
 pub use data::{InputInfo, Outputs};
-pub use explain::{ExplainedHostNode, ExplainedState, ExplainedStep, Explanation, Known};
+pub use explain::{ExplainedHostNode, ExplainedStage, ExplainedState, ExplainedStep, Explanation, Known};
 pub use front::Session;
 pub use on_gpu::GpuOutputs;
 pub use options::{Options, Tuning};

@@ -23,7 +23,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// The families of the committed file.
-const COMMITTED: &[&str] = &["matmul", "conv", "attention", "gru", "softmax", "layer_norm", "reduce", "elementwise", "transpose"];
+const COMMITTED: &[&str] =
+    &["matmul", "conv", "attention", "linear_attention", "gru", "softmax", "layer_norm", "reduce", "elementwise", "transpose"];
 /// The GPU of the committed file, and the one that is looked at when none is named.
 const TARGET: &str = "GFX1100";
 

@@ -57,6 +57,19 @@ pub struct ExplainedState {
     pub reason: String,
 }
 
+/// A node that stands between plans: a loop, a branch, or what waits for data.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExplainedStage {
+    /// Its path.
+    pub node: String,
+    /// What it is.
+    pub what: &'static str,
+    /// How many steps are done before it.
+    pub after: usize,
+    /// What the graphs within it do.
+    pub bodies: Vec<Explanation>,
+}
+
 /// What a plan will do and what it costs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Explanation {
@@ -66,6 +79,8 @@ pub struct Explanation {
     pub steps: Vec<ExplainedStep>,
     /// Nodes on the host.
     pub host_nodes: Vec<ExplainedHostNode>,
+    /// What stands between plans, where one plan cannot do everything. What all plans take is added up then.
+    pub stages: Vec<ExplainedStage>,
     /// States.
     pub states: Vec<ExplainedState>,
     /// Integer inputs that a shape depends on, and what their elements were taken to be.
@@ -134,6 +149,7 @@ impl Explanation {
             adapter: caps.to_string(),
             steps: plan.steps().map(step).collect(),
             host_nodes,
+            stages: Vec::new(),
             states: plan.states.iter().map(ExplainedState::new).collect(),
             assumptions: Vec::new(),
             model_nodes,
@@ -159,6 +175,13 @@ impl fmt::Display for Explanation {
             let [x, y, z] = s.grid;
             let kernel = format!("{} ({})", s.kernel, s.variant);
             writeln!(f, "{index:>4}  {:width$}  {kernel:32}  {x} x {y} x {z}", s.node)?;
+        }
+        for ExplainedStage { node, what, after, bodies } in &self.stages {
+            writeln!(f, "stage {node}, behind {after} steps: {what}")?;
+            for body in bodies {
+                let text = body.to_string();
+                text.lines().try_for_each(|line| writeln!(f, "    {line}"))?;
+            }
         }
         for host in &self.host_nodes {
             writeln!(f, "host  {:width$}  {} ({} bytes copied)", host.node, host.reason, host.copied)?;

@@ -2,6 +2,7 @@
 
 mod explanation;
 mod preview;
+mod stages;
 
-pub use explanation::{ExplainedHostNode, ExplainedState, ExplainedStep, Explanation};
+pub use explanation::{ExplainedHostNode, ExplainedStage, ExplainedState, ExplainedStep, Explanation};
 pub use preview::Known;

@@ -1,7 +1,8 @@
 //! Planning without running: what a run of given inputs, or of inputs of which only the types are known, would do.
 
 use super::explanation::Explanation;
-use crate::error::{Error, Result};
+use super::stages::Walk;
+use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Fact, Graph, Structure};
 use crate::kernel::Caps;
 use crate::passes::{self, Specialized};
@@ -44,7 +45,7 @@ impl Session {
     /// input with which planning succeeds; [`Explanation::assumptions`] names it.
     ///
     /// # Errors
-    /// As [`run`](Session::run); [`Unsupported`](crate::ErrorKind::Unsupported) when a shape depends on computed data.
+    /// As [`run`](Session::run).
     pub fn explain(&self, inputs: &[(&str, TensorType)]) -> Result<Explanation> {
         let known: Vec<_> = inputs.iter().map(|(name, ty)| (*name, Known::Type(ty.clone()))).collect();
         self.explain_known(&known)
@@ -66,8 +67,14 @@ impl Session {
     /// As `explain`.
     pub fn explain_known(&self, inputs: &[(&str, Known<'_>)]) -> Result<Explanation> {
         let runtime = self.runtime(inputs.iter().map(|(name, _)| *name))?;
-        let Preview { plan, caps, assumptions } = Preview::new(&runtime, inputs)?;
-        Ok(Explanation { assumptions, ..Explanation::new(&plan, &caps, runtime.graph.nodes().len()) })
+        match Preview::new(&runtime, inputs) {
+            Ok(Preview { plan, caps, assumptions }) => {
+                Ok(Explanation { assumptions, ..Explanation::new(&plan, &caps, runtime.graph.nodes().len()) })
+            }
+            // No one plan does it.
+            Err(error) if error.kind() == ErrorKind::Unsupported => in_stages(&runtime, inputs).map_err(|_| error),
+            Err(error) => Err(error),
+        }
     }
 
     /// The plan that a run with these inputs gets.
@@ -80,6 +87,18 @@ impl Session {
         let known: Vec<_> = inputs.iter().map(|(name, view)| (*name, Known::Tensor(*view))).collect();
         Ok(Preview::new(&runtime, &known)?.plan)
     }
+}
+
+/// What a run in stages would do.
+fn in_stages(runtime: &Runtime, inputs: &[(&str, Known<'_>)]) -> Result<Explanation> {
+    let (given, caps) = (given(runtime, inputs)?, runtime.caps());
+    let choices = runtime.device().map_or_else(Arc::default, |_| runtime.choices.choices(&caps));
+    let fact = |given: Given| match given.value.filter(|value| value.dtype().is_integer()) {
+        Some(value) => Structure::Tensor(Fact::of(value)),
+        None => Structure::Tensor(assumed(&given.ty, given.bounded)),
+    };
+    let facts: Vec<Structure<Fact>> = given.into_iter().map(fact).collect();
+    Ok(Walk { caps: &caps, options: &runtime.options, choices }.graph(&runtime.graph, &facts)?.0)
 }
 
 /// What a run would do.

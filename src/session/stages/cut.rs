@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 /// Where a graph is cut.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Cut {
+pub(crate) enum Cut {
     /// Before a node, whose output shape or nodes depend on a value.
     Value(ValueId, usize),
     /// Before and behind a node, which is a stage by itself.
@@ -33,7 +33,7 @@ impl Cut {
 /// A value that the first part computes becomes an input of the rest, which is then planned for its contents if it
 /// is small. Otherwise, or when the node reads nothing else, the node is a stage in between: on the host, so that the
 /// rest is planned for the shape of its result, or, where it is an operator on whole values, as what it is.
-pub(super) fn cut(graph: &Arc<Graph>, resident: &[bool], at: Cut, strict_gpu: bool) -> Result<Stages> {
+pub(crate) fn cut(graph: &Arc<Graph>, resident: &[bool], at: Cut, strict_gpu: bool) -> Result<Stages> {
     let blocked = at.node();
     let node = &graph.nodes()[blocked];
     let (apart, wanted) = match at {

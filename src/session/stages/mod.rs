@@ -1,6 +1,6 @@
 //! A graph with its plans; the stages of graphs whose shapes depend on data, and the runner that walks them.
 
-mod cut;
+pub(super) mod cut;
 pub(super) mod planned;
 mod prepare;
 mod route;

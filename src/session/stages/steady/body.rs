@@ -19,6 +19,7 @@ use crate::tensor::DType;
 use std::sync::{Mutex, PoisonError};
 
 /// The plans of a body whose carried values keep their types; `None` where they do not.
+#[derive(Default)]
 pub(crate) struct SteadyBodies {
     routes: PlanCache<Option<Opaque<SteadyBody>>>,
 }
@@ -42,12 +43,6 @@ pub(super) struct Lane {
 pub(super) struct LaneLease {
     body: Opaque<SteadyBody>,
     lane: Option<Lane>,
-}
-
-impl Default for SteadyBodies {
-    fn default() -> Self {
-        SteadyBodies { routes: PlanCache::default() }
-    }
 }
 
 impl SteadyBodies {
