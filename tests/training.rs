@@ -3,6 +3,7 @@
 //! cases by a part of their names.
 
 mod safetensors;
+mod windows;
 
 use crate::properties::idioms::network::{Attribute, Network, Node};
 use crate::support::gpu;

@@ -1,9 +1,11 @@
 //! AffineGrid (Jaderberg et al., "Spatial Transformer Networks", 2015): the points of an image under affine maps.
 
 use super::Registration;
+use super::compose::Compose;
+use super::matmul::matmul;
 use super::shared::{WORKGROUP, one_each};
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Op, required};
+use crate::graph::{Fact, Gradient, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::{Access, Kernel, Lowering, Offers, Operand, params, shader, u32s};
 use crate::tensor::{Scalar, Shape, Tensor, TensorType};
 use std::sync::Arc;
@@ -49,6 +51,18 @@ impl AffineGrid {
         Ok([&dims[..1], &dims[2..], &[spatial]].concat().into())
     }
 
+    /// Where the centre of a pixel lies along the axes, the innermost first, then 1 for the shift.
+    fn centres(&self, pixel: usize, extents: &[usize]) -> Vec<f64> {
+        let mut centres = Vec::with_capacity(extents.len() + 1);
+        let mut rest = pixel;
+        for extent in extents.iter().rev() {
+            centres.push(self.centre(rest % extent, *extent));
+            rest /= extent;
+        }
+        centres.push(1.0);
+        centres
+    }
+
     /// Where the centre of a pixel lies along an axis of so many.
     fn centre(&self, pixel: usize, extent: usize) -> f64 {
         match (self.align_corners, extent) {
@@ -84,14 +98,7 @@ impl Op for AffineGrid {
         let mut points = Vec::with_capacity(shape.elements());
         for map in maps_of.chunks_exact(spatial * (spatial + 1)) {
             for pixel in 0..extents.iter().product() {
-                // Centres along the axes, the innermost first, then 1 for the shift.
-                let mut centres = Vec::with_capacity(spatial + 1);
-                let mut rest = pixel;
-                for extent in extents.iter().rev() {
-                    centres.push(self.centre(rest % extent, *extent));
-                    rest /= extent;
-                }
-                centres.push(1.0);
+                let centres = self.centres(pixel, extents);
                 let along = |row: &[f64]| row.iter().zip(&centres).map(|(factor, centre)| factor * centre).sum::<f64>();
                 points.extend(map.chunks_exact(spatial + 1).map(along));
             }
@@ -119,5 +126,23 @@ impl Op for AffineGrid {
             Ok(Lowering::new(vec![dispatch.work(flops, maps.gpu_bytes() + io.outputs[0].gpu_bytes())]))
         });
         Ok(())
+    }
+
+    fn gradient(&self, _: &Node, upstream: &[Option<ValueId>], wanted: &[bool], writer: &mut Writer) -> Result<Gradient> {
+        let Some(worth) = upstream.first().copied().flatten() else { return Ok(Gradient::Zero) };
+        let (dtype, shape) = (writer.fact(worth)?.dtype(), writer.fact(worth)?.shape().clone());
+        if shape.elements() == 0 {
+            return Ok(Gradient::Zero);
+        }
+        let spatial = shape.rank() - 2;
+        let extents = &shape[1..=spatial];
+        let pixels: usize = extents.iter().product();
+        let centres: Vec<f64> = (0..pixels).flat_map(|pixel| self.centres(pixel, extents)).collect();
+        let centres = writer.tensor(Tensor::from_f64(TensorType::new(dtype, [pixels, spatial + 1]), &centres)?);
+        let worth = writer.reshape(worth, &[shape[0], pixels, spatial])?;
+        let worth = writer.transposed(worth, &[0, 2, 1])?;
+        let mut found = vec![None; wanted.len()];
+        found[0] = Some(writer.apply(matmul(), &[worth, centres])?);
+        Ok(Gradient::Inputs(found))
     }
 }

@@ -1,11 +1,15 @@
 //! CausalConvWithState: a convolution of each channel along time that takes its past from the run before.
 
 use super::Registration;
+use super::compose::Compose;
+use super::concat::concat;
+use super::conv::{SlidingWindow, conv};
 use super::shared::{WORKGROUP, one_each};
+use super::view::strided_view;
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Op, required};
+use crate::graph::{Fact, Gradient, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::{Access, Caps, Kernel, Lowering, Offers, Operand, params, preludes, shader, u32s};
-use crate::tensor::{Scalar, Tensor, TensorType};
+use crate::tensor::{Scalar, Shape, Tensor, TensorType, View};
 use std::sync::Arc;
 
 params! {
@@ -74,6 +78,43 @@ impl CausalConvShape {
 
     fn past(&self) -> [usize; 3] {
         [self.batch, self.channels, self.taps - 1]
+    }
+
+    /// The past and the input one after the other.
+    fn sequence(&self) -> Shape {
+        [self.batch, self.channels, self.taps - 1 + self.length].into()
+    }
+
+    /// The part of the sequence from a position on.
+    fn part(&self, start: usize, count: usize) -> View {
+        View::contiguous(&self.sequence()).slice(2, start, count, 1)
+    }
+
+    /// The gradients of weights and bias, and of the sequence, by what output 0 is worth: it is a convolution of the sequence, in which
+    /// each channel is a group.
+    fn convolution_gradient(
+        &self,
+        node: &Node,
+        worth: ValueId,
+        wanted: [bool; 3],
+        writer: &mut Writer,
+    ) -> Result<[Option<ValueId>; 3]> {
+        let x = node.needed(0)?;
+        let past = match node.input(3) {
+            Some(past) => past,
+            None => {
+                let ty = TensorType::new(writer.fact(x)?.dtype(), self.past());
+                writer.tensor(Tensor::zeros(ty))
+            }
+        };
+        let sequence = writer.apply(concat(2), &[past, x])?;
+        let op = conv(SlidingWindow::default(), self.channels as i64);
+        let inputs = vec![Some(sequence), node.input(1), node.input(2)];
+        let convolution = Node::new("convolution", op, inputs, Vec::new());
+        match convolution.op.gradient(&convolution, &[Some(worth)], &wanted, writer)? {
+            Gradient::Inputs(found) => Ok([0, 1, 2].map(|k| found.get(k).copied().flatten())),
+            _ => Ok([None; 3]),
+        }
     }
 
     fn lower(&self, io: &Io, caps: &Caps) -> Result<Lowering> {
@@ -149,6 +190,33 @@ impl Op for CausalConvWithState {
         let caps = offers.caps();
         offers.only("causal_conv", || shape.lower(io, caps));
         Ok(())
+    }
+
+    fn gradient(&self, node: &Node, upstream: &[Option<ValueId>], wanted: &[bool], writer: &mut Writer) -> Result<Gradient> {
+        let shape = CausalConvShape::of_facts(&writer.input_facts(node)?)?;
+        let upstream = |k: usize| upstream.get(k).copied().flatten();
+        let wanted = |k: usize| wanted.get(k).copied().unwrap_or(false);
+        let [mut sequence, mut weights, mut bias] = [None; 3];
+        if let Some(worth) = upstream(0).filter(|_| shape.length > 0) {
+            let parts = [wanted(0) || wanted(3), wanted(1), wanted(2)];
+            [sequence, weights, bias] = shape.convolution_gradient(node, worth, parts, writer)?;
+        }
+        let kept = shape.taps - 1;
+        if let Some(worth) = upstream(1).filter(|_| kept > 0) {
+            let last = writer.view_sum(worth, &shape.part(shape.length, kept), &shape.sequence())?;
+            sequence = Some(match sequence {
+                Some(sequence) => writer.function("Add", &[sequence, last])?,
+                None => last,
+            });
+        }
+        let [mut x, mut past] = [None; 2];
+        if let Some(sequence) = sequence {
+            x = Some(writer.apply(strided_view(shape.part(kept, shape.length)), &[sequence])?);
+            if wanted(3) {
+                past = Some(writer.apply(strided_view(shape.part(0, kept)), &[sequence])?);
+            }
+        }
+        Ok(Gradient::Inputs([x, weights, bias, past].into_iter().take(node.inputs.len()).collect()))
     }
 
     fn takes_epilogue(&self) -> bool {

@@ -4,7 +4,7 @@ use super::Registration;
 use super::resample::{Interpolation, cubic};
 use super::shared::unravel;
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Op, required};
+use crate::graph::{Fact, Gradient, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Offers, Operand, params, preludes, shader, u32s};
 use crate::tensor::{Scalar, Shape, Tensor, TensorType};
 use std::sync::Arc;
@@ -194,6 +194,10 @@ impl Op for GridSample {
         let ty = TensorType::new(image.dtype(), shape.clone());
         let values: Vec<f64> = (0..ty.elements()).map(value).collect();
         Ok(vec![Tensor::from_f64(ty, &values)?])
+    }
+
+    fn gradient(&self, _: &Node, _: &[Option<ValueId>], _: &[bool], _: &mut Writer) -> Result<Gradient> {
+        Ok(Gradient::Undefined("the weights of its samples depend on the run, and nothing sums by those"))
     }
 
     fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {

@@ -1,11 +1,13 @@
 //! LRN: local response normalization across channels (Krizhevsky et al. 2012, section 3.3).
 
 use super::Registration;
+use super::compose::Compose;
+use super::matmul::matmul;
 use super::shared::no_scalar;
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Op, required};
+use crate::graph::{Fact, Gradient, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Offers, Operand, params, shader, u32s};
-use crate::tensor::{Shape, Tensor};
+use crate::tensor::{Shape, Tensor, TensorType};
 use std::sync::Arc;
 
 params! {
@@ -69,6 +71,37 @@ impl Lrn {
 }
 
 impl Lrn {
+    /// What an output is worth changes with its own numerator, and with the divisors of all that the element is a neighbour of.
+    fn gradient_of(&self, x: ValueId, worth: ValueId, writer: &mut Writer) -> Result<ValueId> {
+        let fact = writer.fact(x)?;
+        let (dtype, shape) = (fact.dtype(), fact.shape().clone());
+        let (channels, inner) = Self::extents(&shape)?;
+        let (before, after) = self.reach();
+        let near = |own: usize, other: usize| (own.saturating_sub(before)..=own.saturating_add(after)).contains(&other);
+        let pairs = || (0..channels).flat_map(|k| (0..channels).map(move |n| (k, n)));
+        let ty = TensorType::new(dtype, [channels, channels]);
+        let neighbours: Vec<f64> = pairs().map(|(own, other)| f64::from(near(own, other))).collect();
+        let neighbours = writer.tensor(Tensor::from_f64(ty.clone(), &neighbours)?);
+        let owners: Vec<f64> = pairs().map(|(own, other)| f64::from(near(other, own))).collect();
+        let owners = writer.tensor(Tensor::from_f64(ty, &owners)?);
+        let planes = [shape[0], channels, inner];
+        let (x, worth) = (writer.reshape(x, &planes)?, writer.reshape(worth, &planes)?);
+        let factor = f64::from(self.alpha) / self.size as f64;
+        let squares = writer.function("Mul", &[x, x])?;
+        let squares = writer.apply(matmul(), &[neighbours, squares])?;
+        let squares = writer.with_number("Mul", squares, factor)?;
+        let divisor = writer.with_number("Add", squares, self.bias.into())?;
+        let scale = writer.with_number("Pow", divisor, -f64::from(self.beta))?;
+        let own = writer.function("Mul", &[worth, scale])?;
+        let shares = writer.function("Mul", &[own, x])?;
+        let shares = writer.function("Div", &[shares, divisor])?;
+        let shares = writer.apply(matmul(), &[owners, shares])?;
+        let shares = writer.function("Mul", &[shares, x])?;
+        let shares = writer.with_number("Mul", shares, 2.0 * factor * f64::from(self.beta))?;
+        let found = writer.function("Sub", &[own, shares])?;
+        writer.reshape(found, shape.dims())
+    }
+
     fn element_per_invocation(&self, io: &Io, x: &Fact, caps: &Caps) -> Result<Lowering> {
         let count = x.ty.elements();
         let (channels, inner) = Self::extents(x.shape())?;
@@ -127,6 +160,14 @@ impl Op for Lrn {
         let caps = offers.caps();
         offers.only("element_per_invocation", || self.element_per_invocation(io, x, caps));
         Ok(())
+    }
+
+    fn gradient(&self, node: &Node, upstream: &[Option<ValueId>], _: &[bool], writer: &mut Writer) -> Result<Gradient> {
+        let Some(worth) = upstream.first().copied().flatten() else { return Ok(Gradient::Zero) };
+        if writer.fact(worth)?.ty.elements() == 0 {
+            return Ok(Gradient::Zero);
+        }
+        Ok(Gradient::Inputs(vec![Some(self.gradient_of(node.needed(0)?, worth, writer)?)]))
     }
 
     fn takes_epilogue(&self) -> bool {

@@ -288,6 +288,24 @@ impl ResampledAxis {
     }
 }
 
+impl Taps {
+    /// For each of so many input elements, the output elements that it counts in: as many for each, with weight 0 where it counts in fewer.
+    pub(super) fn transposed(&self, input: usize) -> Taps {
+        let mut found: Vec<Vec<(usize, f64)>> = vec![Vec::new(); input];
+        for (output, neighbours) in self.neighbours.iter().enumerate() {
+            for (place, weight) in neighbours.iter().flatten().filter(|(_, weight)| *weight != 0.0) {
+                match found[*place].last_mut() {
+                    Some((last, sum)) if *last == output => *sum += weight,
+                    _ => found[*place].push((output, *weight)),
+                }
+            }
+        }
+        let count = found.iter().map(Vec::len).max().unwrap_or(0).max(1);
+        found.iter_mut().for_each(|outputs| outputs.resize(count, (0, 0.0)));
+        Taps { count, neighbours: found.into_iter().map(Some).collect() }
+    }
+}
+
 /// The cubic convolution kernel (Keys, "Cubic convolution interpolation for digital image processing", 1981).
 pub(super) fn cubic(x: f64, a: f64) -> f64 {
     let x = x.abs();

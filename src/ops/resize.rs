@@ -1,10 +1,13 @@
 //! Resize: images (or any axes) resampled to another size.
 
 use super::Registration;
+use super::compose::Compose;
+use super::gather::gather;
+use super::reduce::Reduction;
 use super::resample::{Coordinates, Interpolation, Ratio, ResampledAxis, Rounding, Rules, Taps};
 use super::shared::{bits, facts, no_scalar};
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Op, required};
+use crate::graph::{Fact, Gradient, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Offers, Operand, Table, params, preludes, shader, u32s};
 use crate::tensor::{Shape, Tensor, TensorType};
 use std::sync::Arc;
@@ -240,6 +243,41 @@ impl Op for Resize {
         offers.only("resize", || resample(data, &axes, &rules, bits(&outside, scalar), caps));
         Ok(())
     }
+
+    fn gradient(&self, node: &Node, upstream: &[Option<ValueId>], wanted: &[bool], writer: &mut Writer) -> Result<Gradient> {
+        let Some(worth) = upstream.first().copied().flatten() else { return Ok(Gradient::Zero) };
+        let plan = self.plan(&writer.input_facts(node)?)?;
+        if plan.iter().any(|axis| axis.output == 0) {
+            return Ok(Gradient::Zero);
+        }
+        let rules = self.rules();
+        let (mut sum, mut extents) = (worth, plan.iter().map(|a| a.output).collect::<Vec<_>>());
+        for (k, axis) in plan.iter().enumerate().filter(|(_, a)| !a.is_identity(&rules)) {
+            sum = gathered(sum, k, &axis.taps(&rules).transposed(axis.input), &mut extents, writer)?;
+        }
+        let mut found = vec![None; wanted.len()];
+        found.iter_mut().take(1).for_each(|first| *first = Some(sum));
+        Ok(Gradient::Inputs(found))
+    }
+}
+
+/// Each element along an axis as the sum of the elements that its taps name, weighed. The extents become those of the result.
+fn gathered(value: ValueId, axis: usize, taps: &Taps, extents: &mut [usize], writer: &mut Writer) -> Result<ValueId> {
+    let (outer, inner) = (extents[..axis].iter().product(), extents[axis + 1..].iter().product());
+    let (made, count) = (taps.neighbours.len(), taps.count);
+    let all = || taps.neighbours.iter().flatten().flatten();
+    let places: Vec<i64> = all().map(|(place, _)| *place as i64).collect();
+    let weights: Vec<f64> = all().map(|(_, weight)| *weight).collect();
+    let dtype = writer.fact(value)?.dtype();
+    let places = writer.tensor(Tensor::vector(&places));
+    let weights = writer.tensor(Tensor::from_f64(TensorType::new(dtype, [made, count, 1]), &weights)?);
+    let lines = writer.reshape(value, &[outer, extents[axis], inner])?;
+    let parts = writer.apply(gather(1), &[lines, places])?;
+    let parts = writer.reshape(parts, &[outer, made, count, inner])?;
+    let parts = writer.function("Mul", &[parts, weights])?;
+    let sums = writer.reduced(Reduction::Sum, parts, &[2])?;
+    extents[axis] = made;
+    writer.reshape(sums, extents)
 }
 
 /// The variant: a dispatch for each two of the axes that change, with temporaries between them.

@@ -4,6 +4,7 @@ mod bias;
 mod depthwise;
 mod direct;
 mod fold;
+mod gradient;
 mod product;
 mod reference;
 mod row_kernel;
@@ -16,15 +17,15 @@ mod winograd;
 
 use super::Registration;
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Op, required};
+use crate::graph::{Fact, Gradient, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::{Caps, Kernel, Offers, Operand, Rank, preludes};
 use crate::tensor::{Scalar, Tensor, TensorType};
 use std::borrow::Cow;
 use std::sync::Arc;
 
 pub use transpose::{ConvTranspose, conv_transpose};
-pub(crate) use window::WindowAxis;
 pub use window::{AutoPad, SlidingWindow};
+pub(crate) use window::{WindowAxis, taps};
 pub(crate) use window_params::{WindowParams, tap_turns};
 
 pub(super) static REGISTRATION: Registration = Registration {
@@ -260,6 +261,11 @@ impl Op for Conv {
         let conv = self.resolve(&types(&io.inputs, |f| &f.ty))?;
         check_gpu(io, conv.axes.len())?;
         bias::with_bias(io, |io| conv.offer(io, offers))
+    }
+
+    fn gradient(&self, node: &Node, upstream: &[Option<ValueId>], wanted: &[bool], writer: &mut Writer) -> Result<Gradient> {
+        let conv = self.resolve(&types(&writer.input_facts(node)?, |f| &f.ty))?;
+        conv.gradient(false, node, upstream, wanted, writer)
     }
 
     fn takes_epilogue(&self) -> bool {

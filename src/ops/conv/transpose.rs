@@ -2,7 +2,7 @@
 
 use super::{ConvShape, SlidingWindow, bias, check_bias, check_gpu, check_types, direct, fold, reference, split_groups, types};
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Op, required};
+use crate::graph::{Fact, Gradient, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::Offers;
 use crate::tensor::{Tensor, TensorType};
 use std::sync::Arc;
@@ -83,6 +83,11 @@ impl Op for ConvTranspose {
             offers.add("direct", direct, || direct::lower_transposed(&conv, io, caps));
             Ok(())
         })
+    }
+
+    fn gradient(&self, node: &Node, upstream: &[Option<ValueId>], wanted: &[bool], writer: &mut Writer) -> Result<Gradient> {
+        let conv = self.resolve(&types(&writer.input_facts(node)?, |f| &f.ty))?;
+        conv.gradient(true, node, upstream, wanted, writer)
     }
 
     fn takes_epilogue(&self) -> bool {

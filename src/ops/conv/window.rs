@@ -141,6 +141,22 @@ impl SlidingWindow {
             .collect()
     }
 
+    /// The window along axes that are resolved, padded so that it makes their outputs and leaves nothing over. Its transpose then makes
+    /// their inputs.
+    pub(crate) fn exact(axes: &[WindowAxis]) -> Self {
+        let each = |pick: fn(&WindowAxis) -> i64| axes.iter().map(pick).collect::<Vec<_>>();
+        let end = |a: &WindowAxis| {
+            (a.output as i64 - 1) * a.stride as i64 + (a.kernel as i64 - 1) * a.dilation as i64 + 1 - a.input as i64 - a.begin
+        };
+        SlidingWindow {
+            kernel_shape: each(|a| a.kernel as i64),
+            strides: each(|a| a.stride as i64),
+            dilations: each(|a| a.dilation as i64),
+            pads: [each(|a| a.begin), each(end)].concat(),
+            auto_pad: AutoPad::NotSet,
+        }
+    }
+
     /// Padding at start and end of an axis as the attribute gives it.
     fn given(&self, rank: usize, axis: usize) -> (i64, i64) {
         if self.pads.is_empty() { (0, 0) } else { (self.pads[axis], self.pads[rank + axis]) }

@@ -2,7 +2,7 @@
 
 use super::{Pool, Pooling};
 use crate::error::Result;
-use crate::graph::{Fact, Io, Node, Op, ValueId, Writer, required};
+use crate::graph::{Fact, Gradient, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::Offers;
 use crate::ops::conv::SlidingWindow;
 use crate::ops::reduce::{Reduction, reduce};
@@ -78,5 +78,10 @@ impl Op for GlobalPool {
         self.infer(inputs)?;
         let axes = (2..x.shape().rank() as i64).collect();
         Ok(Some(vec![writer.apply(reduce(reduction, Some(axes), true, false), &[node.needed(0)?])?]))
+    }
+
+    fn gradient(&self, node: &Node, upstream: &[Option<ValueId>], wanted: &[bool], writer: &mut Writer) -> Result<Gradient> {
+        let pool = self.windowed(&writer.fact(node.needed(0)?)?.ty);
+        pool.gradient(node, upstream, wanted, writer)
     }
 }

@@ -1,13 +1,14 @@
 //! MaxPool, AveragePool and LpPool: one value for each position of a sliding window.
 
 mod global;
+mod gradient;
 mod lower;
 mod reference;
 
 use super::Registration;
 use super::conv::{SlidingWindow, WindowAxis};
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Op, required};
+use crate::graph::{Fact, Gradient, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::Offers;
 use crate::tensor::{DType, Tensor, TensorType};
 use std::sync::Arc;
@@ -136,6 +137,31 @@ impl Op for Pool {
         let variant = if lower::positions_are_read(io) { "indices" } else { "direct" };
         offers.only(variant, || lower::lower(&pool, io, caps));
         Ok(())
+    }
+
+    fn gradient(&self, node: &Node, upstream: &[Option<ValueId>], _: &[bool], writer: &mut Writer) -> Result<Gradient> {
+        let Some(worth) = upstream.first().copied().flatten() else { return Ok(Gradient::Zero) };
+        let x = &writer.fact(node.needed(0)?)?.ty;
+        let pool = self.resolve(x)?;
+        if x.elements() == 0 || pool.output.elements() == 0 {
+            return Ok(Gradient::Zero);
+        }
+        let found = match self.pooling {
+            Pooling::Max { column_major } => {
+                let indices = node.outputs.get(1).copied().flatten().filter(|_| !column_major);
+                let indices = match indices {
+                    Some(indices) => indices,
+                    None => {
+                        let rows = Pool { pooling: Pooling::Max { column_major: false }, ..self.clone() };
+                        writer.apply_all(Arc::new(rows), &[node.input(0)], 2)?[1]
+                    }
+                };
+                pool.maximum_gradient(worth, indices, writer)?
+            }
+            Pooling::Average { count_include_pad } => pool.mean_gradient(worth, count_include_pad, writer)?,
+            Pooling::Lp { p } => pool.norm_gradient(p, node, worth, writer)?,
+        };
+        Ok(Gradient::Inputs(vec![Some(found)]))
     }
 
     fn takes_epilogue(&self) -> bool {

@@ -27,17 +27,28 @@ fn differentiated(graph: &Graph, inputs: &[Structure<Tensor>]) -> Result<Option<
     if !graph.nodes().iter().any(|node| node.op.downcast::<Gradient>().is_some()) {
         return Ok(None);
     }
-    // Shapes depend on integers.
-    let known = |tensor: &Tensor| !tensor.dtype().is_float();
-    let fact = |tensor: &Tensor| {
-        if known(tensor) { Fact::of(tensor.clone()) } else { Fact::new(tensor.dtype(), tensor.shape().clone()) }
-    };
-    let facts: Vec<Structure<Fact>> = inputs.iter().map(|input| input.map(fact)).collect();
-    let (Specialized::Graph(graph), _) = passes::specialize_structures(graph, &facts)? else {
-        return Err(Error::unsupported("gradients of a graph whose shapes depend on data"));
+    // Shapes depend on integers, and on the floats that are asked for.
+    let integers = |input: &Structure<Tensor>| input.tensors().iter().all(|tensor| !tensor.dtype().is_float());
+    let mut known: Vec<bool> = inputs.iter().map(integers).collect();
+    let graph = loop {
+        let fact = |known: bool, tensor: &Tensor| match known {
+            true => Fact::of(tensor.clone()),
+            false => Fact::new(tensor.dtype(), tensor.shape().clone()),
+        };
+        let facts: Vec<Structure<Fact>> =
+            inputs.iter().zip(&known).map(|(input, known)| input.map(|tensor| fact(*known, tensor))).collect();
+        let asked = match passes::specialize_structures(graph, &facts)?.0 {
+            Specialized::Graph(graph) => break graph,
+            Specialized::Blocked { value, .. } => graph.inputs().iter().position(|input| input.value == value),
+            Specialized::Stage { .. } => None,
+        };
+        match asked.and_then(|index| known.get_mut(index)).filter(|known| !**known) {
+            Some(known) => *known = true,
+            None => return Err(Error::unsupported("gradients of a graph whose shapes depend on data")),
+        }
     };
     let options = passes::Options { fuse: false, ..passes::Options::default() };
-    let left = inputs.iter().filter(|input| !input.tensors().iter().all(known)).cloned().collect();
+    let left = inputs.iter().zip(&known).filter(|(_, known)| !**known).map(|(input, _)| input.clone()).collect();
     Ok(Some((passes::optimize(&graph, &options)?, left)))
 }
 
