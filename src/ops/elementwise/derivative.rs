@@ -77,6 +77,7 @@ impl Derivation {
             "Sub" if index == 0 => Ok(Some(worth)),
             "Sub" | "Neg" => self.add("Neg", &[worth]).map(Some),
             "Mul" => self.mul(worth, arguments[1 - index]).map(Some),
+            "Clip" => self.of_clip(applied, index).map(Some),
             "Div" | "Pow" | "Max" | "Min" | "Mod" | "Fmod" | "PRelu" => self.of_two(applied, index).map(Some),
             _ if index == 0 => self.of_one(applied).map(Some),
             name => Err(Error::unsupported(format!("{name} has no derivative by argument {index}"))),
@@ -139,6 +140,19 @@ impl Derivation {
                 self.worth_where(negative, product)
             }
         }
+    }
+
+    /// A number passes at the limits themselves; the upper one wins where they cross.
+    fn of_clip(&mut self, applied: Applied<'_>, index: usize) -> Result<Term> {
+        let Applied { instruction, worth, .. } = applied;
+        let [x, low, high] = instruction.arguments[..] else { return Err(Error::internal("a Clip without two limits")) };
+        let (first, second, both) = match index {
+            0 => (self.add("GreaterOrEqual", &[x, low])?, self.add("LessOrEqual", &[x, high])?, "And"),
+            1 => (self.add("Less", &[x, low])?, self.add("LessOrEqual", &[low, high])?, "And"),
+            _ => (self.add("Greater", &[x, high])?, self.add("Greater", &[low, high])?, "Or"),
+        };
+        let passes = self.add(both, &[first, second])?;
+        self.worth_where(passes, worth)
     }
 
     fn of_one(&mut self, applied: Applied<'_>) -> Result<Term> {

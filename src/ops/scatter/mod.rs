@@ -2,6 +2,9 @@
 //! a copy. Replacing runs over the updates; combining runs over the elements, each of which looks for its updates, so that the result
 //! does not depend on the order in which invocations run.
 
+mod gradient;
+
+use self::gradient::Places;
 use super::Registration;
 use super::copy;
 use super::gather::{Tuples, elements_axis};
@@ -9,7 +12,7 @@ use super::shared::{
     WORKGROUP, axis_parameters, in_units, indices, no_scalar, on_gpu, one_each, scalar_number, union, unit, unravel, wrap,
 };
 use crate::error::{Error, Result};
-use crate::graph::{Bounds, Fact, Io, Op, required};
+use crate::graph::{Bounds, Fact, Gradient, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::{
     Access, Caps, Dispatch, Kernel, Lowering, Offers, Operand, Parameters, Shader, params, preludes, shader, u32s,
 };
@@ -326,6 +329,10 @@ impl Op for ScatterElements {
         });
         Ok(())
     }
+
+    fn gradient(&self, node: &Node, upstream: &[Option<ValueId>], wanted: &[bool], writer: &mut Writer) -> Result<Gradient> {
+        gradient::gradient(Places::Along(self.axis), self.combine, node, upstream, wanted, writer)
+    }
 }
 
 /// ONNX ScatterND: each slice of updates goes where the tuple of indices at its place points.
@@ -410,5 +417,9 @@ impl Op for ScatterNd {
             Some(combine) => self.combining(tuples, (scalar, combine), to),
         });
         Ok(())
+    }
+
+    fn gradient(&self, node: &Node, upstream: &[Option<ValueId>], wanted: &[bool], writer: &mut Writer) -> Result<Gradient> {
+        gradient::gradient(Places::Tuples, self.combine, node, upstream, wanted, writer)
     }
 }
