@@ -47,6 +47,10 @@ impl Derivation {
     }
 
     fn mul(&mut self, a: Term, b: Term) -> Result<Term> {
+        // Numbers take the dtype of what they stand beside, so that two of them alone have none.
+        if let (Term::Literal(a), Term::Literal(b)) = (a, b) {
+            return Ok(number(a * b));
+        }
         self.add("Mul", &[a, b])
     }
 
@@ -142,14 +146,14 @@ impl Derivation {
         }
     }
 
-    /// A number passes at the limits themselves; the upper one wins where they cross.
+    /// What equals a limit counts as the limit; the upper one wins where they meet or cross.
     fn of_clip(&mut self, applied: Applied<'_>, index: usize) -> Result<Term> {
         let Applied { instruction, worth, .. } = applied;
         let [x, low, high] = instruction.arguments[..] else { return Err(Error::internal("a Clip without two limits")) };
         let (first, second, both) = match index {
-            0 => (self.add("GreaterOrEqual", &[x, low])?, self.add("LessOrEqual", &[x, high])?, "And"),
-            1 => (self.add("Less", &[x, low])?, self.add("LessOrEqual", &[low, high])?, "And"),
-            _ => (self.add("Greater", &[x, high])?, self.add("Greater", &[low, high])?, "Or"),
+            0 => (self.add("Greater", &[x, low])?, self.add("Less", &[x, high])?, "And"),
+            1 => (self.add("LessOrEqual", &[x, low])?, self.add("Less", &[low, high])?, "And"),
+            _ => (self.add("GreaterOrEqual", &[x, high])?, self.add("GreaterOrEqual", &[low, high])?, "Or"),
         };
         let passes = self.add(both, &[first, second])?;
         self.worth_where(passes, worth)
