@@ -2,7 +2,10 @@
 //! double precision and by the device. `GRISTMILL_TRAINING_FIXTURES` names another folder of files of the same form; `TRAINING_CASES` selects
 //! cases by a part of their names.
 
+mod differences;
+mod places;
 mod safetensors;
+mod sets;
 mod windows;
 
 use crate::properties::idioms::network::{Attribute, Network, Node};

@@ -3,7 +3,7 @@
 use super::Registration;
 use super::shared::{WORKGROUP, around, number, one_each};
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Op, required};
+use crate::graph::{Fact, Gradient, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::{Access, Caps, Kernel, Lowering, Offers, Operand, Rank, params, shader, u32s};
 use crate::tensor::{DType, Scalar, Shape, Tensor, TensorType};
 use std::sync::Arc;
@@ -162,5 +162,9 @@ impl Op for ArgReduce {
         offers.add("alone", ranks.alone, || self.dispatch(rows, scalar, 1, caps));
         offers.add("shared", ranks.shared, || self.dispatch(rows, scalar, WORKGROUP as usize, caps));
         Ok(())
+    }
+
+    fn gradient(&self, _: &Node, _: &[Option<ValueId>], _: &[bool], _: &mut Writer) -> Result<Gradient> {
+        Ok(Gradient::Zero)
     }
 }

@@ -1,13 +1,13 @@
 //! Writing nodes of common operators in a few words.
 
-use super::elementwise::{binary, unary};
+use super::elementwise::{binary, cast, select, unary};
 use super::pad::{PadMode, pad};
 use super::reduce::{Reduction, reduce};
 use super::scatter::scatter_elements;
 use super::view::strided_view;
 use crate::error::{Error, Result};
 use crate::graph::{ValueId, Writer};
-use crate::tensor::{Shape, Tensor, TensorType, View};
+use crate::tensor::{DType, Shape, Tensor, TensorType, View};
 
 /// Words for what compositions and gradients are made of.
 pub(crate) trait Compose {
@@ -19,6 +19,21 @@ pub(crate) trait Compose {
 
     /// A value and a number of its dtype, in this order.
     fn with_number(&mut self, name: &str, value: ValueId, number: f64) -> Result<ValueId>;
+
+    /// The second value where the first, a bool, is true, the third elsewhere.
+    fn chosen(&mut self, condition: ValueId, yes: ValueId, no: ValueId) -> Result<ValueId>;
+
+    /// A value where a bool is true, zero elsewhere.
+    fn kept(&mut self, condition: ValueId, value: ValueId) -> Result<ValueId>;
+
+    /// A bool as 0 and 1 of a dtype.
+    fn counted(&mut self, condition: ValueId, dtype: DType) -> Result<ValueId>;
+
+    /// A tensor of zeros.
+    fn zeros(&mut self, dtype: DType, shape: &Shape) -> Result<ValueId>;
+
+    /// Elements of a value along an axis: so many, from a first one on, in steps.
+    fn sliced(&mut self, value: ValueId, axis: usize, first: usize, count: usize, step: i64) -> Result<ValueId>;
 
     /// A reduction over these axes, which stay as ones.
     fn reduced(&mut self, reduction: Reduction, value: ValueId, axes: &[usize]) -> Result<ValueId>;
@@ -52,6 +67,29 @@ impl Compose for Writer {
     fn with_number(&mut self, name: &str, value: ValueId, number: f64) -> Result<ValueId> {
         let number = self.number(self.fact(value)?.dtype(), number)?;
         self.function(name, &[value, number])
+    }
+
+    fn chosen(&mut self, condition: ValueId, yes: ValueId, no: ValueId) -> Result<ValueId> {
+        self.apply(select()?, &[condition, yes, no])
+    }
+
+    fn kept(&mut self, condition: ValueId, value: ValueId) -> Result<ValueId> {
+        let zero = self.number(self.fact(value)?.dtype(), 0.0)?;
+        self.chosen(condition, value, zero)
+    }
+
+    fn counted(&mut self, condition: ValueId, dtype: DType) -> Result<ValueId> {
+        self.apply(cast(dtype)?, &[condition])
+    }
+
+    fn zeros(&mut self, dtype: DType, shape: &Shape) -> Result<ValueId> {
+        let zero = self.number(dtype, 0.0)?;
+        self.stretched(zero, shape)
+    }
+
+    fn sliced(&mut self, value: ValueId, axis: usize, first: usize, count: usize, step: i64) -> Result<ValueId> {
+        let view = View::contiguous(self.fact(value)?.shape()).slice(axis, first, count, step);
+        self.apply(strided_view(view), &[value])
     }
 
     fn reduced(&mut self, reduction: Reduction, value: ValueId, axes: &[usize]) -> Result<ValueId> {

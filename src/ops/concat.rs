@@ -1,10 +1,11 @@
 //! Concat: tensors one after another along an axis.
 
 use super::Registration;
+use super::compose::Compose;
 use super::copy;
 use super::shared::{WORKGROUP, in_units, no_scalar, one_each, union, unit};
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Op, required};
+use crate::graph::{Fact, Gradient, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Offers, Operand, params, preludes, shader, u32s};
 use crate::tensor::{Shape, Tensor, TensorType, View};
 use std::collections::BTreeMap;
@@ -199,5 +200,27 @@ impl Op for Concat {
         };
         views.insert(index, view);
         Some(Arc::new(Concat { axis: self.axis, views }))
+    }
+
+    fn gradient(&self, node: &Node, upstream: &[Option<ValueId>], wanted: &[bool], writer: &mut Writer) -> Result<Gradient> {
+        let Some(worth) = upstream.first().copied().flatten() else { return Ok(Gradient::Zero) };
+        let axis = writer.fact(worth)?.shape().axis(self.axis)?;
+        let mut found = Vec::with_capacity(wanted.len());
+        let mut first = 0;
+        for (k, wanted) in wanted.iter().enumerate() {
+            let own = writer.fact(node.needed(k)?)?.shape().clone();
+            let view = self.views.get(&k);
+            let extent = view.map_or(own[axis], |view| view.shape[axis]);
+            found.push(match (*wanted, view) {
+                (false, _) => None,
+                (true, None) => Some(writer.sliced(worth, axis, first, extent, 1)?),
+                (true, Some(view)) => {
+                    let part = writer.sliced(worth, axis, first, extent, 1)?;
+                    Some(writer.view_sum(part, view, &own)?)
+                }
+            });
+            first += extent;
+        }
+        Ok(Gradient::Inputs(found))
     }
 }

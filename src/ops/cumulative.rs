@@ -1,10 +1,11 @@
 //! CumSum and CumProd: running sums and products along an axis.
 
 use super::Registration;
+use super::compose::Compose;
 use super::scatter::Combine;
 use super::shared::{WORKGROUP, around, no_scalar, one_each, scalar_number};
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Op, required};
+use crate::graph::{Fact, Gradient, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::{Access, Kernel, Lowering, Offers, Operand, params, preludes, shader, u32s};
 use crate::tensor::{Scalar, Tensor};
 use std::sync::Arc;
@@ -130,5 +131,36 @@ impl Op for Cumulative {
             Ok(Lowering::new(vec![dispatch.turns(length).work(data.ty.elements() as u64, 2 * data.gpu_bytes())]))
         });
         Ok(())
+    }
+
+    fn gradient(&self, node: &Node, upstream: &[Option<ValueId>], _: &[bool], writer: &mut Writer) -> Result<Gradient> {
+        let (Some(worth), Some(y)) = (upstream.first().copied().flatten(), node.outputs.first().copied().flatten()) else {
+            return Ok(Gradient::Zero);
+        };
+        let axis = node.needed(1)?;
+        let back = cum_sum(self.exclusive, !self.reverse);
+        if !self.product {
+            return Ok(Gradient::Inputs(vec![Some(writer.apply(back, &[worth, axis])?), None]));
+        }
+        let x = node.needed(0)?;
+        let dtype = writer.fact(x)?.dtype();
+        // Of the zeros the first alone counts: what comes after it is worth nothing, and it itself is worth the products without it.
+        let zero = writer.with_number("Equal", x, 0.0)?;
+        let zeros = writer.counted(zero, dtype)?;
+        let zeros = writer.apply(cum_sum(false, self.reverse), &[zeros, axis])?;
+        let one = writer.number(dtype, 1.0)?;
+        let single = writer.with_number("Equal", zeros, 1.0)?;
+        let first = writer.function("And", &[zero, single])?;
+        let factors = writer.chosen(first, one, x)?;
+        let products = writer.apply(cum_prod(self.exclusive, self.reverse), &[factors, axis])?;
+        let mut sums = [y, products];
+        for sum in &mut sums {
+            let product = writer.function("Mul", &[worth, *sum])?;
+            *sum = writer.apply(back.clone(), &[product, axis])?;
+        }
+        let before = writer.function("Div", &[sums[0], factors])?;
+        let none = writer.with_number("Equal", zeros, 0.0)?;
+        let before = writer.kept(none, before)?;
+        Ok(Gradient::Inputs(vec![Some(writer.chosen(first, sums[1], before)?), None]))
     }
 }

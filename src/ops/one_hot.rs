@@ -1,11 +1,13 @@
 //! OneHot: indices as vectors that differ from a constant in one place.
 
 use super::Registration;
+use super::compose::Compose;
+use super::concat::concat;
 use super::shared::{WORKGROUP, around, no_scalar, one_each, pick, scalar_number};
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Op, required};
+use crate::graph::{Fact, Gradient, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::{Access, Kernel, Lowering, Offers, Operand, params, shader, u32s};
-use crate::tensor::{Shape, Tensor};
+use crate::tensor::{Shape, Tensor, TensorType};
 use std::sync::Arc;
 
 params! {
@@ -96,5 +98,19 @@ impl Op for OneHot {
             Ok(Lowering::new(vec![dispatch.work(0, indices.gpu_bytes() + output.gpu_bytes())]))
         });
         Ok(())
+    }
+
+    fn gradient(&self, node: &Node, upstream: &[Option<ValueId>], _: &[bool], writer: &mut Writer) -> Result<Gradient> {
+        let Some(worth) = upstream.first().copied().flatten() else { return Ok(Gradient::Zero) };
+        let (dtype, shape) = (writer.fact(worth)?.dtype(), writer.fact(node.needed(2)?)?.shape().clone());
+        let values = writer.tensor(Tensor::from_f64(TensorType::new(dtype, [2]), &[0.0, 1.0])?);
+        let hot = writer.apply(Arc::new(self.clone()), &[node.needed(0)?, node.needed(1)?, values])?;
+        let cold = writer.with_number("Equal", hot, 0.0)?;
+        let mut sums = [writer.kept(cold, worth)?, writer.function("Mul", &[worth, hot])?];
+        for sum in &mut sums {
+            *sum = writer.sum_to(*sum, &[1].into())?;
+        }
+        let both = writer.apply(concat(0), &sums)?;
+        Ok(Gradient::Inputs(vec![None, None, Some(writer.reshape(both, shape.dims())?)]))
     }
 }

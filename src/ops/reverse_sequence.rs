@@ -3,7 +3,7 @@
 use super::Registration;
 use super::shared::{WORKGROUP, in_units, on_gpu, one_each, pick, unit};
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Op, required};
+use crate::graph::{Fact, Gradient, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::{Access, Kernel, Lowering, Offers, Operand, params, shader, u32s};
 use crate::tensor::{DType, Shape, Tensor};
 use std::sync::Arc;
@@ -108,5 +108,11 @@ impl Op for ReverseSequence {
             Ok(Lowering::new(vec![dispatch.work(0, 2 * data.gpu_bytes())]))
         });
         Ok(())
+    }
+
+    fn gradient(&self, node: &Node, upstream: &[Option<ValueId>], _: &[bool], writer: &mut Writer) -> Result<Gradient> {
+        let Some(worth) = upstream.first().copied().flatten() else { return Ok(Gradient::Zero) };
+        // Reversed twice, a sequence is itself.
+        Ok(Gradient::Inputs(vec![Some(writer.apply(Arc::new(self.clone()), &[worth, node.needed(1)?])?), None]))
     }
 }

@@ -2,9 +2,11 @@
 //! shapes need the value itself there.
 
 use super::Registration;
+use super::compose::Compose;
+use super::gather::slices_sum;
 use super::shared::{compare_floats, pick};
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Op, required};
+use crate::graph::{Fact, Gradient, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::Offers;
 use crate::tensor::{Shape, Tensor, TensorType};
 use std::cmp::Ordering;
@@ -84,6 +86,17 @@ impl Op for Compress {
 
     fn lower(&self, _: &Io, _: &mut Offers) -> Result<()> {
         on_host("Compress")
+    }
+
+    fn gradient(&self, node: &Node, upstream: &[Option<ValueId>], _: &[bool], writer: &mut Writer) -> Result<Gradient> {
+        let Some(worth) = upstream.first().copied().flatten() else { return Ok(Gradient::Zero) };
+        let own = writer.fact(node.needed(0)?)?.shape().clone();
+        let facts = writer.input_facts(node)?;
+        let (seen, axis, kept, _) = self.kept(&own, known("Compress", &facts, 1)?)?;
+        let kept: Vec<i64> = kept.into_iter().map(|place| place as i64).collect();
+        let kept = writer.tensor(Tensor::vector(&kept));
+        let sums = slices_sum(worth, kept, axis, &seen, writer)?;
+        Ok(Gradient::Inputs(vec![Some(writer.reshape(sums, own.dims())?), None]))
     }
 }
 

@@ -2,10 +2,12 @@
 
 use super::Registration;
 use super::check_write_indices::check_write_indices;
+use super::compose::Compose;
 use super::copy;
+use super::gather::gather_elements;
 use super::shared::{WORKGROUP, around, in_units, no_scalar, one_each, union, unit};
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Node, Op, ValueId, Writer, required};
+use crate::graph::{Fact, Gradient, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Offers, Operand, params, preludes, shader, u32s};
 use crate::tensor::{DType, Scalar, Tensor, TensorType, View};
 use std::sync::Arc;
@@ -183,5 +185,46 @@ impl Op for TensorScatter {
             Ok(Lowering::new(dispatches))
         });
         Ok(())
+    }
+
+    fn gradient(&self, node: &Node, upstream: &[Option<ValueId>], wanted: &[bool], writer: &mut Writer) -> Result<Gradient> {
+        let Some(worth) = upstream.first().copied().flatten() else { return Ok(Gradient::Zero) };
+        let (cache, update) = (writer.fact(worth)?.ty.clone(), writer.fact(node.needed(1)?)?.ty.clone());
+        let is_wanted = |k: usize| wanted.get(k).copied().unwrap_or(false);
+        let of_cache = match is_wanted(0) {
+            true => {
+                let zeros = writer.zeros(update.dtype, &update.shape)?;
+                let mut inputs = node.inputs.clone();
+                inputs.splice(0..2, [Some(worth), Some(zeros)]);
+                writer.apply_all(Arc::new(self.clone()), &inputs, 1)?.first().copied()
+            }
+            false => None,
+        };
+        let axis = cache.shape.axis(self.axis)?;
+        let of_update = match (is_wanted(1), node.input(2)) {
+            (false, _) => None,
+            (true, None) => Some(writer.sliced(worth, axis, 0, update.shape[axis], 1)?),
+            (true, Some(indices)) => {
+                let dtype = writer.fact(indices)?.dtype();
+                let along = |at: usize, extent: usize| {
+                    let mut dims = vec![1; update.shape.rank()];
+                    dims[at] = extent;
+                    dims
+                };
+                let steps: Vec<i128> = (0..).take(update.shape[axis]).collect();
+                let steps = Tensor::from_i128(TensorType::new(dtype, along(axis, update.shape[axis])), &steps)?;
+                let steps = writer.tensor(steps);
+                let starts = writer.reshape(indices, &along(0, update.shape[0]))?;
+                let mut rows = writer.function("Add", &[starts, steps])?;
+                if self.circular {
+                    rows = writer.with_number("Mod", rows, cache.shape[axis] as f64)?;
+                }
+                let rows = writer.stretched(rows, &update.shape)?;
+                Some(writer.apply(gather_elements(axis as i64), &[worth, rows])?)
+            }
+        };
+        let mut found = vec![None; wanted.len()];
+        found.splice(0..2, [of_cache, of_update]);
+        Ok(Gradient::Inputs(found))
     }
 }

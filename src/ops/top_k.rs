@@ -1,9 +1,11 @@
 //! TopK: the largest or smallest elements along an axis, and where they stand.
 
 use super::Registration;
+use super::compose::Compose;
+use super::scatter::scatter_elements;
 use super::shared::{WORKGROUP, around, compare_floats, known, no_scalar, pick, scalar_number};
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Op, required};
+use crate::graph::{Fact, Gradient, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::{Access, Dispatch, Kernel, Lowering, Offers, Operand, params, shader, u32s};
 use crate::tensor::{DType, Shape, Tensor};
 use std::sync::Arc;
@@ -111,5 +113,20 @@ impl Op for TopK {
             Ok(Lowering::new(vec![dispatch.turns(turns).work(0, data.gpu_bytes() * count as u64)]))
         });
         Ok(())
+    }
+
+    fn gradient(&self, node: &Node, upstream: &[Option<ValueId>], _: &[bool], writer: &mut Writer) -> Result<Gradient> {
+        let Some(worth) = upstream.first().copied().flatten() else { return Ok(Gradient::Zero) };
+        let indices = match node.outputs.get(1).copied().flatten() {
+            Some(indices) => indices,
+            None => {
+                let outputs = writer.apply_all(Arc::new(self.clone()), &node.inputs, 2)?;
+                outputs.last().copied().ok_or_else(|| Error::internal("TopK without indices"))?
+            }
+        };
+        let data = writer.fact(node.needed(0)?)?.ty.clone();
+        let zeros = writer.zeros(data.dtype, &data.shape)?;
+        let found = writer.apply(scatter_elements(self.axis, None), &[zeros, indices, worth])?;
+        Ok(Gradient::Inputs(vec![Some(found), None]))
     }
 }

@@ -3,7 +3,7 @@
 use super::Registration;
 use super::shared::{WORKGROUP, no_scalar, one_each, pick, union};
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Op, required};
+use crate::graph::{Fact, Gradient, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::{Access, Kernel, Lowering, Offers, Operand, params, shader, u32s};
 use crate::tensor::Tensor;
 use std::sync::Arc;
@@ -85,5 +85,13 @@ impl Op for Trilu {
             Ok(Lowering::new(vec![dispatch.work(0, 2 * data.gpu_bytes())]))
         });
         Ok(())
+    }
+
+    fn gradient(&self, node: &Node, upstream: &[Option<ValueId>], _: &[bool], writer: &mut Writer) -> Result<Gradient> {
+        let Some(worth) = upstream.first().copied() else { return Ok(Gradient::Zero) };
+        let mut inputs = node.inputs.clone();
+        inputs.iter_mut().take(1).for_each(|data| *data = worth);
+        let found = writer.apply_all(Arc::new(self.clone()), &inputs, 1)?;
+        Ok(Gradient::Inputs(found.into_iter().map(Some).collect()))
     }
 }

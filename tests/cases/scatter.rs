@@ -88,6 +88,10 @@ fn scatter_nd_cases() -> Vec<Case> {
     let inputs =
         vec![random.floats(&[3]), random.integers(DType::I64, &[updates, 1], 0, 3), random.integers(DType::F32, &[updates], 0, 2)];
     cases.push(Case::new("scatter_nd/add_more_than_a_loop", scatter_nd(Some(Combine::Add)), inputs));
+    let inputs = vec![random.floats(&[600, 3]), random.integers(DType::I64, &[700, 1], -300, 300), random.floats(&[700, 3])];
+    cases.push(Case::new("scatter_nd/add_to_many", scatter_nd(Some(Combine::Add)), inputs));
+    let inputs = vec![random.floats(&[20, 20]), random.integers(DType::I64, &[300, 2], -20, 20), random.floats(&[300])];
+    cases.push(Case::new("scatter_nd/max_of_many", scatter_nd(Some(Combine::Max)), inputs));
     cases
 }
 

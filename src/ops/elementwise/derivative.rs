@@ -47,6 +47,10 @@ impl Derivation {
     }
 
     fn mul(&mut self, a: Term, b: Term) -> Result<Term> {
+        // Numbers take the dtype of what they stand beside, so that two of them alone have none.
+        if let (Term::Literal(a), Term::Literal(b)) = (a, b) {
+            return Ok(number(a * b));
+        }
         self.add("Mul", &[a, b])
     }
 
@@ -77,6 +81,7 @@ impl Derivation {
             "Sub" if index == 0 => Ok(Some(worth)),
             "Sub" | "Neg" => self.add("Neg", &[worth]).map(Some),
             "Mul" => self.mul(worth, arguments[1 - index]).map(Some),
+            "Clip" => self.of_clip(applied, index).map(Some),
             "Div" | "Pow" | "Max" | "Min" | "Mod" | "Fmod" | "PRelu" => self.of_two(applied, index).map(Some),
             _ if index == 0 => self.of_one(applied).map(Some),
             name => Err(Error::unsupported(format!("{name} has no derivative by argument {index}"))),
@@ -139,6 +144,19 @@ impl Derivation {
                 self.worth_where(negative, product)
             }
         }
+    }
+
+    /// What equals a limit counts as the limit; the upper one wins where they meet or cross.
+    fn of_clip(&mut self, applied: Applied<'_>, index: usize) -> Result<Term> {
+        let Applied { instruction, worth, .. } = applied;
+        let [x, low, high] = instruction.arguments[..] else { return Err(Error::internal("a Clip without two limits")) };
+        let (first, second, both) = match index {
+            0 => (self.add("Greater", &[x, low])?, self.add("Less", &[x, high])?, "And"),
+            1 => (self.add("LessOrEqual", &[x, low])?, self.add("Less", &[low, high])?, "And"),
+            _ => (self.add("GreaterOrEqual", &[x, high])?, self.add("GreaterOrEqual", &[low, high])?, "Or"),
+        };
+        let passes = self.add(both, &[first, second])?;
+        self.worth_where(passes, worth)
     }
 
     fn of_one(&mut self, applied: Applied<'_>) -> Result<Term> {

@@ -3,6 +3,7 @@
 mod bits;
 mod direct;
 mod gemv;
+mod gradient;
 mod integer;
 mod operands;
 mod packing;
@@ -17,7 +18,7 @@ mod tiled;
 use self::ranks::Ranks;
 use super::Registration;
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Op, required};
+use crate::graph::{Fact, Gradient, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::{Caps, Lowering, Offers};
 use crate::tensor::{DType, Scalar, Tensor, TensorType, View};
 use std::sync::Arc;
@@ -138,6 +139,10 @@ impl Op for MatMul {
             None => view.clone(),
         });
         Some(Arc::new(op))
+    }
+
+    fn gradient(&self, node: &Node, upstream: &[Option<ValueId>], wanted: &[bool], writer: &mut Writer) -> Result<Gradient> {
+        gradient::gradient(self, node, upstream, wanted, writer)
     }
 
     fn takes_epilogue(&self) -> bool {

@@ -1,10 +1,12 @@
 //! Reductions over any set of axes: ReduceSum and its nine relatives.
 
+mod gradient;
 mod lower;
 
+pub(crate) use self::gradient::Factors;
 use super::Registration;
 use crate::error::{Error, Result};
-use crate::graph::{Bounds, Fact, Io, Op, required};
+use crate::graph::{Bounds, Fact, Gradient, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::Offers;
 use crate::tensor::{DType, Shape, Tensor, TensorType, View};
 use std::sync::Arc;
@@ -240,6 +242,10 @@ impl Op for Reduce {
 
     fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
         lower::lower(self, io, offers)
+    }
+
+    fn gradient(&self, node: &Node, upstream: &[Option<ValueId>], wanted: &[bool], writer: &mut Writer) -> Result<Gradient> {
+        gradient::gradient(self, node, upstream, wanted, writer)
     }
 
     fn takes_epilogue(&self) -> bool {

@@ -7,9 +7,10 @@ use super::Registration;
 use super::argreduce::arg_max;
 use super::compose::Compose;
 use super::elementwise::cast;
+use super::reduce::Reduction;
 use super::shared::around;
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Node, Op, ValueId, Writer, required};
+use crate::graph::{Fact, Gradient, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::Offers;
 use crate::tensor::{Shape, Tensor};
 use std::sync::Arc;
@@ -136,6 +137,30 @@ impl Op for Softmax {
         let greatest = writer.apply(arg_max(self.axis, true, false), &[node.needed(0)?])?;
         let chosen = writer.function("Equal", &[places, greatest])?;
         Ok(Some(vec![writer.apply(cast(fact.dtype())?, &[chosen])?]))
+    }
+
+    fn gradient(&self, node: &Node, upstream: &[Option<ValueId>], _: &[bool], writer: &mut Writer) -> Result<Gradient> {
+        let (Some(worth), Some(y)) = (upstream.first().copied().flatten(), node.outputs.first().copied().flatten()) else {
+            return Ok(Gradient::Zero);
+        };
+        let shape = writer.fact(y)?.shape().clone();
+        let axes = if shape.rank() == 0 { vec![] } else { vec![shape.axis(self.axis)?] };
+        let found = match self.normalization {
+            Normalization::Hardmax => return Ok(Gradient::Zero),
+            Normalization::Softmax => {
+                let own = writer.function("Mul", &[worth, y])?;
+                let shared = writer.reduced(Reduction::Sum, own, &axes)?;
+                let less = writer.function("Sub", &[worth, shared])?;
+                writer.function("Mul", &[less, y])?
+            }
+            Normalization::LogSoftmax => {
+                let sum = writer.reduced(Reduction::Sum, worth, &axes)?;
+                let part = writer.function("Exp", &[y])?;
+                let shared = writer.function("Mul", &[part, sum])?;
+                writer.function("Sub", &[worth, shared])?
+            }
+        };
+        Ok(Gradient::Inputs(vec![Some(found)]))
     }
 
     fn takes_epilogue(&self) -> bool {

@@ -2,6 +2,9 @@
 //! a copy. Replacing runs over the updates; combining runs over the elements, each of which looks for its updates, so that the result
 //! does not depend on the order in which invocations run.
 
+mod gradient;
+
+use self::gradient::Places;
 use super::Registration;
 use super::copy;
 use super::gather::{Tuples, elements_axis};
@@ -9,7 +12,7 @@ use super::shared::{
     WORKGROUP, axis_parameters, in_units, indices, no_scalar, on_gpu, one_each, scalar_number, union, unit, unravel, wrap,
 };
 use crate::error::{Error, Result};
-use crate::graph::{Bounds, Fact, Io, Op, required};
+use crate::graph::{Bounds, Fact, Gradient, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::{
     Access, Caps, Dispatch, Kernel, Lowering, Offers, Operand, Parameters, Shader, params, preludes, shader, u32s,
 };
@@ -224,6 +227,9 @@ fn kernel(shader: &'static Shader, combining: Option<(Scalar, Combine)>) -> Kern
     }
 }
 
+/// Of how many updates each looks through all others; past as many elements that is less work than that of each element.
+const UPDATES_AT_ONCE: usize = 256;
+
 /// The numbers `0..count` in ranges no longer than `length`.
 fn ranges(count: usize, length: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..count.div_ceil(length)).map(move |k| (k * length, count.min((k + 1) * length)))
@@ -326,6 +332,10 @@ impl Op for ScatterElements {
         });
         Ok(())
     }
+
+    fn gradient(&self, node: &Node, upstream: &[Option<ValueId>], wanted: &[bool], writer: &mut Writer) -> Result<Gradient> {
+        gradient::gradient(Places::Along(self.axis), self.combine, node, upstream, wanted, writer)
+    }
 }
 
 /// ONNX ScatterND: each slice of updates goes where the tuple of indices at its place points.
@@ -354,23 +364,28 @@ impl ScatterNd {
         Ok(to.dispatch(in_units(kernel, unit), params, groups)?.turns(tuples.depth))
     }
 
-    /// The kernels that run over the elements, each over a range of the tuples.
+    /// The kernels that run over the elements, each over a range of the tuples; or, where there are many elements, over those of a range
+    /// of the updates, of which each looks through the range.
     fn combining(&self, tuples: Tuples, how: (Scalar, Combine), to: &Target) -> Result<Vec<Dispatch>> {
         let data = to.io.input(0)?;
-        let elements = data.ty.elements();
-        let [depth, inner, count] = u32s([tuples.depth, tuples.inner(data.shape()), elements])?;
+        let (elements, length) = (data.ty.elements(), tuples.inner(data.shape()));
+        let by_update = elements / length.max(1) > UPDATES_AT_ONCE;
+        let [depth, inner] = u32s([tuples.depth, length])?;
         let (extents, strides) = tuples.axes(data.shape(), 1)?;
         let kernel = kernel(&TUPLES_COMBINE, Some(how)).prelude(&preludes::INDEX_TUPLES).prelude(&preludes::SCATTER_ND);
-        let kernel = in_units(kernel, 1);
+        let kernel = in_units(kernel, 1).set("BY_UPDATE", by_update.into());
         // Each tuple costs one iteration of the loop over tuples and `depth` of the one within.
         let cost = tuples.depth + 1;
         let range = |(first, end): (usize, usize)| {
             let turns = (end - first) * cost;
-            let [first, end] = u32s([first, end])?;
+            let invocations = if by_update { (end - first) * length } else { elements };
+            let [first, end, count] = u32s([first, end, invocations])?;
             let params = TuplesParams { extents, strides, depth, inner, first, end, count };
-            Ok(to.dispatch(kernel.clone(), params, elements)?.turns(turns))
+            Ok(to.dispatch(kernel.clone(), params, invocations)?.turns(turns))
         };
-        ranges(tuples.rows(to.io.input(1)?.shape()), to.caps.most_turns(cost + 1)).map(range).collect()
+        let most = to.caps.most_turns(cost + 1);
+        let most = if by_update { most.min(UPDATES_AT_ONCE) } else { most };
+        ranges(tuples.rows(to.io.input(1)?.shape()), most).map(range).collect()
     }
 }
 
@@ -410,5 +425,9 @@ impl Op for ScatterNd {
             Some(combine) => self.combining(tuples, (scalar, combine), to),
         });
         Ok(())
+    }
+
+    fn gradient(&self, node: &Node, upstream: &[Option<ValueId>], wanted: &[bool], writer: &mut Writer) -> Result<Gradient> {
+        gradient::gradient(Places::Tuples, self.combine, node, upstream, wanted, writer)
     }
 }

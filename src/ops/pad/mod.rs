@@ -1,9 +1,11 @@
 //! Pad: elements added around a tensor, or taken away where a pad is negative.
 
+mod gradient;
+
 use super::Registration;
 use super::shared::{WORKGROUP, axis_parameters, bits, facts, known, known_optional, no_scalar, one_each, pick, union, unravel};
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Op, required};
+use crate::graph::{Fact, Gradient, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Offers, Operand, params, preludes, shader, u32s};
 use crate::tensor::{Shape, Tensor, View};
 use std::sync::Arc;
@@ -250,6 +252,10 @@ impl Op for Pad {
             Ok(Lowering::new(vec![dispatch.work(0, data.gpu_bytes() + output.gpu_bytes())]))
         });
         Ok(())
+    }
+
+    fn gradient(&self, node: &Node, upstream: &[Option<ValueId>], wanted: &[bool], writer: &mut Writer) -> Result<Gradient> {
+        gradient::gradient(self, node, upstream, wanted, writer)
     }
 
     fn view(&self, inputs: &[Option<&Fact>], _: usize) -> Option<View> {

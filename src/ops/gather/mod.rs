@@ -1,11 +1,14 @@
 //! Elements picked by index: Gather, GatherElements and GatherND. An index counts from the end when negative; the kernels
 //! clamp what lies outside, the reference reports it.
 
+mod gradient;
+
+pub(crate) use self::gradient::slices_sum;
 use super::Registration;
 use super::movement::{self, Moved};
 use super::shared::{WORKGROUP, around, axis_parameters, in_units, indices, on_gpu, one_each, pick, unit, unravel, wrap};
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Op, required};
+use crate::graph::{Fact, Gradient, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::{Access, Caps, Kernel, Lowering, Offers, Operand, Parameters, Shader, params, preludes, shader, u32s};
 use crate::tensor::{MAX_RANK, Shape, Tensor, TensorType, View};
 use std::sync::Arc;
@@ -143,6 +146,10 @@ impl Op for Gather {
         Ok(())
     }
 
+    fn gradient(&self, node: &Node, upstream: &[Option<ValueId>], _: &[bool], writer: &mut Writer) -> Result<Gradient> {
+        gradient::of_slices(self, node, upstream, writer)
+    }
+
     fn view(&self, inputs: &[Option<&Fact>], _: usize) -> Option<View> {
         let moved = self.moved(inputs)?;
         moved.view.reshape(&moved.shape)
@@ -217,6 +224,10 @@ impl Op for GatherElements {
             dispatch(kernel(&GATHER_ELEMENTS).set("AXES", axes), params, elements, elements * 12, caps)
         });
         Ok(())
+    }
+
+    fn gradient(&self, node: &Node, upstream: &[Option<ValueId>], _: &[bool], writer: &mut Writer) -> Result<Gradient> {
+        gradient::of_elements(self.axis, node, upstream, writer)
     }
 }
 
@@ -341,5 +352,9 @@ impl Op for GatherNd {
             dispatch(kernel, params, groups, output.ty.elements() * 8, caps)
         });
         Ok(())
+    }
+
+    fn gradient(&self, node: &Node, upstream: &[Option<ValueId>], _: &[bool], writer: &mut Writer) -> Result<Gradient> {
+        gradient::of_tuples(self.batch_dims, node, upstream, writer)
     }
 }

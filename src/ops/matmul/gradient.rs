@@ -1,0 +1,91 @@
+//! Gradients of matrix products: products again, of what the result is worth and the other operand transposed.
+
+use super::{MatMul, matmul};
+use crate::error::Result;
+use crate::graph::{Gradient, Node, ValueId, Writer};
+use crate::ops::compose::Compose;
+use crate::ops::view::strided_view;
+use crate::tensor::Shape;
+
+/// The gradients of both operands.
+pub(super) fn gradient(
+    op: &MatMul,
+    node: &Node,
+    upstream: &[Option<ValueId>],
+    wanted: &[bool],
+    writer: &mut Writer,
+) -> Result<Gradient> {
+    let Some(worth) = upstream.first().copied().flatten() else { return Ok(Gradient::Zero) };
+    let views = [&op.a, &op.b];
+    let mut seen = [node.needed(0)?, node.needed(1)?];
+    for (value, view) in seen.iter_mut().zip(views) {
+        if let Some(view) = view {
+            *value = writer.apply(strided_view(view.clone()), &[*value])?;
+        }
+    }
+    let shapes = [writer.fact(seen[0])?.shape().clone(), writer.fact(seen[1])?.shape().clone()];
+    // Vectors as matrices of one row or column.
+    let (a, b) = (with_axis(&shapes[0], true), with_axis(&shapes[1], false));
+    let [a, b] = [writer.reshape(seen[0], a.dims())?, writer.reshape(seen[1], b.dims())?];
+    let (shape_a, shape_b) = (writer.fact(a)?.shape().clone(), writer.fact(b)?.shape().clone());
+    let (m, n) = (shape_a[shape_a.rank() - 2], shape_b[shape_b.rank() - 1]);
+    let given = writer.fact(worth)?.shape().clone();
+    let vectors = shapes.iter().filter(|shape| shape.rank() == 1).count();
+    let batch = &given[..given.rank() + vectors - 2];
+    let worth = writer.reshape(worth, &[batch, &[m, n]].concat())?;
+    let mut found = vec![None; wanted.len()];
+    for (index, view) in views.into_iter().enumerate() {
+        if !wanted.get(index).copied().unwrap_or(false) {
+            continue;
+        }
+        let product = match index {
+            0 => {
+                let b = turned(b, writer)?;
+                writer.apply(matmul(), &[worth, b])?
+            }
+            _ => of_right(a, worth, shape_b.rank(), writer)?,
+        };
+        let sum = writer.sum_to(product, if index == 0 { &shape_a } else { &shape_b })?;
+        let sum = writer.reshape(sum, shapes[index].dims())?;
+        found[index] = Some(match view {
+            Some(view) => {
+                let whole = writer.fact(node.needed(index)?)?.shape().clone();
+                writer.view_sum(sum, view, &whole)?
+            }
+            None => sum,
+        });
+    }
+    Ok(Gradient::Inputs(found))
+}
+
+/// What the right operand is worth, before sums over what it was stretched along.
+fn of_right(a: ValueId, worth: ValueId, rank: usize, writer: &mut Writer) -> Result<ValueId> {
+    let (mut a, mut worth) = (a, worth);
+    if rank == 2 {
+        // One matrix for all rows of all batches: the sum over the batches is within the product.
+        for value in [&mut a, &mut worth] {
+            let shape = writer.fact(*value)?.shape().clone();
+            let last = shape.rank() - 1;
+            *value = writer.reshape(*value, &[shape.product(0..last), shape[last]])?;
+        }
+    }
+    let turned = turned(a, writer)?;
+    writer.apply(matmul(), &[turned, worth])
+}
+
+/// The shape of a vector as a matrix of one row, or of one column.
+fn with_axis(shape: &Shape, row: bool) -> Shape {
+    match (&shape[..], row) {
+        ([k], true) => Shape::from([1, *k]),
+        ([k], false) => Shape::from([*k, 1]),
+        _ => shape.clone(),
+    }
+}
+
+/// Matrices transposed.
+fn turned(value: ValueId, writer: &mut Writer) -> Result<ValueId> {
+    let rank = writer.fact(value)?.shape().rank();
+    let mut order: Vec<usize> = (0..rank).collect();
+    order.swap(rank - 2, rank - 1);
+    writer.transposed(value, &order)
+}
