@@ -4,6 +4,7 @@
 
 mod attention;
 mod differences;
+mod losses;
 mod normalization;
 mod safetensors;
 

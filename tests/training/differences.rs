@@ -95,7 +95,9 @@ impl Check {
 
     /// Holds the rule against differences.
     pub fn holds(&self, what: &str) {
-        let worth: Vec<Tensor> = self.outputs(None).iter().map(|y| doubles(77, y.shape().dims())).collect();
+        let of_type =
+            |y: &Tensor| Tensor::from_f64(y.ty().clone(), &doubles(77, y.shape().dims()).to_f64()).expect("as many elements");
+        let worth: Vec<Tensor> = self.outputs(None).iter().map(of_type).collect();
         let [step, bound] = self.step;
         let total = |outputs: Vec<Tensor>| outputs.iter().zip(&worth).map(|(y, w)| sum_of_products(y, w)).sum::<f64>();
         for (subject, found) in self.subjects.iter().zip(self.gradients(&worth)) {
