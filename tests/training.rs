@@ -3,9 +3,9 @@
 //! cases by a part of their names.
 
 mod attention;
-mod differences;
 mod losses;
 mod normalization;
+mod rule_check;
 mod safetensors;
 
 use crate::properties::idioms::network::{Attribute, Network, Node};

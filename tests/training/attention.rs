@@ -1,7 +1,7 @@
 //! Gradients of the operator that attention is found to be: against PyTorch where the file of operators has the case, and against
 //! differences.
 
-use super::differences::{COARSE, Check, doubles};
+use super::rule_check::{COARSE, Check, doubles};
 use super::safetensors::Stored;
 use super::{difference, names};
 use gristmill::operators::{Attention, Unseen, attention};

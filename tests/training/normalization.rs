@@ -1,6 +1,6 @@
 //! Gradients of normalizations.
 
-use super::differences::{COARSE, Check, FINE, doubles};
+use super::rule_check::{COARSE, Check, FINE, doubles};
 use gristmill::Tensor;
 use gristmill::operators::{
     Operator, batch_normalization, group_normalization, instance_normalization, layer_normalization, rms_normalization,
