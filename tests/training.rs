@@ -2,8 +2,12 @@
 //! double precision and by the device. `GRISTMILL_TRAINING_FIXTURES` names another folder of files of the same form; `TRAINING_CASES` selects
 //! cases by a part of their names.
 
+mod attention;
 mod differences;
+mod losses;
+mod normalization;
 mod places;
+mod rule_check;
 mod safetensors;
 mod sets;
 mod windows;

@@ -1,6 +1,7 @@
 //! Scaled dot-product attention: softmax(scale * Q K^T + mask) V without the matrix of scores in memory.
 
 mod cached;
+mod gradient;
 mod lower;
 mod reference;
 mod rotary;
@@ -12,7 +13,7 @@ pub use rotary::{RotaryEmbedding, rotary_embedding};
 
 use super::Registration;
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Op, required};
+use crate::graph::{Fact, Gradient, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::Offers;
 use crate::tensor::{DType, Shape, Tensor, View};
 use std::sync::Arc;
@@ -229,6 +230,10 @@ impl Op for Attention {
 
     fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
         lower::lower(self, io, offers)
+    }
+
+    fn gradient(&self, node: &Node, upstream: &[Option<ValueId>], wanted: &[bool], writer: &mut Writer) -> Result<Gradient> {
+        self.gradients(node, upstream, wanted, writer)
     }
 
     fn absorb(&self, index: usize, view: &View, _base: &Fact) -> Option<Arc<dyn Op>> {

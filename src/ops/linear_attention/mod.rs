@@ -5,7 +5,7 @@ mod reference;
 
 use super::Registration;
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Op, required};
+use crate::graph::{Fact, Gradient, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::Offers;
 use crate::tensor::{DType, Tensor, TensorType};
 use std::sync::Arc;
@@ -199,6 +199,10 @@ impl Op for LinearAttention {
 
     fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
         reference::linear_attention(self, inputs)
+    }
+
+    fn gradient(&self, _: &Node, _: &[Option<ValueId>], _: &[bool], _: &mut Writer) -> Result<Gradient> {
+        Ok(Gradient::Undefined("the states between its tokens are not kept"))
     }
 
     fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {

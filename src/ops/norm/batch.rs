@@ -1,9 +1,10 @@
 //! BatchNormalization: at inference a scale and a shift per channel.
 
 use super::super::compose::Compose;
+use super::super::reduce::Reduction;
+use super::gradient::in_dtype;
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Node, Op, ValueId, Writer, required};
-use crate::kernel::Offers;
+use crate::graph::{Fact, Node, Op, ValueId, Writer, required};
 use crate::tensor::Tensor;
 use std::sync::Arc;
 
@@ -23,6 +24,44 @@ pub struct BatchNormalization {
 /// BatchNormalization with given statistics.
 pub fn batch_normalization(epsilon: f32) -> Arc<dyn Op> {
     Arc::new(BatchNormalization { epsilon, momentum: 0.9, training_mode: false })
+}
+
+impl BatchNormalization {
+    /// The training form: the output, the running mean and the running variance, in the dtype of the statistics until the end.
+    fn over_batch(&self, writer: &mut Writer, [x, scale, bias, mean, variance]: [ValueId; 5]) -> Result<Vec<ValueId>> {
+        let (ty, precise) = (writer.fact(x)?.ty.clone(), writer.fact(mean)?.dtype());
+        let axes: Vec<usize> = (0..ty.shape.rank()).filter(|axis| *axis != 1).collect();
+        let mut shape = vec![1; ty.shape.rank()];
+        if let Some(channels) = shape.get_mut(1) {
+            *channels = ty.shape[1];
+        }
+        let x = in_dtype(writer, x, precise)?;
+        let batch_mean = writer.reduced(Reduction::Mean, x, &axes)?;
+        let centered = writer.function("Sub", &[x, batch_mean])?;
+        let square = writer.function("Mul", &[centered, centered])?;
+        let batch_variance = writer.reduced(Reduction::Mean, square, &axes)?;
+        let deviation = writer.with_number("Add", batch_variance, self.epsilon.into())?;
+        let deviation = writer.function("Sqrt", &[deviation])?;
+        let parameter = |writer: &mut Writer, value| {
+            let value = in_dtype(writer, value, precise)?;
+            writer.reshape(value, &shape)
+        };
+        let (scale, bias) = (parameter(writer, scale)?, parameter(writer, bias)?);
+        let factor = writer.function("Div", &[scale, deviation])?;
+        let scaled = writer.function("Mul", &[centered, factor])?;
+        let normal = writer.function("Add", &[scaled, bias])?;
+        let mut outputs = vec![in_dtype(writer, normal, ty.dtype)?];
+        for (old, new) in [(mean, batch_mean), (variance, batch_variance)] {
+            let own = writer.fact(old)?.ty.clone();
+            let keep = f64::from(self.momentum);
+            let kept = in_dtype(writer, old, precise)?;
+            let kept = writer.with_number("Mul", kept, keep)?;
+            let new = writer.reshape(new, own.shape.dims())?;
+            let new = writer.with_number("Mul", new, 1.0 - keep)?;
+            outputs.push(writer.function("Add", &[kept, new])?);
+        }
+        Ok(outputs)
+    }
 }
 
 impl Op for BatchNormalization {
@@ -84,16 +123,15 @@ impl Op for BatchNormalization {
         Ok(outputs)
     }
 
-    fn lower(&self, _io: &Io, _offers: &mut Offers) -> Result<()> {
-        Err(Error::unsupported("BatchNormalization in training mode has no kernel"))
-    }
-
-    /// A product and a sum with numbers per channel, which fold to constants and move into a convolution before them.
+    /// In training form what the definition says. At inference a product and a sum with numbers per channel, which fold to constants and move into a convolution before them.
     fn expand(&self, node: &Node, inputs: &[Option<&Fact>], writer: &mut Writer) -> Result<Option<Vec<ValueId>>> {
         let [Some(x), Some(scale), Some(bias), Some(mean), Some(variance)] = node.inputs[..] else { return Ok(None) };
         let (fact, parameter) = (required(NAME, inputs, 0)?, required(NAME, inputs, 1)?.dtype());
         let alike = (1..5).all(|k| inputs[k].is_some_and(|f| f.dtype() == fact.dtype()));
-        if self.training_mode || !alike {
+        if self.training_mode {
+            return self.over_batch(writer, [x, scale, bias, mean, variance]).map(Some);
+        }
+        if !alike {
             return Ok(None);
         }
         let mut shape = vec![1; fact.shape().rank()];

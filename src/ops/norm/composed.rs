@@ -85,7 +85,10 @@ impl Op for LpNormalization {
         let norm = writer.apply(reduce(norm, Some(vec![self.axis]), true, false), &[x])?;
         let zero = writer.number(fact.dtype(), 0.0)?;
         let vanishes = writer.function("Equal", &[norm, zero])?;
-        let divided = writer.function("Div", &[x, norm])?;
+        // Nothing is divided by 0, so that gradients are 0 there too.
+        let one = writer.number(fact.dtype(), 1.0)?;
+        let divisor = writer.apply(select()?, &[vanishes, one, norm])?;
+        let divided = writer.function("Div", &[x, divisor])?;
         Ok(Some(vec![writer.apply(select()?, &[vanishes, zero, divided])?]))
     }
 }

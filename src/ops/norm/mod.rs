@@ -3,6 +3,7 @@
 
 mod batch;
 mod composed;
+mod gradient;
 mod lower;
 mod software;
 
@@ -12,7 +13,7 @@ pub use composed::{LpNormalization, MeanVarianceNormalization, lp_normalization,
 use super::Registration;
 use super::compose::Compose;
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Node, Op, ValueId, Writer, required};
+use crate::graph::{Fact, Gradient, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::Offers;
 use crate::tensor::{DType, Shape, Tensor, TensorType, View};
 use std::sync::Arc;
@@ -243,6 +244,10 @@ impl Op for Normalization {
             results[0] = writer.function("Add", &[results[0], addend])?;
         }
         Ok(Some(results))
+    }
+
+    fn gradient(&self, node: &Node, upstream: &[Option<ValueId>], wanted: &[bool], writer: &mut Writer) -> Result<Gradient> {
+        self.gradients(node, upstream, wanted, writer)
     }
 
     fn takes_epilogue(&self) -> bool {
