@@ -1,6 +1,9 @@
 //! Recurrent layers: RNN, GRU and LSTM.
 
 mod activation;
+mod gradient;
+mod gradient_lower;
+mod gradient_steps;
 mod lower;
 mod pack;
 mod persistent;
@@ -20,8 +23,10 @@ use reference::{Start, Weights};
 use std::sync::Arc;
 use steps::Steps;
 
-pub(super) static REGISTRATION: Registration =
-    Registration { operators: &["RNN", "GRU", "LSTM", "RecurrentPack", "RecurrentSteps"], shaders: lower::SHADERS };
+pub(super) static REGISTRATION: Registration = Registration {
+    operators: &["RNN", "GRU", "LSTM", "RecurrentPack", "RecurrentSteps", "RecurrentGradient"],
+    shaders: lower::SHADERS,
+};
 
 /// The kinds of recurrent cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
