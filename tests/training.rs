@@ -2,6 +2,7 @@
 //! double precision and by the device. `GRISTMILL_TRAINING_FIXTURES` names another folder of files of the same form; `TRAINING_CASES` selects
 //! cases by a part of their names.
 
+mod recurrent;
 mod safetensors;
 
 use crate::properties::idioms::network::{Attribute, Network, Node};
