@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
 use crate::kernel::Offers;
 use crate::tensor::{Tensor, TensorType};
+use std::sync::Arc;
 
 /// How a number changes with what goes into the gates of one direction of a layer.
 ///
@@ -24,6 +25,13 @@ pub(super) struct RecurrentGradient {
     pub geometry: RecurrentShape,
     /// Which of its directions.
     pub direction: usize,
+}
+
+/// The way back through one direction of a layer, given its numbers of steps, batch elements and hidden units, see `RecurrentGradient`.
+pub fn recurrent_gradient(layer: Recurrent, direction: usize, [steps, batch, hidden]: [usize; 3]) -> Arc<dyn Op> {
+    let directions = direction + 1;
+    let geometry = RecurrentShape { steps, batch, input: 0, hidden, directions };
+    Arc::new(RecurrentGradient { layer, geometry, direction })
 }
 
 impl RecurrentGradient {
@@ -48,12 +56,6 @@ impl RecurrentGradient {
     /// Tensors that are carried from step to step.
     pub(super) fn states(&self) -> usize {
         1 + usize::from(self.is_lstm())
-    }
-
-    /// Weights in input 1.
-    pub(super) fn weights(&self) -> usize {
-        let hidden = self.geometry.hidden;
-        self.layer.cell.gates() * hidden * hidden + if self.is_lstm() { 3 * hidden } else { 0 }
     }
 }
 

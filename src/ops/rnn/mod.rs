@@ -13,6 +13,7 @@ mod steps;
 mod tiled;
 
 pub use activation::{Activation, ActivationFunction, activations};
+pub use gradient_steps::recurrent_gradient;
 
 use super::Registration;
 use super::matmul::MatMul;
