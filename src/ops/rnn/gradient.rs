@@ -34,7 +34,12 @@ pub(super) fn steps(
         found.iter_mut().skip(3).zip(states).for_each(|(found, worth)| *found = worth);
         return Ok(Gradient::Inputs(found));
     }
-    let sides = (0..g.directions).map(|direction| Side { op, node, direction }.gradient(&optional, writer));
+    let all = match node.outputs.first().copied().flatten() {
+        Some(all) => all,
+        // Nobody asked for them so far.
+        None => writer.apply_all(node.op.clone(), &node.inputs, 1)?[0],
+    };
+    let sides = (0..g.directions).map(|direction| Side { op, node, direction }.gradient(all, &optional, writer));
     let sides = sides.collect::<Result<Vec<Found>>>()?;
     let joined = |writer: &mut Writer, part: &dyn Fn(&Found) -> ValueId, axis: i64| {
         let parts: Vec<ValueId> = sides.iter().map(part).collect();
@@ -247,21 +252,12 @@ impl Side<'_> {
         Ok((writer.apply(concat(2), &[gates, candidate])?, Some(scaled)))
     }
 
-    /// The states after each step.
-    fn states(&self, writer: &mut Writer) -> Result<ValueId> {
-        let all = match self.node.outputs.first().copied().flatten() {
-            Some(all) => all,
-            // Nobody asked for them so far.
-            None => writer.apply_all(self.node.op.clone(), &self.node.inputs, 1)?[0],
-        };
-        self.steps(writer, all, self.op.geometry.hidden, true)
-    }
-
-    fn gradient(&self, upstream: &dyn Fn(usize) -> Option<ValueId>, writer: &mut Writer) -> Result<Found> {
+    /// Goes back, given the states after each step as the layer answers them.
+    fn gradient(&self, all: ValueId, upstream: &dyn Fn(usize) -> Option<ValueId>, writer: &mut Writer) -> Result<Found> {
         let RecurrentShape { batch, hidden, .. } = self.op.geometry;
         let (rows, cell, node) = (self.rows(), self.op.layer.cell, self.node);
         let is_lstm = matches!(cell, Cell::Lstm { .. });
-        let states = self.states(writer)?;
+        let states = self.steps(writer, all, hidden, true)?;
         let before = self.before(writer, states, node.input(3))?;
         let matrix = self.weight(writer, 0)?;
         let (sums, scaled) = self.sums(writer, before, matrix)?;

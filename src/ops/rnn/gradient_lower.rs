@@ -57,7 +57,10 @@ struct Back<'a> {
 
 impl Back<'_> {
     fn lowering(&self) -> Result<Lowering> {
-        let RecurrentShape { steps, hidden, .. } = self.op.geometry;
+        let RecurrentShape { steps, batch, hidden, .. } = self.op.geometry;
+        if batch > self.caps.max_grid as usize {
+            return Err(Error::unsupported(format!("a batch of {batch} exceeds a grid")));
+        }
         let workgroup = hidden.next_power_of_two().clamp(32, WORKGROUP.min(self.caps.max_invocations as usize));
         let owned = hidden.div_ceil(workgroup);
         let rows = self.op.layer.cell.gates() * hidden;
