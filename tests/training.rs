@@ -7,6 +7,7 @@ mod differences;
 mod losses;
 mod normalization;
 mod places;
+mod recurrent;
 mod rule_check;
 mod safetensors;
 mod sets;

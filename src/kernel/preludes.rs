@@ -117,6 +117,8 @@ prelude! {
     RECURRENT_PRODUCTS = "recurrent_products";
     /// The first state of a recurrent layer, as it is given.
     RECURRENT_FIRST_STATE = "recurrent_first_state";
+    /// What the kernels share that go back through the steps of a recurrent layer. Wants `const F`, `G` and `H`.
+    RECURRENT_GRADIENT = "recurrent_gradient";
     /// The packed weights of recurrent layers.
     RECURRENT_WEIGHTS = "recurrent_weights";
     /// Recurrent layers read four hidden units at a time.

@@ -1,7 +1,7 @@
 //! RNN, GRU and LSTM.
 
 use super::{Case, Random, Tolerance};
-use gristmill::internals::ops::rnn::{Activation, ActivationFunction, Cell, Direction, Recurrent, recurrent};
+use gristmill::internals::ops::rnn::{Activation, ActivationFunction, Cell, Direction, Recurrent, recurrent, recurrent_gradient};
 use gristmill::{DType, Tensor};
 
 /// Errors of a step go into the next.
@@ -66,7 +66,62 @@ pub fn cases() -> Vec<Case> {
     let forget = Recurrent { direction: Direction::Bidirectional, ..Recurrent::new(Cell::Lstm { input_forget: true }) };
     cases.push(case(&mut random, "lstm/input_forget", forget, [4, 2, 3, 6], ALL));
     cases.extend(activations(&mut random));
+    cases.extend(gradients(&mut random));
     cases
+}
+
+/// The way back through the steps.
+fn gradients(random: &mut Random) -> Vec<Case> {
+    let forget = Cell::Lstm { input_forget: true };
+    let cells = [("rnn", Cell::Rnn), ("gru", GRU), ("gru_reset_first", GRU_RESET_FIRST), ("lstm", LSTM), ("input_forget", forget)];
+    let mut cases = vec![];
+    for (name, cell) in cells {
+        let layer = Recurrent::new(cell);
+        cases.push(back(random, &format!("{name}/gradient"), layer.clone(), [5, 3, 7], Given::default()));
+        let reverse = Recurrent { direction: Direction::Reverse, clip: Some(0.5), ..layer.clone() };
+        cases.push(back(random, &format!("{name}/gradient_reverse_all_inputs"), reverse, [6, 4, 9], ALL));
+        cases.push(back(random, &format!("{name}/gradient_wide"), layer, [3, 2, 300], ALL));
+    }
+    // More steps than the loops of one dispatch may take.
+    for (name, cell) in [("gru", GRU), ("lstm", LSTM)] {
+        cases.push(back(random, &format!("{name}/gradient_many_steps"), Recurrent::new(cell), [150, 1, 130], ALL));
+    }
+    use ActivationFunction::{
+        Affine, Elu, HardSigmoid, LeakyRelu, Relu, ScaledTanh, Sigmoid, Softplus, Softsign, Tanh, ThresholdedRelu,
+    };
+    for function in [Sigmoid, Tanh, Relu, Affine, LeakyRelu, ThresholdedRelu, ScaledTanh, HardSigmoid, Elu, Softsign, Softplus] {
+        let layer = Recurrent { activations: vec![Activation { alpha: 0.3, beta: 0.2, function }], ..Recurrent::new(Cell::Rnn) };
+        cases.push(back(random, &format!("rnn/gradient_{function:?}"), layer, [3, 2, 6], ALL));
+    }
+    cases
+}
+
+fn back(random: &mut Random, name: &str, layer: Recurrent, [steps, batch, hidden]: [usize; 3], given: Given) -> Case {
+    let (lstm, gates) = (matches!(layer.cell, Cell::Lstm { .. }), layer.cell.gates());
+    let blocks = if layer.cell == GRU { 4 } else { gates };
+    let states = if lstm { 2 } else { 1 };
+    let mut scaled = |shape: &[usize], scale: f64| {
+        let values: Vec<f32> = random.floats(shape).to_f64().iter().map(|x| (x * scale) as f32).collect();
+        Tensor::new(shape, &values).expect("as many elements")
+    };
+    let weights = gates * hidden * hidden + if lstm { 3 * hidden } else { 0 };
+    let before = match layer.cell {
+        Cell::Rnn => None,
+        Cell::Gru { .. } => Some(scaled(&[steps, batch, hidden], 1.0)),
+        Cell::Lstm { .. } => given.state.then(|| scaled(&[1, batch, hidden], 1.0)),
+    };
+    let mut inputs = vec![
+        Some(scaled(&[steps, batch, blocks * hidden], 1.0)),
+        Some(scaled(&[weights], 1.0 / (hidden as f64).sqrt())),
+        before,
+        None,
+        Some(scaled(&[steps, batch, hidden], 1.0)),
+        given.state.then(|| scaled(&[states, batch, hidden], 1.0)),
+    ];
+    inputs[3] = given.lengths.then(|| random.integers(DType::I32, &[batch], 0, steps as i64 + 1));
+    let mut case = Case::new(format!("recurrent/{name}"), recurrent_gradient(layer, 0, [steps, batch, hidden]), vec![]).outputs(2);
+    case.inputs = inputs;
+    case.tolerance(STEPS)
 }
 
 /// Every activation, two at a time: one for each direction.

@@ -1,6 +1,9 @@
 //! The activation functions that a recurrent layer may name.
 
 use crate::error::{Error, Result};
+use crate::graph::{ValueId, Writer};
+use crate::ops::compose::Compose;
+use crate::ops::elementwise::unary_with;
 
 /// A function of ONNX's list for recurrent layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,6 +143,64 @@ impl Activation {
             }
             Softsign => x / (1.0 + x.abs()),
             Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p(),
+        }
+    }
+
+    /// Its derivative; where the two sides differ, that of the lower.
+    pub(super) fn derivative(self, x: f64) -> f64 {
+        let (alpha, beta) = (f64::from(self.alpha), f64::from(self.beta));
+        let step = |yes: bool, value: f64| if yes { value } else { 0.0 };
+        match self.function {
+            Sigmoid | Softplus => {
+                let s = 1.0 / (1.0 + (-x).exp());
+                if self.function == Sigmoid { s * (1.0 - s) } else { s }
+            }
+            Tanh => 1.0 - x.tanh().powi(2),
+            Relu => step(x > 0.0, 1.0),
+            Affine => alpha,
+            LeakyRelu => {
+                if x > 0.0 {
+                    1.0
+                } else {
+                    alpha
+                }
+            }
+            ThresholdedRelu => step(x > alpha, 1.0),
+            ScaledTanh => alpha * beta * (1.0 - (beta * x).tanh().powi(2)),
+            HardSigmoid => step(alpha * x + beta > 0.0 && alpha * x + beta < 1.0, alpha),
+            Elu => {
+                if x > 0.0 {
+                    1.0
+                } else {
+                    alpha * x.exp()
+                }
+            }
+            Softsign => (1.0 + x.abs()).powi(-2),
+        }
+    }
+
+    /// Its values on all elements, as nodes.
+    pub(super) fn compose(self, writer: &mut Writer, x: ValueId) -> Result<ValueId> {
+        let (alpha, beta) = (f64::from(self.alpha), f64::from(self.beta));
+        match self.function {
+            Sigmoid => writer.function("Sigmoid", &[x]),
+            Tanh => writer.function("Tanh", &[x]),
+            Relu => writer.function("Relu", &[x]),
+            Softsign => writer.function("Softsign", &[x]),
+            Softplus => writer.function("Softplus", &[x]),
+            Affine => {
+                let scaled = writer.with_number("Mul", x, alpha)?;
+                writer.with_number("Add", scaled, beta)
+            }
+            ScaledTanh => {
+                let scaled = writer.with_number("Mul", x, beta)?;
+                let tanh = writer.function("Tanh", &[scaled])?;
+                writer.with_number("Mul", tanh, alpha)
+            }
+            LeakyRelu => writer.apply(unary_with("LeakyRelu", &[alpha])?, &[x]),
+            ThresholdedRelu => writer.apply(unary_with("ThresholdedRelu", &[alpha])?, &[x]),
+            Elu => writer.apply(unary_with("Elu", &[alpha])?, &[x]),
+            HardSigmoid => writer.apply(unary_with("HardSigmoid", &[alpha, beta])?, &[x]),
         }
     }
 }

@@ -44,11 +44,19 @@ params! {
     }
 }
 
-pub(super) static SHADERS: &[&Shader] =
-    &[&persistent::SHADER, &tiled::SHADER, &tiled::STATE, &software::SHADER, &software::STATE, &super::pack::SHADER];
+pub(super) static SHADERS: &[&Shader] = &[
+    &persistent::SHADER,
+    &tiled::SHADER,
+    &tiled::STATE,
+    &software::SHADER,
+    &software::STATE,
+    &super::pack::SHADER,
+    &super::gradient_lower::SHADER,
+    &super::gradient_lower::MEMORY,
+];
 
 /// Dispatches that a plan may hold for the steps of a layer.
-const MOST_STEPS: usize = 4096;
+pub(super) const MOST_STEPS: usize = 4096;
 
 /// States that a first product leaves to a second, see the prelude `recurrent_products`.
 const STATES_BETWEEN: u64 = 3;
@@ -93,7 +101,7 @@ fn cell_prelude(cell: Cell) -> &'static Prelude {
 
 impl Recurrent {
     /// The three activations of a direction; a cell that has fewer does not call the others.
-    fn three(&self, direction: usize) -> [Activation; 3] {
+    pub(super) fn three(&self, direction: usize) -> [Activation; 3] {
         [0, 1, 2].map(|k| self.activation(direction, k.min(self.cell.activations() - 1)))
     }
 }

@@ -1,6 +1,9 @@
 //! Recurrent layers: RNN, GRU and LSTM.
 
 mod activation;
+mod gradient;
+mod gradient_lower;
+mod gradient_steps;
 mod lower;
 mod pack;
 mod persistent;
@@ -10,6 +13,7 @@ mod steps;
 mod tiled;
 
 pub use activation::{Activation, ActivationFunction, activations};
+pub use gradient_steps::recurrent_gradient;
 
 use super::Registration;
 use super::matmul::MatMul;
@@ -20,8 +24,10 @@ use reference::{Start, Weights};
 use std::sync::Arc;
 use steps::Steps;
 
-pub(super) static REGISTRATION: Registration =
-    Registration { operators: &["RNN", "GRU", "LSTM", "RecurrentPack", "RecurrentSteps"], shaders: lower::SHADERS };
+pub(super) static REGISTRATION: Registration = Registration {
+    operators: &["RNN", "GRU", "LSTM", "RecurrentPack", "RecurrentSteps", "RecurrentGradient"],
+    shaders: lower::SHADERS,
+};
 
 /// The kinds of recurrent cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

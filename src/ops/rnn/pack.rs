@@ -4,11 +4,11 @@
 //! the product outermost), then B as `[2][gates][units]`, then the peepholes as `[3][units]`; `units` counts groups.
 
 use super::reference::Weights;
-use super::{Cell, Recurrent, RecurrentShape};
+use super::{Cell, Recurrent, RecurrentShape, gradient};
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Op, required};
+use crate::graph::{Fact, Gradient, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Offers, Operand, params, shader, u32s};
-use crate::tensor::{Scalar, Tensor, TensorType};
+use crate::tensor::{Scalar, Tensor, TensorType, View};
 
 params! {
     /// Parameters of the kernel.
@@ -71,6 +71,24 @@ impl Pack {
         TensorType::new(like.dtype, [self.geometry.directions, stride(self.cell, self.geometry.hidden) * 4])
     }
 
+    /// Where R, B and P stand among packed weights: `[directions, gates, hidden, hidden]`, `[directions, 2, gates, hidden]` and
+    /// `[directions, 3, hidden]`.
+    pub(super) fn views(&self) -> [View; 3] {
+        let RecurrentShape { hidden, directions, .. } = self.geometry;
+        let (gates, width, stride) = (self.cell.gates(), 4 * units(hidden), stride(self.cell, hidden) * 4);
+        let biases = width * width * gates;
+        let view = |extents: &[usize], strides: &[usize], offset: usize| View {
+            shape: extents.into(),
+            strides: strides.iter().map(|stride| *stride as i64).collect(),
+            offset: offset as i64,
+        };
+        [
+            view(&[directions, gates, hidden, hidden], &[stride, width, 1, gates * width], 0),
+            view(&[directions, 2, gates, hidden], &[stride, gates * width, width, 1], biases),
+            view(&[directions, 3, hidden], &[stride, width, 1], biases + 2 * gates * width),
+        ]
+    }
+
     /// The weights as they were before packing.
     pub(super) fn unpack(&self, packed: &[f64]) -> Weights {
         let RecurrentShape { hidden, directions, .. } = self.geometry;
@@ -116,6 +134,10 @@ impl Op for Pack {
         let caps = offers.caps();
         offers.only("pack", || self.dispatch(io, caps));
         Ok(())
+    }
+
+    fn gradient(&self, _: &Node, upstream: &[Option<ValueId>], wanted: &[bool], writer: &mut Writer) -> Result<Gradient> {
+        gradient::unpacked(self, upstream.first().copied().flatten(), wanted, writer)
     }
 }
 

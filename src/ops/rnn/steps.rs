@@ -1,9 +1,9 @@
 //! The steps of a recurrent layer, once the product of all inputs and W is there.
 
 use super::reference::{self, Start};
-use super::{Recurrent, RecurrentShape, lower};
+use super::{Recurrent, RecurrentShape, gradient, lower};
 use crate::error::Result;
-use crate::graph::{Fact, Io, Op, required};
+use crate::graph::{Fact, Gradient, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::Offers;
 use crate::tensor::Tensor;
 
@@ -38,5 +38,9 @@ impl Op for Steps {
 
     fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
         lower::lower(self, io, offers)
+    }
+
+    fn gradient(&self, node: &Node, upstream: &[Option<ValueId>], wanted: &[bool], writer: &mut Writer) -> Result<Gradient> {
+        gradient::steps(self, node, upstream, wanted, writer)
     }
 }
