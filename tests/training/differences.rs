@@ -119,7 +119,8 @@ impl Case {
 
     /// What is wrong with the gradients.
     fn check(&self) -> Result<(), String> {
-        let worth = floats(99, &self.value(&self.inputs(DType::F64)).shape().to_vec());
+        let shape = self.value(&self.inputs(DType::F64)).shape().to_vec();
+        let worth = floats(99, &shape);
         let truth = self.differences(&worth);
         let exact = self.gradients(DType::F64, &worth)?;
         let device = self.gradients(DType::F32, &worth)?;
