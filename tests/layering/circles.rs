@@ -49,6 +49,8 @@ const CIRCLES: &[(&str, &str, &str)] = &[
     ("ops/pool/", "ops/pool/mod.rs", "kernels read the operator's attributes"),
     ("ops/reduce/", "ops/reduce/mod.rs", "kernels read the operator's attributes"),
     ("ops/rnn/", "ops/rnn/mod.rs", "kernels read the operator's attributes"),
+    ("ops/rnn/", "ops/rnn/gradient.rs", "operators name the rules of their gradients"),
+    ("ops/rnn/", "ops/rnn/gradient_steps.rs", "kernels read the operator's attributes"),
     ("ops/rnn/", "ops/rnn/lower.rs", "kernels share one description of a layer"),
     ("ops/softmax/", "ops/softmax/mod.rs", "kernels read the operator's attributes"),
 ];

@@ -67,7 +67,7 @@ impl Back<'_> {
         // Of one step, generously: a compiler may unroll none of the loops.
         let turns = 3 * owned * (rows + 2 * self.op.blocks() + 2) + 1;
         let bytes = self.op.blocks() * hidden * 4;
-        if bytes > self.caps.max_workgroup_storage as usize || turns > self.caps.max_loop as usize {
+        if bytes > self.caps.max_workgroup_storage as usize || self.caps.most_turns(turns.div_ceil(2)) < 2 {
             return Err(Error::unsupported(format!("a state of {hidden} exceeds what a workgroup takes in one dispatch")));
         }
         let together = self.caps.most_turns(turns);
