@@ -388,6 +388,9 @@ fn every_shader_is_registered_and_has_rows() {
     assert_eq!(joined, listed, "preludes of the case table against the list");
 }
 
+/// Operators that stand for what a pass writes in their place, whose tests are `tests/training`.
+const WRITTEN: &[&str] = &["Gradient"];
+
 #[test]
 fn every_operator_has_rows() {
     let mut rows: BTreeSet<&str> = BTreeSet::new();
@@ -399,7 +402,7 @@ fn every_operator_has_rows() {
         rows.extend(graph.nodes().iter().map(|n| n.op.name()));
     }
     let registered = REGISTRY.iter().flat_map(|r| r.operators).copied();
-    let without: Vec<&str> = registered.filter(|name| !rows.contains(name)).collect();
+    let without: Vec<&str> = registered.filter(|name| !rows.contains(name) && !WRITTEN.contains(name)).collect();
     assert!(without.is_empty(), "operators without a row in tests/cases: {without:?}");
 }
 
