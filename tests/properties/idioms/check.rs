@@ -5,7 +5,7 @@ use super::network::Network;
 use crate::support::{gpu, optimized, planned};
 use gristmill::internals::graph::Graph;
 use gristmill::internals::kernel::{Caps, Kernel};
-use gristmill::{Model, Options, Session, Tensor, TensorView};
+use gristmill::{DType, Model, Options, Session, Tensor, TensorType, TensorView};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -41,6 +41,8 @@ pub struct Trial {
     pub variant: Option<String>,
     /// Runs every node by itself, too.
     pub apart: bool,
+    /// Runs it with a state, too.
+    pub lasts: bool,
 }
 
 /// What a network that is right says of the test.
@@ -133,6 +135,43 @@ fn by_device(network: &Network, options: Options) -> Result<[Vec<Tensor>; 2], St
     Ok([run()?, run()?])
 }
 
+/// An output of floats that has the type of an input, and that input.
+fn pair(network: &Network) -> Option<(String, String)> {
+    let plain = |name: &String| network.initializers.iter().all(|(known, _)| known != name);
+    let inputs = network.inputs.iter().filter(|(name, tensor)| plain(name) && tensor.dtype() == DType::F32);
+    let alike = |ty: &TensorType| network.outputs.iter().find(|name| network.types.get(*name) == Some(ty));
+    inputs.filter_map(|(input, tensor)| Some((alike(tensor.ty())?.clone(), input.clone()))).next()
+}
+
+/// Runs a network with an output as a state, which an input reads. Each run is held against the references from what the state held before it.
+fn by_states(network: &Network, options: Options) -> Result<(), String> {
+    let Some((output, input)) = pair(network) else { return Ok(()) };
+    let text = |e: gristmill::Error| e.to_string();
+    let model = Model::from_bytes(&network.without_defaults().encode(), None).map_err(text)?;
+    let model = model.with_states(&[(&output, &input)]).map_err(text)?;
+    let session = Session::new_blocking(gpu(), &model, options).map_err(text)?;
+    let mut state = session.state().map_err(text)?;
+    let mut now = network.clone();
+    let initial = now.inputs.iter().find(|(name, _)| *name == input).map(|(_, tensor)| tensor.clone());
+    state.set(&input, &initial.ok_or("the input is gone")?.view()).map_err(text)?;
+    for run in 0..3 {
+        let before = state.get_blocking(&input).map_err(text)?;
+        now.inputs.iter_mut().filter(|(name, _)| *name == input).for_each(|(_, tensor)| *tensor = before.clone());
+        let (_, right) = reference(&now).map_err(|failure| failure.message)?;
+        let given = now.inputs.iter().filter(|(name, _)| *name != input);
+        let given: Vec<(&str, TensorView)> = given.map(|(name, tensor)| (name.as_str(), tensor.view())).collect();
+        let outputs = session.run_with_blocking(&mut state, &given).map_err(text)?;
+        let after = state.get_blocking(&input).map_err(text)?;
+        let found: Vec<Tensor> = network
+            .outputs
+            .iter()
+            .filter_map(|name| if *name == output { Some(after.clone()) } else { outputs.get(name).cloned() })
+            .collect();
+        compare(&right, &found).map_err(|message| format!("run {run} with state {input} = {output}: {message}"))?;
+    }
+    Ok(())
+}
+
 /// Puts a network through a trial.
 pub fn check(network: &Network, trial: &Trial) -> Result<Passed, Failure> {
     let (model, right) = reference(network)?;
@@ -165,6 +204,9 @@ pub fn check(network: &Network, trial: &Trial) -> Result<Passed, Failure> {
         let result = stage(Stage::Device, || {
             for (run, found) in by_device(network, options.clone())?.iter().enumerate() {
                 compare(&right, found).map_err(|message| format!("run {run}: {message}"))?;
+            }
+            if trial.lasts {
+                by_states(network, options.clone())?;
             }
             if trial.apart {
                 let [found, _] = by_device(network, Options { keep_all: true, ..options })?;

@@ -64,7 +64,8 @@ fn drawn(seed: u64, sizes: Option<Sizes>) -> (Network, Trial) {
     let tape: Vec<u16> = (0..TAPE).map(|_| (random.next() >> 32) as u16).collect();
     let mut draw = Draw { tape: &tape, next: 0 };
     let other = draw.rarely(12).then(|| draw.within(0, 7));
-    let trial = Trial { device: true, checked: draw.rarely(12), other, variant: None, apart: draw.rarely(16) };
+    let trial =
+        Trial { device: true, checked: draw.rarely(12), other, variant: None, apart: draw.rarely(16), lasts: seed % 3 == 1 };
     let version = draw.pick(&VERSIONS);
     let own = if draw.rarely(24) { draw.pick(&RARE) } else { draw.pick(&[PALETTE[0], PALETTE[0], PALETTE[1], PALETTE[2]]) };
     let dtype = if draw.rarely(10) { DType::F16 } else { DType::F32 };
