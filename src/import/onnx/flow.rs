@@ -91,13 +91,7 @@ impl<'m> Importer<'m> {
                 graph.output.len()
             )));
         }
-        let outer = self.scope()?.attributes.clone();
-        let scope = Scope { attributes: outer, prefix: self.inner_prefix(node)?, nested: true, ..Scope::default() };
-        self.inside(scope, |importer| {
-            importer.enter(graph)?;
-            importer.nodes(&graph.node)?;
-            graph.output.iter().map(|output| importer.resolve(&output.name)).collect()
-        })
+        self.within(node, graph, |_| Ok(()))
     }
 
     /// Imports a Loop.
