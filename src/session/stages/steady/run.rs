@@ -9,9 +9,10 @@ use crate::ops::flow::turns::condition as condition_of;
 use crate::plan::{Transfer, Written};
 use crate::session::data::elements::{ASSUMED, widen};
 use crate::session::data::held::{GpuTensor, Held};
+use crate::session::execution::bound_states::Commands;
 use crate::session::stages::rows::Rows;
 use crate::session::stages::runner::Runner;
-use crate::tensor::{Tensor, TensorType};
+use crate::tensor::{DType, Tensor, TensorType};
 use std::future::poll_fn;
 use std::task::Poll;
 
@@ -219,7 +220,7 @@ impl Turning<'_, '_> {
         let shared = self.body.loaded.shared();
         let transfer =
             self.body.output(self.body.shape.condition).ok_or_else(|| Error::internal("a condition that lies nowhere"))?;
-        if transfer.ty.dtype != crate::tensor::DType::Bool || transfer.ty.elements() != 1 {
+        if transfer.ty.dtype != DType::Bool || transfer.ty.elements() != 1 {
             return Err(Error::invalid_model(format!("Loop takes a condition of one bool, found {}", transfer.ty)));
         }
         let from = self.lane.instance.range(shared, Some(&self.lane.states), transfer.tensor)?;
@@ -254,7 +255,7 @@ pub(crate) async fn rest() {
 /// One turn, to be submitted.
 struct Turn {
     before: Vec<OwnedCopy>,
-    commands: crate::session::execution::bound_states::Commands,
+    commands: Commands,
     after: Vec<OwnedCopy>,
 }
 
@@ -262,8 +263,8 @@ struct Turn {
 fn narrowed<'a>(held: &Held<'a>) -> Held<'a> {
     let ty = held.ty();
     let narrow = match ty.dtype {
-        crate::tensor::DType::I64 => crate::tensor::DType::I32,
-        crate::tensor::DType::U64 => crate::tensor::DType::U32,
+        DType::I64 => DType::I32,
+        DType::U64 => DType::U32,
         _ => return held.clone(),
     };
     let ty = TensorType::new(narrow, ty.shape);
