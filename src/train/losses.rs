@@ -253,7 +253,7 @@ pub fn mean_squared_error(builder: &mut Builder, name: &str, pair: [ValueId; 2],
 ///
 /// # Errors
 /// As [`cross_entropy`].
-pub fn l1(builder: &mut Builder, name: &str, pair: [ValueId; 2], reduction: LossReduction) -> Result<ValueId> {
+pub fn l1_loss(builder: &mut Builder, name: &str, pair: [ValueId; 2], reduction: LossReduction) -> Result<ValueId> {
     let mut w = Writing { builder, name };
     let difference = w.function("Sub", &pair)?;
     let loss = w.function("Abs", &[difference])?;
@@ -264,7 +264,7 @@ pub fn l1(builder: &mut Builder, name: &str, pair: [ValueId; 2], reduction: Loss
 ///
 /// # Errors
 /// As [`cross_entropy`].
-pub fn huber(builder: &mut Builder, name: &str, pair: [ValueId; 2], delta: f64, reduction: LossReduction) -> Result<ValueId> {
+pub fn huber_loss(builder: &mut Builder, name: &str, pair: [ValueId; 2], delta: f64, reduction: LossReduction) -> Result<ValueId> {
     let mut w = Writing { builder, name };
     let difference = w.function("Sub", &pair)?;
     let far = w.function("Abs", &[difference])?;

@@ -3,7 +3,7 @@
 use super::safetensors::Stored;
 use super::{difference, floats, names};
 use gristmill::graph::{Builder, Dim};
-use gristmill::train::losses::{self, ClassLoss, LossReduction, Target};
+use gristmill::train::{ClassLoss, LossReduction, Target};
 use gristmill::{DType, Model, Options, Session, Tensor, TensorView, train};
 use serde_json::Value as Json;
 
@@ -44,13 +44,13 @@ fn check(stored: &Stored, name: &str, json: &Json, reduction_name: &str) -> Resu
     };
     let pair = [x, target];
     let loss = match json["loss"].as_str().expect("a loss") {
-        "cross_entropy" => losses::cross_entropy(&mut b, "loss", x, target, &options),
-        "nll" => losses::negative_log_likelihood(&mut b, "loss", x, target, &options),
-        "bce_with_logits" => losses::binary_cross_entropy_with_logits(&mut b, "loss", pair, [weight, positive], reduction),
-        "mse" => losses::mean_squared_error(&mut b, "loss", pair, reduction),
-        "l1" => losses::l1(&mut b, "loss", pair, reduction),
-        "huber" => losses::huber(&mut b, "loss", pair, number("delta"), reduction),
-        "kl_div" => losses::kl_divergence(&mut b, "loss", pair, attributes["log_target"] == true, reduction),
+        "cross_entropy" => train::cross_entropy(&mut b, "loss", x, target, &options),
+        "nll" => train::negative_log_likelihood(&mut b, "loss", x, target, &options),
+        "bce_with_logits" => train::binary_cross_entropy_with_logits(&mut b, "loss", pair, [weight, positive], reduction),
+        "mse" => train::mean_squared_error(&mut b, "loss", pair, reduction),
+        "l1" => train::l1_loss(&mut b, "loss", pair, reduction),
+        "huber" => train::huber_loss(&mut b, "loss", pair, number("delta"), reduction),
+        "kl_div" => train::kl_divergence(&mut b, "loss", pair, attributes["log_target"] == true, reduction),
         other => panic!("a loss {other}"),
     };
     b.output("y", loss.map_err(|e| e.to_string())?).map_err(|e| e.to_string())?;
