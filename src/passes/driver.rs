@@ -81,7 +81,7 @@ pub fn optimize(graph: &Graph, options: &Options) -> Result<Graph> {
     let needed = |pass: &&&dyn Pass| options.fuse || pass.is_needed() || pass.name() == quantized::Dequantize.name();
     let passes = if options.fuse { added } else { vec![] }.into_iter().chain(PASSES.iter().filter(needed).copied());
     let mut graph = graph.clone();
-    for pass in passes.filter(|pass| !selection.without.iter().any(|name| name == pass.name())) {
+    for pass in passes.filter(|pass| pass.is_needed() || !selection.without.iter().any(|name| name == pass.name())) {
         match attempt(pass, &graph, options) {
             Ok(next) => graph = next,
             Err(error) if options.strict || pass.is_needed() => return Err(error),
@@ -110,7 +110,12 @@ fn attempt(pass: &dyn Pass, graph: &Graph, options: &Options) -> Result<Graph> {
 }
 
 fn visit(pass: &dyn Pass, graph: &Graph, options: &Options, at: &Cell<Option<usize>>, written: &mut Vec<Rewrite>) -> Result<Graph> {
-    let limit = options.selection.limit.as_ref().filter(|(name, _)| name == pass.name()).map_or(usize::MAX, |(_, limit)| *limit);
+    let limit = options
+        .selection
+        .limit
+        .as_ref()
+        .filter(|(name, _)| name == pass.name() && !pass.is_needed())
+        .map_or(usize::MAX, |(_, limit)| *limit);
     let mut writer = Writer::rewriting(graph);
     for (index, (id, node)) in writer.nodes().into_iter().zip(graph.nodes()).enumerate() {
         if written.len() >= limit {

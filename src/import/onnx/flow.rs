@@ -144,9 +144,8 @@ impl<'m> Importer<'m> {
             arguments.push(Some(self.moved(node, input, along, true)?));
         }
         let (graph, captured) = self.apart("body", |importer| {
-            let number = importer.current.writer.declare("turn", DType::I64, Some(vec![]));
+            importer.current.writer.declare("turn", DType::I64, Some(vec![]));
             let condition = importer.current.writer.declare("condition", DType::Bool, Some(vec![]));
-            let _ = number;
             let outputs = importer.within(node, graph, |importer| importer.body_inputs(graph, inputs.iter()))?;
             Ok([vec![Some(condition)], outputs].concat())
         })?;
