@@ -11,6 +11,7 @@ mod recurrent;
 mod rule_check;
 mod safetensors;
 mod sets;
+mod step;
 mod windows;
 
 use crate::properties::idioms::network::{Attribute, Network, Node};
