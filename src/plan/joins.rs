@@ -85,7 +85,8 @@ impl<'a> Joining<'a> {
     /// Leaves out what a dispatch would read while it writes another part of the same buffer, which WebGPU forbids.
     fn separate(&mut self) {
         let whole = |parts: &Parts, id: &ValueId| parts.get(&self.root[id.index()]).map(|part| part.0);
-        for node in self.graph.nodes() {
+        let dispatched = |(_, placement): &(&Node, &Placement)| matches!(placement, Placement::Gpu(_));
+        for (node, _) in self.graph.nodes().iter().zip(self.placements).filter(dispatched) {
             let written: BTreeSet<ValueId> = node.outputs.iter().flatten().filter_map(|id| whole(&self.parts, id)).collect();
             for input in node.inputs.iter().flatten() {
                 if whole(&self.parts, input).is_some_and(|whole| written.contains(&whole)) {

@@ -4,7 +4,7 @@
 use super::contents::Checkpoint;
 use super::front::Step;
 use crate::error::Result;
-use crate::session::Outputs;
+use crate::session::{Outputs, Profile};
 use crate::tensor::{Tensor, TensorView};
 
 impl Step {
@@ -46,6 +46,14 @@ impl Step {
     /// As `skipped`.
     pub fn skipped_blocking(&self) -> Result<u64> {
         crate::gpu::block_on(self.skipped())
+    }
+
+    /// [`profile`](Step::profile), blocking.
+    ///
+    /// # Errors
+    /// As `profile`.
+    pub fn profile_blocking(&self, inputs: &[(&str, TensorView<'_>)], repeat: usize) -> Result<Profile> {
+        crate::gpu::block_on(self.profile(inputs, repeat))
     }
 
     /// [`get`](Step::get), blocking.

@@ -9,7 +9,7 @@ use crate::gpu::{Counters, Gpu};
 use crate::graph::{Graph, Model};
 use crate::kernel::Caps;
 use crate::ops::optimizer::controls as at;
-use crate::session::{Explanation, Outputs, Session, SessionState};
+use crate::session::{Explanation, Outputs, Profile, Session, SessionState};
 use crate::tensor::{Tensor, TensorType, TensorView};
 use std::collections::HashMap;
 
@@ -204,6 +204,24 @@ impl Step {
         let mut given = inputs.to_vec();
         given.extend(own.iter().map(|(name, tensor)| (name.as_str(), tensor.ty().clone())));
         self.training.explain(&given)
+    }
+
+    /// What a step with these inputs does; as [`explain`](Step::explain), but nothing has to be assumed.
+    ///
+    /// # Errors
+    /// As `explain`.
+    pub fn explain_run(&self, inputs: &[(&str, TensorView<'_>)]) -> Result<Explanation> {
+        let own = self.own_inputs()?;
+        self.training.explain_run(&with_own(inputs, &own)?)
+    }
+
+    /// Takes the time of every dispatch of a step from the initial parameters, which nothing changes.
+    ///
+    /// # Errors
+    /// As [`Session::profile`].
+    pub async fn profile(&self, inputs: &[(&str, TensorView<'_>)], repeat: usize) -> Result<Profile> {
+        let own = self.own_inputs()?;
+        self.training.profile(&with_own(inputs, &own)?, repeat).await
     }
 
     /// How many objects on the device steps made so far.
