@@ -1,4 +1,4 @@
-// Takes window_params; volume_element (element).
+// Takes window_params; volume_element (element); an epilogue.
 // Back from the windows of a pooling: for each element under them, the sum of what the windows that cover it hold, all of them or those that
 // name it.
 //
@@ -39,5 +39,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
             }
         }
     }
-    sums[index] = sum;
+    sums[index] = epilogue(sum, index);
 }

@@ -1,6 +1,6 @@
 //! What steps of training cost: `cargo bench --bench training -- [seq2seq] [cnn] [gpt] [--plan]`. The networks are those of `benches/peers`, and so
-//! are the lines: milliseconds of a forward pass with its loss, and of a whole step by AdamW. `--plan` prints dispatches and memory instead,
-//! `--nodes` the nodes of a step by the time of their kernels.
+//! are the lines: milliseconds of a forward pass with its loss, and of a whole step by AdamW. `--plan` prints dispatches and memory instead
+//! (`--portable`: on an adapter of WebGPU's guaranteed limits), `--nodes` the nodes of a step by the time of their kernels.
 //!
 //! A sample is so many passes and one read of the last loss, divided by their number. Samples of both kinds alternate.
 
@@ -88,11 +88,16 @@ fn main() {
         let parameters = train::parameters(&graph, "loss");
         let count = parameters.iter().filter_map(|name| Some(graph.constant(graph.find(name)?)?.elements())).sum();
         let options = StepOptions::new("loss", parameters, Adam::decoupled());
-        let step = Step::new(&gpu, &graph, options).expect("a network that can learn");
+        let step = if flag("--portable") { Step::cpu(&graph, options) } else { Step::new(&gpu, &graph, options) };
+        let step = step.expect("a network that can learn");
         let batch: Vec<_> = batch.iter().map(|(name, tensor)| (*name, tensor.view())).collect();
         let mut passes = Passes { step, batch };
         if flag("--plan") {
-            println!("{}", passes.step.explain_run(&passes.batch).expect("a plan"));
+            let plan = passes.step.explain_run(&passes.batch).expect("a plan");
+            let forward = passes.step.explain_evaluation(&["loss"], &passes.batch).expect("a plan");
+            println!("{forward}\n{plan}");
+            let (all, some) = (plan.steps.len(), forward.steps.len());
+            println!("{name}: {all} dispatches, {some} forward: {:.2}", all as f64 / some as f64);
         } else if flag("--nodes") {
             passes.learn();
             let profile = passes.step.profile_blocking(&passes.batch, 5).expect("a profile");

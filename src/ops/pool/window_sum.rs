@@ -108,11 +108,17 @@ impl Op for WindowSum {
                 .prelude(&preludes::VOLUME_ELEMENT)
                 .set("CHOSEN", chosen.is_some().into());
             let chosen = chosen.map_or(Operand::Nothing, |_| Operand::Input(1));
+            let mut bindings = vec![Operand::Input(0), chosen, Operand::Output(0)];
+            let kernel = io.attach_epilogue(kernel, &mut bindings, 1, caps)?;
             let grid = Dispatch::linear_grid(count.div_ceil(64) as u64, caps)?;
-            let dispatch = Dispatch::new(kernel, params, vec![Operand::Input(0), chosen, Operand::Output(0)], grid);
+            let dispatch = Dispatch::new(kernel, params, bindings, grid);
             let bytes = 4 * (count + 2 * values.ty.elements()) as u64;
             Ok(Lowering::new(vec![dispatch.turns(tap_turns(&self.axes)?).work(count as u64, bytes)]))
         });
         Ok(())
+    }
+
+    fn takes_epilogue(&self) -> bool {
+        true
     }
 }

@@ -132,13 +132,27 @@ impl Step {
     /// # Errors
     /// As [`Session::run_with`]; [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a name that the network has not.
     pub async fn evaluate(&mut self, outputs: &[&str], inputs: &[(&str, TensorView<'_>)]) -> Result<Outputs> {
-        let key: Vec<String> = outputs.iter().map(ToString::to_string).collect();
+        self.evaluation(outputs)?;
+        let session = self.evaluations.get(&names_of(outputs)).ok_or_else(|| Error::internal("a session that was just made"))?;
+        session.run_with(&mut self.state, inputs).await
+    }
+
+    /// The session that makes these outputs.
+    fn evaluation(&mut self, outputs: &[&str]) -> Result<&Session> {
+        let key = names_of(outputs);
         if !self.evaluations.contains_key(&key) {
             let model = Model::from_graph(evaluation_graph(&self.graph, outputs)?);
             self.evaluations.insert(key.clone(), self.training.sharing_states(&model)?);
         }
-        let session = self.evaluations.get(&key).ok_or_else(|| Error::internal("a session that was just made"))?;
-        session.run_with(&mut self.state, inputs).await
+        self.evaluations.get(&key).ok_or_else(|| Error::internal("a session that was just made"))
+    }
+
+    /// What [`evaluate`](Step::evaluate) does for these outputs and inputs.
+    ///
+    /// # Errors
+    /// As `evaluate`.
+    pub fn explain_evaluation(&mut self, outputs: &[&str], inputs: &[(&str, TensorView<'_>)]) -> Result<Explanation> {
+        self.evaluation(outputs)?.explain_run(inputs)
     }
 
     /// The loss of the last step, before its update.
@@ -228,6 +242,10 @@ impl Step {
     pub fn counters(&self) -> Counters {
         self.training.counters()
     }
+}
+
+fn names_of(outputs: &[&str]) -> Vec<String> {
+    outputs.iter().map(ToString::to_string).collect()
 }
 
 /// Inputs of a batch with those of the step itself.
