@@ -1,14 +1,19 @@
-//! Gradients against PyTorch in double precision (tests/training, whose README names the source): single operators, by the references in
-//! double precision and by the device. `GRISTMILL_TRAINING_FIXTURES` names another folder of files of the same form; `TRAINING_CASES` selects
-//! cases by a part of their names.
+//! Gradients against PyTorch in double precision (tests/training, whose README names the source): single operators, losses and whole networks, by
+//! the references in double precision and by the device. `GRISTMILL_TRAINING_FIXTURES` names another folder of files of the same form;
+//! `TRAINING_CASES` selects cases by a part of their names.
 
 mod attention;
+mod curves;
 mod differences;
+mod first_step;
 mod losses;
+mod models;
 mod normalization;
+mod optimizers;
 mod places;
 mod recurrent;
 mod rule_check;
+mod rules;
 mod safetensors;
 mod sets;
 mod windows;

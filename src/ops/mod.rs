@@ -54,6 +54,7 @@ pub mod tensor_scatter;
 pub mod top_k;
 pub mod transpose;
 pub mod triangle;
+pub mod variable;
 pub mod view;
 
 pub use registration::Registration;
@@ -108,5 +109,6 @@ pub static REGISTRY: &[&Registration] = &[
     &top_k::REGISTRATION,
     &transpose::REGISTRATION,
     &triangle::REGISTRATION,
+    &variable::REGISTRATION,
     &view::REGISTRATION,
 ];

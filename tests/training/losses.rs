@@ -7,7 +7,7 @@ use gristmill::train::{ClassLoss, LossReduction, Target};
 use gristmill::{DType, Model, Options, Session, Tensor, TensorView, train};
 use serde_json::Value as Json;
 
-fn reduction(name: &str) -> LossReduction {
+pub fn reduction(name: &str) -> LossReduction {
     match name {
         "none" => LossReduction::None,
         "mean" => LossReduction::Mean,
