@@ -16,6 +16,7 @@ mod rule_check;
 mod rules;
 mod safetensors;
 mod sets;
+mod step;
 mod windows;
 
 use crate::properties::idioms::network::{Attribute, Network, Node};

@@ -4,6 +4,7 @@
 //! the import table. CONTRIBUTING.md walks through one.
 
 pub mod affine_grid;
+pub mod arena;
 pub mod argreduce;
 pub mod attention;
 pub mod causal_conv;
@@ -32,6 +33,7 @@ pub mod movement;
 pub mod non_max_suppression;
 pub mod norm;
 pub mod one_hot;
+pub mod optimizer;
 pub mod pad;
 pub mod pool;
 pub mod quantize;
@@ -62,6 +64,7 @@ pub use registration::Registration;
 /// Every operator family.
 pub static REGISTRY: &[&Registration] = &[
     &affine_grid::REGISTRATION,
+    &arena::REGISTRATION,
     &argreduce::REGISTRATION,
     &attention::REGISTRATION,
     &causal_conv::REGISTRATION,
@@ -91,6 +94,7 @@ pub static REGISTRY: &[&Registration] = &[
     &non_max_suppression::REGISTRATION,
     &norm::REGISTRATION,
     &one_hot::REGISTRATION,
+    &optimizer::REGISTRATION,
     &pad::REGISTRATION,
     &pool::REGISTRATION,
     &quantize::REGISTRATION,

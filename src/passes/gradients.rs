@@ -51,6 +51,10 @@ impl Pass for Gradients {
         for subject in &subjects {
             results.push(match reverse.take(writer, *subject)? {
                 Some(found) => found,
+                None if gradient.complete => {
+                    let name = &writer.get(*subject).name;
+                    return Err(Error::invalid_model(format!("nothing changes with `{name}`")).at(&node.path));
+                }
                 None => {
                     let ty = writer.fact(*subject)?.ty.clone();
                     writer.tensor(Tensor::zeros(ty))

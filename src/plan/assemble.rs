@@ -2,6 +2,7 @@
 
 use super::constants::Constants;
 use super::in_place::place;
+use super::joins::Parts;
 use super::options::PlanOptions;
 use super::placement::{GpuNode, Placement};
 use super::schedule::groups;
@@ -25,8 +26,8 @@ impl Plan {
     /// [`Limit`](crate::ErrorKind::Limit) when a tensor exceeds what the adapter can bind, naming it;
     /// [`Unsupported`](crate::ErrorKind::Unsupported) when a node must run on the host and the options forbid it.
     pub fn new(graph: &Graph, caps: &Caps, options: &PlanOptions) -> Result<Plan> {
-        let placements = place(graph, caps, options)?;
-        let mut assembly = Assembly::new(graph, caps, &placements)?;
+        let (placements, parts) = place(graph, caps, options)?;
+        let mut assembly = Assembly::new(graph, caps, &placements, parts)?;
         assembly.values.reserve_states(&placements, &mut assembly.states, &mut assembly.tensors)?;
         assembly.values.reserve_outputs(&placements, &mut assembly.tensors)?;
         for group in groups(graph, &placements) {
@@ -66,13 +67,13 @@ struct Writing<'a> {
 }
 
 impl<'a> Assembly<'a> {
-    fn new(graph: &'a Graph, caps: &'a Caps, placements: &'a [Placement]) -> Result<Self> {
+    fn new(graph: &'a Graph, caps: &'a Caps, placements: &'a [Placement], parts: Parts) -> Result<Self> {
         let states = graph.states().iter().map(|state| planned(graph, state)).collect::<Result<Vec<_>>>()?;
         Ok(Assembly {
             graph,
             placements,
             tensors: Tensors::new(caps),
-            values: Values::new(graph, placements, &states),
+            values: Values::new(graph, placements, &states, parts),
             states,
             constants: Constants::new(graph),
             textures: ScratchTextures::default(),
@@ -157,6 +158,10 @@ impl<'a> Assembly<'a> {
             self.segment().steps.push(step);
             self.tensors.clock += 1;
         }
+        if let (Some(_), Some(Some(whole))) = (writing.node.op.joins(), writing.node.outputs.first()) {
+            // Its parts are there, even if there was nothing to dispatch.
+            self.values.write(*whole, &mut self.tensors)?;
+        }
         Ok(())
     }
 
@@ -228,7 +233,9 @@ impl<'a> Assembly<'a> {
     fn check_apart(&self, kernel: &Kernel, bindings: &[usize]) -> Result<()> {
         for (i, a) in bindings.iter().enumerate() {
             for (j, b) in bindings.iter().enumerate().skip(i + 1) {
-                if a == b && (kernel.storage[i].writes() || kernel.storage[j].writes()) {
+                let (writes_a, writes_b) = (kernel.storage[i].writes(), kernel.storage[j].writes());
+                let is_shared = self.tensors.base(*a) == self.tensors.base(*b);
+                if (a == b && (writes_a || writes_b)) || (is_shared && writes_a != writes_b) {
                     let (shader, tensor) = (kernel.shader.name, &self.tensors.planned[*a].name);
                     return Err(Error::internal(format!("shader {shader} binds `{tensor}` twice, once for writing")));
                 }

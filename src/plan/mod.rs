@@ -9,6 +9,7 @@ mod bindings;
 mod choices;
 mod constants;
 mod in_place;
+mod joins;
 mod measurable;
 mod memory;
 mod options;

@@ -24,6 +24,13 @@ pub enum Place {
         /// Where in the buffer it starts.
         offset: u64,
     },
+    /// Within another tensor of the plan: [`Plan::tensors`].
+    Within {
+        /// Which tensor; it lies within no other.
+        tensor: usize,
+        /// Where in it this one starts, in bytes.
+        offset: u64,
+    },
     /// A texture that it shares with scratch of other nodes: [`Plan::textures`].
     Texture(usize),
     /// A buffer of a state: [`Plan::states`].
@@ -261,6 +268,14 @@ impl Plan {
     /// All dispatches in order.
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
         self.segments.iter().flat_map(|s| &s.steps)
+    }
+
+    /// The tensor that a tensor lies in, or else itself.
+    pub fn base(&self, tensor: usize) -> usize {
+        match self.tensors[tensor].place {
+            Place::Within { tensor, .. } => tensor,
+            _ => tensor,
+        }
     }
 
     /// All nodes that run on the host.

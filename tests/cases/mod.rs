@@ -19,6 +19,7 @@ pub mod matmul;
 pub mod movement;
 mod named;
 pub mod norm;
+pub mod optimizer;
 pub mod pool;
 mod quantization;
 pub mod reduce;
@@ -166,6 +167,7 @@ pub fn all() -> Vec<Case> {
         movement::cases(),
         named::cases(),
         norm::cases(),
+        optimizer::cases(),
         pool::cases(),
         quantization::cases(),
         reduce::cases(),

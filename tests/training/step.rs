@@ -1,0 +1,218 @@
+//! Training steps: every optimizer on the device against the references, what a plan of a step is like, sums over several batches,
+//! clipping, checkpoints, and what callers get wrong.
+
+use crate::cases::Random;
+use crate::support::gpu;
+use gristmill::graph::{Builder, Dim, Graph};
+use gristmill::train::{self, Adam, ClassLoss, Optimizer, ParameterGroup, RmsProp, Sgd, Step, StepOptions};
+use gristmill::{DType, ErrorKind, Tensor, TensorView, operators};
+
+const PARAMETERS: [&str; 4] = ["fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"];
+
+/// Two layers and a cross-entropy over five classes.
+fn network() -> Graph {
+    let mut random = Random::new(7);
+    let mut b = Builder::new("two layers");
+    let rows = || Dim::Named("n".into());
+    let x = b.input("x", DType::F32, &[rows(), Dim::Known(6)]);
+    let y = b.input("y", DType::I64, &[rows()]);
+    let mut layer = |b: &mut Builder, name: &str, x, inputs: usize, outputs: usize| {
+        let weight = b.constant(&format!("{name}.weight"), random.floats(&[inputs, outputs]));
+        let bias = b.constant(&format!("{name}.bias"), random.floats(&[outputs]));
+        let product = b.node(&format!("{name}.product"), operators::matmul(), &[Some(x), Some(weight)]);
+        b.node(name, operators::binary("Add").expect("a function"), &[Some(product), Some(bias)])
+    };
+    let hidden = layer(&mut b, "fc1", x, 6, 9);
+    let hidden = b.node("hidden", operators::unary("Tanh").expect("a function"), &[Some(hidden)]);
+    let logits = layer(&mut b, "fc2", hidden, 9, 5);
+    b.output("logits", logits).expect("the name is free");
+    let loss = train::cross_entropy(&mut b, "loss", logits, y, &ClassLoss::default()).expect("a loss");
+    b.output("loss", loss).expect("the name is free");
+    b.finish().expect("a valid graph")
+}
+
+fn batch(rows: usize, seed: u64) -> [(&'static str, Tensor); 2] {
+    let mut random = Random::new(seed);
+    [("x", random.floats(&[rows, 6])), ("y", random.integers(DType::I64, &[rows], 0, 5))]
+}
+
+fn views<'a>(batch: &'a [(&'static str, Tensor)]) -> Vec<(&'a str, TensorView<'a>)> {
+    batch.iter().map(|(name, tensor)| (*name, tensor.view())).collect()
+}
+
+fn options(optimizer: impl Into<Optimizer>) -> StepOptions {
+    StepOptions::new("loss", PARAMETERS.map(String::from).to_vec(), optimizer)
+}
+
+fn optimizers() -> Vec<(&'static str, Optimizer, Option<f64>)> {
+    let sgd = Sgd { learning_rate: 0.1, ..Sgd::default() };
+    let momentum = Sgd { momentum: 0.9, dampening: 0.1, weight_decay: 0.01, ..sgd.clone() };
+    let nesterov = Sgd { momentum: 0.9, nesterov: true, ..sgd.clone() };
+    let rms_prop = RmsProp { learning_rate: 0.01, ..RmsProp::default() };
+    vec![
+        ("sgd", sgd.into(), None),
+        ("momentum", momentum.into(), None),
+        ("nesterov", nesterov.into(), Some(0.1)),
+        ("adam", Adam { learning_rate: 0.01, weight_decay: 0.1, ..Adam::default() }.into(), None),
+        ("adamw", Adam { learning_rate: 0.01, ..Adam::decoupled() }.into(), Some(0.2)),
+        ("rmsprop", rms_prop.clone().into(), None),
+        ("rmsprop momentum", RmsProp { momentum: 0.5, weight_decay: 0.01, ..rms_prop.clone() }.into(), None),
+        ("rmsprop centered", RmsProp { centered: true, ..rms_prop.clone() }.into(), None),
+        ("rmsprop all", RmsProp { centered: true, momentum: 0.9, ..rms_prop }.into(), None),
+    ]
+}
+
+#[test]
+fn training_steps_on_the_device_equal_the_references() {
+    let graph = network();
+    for (name, optimizer, clip_norm) in optimizers() {
+        let options = StepOptions { clip_norm, ..options(optimizer) };
+        let mut steps = [Step::new(gpu(), &graph, options.clone()).expect("a step"), Step::cpu(&graph, options).expect("a step")];
+        for number in 0..6 {
+            let batch = batch(4, number);
+            let losses = steps.each_mut().map(|step| {
+                step.step_blocking(&views(&batch)).unwrap_or_else(|e| panic!("{name}: {e}"));
+                step.loss_blocking().expect("a loss")
+            });
+            assert!((losses[0] - losses[1]).abs() < 1e-5, "{name}, step {number}: {losses:?}");
+        }
+        let [device, host] = steps.each_ref().map(|step| step.checkpoint_blocking().expect("a checkpoint"));
+        for ((known, found), (_, expected)) in device.tensors.iter().zip(&host.tensors) {
+            for (a, b) in found.to_f64().iter().zip(expected.to_f64()) {
+                assert!((a - b).abs() <= 2e-5 + 1e-4 * b.abs(), "{name}: {known} is {a}, expected {b}");
+            }
+        }
+    }
+}
+
+#[test]
+fn training_steps_are_one_submission_and_make_nothing_after_the_second() {
+    let mut step = Step::new(gpu(), &network(), options(Adam::default())).expect("a step");
+    let batch = batch(4, 1);
+    for _ in 0..2 {
+        step.step_blocking(&views(&batch)).expect("a step");
+    }
+    let before = step.counters();
+    for _ in 0..3 {
+        step.step_blocking(&views(&batch)).expect("a step");
+    }
+    assert_eq!(step.counters(), before, "a warm step makes nothing");
+    let types: Vec<_> = batch.iter().map(|(name, tensor)| (*name, tensor.ty().clone())).collect();
+    let explanation = step.explain(&types).expect("an explanation");
+    assert!(explanation.host_nodes.is_empty(), "{explanation}");
+    let arena = explanation.states.iter().find(|state| state.name == "train.arena.0").expect("an arena");
+    assert!(arena.reason.contains("last that reads"), "{explanation}");
+    let copies = explanation.steps.iter().filter(|step| step.operator == "Part").count();
+    assert_eq!(copies, 0, "parameters are read where they lie: {explanation}");
+}
+
+#[test]
+fn training_on_several_batches_equals_training_on_all_of_them_at_once() {
+    let graph = network();
+    for device in [true, false] {
+        let make = |accumulate| {
+            let options = StepOptions { accumulate, clip_norm: Some(0.3), ..options(Adam::default()) };
+            if device { Step::new(gpu(), &graph, options) } else { Step::cpu(&graph, options) }.expect("a step")
+        };
+        let (mut parts, mut whole) = (make(3), make(1));
+        for number in 0..4 {
+            let all = batch(6, number);
+            for part in 0..3 {
+                let rows = |tensor: &Tensor| {
+                    let width = tensor.elements() / 6;
+                    let shape: Vec<usize> = [2].into_iter().chain(tensor.shape()[1..].iter().copied()).collect();
+                    let numbers = &tensor.to_f64()[part * 2 * width..(part + 1) * 2 * width];
+                    Tensor::from_f64(gristmill::TensorType::new(tensor.dtype(), shape), numbers).expect("rows")
+                };
+                let some = all.each_ref().map(|(name, tensor)| (*name, rows(tensor)));
+                parts.step_blocking(&views(&some)).expect("a step");
+            }
+            whole.step_blocking(&views(&all)).expect("a step");
+        }
+        assert_eq!((parts.steps(), whole.steps()), (4, 4));
+        for name in PARAMETERS {
+            let (a, b) = (parts.get_blocking(name).expect("it is there"), whole.get_blocking(name).expect("it is there"));
+            let apart = a.to_f64().iter().zip(b.to_f64()).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            assert!(apart < 2e-5, "{name}: {apart}");
+        }
+    }
+}
+
+#[test]
+fn training_skips_updates_of_gradients_without_a_norm() {
+    let graph = network();
+    let options = StepOptions { clip_norm: Some(1.0), ..options(Adam::default()) };
+    for mut step in [Step::new(gpu(), &graph, options.clone()).expect("a step"), Step::cpu(&graph, options).expect("a step")] {
+        step.step_blocking(&views(&batch(4, 1))).expect("a step");
+        let before = step.checkpoint_blocking().expect("a checkpoint");
+        let mut broken = batch(4, 2);
+        broken[0].1 = Tensor::new([4, 6], &[f32::NAN; 24]).expect("a batch");
+        step.step_blocking(&views(&broken)).expect("a step");
+        let after = step.checkpoint_blocking().expect("a checkpoint");
+        assert_eq!(before.tensors, after.tensors);
+        let norm = norm_and_skips(&step);
+        assert!(norm.0.is_some_and(f64::is_nan) && norm.1 == 1, "{norm:?}");
+        step.step_blocking(&views(&batch(4, 3))).expect("a step");
+        assert_eq!(norm_and_skips(&step).1, 1);
+    }
+}
+
+fn norm_and_skips(step: &Step) -> (Option<f64>, u64) {
+    (step.gradient_norm_blocking().expect("a norm"), step.skipped_blocking().expect("a count"))
+}
+
+#[test]
+fn training_goes_on_from_a_checkpoint_as_if_it_had_never_stopped() {
+    let graph = network();
+    let make = || Step::new(gpu(), &graph, options(Adam::default())).expect("a step");
+    let (mut first, mut second) = (make(), make());
+    (0..3).for_each(|number| drop(first.step_blocking(&views(&batch(4, number))).expect("a step")));
+    let checkpoint = first.checkpoint_blocking().expect("a checkpoint");
+    assert!(checkpoint.get("optimizer.fc1.weight.exp_avg_sq").is_some());
+    second.restore(&checkpoint).expect("it fits");
+    for step in [&mut first, &mut second] {
+        (3..6).for_each(|number| drop(step.step_blocking(&views(&batch(4, number))).expect("a step")));
+    }
+    assert_eq!(first.checkpoint_blocking().expect("one"), second.checkpoint_blocking().expect("one"));
+    let weight = Tensor::new([9, 5], &[0.5f32; 45]).expect("a weight");
+    second.set_blocking("fc2.weight", &weight.view()).expect("it fits");
+    assert_eq!(second.get_blocking("fc2.weight").expect("it is there"), weight);
+    let x = batch(4, 9);
+    let logits = second.evaluate_blocking(&["logits"], &[("x", x[0].1.view())]).expect("logits");
+    let rows = logits["logits"].to_f64();
+    let bias = second.get_blocking("fc2.bias").expect("it is there").to_f64();
+    assert!((rows[1] - rows[0] - (bias[1] - bias[0])).abs() < 1e-5, "all columns have one weight");
+}
+
+#[test]
+fn training_names_what_is_wrong() {
+    let graph = network();
+    let fails = |options: StepOptions, what: &str| {
+        let error = Step::cpu(&graph, options).expect_err(what);
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+        assert!(error.to_string().contains(what), "{error}: {what}");
+    };
+    let with = |parameters: &[&str]| StepOptions::new("loss", parameters.iter().map(ToString::to_string).collect(), Sgd::default());
+    fails(with(&["fc3.weight"]), "fc3.weight");
+    fails(with(&["logits"]), "logits");
+    fails(with(&[]), "no parameter");
+    fails(with(&["fc1.weight", "fc1.weight"]), "fc1.weight");
+    fails(StepOptions { loss: "lost".into(), ..with(&PARAMETERS) }, "lost");
+    fails(StepOptions { loss: "fc1".into(), ..with(&PARAMETERS) }, "fc2");
+    fails(options(Sgd { learning_rate: f64::NAN, ..Sgd::default() }), "learning rate is NaN");
+    fails(options(Adam { betas: (0.9, 1.0), ..Adam::default() }), "second beta is 1");
+    fails(StepOptions { clip_norm: Some(0.0), ..with(&PARAMETERS) }, "clip");
+    fails(StepOptions { accumulate: 0, ..with(&PARAMETERS) }, "one batch");
+    let twice = ParameterGroup { parameters: vec!["fc1.bias".into()], optimizer: Sgd::default().into() };
+    let mut both = with(&PARAMETERS);
+    both.groups.push(twice);
+    fails(both, "fc1.bias");
+    let vector = StepOptions { loss: "logits".into(), ..with(&PARAMETERS) };
+    let mut step = Step::cpu(&graph, vector).expect("types are not known yet");
+    let error = step.step_blocking(&views(&batch(2, 1))[..1]).expect_err("no scalar");
+    assert!(error.to_string().contains("no scalar") && error.to_string().contains("gradient of logits"), "{error}");
+    let mut step = Step::cpu(&graph, with(&PARAMETERS)).expect("a step");
+    let none = [("x", Tensor::new([0, 6], &[] as &[f32]).expect("none")), ("y", Tensor::new([0], &[] as &[i64]).expect("none"))];
+    let error = step.step_blocking(&views(&none)).expect_err("no batch");
+    assert!(error.to_string().contains("`x`"), "{error}");
+}
