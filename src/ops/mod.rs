@@ -14,6 +14,7 @@ pub(crate) mod compose;
 pub mod concat;
 pub mod conv;
 mod copy;
+pub mod ctc;
 pub mod cumulative;
 pub mod dequantize;
 pub mod det;
@@ -70,6 +71,7 @@ pub static REGISTRY: &[&Registration] = &[
     &concat::REGISTRATION,
     &conv::REGISTRATION,
     &copy::REGISTRATION,
+    &ctc::REGISTRATION,
     &cumulative::REGISTRATION,
     &dequantize::REGISTRATION,
     &det::REGISTRATION,

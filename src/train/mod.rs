@@ -1,8 +1,12 @@
-//! Floor 8: learning. So far: graphs with gradients, and losses.
+//! Floor 8: learning. So far: graphs with gradients, losses, and what sequences of log-probabilities say.
 
+mod ctc;
+mod decode;
 mod gradients;
 mod losses;
 
+pub use ctc::{CtcInputs, CtcOptions, ctc_loss};
+pub use decode::beam_search;
 pub use gradients::with_gradients;
 pub use losses::{
     ClassLoss, LossReduction, Target, binary_cross_entropy_with_logits, cross_entropy, huber_loss, kl_divergence, l1_loss,
