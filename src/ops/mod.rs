@@ -15,6 +15,7 @@ pub(crate) mod compose;
 pub mod concat;
 pub mod conv;
 mod copy;
+pub mod ctc;
 pub mod cumulative;
 pub mod dequantize;
 pub mod det;
@@ -74,6 +75,7 @@ pub static REGISTRY: &[&Registration] = &[
     &concat::REGISTRATION,
     &conv::REGISTRATION,
     &copy::REGISTRATION,
+    &ctc::REGISTRATION,
     &cumulative::REGISTRATION,
     &dequantize::REGISTRATION,
     &det::REGISTRATION,

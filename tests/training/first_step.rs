@@ -8,13 +8,10 @@ use gristmill::{DType, Model, Options, Session, TensorView, train};
 /// The largest error of a file's network by its bound, and of which tensor.
 fn worst(file: &ModelFile, dtype: DType, on_device: bool) -> gristmill::Result<(f64, String)> {
     let network = build(file, dtype, Mode::Training)?;
-    let mut graph = network.graph;
     let mut wanted = vec![(network.prediction, "pred0".to_string())];
-    if let Some(loss) = &network.loss {
-        let parameters: Vec<&str> = network.parameters.iter().map(String::as_str).collect();
-        graph = train::with_gradients(&graph, &[loss.as_str()], &[], &parameters)?;
-        wanted.extend(parameters.iter().map(|name| (format!("gradient.{name}"), format!("grad0.{name}"))));
-    }
+    let parameters: Vec<&str> = network.parameters.iter().map(String::as_str).collect();
+    let graph = train::with_gradients(&network.graph, &[&network.loss], &[], &parameters)?;
+    wanted.extend(parameters.iter().map(|name| (format!("gradient.{name}"), format!("grad0.{name}"))));
     let model = Model::from_graph(graph);
     let session = match on_device {
         true => Session::new_blocking(gpu(), &model, Options::default())?,

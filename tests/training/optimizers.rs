@@ -1,5 +1,6 @@
 //! The optimizers that files name, and their arithmetic written out, to hold others against.
 
+use gristmill::train::{self, Adam, RmsProp, Sgd};
 use serde_json::Value as Json;
 
 /// Which of them.
@@ -55,6 +56,19 @@ impl Optimizer {
             clip_norm: json["clip_norm"].as_f64(),
         }
     }
+
+    /// The same as the library has it, but for clipping.
+    pub fn offered(&self) -> train::Optimizer {
+        let Optimizer { learning_rate, momentum, nesterov, weight_decay, epsilon, alpha, .. } = *self;
+        match self.kind {
+            Kind::Sgd => Sgd { learning_rate, momentum, nesterov, weight_decay, ..Sgd::default() }.into(),
+            Kind::Adam | Kind::AdamW => {
+                let (betas, decoupled) = (self.betas.into(), self.kind == Kind::AdamW);
+                Adam { learning_rate, betas, epsilon, weight_decay, decoupled }.into()
+            }
+            Kind::RmsProp => RmsProp { learning_rate, alpha, epsilon, weight_decay, momentum, ..RmsProp::default() }.into(),
+        }
+    }
 }
 
 /// What an optimizer remembers, in double precision.
@@ -95,12 +109,16 @@ fn stepped(optimizer: &Optimizer, t: i32, mut p: f64, mut g: f64, [m, v]: [&mut 
             p - learning_rate * if optimizer.nesterov { g + momentum * *m } else { *m }
         }
         Kind::Adam | Kind::AdamW => {
-            p *= 1.0 - learning_rate * weight_decay;
+            match optimizer.kind {
+                Kind::AdamW => p *= 1.0 - learning_rate * weight_decay,
+                _ => g += weight_decay * p,
+            }
             *m = b1 * *m + (1.0 - b1) * g;
             *v = b2 * *v + (1.0 - b2) * g * g;
             p - learning_rate * (*m / (1.0 - b1.powi(t))) / ((*v / (1.0 - b2.powi(t))).sqrt() + epsilon)
         }
         Kind::RmsProp => {
+            g += weight_decay * p;
             *v = alpha * *v + (1.0 - alpha) * g * g;
             p - learning_rate * g / (v.sqrt() + epsilon)
         }

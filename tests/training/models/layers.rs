@@ -13,6 +13,8 @@ pub struct Layers<'a> {
     pub file: &'a ModelFile,
     pub mode: Mode,
     pub builder: Builder,
+    /// Whether sequences of the prediction are [batch, time, classes], and not [time, batch, classes].
+    pub batch_first: bool,
     dtype: DType,
     /// Constants for parameters, states for buffers, inputs for data.
     known: HashMap<String, ValueId>,
@@ -27,20 +29,17 @@ impl<'a> Layers<'a> {
             let dims: Vec<Dim> = tensor.shape().iter().map(|extent| Dim::Known(*extent)).collect();
             known.insert(format!("data.{name}"), builder.input(&name, tensor.dtype(), &dims));
         }
-        Layers { file, mode, builder, dtype, known }
+        Layers { file, mode, builder, batch_first: false, dtype, known }
     }
 
     /// The graph, with what it predicts and its loss for outputs.
-    pub fn finish(mut self, prediction: ValueId, loss: Option<ValueId>) -> gristmill::Result<ModelGraph> {
+    pub fn finish(mut self, prediction: ValueId, loss: ValueId) -> gristmill::Result<ModelGraph> {
         let (parameters, buffers) = (self.file.parameters(), self.file.buffers());
         let unused: Vec<&String> = parameters.iter().chain(&buffers).filter(|name| !self.known.contains_key(*name)).collect();
         assert!(unused.is_empty(), "{} does not use {unused:?}", self.file.name);
         self.builder.output("prediction", prediction)?;
-        if let Some(loss) = loss {
-            self.builder.output("loss", loss)?;
-        }
-        let loss = loss.map(|_| "loss".to_string());
-        Ok(ModelGraph { graph: self.builder.finish()?, prediction: "prediction".into(), loss, parameters, buffers })
+        self.builder.output("loss", loss)?;
+        Ok(ModelGraph { graph: self.builder.finish()?, prediction: "prediction".into(), loss: "loss".into(), parameters, buffers })
     }
 
     /// An input of the graph.

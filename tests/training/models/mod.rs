@@ -20,8 +20,8 @@ pub struct ModelGraph {
     pub graph: Graph,
     /// The output that is the prediction.
     pub prediction: String,
-    /// The output that is the loss; none where it cannot be written yet.
-    pub loss: Option<String>,
+    /// The output that is the loss.
+    pub loss: String,
     /// Constants of the graph that training changes.
     pub parameters: Vec<String>,
     /// States of the graph.

@@ -102,5 +102,6 @@ pub fn speech_ctc(layers: &mut Layers<'_>) -> ValueId {
 pub fn bigru_ctc(layers: &mut Layers<'_>) -> ValueId {
     let x = layers.data("input");
     let x = recurrent(layers, "gru", x, GRU, true, Wanted::All);
+    layers.batch_first = true;
     layers.linear("fc", x)
 }
