@@ -40,9 +40,8 @@ impl Judgement {
     }
 }
 
-/// The larger, where what is no number is the largest of all.
-fn largest(ratios: impl IntoIterator<Item = f64>) -> f64 {
-    ratios.into_iter().fold(0.0, |most: f64, ratio| if ratio.is_nan() || most.is_nan() { f64::NAN } else { most.max(ratio) })
+fn largest(ratios: &[f64]) -> f64 {
+    ratios.iter().copied().fold(0.0, f64::max)
 }
 
 /// Holds a run against a file's truth of an optimizer.
@@ -56,21 +55,15 @@ fn judge(file: &ModelFile, optimizer: &str, trained: &Trained) -> Judgement {
     }
     let mut held = Vec::new();
     for name in file.parameters().into_iter().chain(file.buffers()) {
-        let (truth, noise) = part_of(file, optimizer, &name);
+        let [truth, noise] = ["final", "noise.final"].map(|part| file.need(&format!("{part}.{optimizer}.{name}")));
         let mut ratios = rule_a(&trained.held[&name], &truth, &noise);
         for range in file.undetermined(&name) {
             ratios[range].fill(0.0);
         }
         held.extend(ratios);
     }
-    let missing = held.iter().filter(|ratio| !(**ratio <= 1.0)).count();
-    Judgement { steps: largest(steps), allowed: 1 + held.len() / 1000, held: largest(held), missing }
-}
-
-/// What a parameter or buffer holds in the end, and its noise.
-fn part_of(file: &ModelFile, optimizer: &str, name: &str) -> (Tensor, Tensor) {
-    let [truth, noise] = ["final", "noise.final"].map(|part| file.need(&format!("{part}.{optimizer}.{name}")));
-    (truth, noise)
+    let missing = held.iter().filter(|ratio| **ratio > 1.0).count();
+    Judgement { steps: largest(&steps), held: largest(&held), missing, allowed: 1 + held.len() / 1000 }
 }
 
 /// Trains a file's network by the references in double precision and the optimizers' arithmetic written out.

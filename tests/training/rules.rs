@@ -1,4 +1,4 @@
-//! The rules by which training is accepted, as ratios of an error to its bound: what is at most 1 holds.
+//! The rules by which training is accepted, as ratios of an error to its bound: what is at most 1 holds. No ratio is NaN.
 
 use gristmill::Tensor;
 
