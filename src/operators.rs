@@ -13,6 +13,7 @@ pub use crate::ops::causal_conv::causal_conv_with_state;
 pub use crate::ops::center_crop_pad::center_crop_pad;
 pub use crate::ops::concat::concat;
 pub use crate::ops::conv::{AutoPad, SlidingWindow, conv, conv_transpose};
+pub use crate::ops::ctc::{ctc_greedy_decode, ctc_loss};
 pub use crate::ops::cumulative::{cum_prod, cum_sum};
 pub use crate::ops::dequantize::dequantize_linear;
 pub use crate::ops::det::det;

@@ -111,8 +111,8 @@ pub trait Op: Debug + Send + Sync + Any {
         None
     }
 
-    /// True when a node of constants is not folded, as the passes know a better form of it than its value. They fold what they
-    /// leave; `expand` must leave it too.
+    /// True when a node of constants is not folded, as the passes have to see it: they know a better form of it than its value, or write
+    /// gradients through it. They fold what they leave; `expand` must leave it too.
     fn stays_constant(&self) -> bool {
         false
     }

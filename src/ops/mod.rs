@@ -15,6 +15,7 @@ pub(crate) mod compose;
 pub mod concat;
 pub mod conv;
 mod copy;
+pub mod ctc;
 pub mod cumulative;
 pub mod dequantize;
 pub mod det;
@@ -56,6 +57,7 @@ pub mod tensor_scatter;
 pub mod top_k;
 pub mod transpose;
 pub mod triangle;
+pub mod variable;
 pub mod view;
 
 pub use registration::Registration;
@@ -73,6 +75,7 @@ pub static REGISTRY: &[&Registration] = &[
     &concat::REGISTRATION,
     &conv::REGISTRATION,
     &copy::REGISTRATION,
+    &ctc::REGISTRATION,
     &cumulative::REGISTRATION,
     &dequantize::REGISTRATION,
     &det::REGISTRATION,
@@ -112,5 +115,6 @@ pub static REGISTRY: &[&Registration] = &[
     &top_k::REGISTRATION,
     &transpose::REGISTRATION,
     &triangle::REGISTRATION,
+    &variable::REGISTRATION,
     &view::REGISTRATION,
 ];

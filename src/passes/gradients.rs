@@ -7,10 +7,12 @@ use crate::graph::{Gradient as Rule, Node, NodeId, OpExt, ValueId, Writer};
 use crate::ops::compose::Compose;
 use crate::ops::gradient::Gradient;
 use crate::ops::reshape::identity;
+use crate::ops::variable::Variable;
 use crate::tensor::{Tensor, TensorType};
 use std::collections::{HashMap, HashSet};
 
-/// Writes what each [`Gradient`] is.
+/// Writes what each [`Gradient`] is, and makes each [`Variable`] the constant that it is. It comes before the gradients with respect to it:
+/// from here on nodes of constants stay, other than what the rules write.
 #[derive(Debug)]
 pub(super) struct Gradients;
 
@@ -25,6 +27,10 @@ impl Pass for Gradients {
 
     fn visit(&self, writer: &mut Writer, id: NodeId, _: &Options) -> Result<()> {
         let Some(node) = writer.node(id).cloned() else { return Ok(()) };
+        if node.op.downcast::<Variable>().is_some() {
+            settle(writer, id, &node);
+            return Ok(());
+        }
         let Some(gradient) = node.op.downcast::<Gradient>() else { return Ok(()) };
         let (values, rest) = node.inputs.split_at(gradient.values);
         let (worth, subjects) = rest.split_at(gradient.values.min(rest.len()));
@@ -62,6 +68,15 @@ impl Pass for Gradients {
             }
         }
         Ok(())
+    }
+}
+
+/// Makes a variable the constant that it is; or what a run gave in its place.
+fn settle(writer: &mut Writer, id: NodeId, node: &Node) {
+    let constant = node.input(0).and_then(|input| writer.contents(input)).cloned();
+    match (constant, node.only_output()) {
+        (Some(tensor), Some(output)) => writer.fold(output, tensor),
+        _ => writer.replace(id, Node::new(node.name(), identity(), node.inputs.clone(), node.outputs.clone())),
     }
 }
 

@@ -52,18 +52,18 @@ pub struct ClassLoss {
 }
 
 /// Writes nodes under one name.
-struct Writing<'a> {
-    builder: &'a mut Builder,
-    name: &'a str,
+pub(super) struct Writing<'a> {
+    pub(super) builder: &'a mut Builder,
+    pub(super) name: &'a str,
 }
 
 impl Writing<'_> {
-    fn node(&mut self, op: Arc<dyn Op>, inputs: &[ValueId]) -> ValueId {
+    pub(super) fn node(&mut self, op: Arc<dyn Op>, inputs: &[ValueId]) -> ValueId {
         let inputs: Vec<Option<ValueId>> = inputs.iter().copied().map(Some).collect();
         self.builder.node(&format!("{}.part", self.name), op, &inputs)
     }
 
-    fn function(&mut self, name: &str, inputs: &[ValueId]) -> Result<ValueId> {
+    pub(super) fn function(&mut self, name: &str, inputs: &[ValueId]) -> Result<ValueId> {
         let op = if inputs.len() == 1 { unary(name)? } else { binary(name)? };
         Ok(self.node(op, inputs))
     }
@@ -74,7 +74,7 @@ impl Writing<'_> {
     }
 
     /// A small integer in the dtype of a value.
-    fn number_like(&mut self, number: i64, value: ValueId) -> ValueId {
+    pub(super) fn number_like(&mut self, number: i64, value: ValueId) -> ValueId {
         let number = self.builder.constant(&format!("{}.constant", self.name), Tensor::scalar(number));
         self.node(cast_like(), &[number, value])
     }
@@ -93,7 +93,7 @@ impl Writing<'_> {
     }
 
     /// What the losses come to; `weight` is what each counts in a mean, 1 where it is not said.
-    fn reduced(&mut self, reduction: LossReduction, loss: ValueId, weight: Option<ValueId>) -> Result<ValueId> {
+    pub(super) fn reduced(&mut self, reduction: LossReduction, loss: ValueId, weight: Option<ValueId>) -> Result<ValueId> {
         let reduced = match (reduction, weight) {
             (LossReduction::None, _) => loss,
             (LossReduction::Sum, _) => self.total(reduce::Reduction::Sum, loss),

@@ -1,10 +1,14 @@
-//! Floor 8: learning. Graphs with gradients, losses, optimizers, and the step that makes one graph of all.
+//! Floor 8: learning. Graphs with gradients, losses, optimizers, the step that makes one graph of all, and what sequences of log-probabilities say.
 
+mod ctc;
+mod decode;
 mod gradients;
 mod losses;
 mod optimizer;
 mod step;
 
+pub use ctc::{CtcInputs, CtcOptions, ctc_loss};
+pub use decode::beam_search;
 pub use gradients::with_gradients;
 pub use losses::{
     ClassLoss, LossReduction, Target, binary_cross_entropy_with_logits, cross_entropy, huber_loss, kl_divergence, l1_loss,

@@ -7,6 +7,7 @@
 pub mod attention;
 pub mod ceiling;
 pub mod conv;
+pub mod ctc;
 pub mod einsum;
 pub mod elementwise;
 pub mod flow;
@@ -155,6 +156,7 @@ pub fn all() -> Vec<Case> {
         attention::cases(),
         ceiling::cases(),
         conv::cases(),
+        ctc::cases(),
         einsum::cases(),
         elementwise::cases(),
         flow::cases(),
