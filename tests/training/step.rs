@@ -186,6 +186,64 @@ fn training_goes_on_from_a_checkpoint_as_if_it_had_never_stopped() {
     assert!((rows[1] - rows[0] - (bias[1] - bias[0])).abs() < 1e-5, "all columns have one weight");
 }
 
+/// Words, a recurrent layer over them, and a class for each.
+fn sequences() -> Graph {
+    let mut random = Random::new(11);
+    let mut b = Builder::new("sequences");
+    let words = b.input("words", DType::I64, &[Dim::Known(5), Dim::Known(3)]);
+    let classes = b.input("classes", DType::I64, &[Dim::Known(15)]);
+    let mut weight = |b: &mut Builder, name: &str, shape: &[usize]| b.constant(name, random.floats(shape));
+    let table = weight(&mut b, "table", &[7, 6]);
+    let x = b.node("x", operators::gather(0), &[Some(table), Some(words)]);
+    let gates = [("w", [1, 24, 6]), ("r", [1, 24, 8])].map(|(name, shape)| Some(weight(&mut b, name, &shape)));
+    let gru = operators::recurrent(operators::Recurrent::new(operators::Cell::Gru { linear_before_reset: true }));
+    let states = b.node("states", gru, &[Some(x), gates[0], gates[1]]);
+    let rows = b.constant("rows", Tensor::vector(&[15i64, 8]));
+    let states = b.node("rows", operators::reshape(false), &[Some(states), Some(rows)]);
+    let out = weight(&mut b, "out", &[8, 4]);
+    let logits = b.node("logits", operators::matmul(), &[Some(states), Some(out)]);
+    let loss = train::cross_entropy(&mut b, "loss", logits, classes, &ClassLoss::default()).expect("a loss");
+    b.output("loss", loss).expect("the name is free");
+    b.finish().expect("a valid graph")
+}
+
+const BYTES: &str = "GRISTMILL_TRAINING_BYTES";
+
+#[test]
+#[ignore = "the other process of training_ends_in_the_same_bytes_in_two_processes"]
+fn training_of_fifty_steps() {
+    let graph = sequences();
+    let parameters = train::parameters(&graph, "loss");
+    let options = StepOptions { clip_norm: Some(1.0), ..StepOptions::new("loss", parameters, Adam::decoupled()) };
+    let mut step = Step::new(gpu(), &graph, options).expect("a step");
+    for number in 0..50 {
+        let mut random = Random::new(number % 5);
+        let (words, classes) = (random.integers(DType::I64, &[5, 3], 0, 7), random.integers(DType::I64, &[15], 0, 4));
+        step.step_blocking(&[("words", words.view()), ("classes", classes.view())]).expect("a step");
+    }
+    let tensors = step.checkpoint_blocking().expect("a checkpoint").tensors;
+    let bytes: Vec<u8> = tensors.iter().flat_map(|(_, tensor)| tensor.bytes().to_vec()).collect();
+    if let Ok(file) = std::env::var(BYTES) {
+        std::fs::write(file, bytes).expect("it can be written");
+    }
+}
+
+#[test]
+fn training_ends_in_the_same_bytes_in_two_processes() {
+    let program = std::env::current_exe().expect("this program");
+    let run = |number: usize| {
+        let file = std::env::temp_dir().join(format!("gristmill-training-{}-{number}", std::process::id()));
+        let arguments = ["--exact", "--ignored", "training::step::training_of_fifty_steps"];
+        let status = std::process::Command::new(&program).args(arguments).env(BYTES, &file).output().expect("it starts");
+        assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stdout));
+        let bytes = std::fs::read(&file).expect("it was written");
+        std::fs::remove_file(&file).expect("it is there");
+        bytes
+    };
+    let (first, second) = (run(1), run(2));
+    assert!(first.len() > 1000 && first == second, "two processes end in different parameters");
+}
+
 #[test]
 fn training_names_what_is_wrong() {
     let graph = network();
