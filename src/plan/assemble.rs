@@ -1,5 +1,6 @@
 //! From a graph with its nodes placed to the plan's buffers, transfers and steps.
 
+use super::checks::of_inputs;
 use super::constants::Constants;
 use super::in_place::place;
 use super::joins::Parts;
@@ -16,6 +17,7 @@ use super::values::{Found, Values};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, ValueId};
 use crate::kernel::{Access, Caps, Dispatch, Kernel, Operand, Table};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -26,6 +28,11 @@ impl Plan {
     /// [`Limit`](crate::ErrorKind::Limit) when a tensor exceeds what the adapter can bind, naming it;
     /// [`Unsupported`](crate::ErrorKind::Unsupported) when a node must run on the host and the options forbid it.
     pub fn new(graph: &Graph, caps: &Caps, options: &PlanOptions) -> Result<Plan> {
+        let (graph, given_checks) = match options.checks_inputs {
+            true => of_inputs(graph)?,
+            false => (Cow::Borrowed(graph), vec![]),
+        };
+        let graph = &*graph;
         let (placements, parts) = place(graph, caps, options)?;
         let mut assembly = Assembly::new(graph, caps, &placements, parts)?;
         assembly.values.reserve_states(&placements, &mut assembly.states, &mut assembly.tensors)?;
@@ -39,7 +46,8 @@ impl Plan {
             }
             assembly.close(&group.host)?;
         }
-        assembly.finish(caps.max_buffer, &options.resident)
+        let plan = assembly.finish(caps.max_buffer, &options.resident)?;
+        Ok(Plan { given_checks, ..plan })
     }
 }
 
@@ -296,6 +304,7 @@ impl<'a> Assembly<'a> {
             outputs,
             roots,
             checks,
+            given_checks: vec![],
             states: self.states,
             variants: of_nodes(self.placements, |work| work.variants.clone()),
             declined: of_nodes(self.placements, |work| work.declined.clone()),

@@ -6,6 +6,7 @@
 
 mod assemble;
 mod bindings;
+mod checks;
 mod choices;
 mod constants;
 mod in_place;

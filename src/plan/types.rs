@@ -1,7 +1,7 @@
 //! What a plan is made of.
 
 use super::choices::Chosen;
-use crate::graph::{Graph, ValueId};
+use crate::graph::{Graph, Node, ValueId};
 use crate::kernel::{Grid, Kernel, Packing, Work};
 use crate::tensor::{Scalar, Tensor, TensorType};
 use std::sync::Arc;
@@ -252,6 +252,8 @@ pub struct Plan {
     pub states: Vec<PlannedState>,
     /// For each output of the graph, the value whose elements it is under another shape; itself, where it is no other.
     pub roots: Vec<ValueId>,
+    /// What a run must find to be true of its inputs before anything is submitted, by references.
+    pub given_checks: Vec<Node>,
     /// What a run must find to be true: a node of the graph, and its word on the host.
     pub checks: Vec<(usize, ValueId)>,
     /// For each node, the variants it could have run by.
