@@ -39,6 +39,7 @@ pub use crate::ops::one_hot::one_hot;
 pub use crate::ops::pad::{PadMode, pad};
 pub use crate::ops::pool::{average_pool, global_average_pool, global_lp_pool, global_max_pool, lp_pool, max_pool};
 pub use crate::ops::quantize::quantize_linear;
+pub use crate::ops::recompute::checkpoint;
 pub use crate::ops::reduce::{Reduction, reduce};
 pub use crate::ops::resample::{Coordinates, Interpolation, Rounding};
 pub use crate::ops::reshape::{flatten, reshape, squeeze, unsqueeze};

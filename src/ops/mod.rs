@@ -38,6 +38,7 @@ pub mod optimizer;
 pub mod pad;
 pub mod pool;
 pub mod quantize;
+pub mod recompute;
 pub mod reduce;
 mod registration;
 pub mod resample;
@@ -100,6 +101,7 @@ pub static REGISTRY: &[&Registration] = &[
     &pad::REGISTRATION,
     &pool::REGISTRATION,
     &quantize::REGISTRATION,
+    &recompute::REGISTRATION,
     &reduce::REGISTRATION,
     &reshape::REGISTRATION,
     &resize::REGISTRATION,

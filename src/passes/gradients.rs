@@ -1,6 +1,7 @@
 //! Gradients by reverse mode: the nodes between values and what their gradients are with respect to, from the last to the first, each with
 //! the gradients of its inputs from those of its outputs (Linnainmaa 1970; Griewank and Walther, "Evaluating Derivatives", chapter 3).
 
+use super::recompute::Recompute;
 use super::{Options, Pass};
 use crate::error::{Error, Result};
 use crate::graph::{Gradient as Rule, Node, NodeId, OpExt, ValueId, Writer};
@@ -35,7 +36,8 @@ impl Pass for Gradients {
         let (values, rest) = node.inputs.split_at(gradient.values);
         let (worth, subjects) = rest.split_at(gradient.values.min(rest.len()));
         let subjects: Vec<ValueId> = subjects.iter().flatten().copied().collect();
-        let mut reverse = Reverse { between: between(writer, values, &subjects), found: HashMap::new() };
+        let recompute = Recompute::new(writer, &all_before(writer, values));
+        let mut reverse = Reverse { between: between(writer, values, &subjects), found: HashMap::new(), recompute };
         for (value, worth) in values.iter().zip(worth) {
             let Some(value) = *value else { continue };
             let worth = match worth {
@@ -127,6 +129,7 @@ struct Reverse {
     between: HashSet<ValueId>,
     /// What was found so far of each value's gradient: terms of a sum.
     found: HashMap<ValueId, Vec<ValueId>>,
+    recompute: Recompute,
 }
 
 impl Reverse {
@@ -161,7 +164,12 @@ impl Reverse {
             return Ok(());
         }
         let name = format!("{}.gradient", node.name());
-        let inputs = match writer.under(&name, |writer| node.op.gradient(node, &upstream, &wanted, writer))? {
+        let again = &mut self.recompute;
+        let written = writer.under(&name, |writer| {
+            let seen = again.node(node, &upstream, writer)?;
+            node.op.gradient(&seen, &upstream, &wanted, writer)
+        });
+        let inputs = match written? {
             Rule::Inputs(inputs) => inputs,
             Rule::Zero => return Ok(()),
             Rule::Undefined(reason) => {

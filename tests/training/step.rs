@@ -186,6 +186,43 @@ fn training_goes_on_from_a_checkpoint_as_if_it_had_never_stopped() {
     assert!((rows[1] - rows[0] - (bias[1] - bias[0])).abs() < 1e-5, "all columns have one weight");
 }
 
+#[test]
+fn training_computes_anew_what_checkpoints_leave_out() {
+    let mut random = Random::new(5);
+    let mut b = Builder::new("deep");
+    let mut x = b.input("x", DType::F32, &[Dim::Known(256), Dim::Known(32)]);
+    let y = b.input("y", DType::F32, &[Dim::Known(256), Dim::Known(32)]);
+    for layer in 0..12 {
+        let weight = b.constant(&format!("{layer}.weight"), random.floats(&[32, 32]));
+        let product = b.node(&format!("{layer}.product"), operators::matmul(), &[Some(x), Some(weight)]);
+        x = b.node(&format!("{layer}.gelu"), operators::unary("Gelu").expect("a function"), &[Some(product)]);
+    }
+    let loss = train::mean_squared_error(&mut b, "loss", [x, y], train::LossReduction::Mean).expect("a loss");
+    b.output("loss", loss).expect("the name is free");
+    let graph = b.finish().expect("a valid graph");
+    let inputs = [("x", random.floats(&[256, 32])), ("y", random.floats(&[256, 32]))];
+    let mut found = Vec::new();
+    for checkpoints in [vec![], vec!["3.gelu".to_string(), "7.gelu".into()]] {
+        let parameters = train::parameters(&graph, "loss");
+        let options =
+            StepOptions { checkpoints, ..StepOptions::new("loss", parameters, Sgd { learning_rate: 0.1, ..Sgd::default() }) };
+        let mut step = Step::new(gpu(), &graph, options).expect("a step");
+        for _ in 0..3 {
+            step.step_blocking(&views(&inputs)).expect("a step");
+        }
+        let explanation = step.explain_run(&views(&inputs)).expect("a plan");
+        found.push((step.checkpoint_blocking().expect("a checkpoint"), explanation));
+    }
+    let [(whole, kept), (again, less)] = &found[..] else { panic!("two runs") };
+    for ((name, a), (_, b)) in whole.tensors.iter().zip(&again.tensors) {
+        let apart = a.to_f64().iter().zip(b.to_f64()).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(apart < 1e-6, "{name}: {apart}");
+    }
+    assert_eq!(kept.recomputed(), 0);
+    assert!(less.recomputed() >= 7, "{less}");
+    assert!(less.peak_bytes * 10 < kept.peak_bytes * 8, "{} bytes instead of {}", less.peak_bytes, kept.peak_bytes);
+}
+
 /// Words, a recurrent layer over them, and a class for each.
 fn sequences() -> Graph {
     let mut random = Random::new(11);

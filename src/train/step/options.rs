@@ -23,6 +23,9 @@ pub struct StepOptions {
     /// The norm of all gradients together that they are scaled down to where they exceed it. An update whose norm is infinite or no number is
     /// skipped then.
     pub clip_norm: Option<f64>,
+    /// Names of values of the network that are kept for the backward pass, which computes anew what it needs of all that comes before the last of
+    /// them: less memory, for about one more forward pass (Chen et al. 2016).
+    pub checkpoints: Vec<String>,
     /// How many batches one update takes the mean gradient of.
     pub accumulate: u32,
     /// Names of values of the network that a step returns. Each is read back from the device.
@@ -40,6 +43,7 @@ impl StepOptions {
             loss: loss.into(),
             groups: vec![ParameterGroup { parameters, optimizer: optimizer.into() }],
             clip_norm: None,
+            checkpoints: vec![],
             accumulate: 1,
             outputs: vec![],
             seed: 0,

@@ -9,6 +9,7 @@ use crate::ops::arena::{join, part};
 use crate::ops::elementwise::{binary, cast, unary, unary_with};
 use crate::ops::gradient::complete_gradient;
 use crate::ops::optimizer::{accumulate, controls, optimizer_update};
+use crate::ops::recompute::checkpoint;
 use crate::ops::reduce::{Reduction, reduce};
 use crate::ops::reshape::{identity, reshape};
 use crate::tensor::{DType, Tensor};
@@ -35,6 +36,17 @@ pub(super) fn step_graph(graph: &Graph, arenas: &[Arena], options: &StepOptions)
     trimmed.outputs = options.outputs.iter().map(|name| find(graph, name)).collect::<Result<_>>()?;
     trimmed.outputs.extend(graph.states().iter().map(|state| state.output));
     let mut writer = Writer::rewriting(&trimmed);
+    for name in &options.checkpoints {
+        let value = find(graph, name)?;
+        let readers: Vec<_> = writer.consumers(value).collect();
+        let kept = writer.add(&format!("{name}.kept"), checkpoint(), &[Some(value)]);
+        for reader in readers {
+            if let Some(mut node) = writer.node(reader).cloned() {
+                node.inputs.iter_mut().flatten().filter(|input| **input == value).for_each(|input| *input = kept);
+                writer.replace(reader, node);
+            }
+        }
+    }
     let mut inputs = Vec::new();
     for arena in arenas {
         inputs.push(writer.state(&arena.state, arena.initial(graph)?));
