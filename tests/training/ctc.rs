@@ -23,7 +23,7 @@ fn run(inputs: &[Tensor], options: &CtcOptions, dtype: DType) -> gristmill::Resu
     let inputs_of = CtcInputs { logits: next(), target: next(), input_lengths: next(), target_lengths: next() };
     drop(ids);
     let losses = train::ctc_loss(&mut b, "loss", inputs_of, &CtcOptions { reduction: LossReduction::None, ..*options })?;
-    let total = train::ctc_loss(&mut b, "total", inputs_of, &CtcOptions { reduction: LossReduction::Sum, ..*options })?;
+    let total = train::ctc_loss(&mut b, "summed", inputs_of, &CtcOptions { reduction: LossReduction::Sum, ..*options })?;
     b.output("y", losses)?;
     b.output("total", total)?;
     let graph = train::with_gradients(&b.finish()?, &["total"], &[], &["logits"])?;

@@ -1,7 +1,7 @@
 //! CtcGreedyDecode: what the best class of each frame says.
 
 use super::check::CheckCtcSequences;
-use super::frames;
+use super::extents::frames;
 use crate::error::Result;
 use crate::graph::{Fact, Gradient, Node, Op, ValueId, Writer, required};
 use crate::ops::argreduce::arg_max;

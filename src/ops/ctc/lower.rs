@@ -49,6 +49,9 @@ shader!(pub(super) static FRAMES: FramesParams = "ctc_frames");
 shader!(pub(super) static LOSS: CtcParams = "ctc_loss");
 shader!(pub(super) static GRADIENT: CtcParams = "ctc_gradient");
 
+/// Bytes of variables that suffice to keep an adapter busy: the sequences of a large batch are walked so many at a time.
+const ENOUGH_BYTES: usize = 128 << 20;
+
 /// The most dispatches of a node.
 const MOST_DISPATCHES: usize = 4096;
 
@@ -110,11 +113,11 @@ impl Walk<'_> {
     fn lowering(&self) -> Result<Lowering> {
         let Extents { time, batch, .. } = self.extents;
         let row = 4 * self.directions() * self.rows() * self.states();
-        // As many sequences at a time as the trellis of has room in one binding.
-        let together = (self.caps.max_storage_binding as usize / row).min(self.caps.max_grid as usize).min(batch);
-        if together == 0 {
-            return Err(Error::limit(format!("variables of {row} bytes of a sequence exceed a binding")));
+        if row as u64 > self.caps.max_storage_binding {
+            return Err(Error::limit(format!("the variables of a sequence take {row} bytes, more than a binding")));
         }
+        let together = (ENOUGH_BYTES.min(self.caps.max_storage_binding as usize) / row).max(1);
+        let together = together.min(self.caps.max_grid as usize).min(batch);
         let walks = RowWorkgroup::for_items(self.states(), self.caps);
         let own = self.states().div_ceil(walks.lanes as usize);
         let turns = 1 + own + walks.turns();

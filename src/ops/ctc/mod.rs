@@ -3,6 +3,7 @@
 
 mod check;
 mod decode;
+mod extents;
 mod lower;
 mod reference;
 
@@ -14,7 +15,8 @@ use super::compose::Compose;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Gradient, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::Offers;
-use crate::tensor::{DType, Tensor, TensorType};
+use crate::tensor::{Tensor, TensorType};
+use extents::{frames, is_integer, lengths_of};
 use std::sync::Arc;
 
 /// The operators of this folder.
@@ -55,29 +57,6 @@ struct Extents {
     batch: usize,
     classes: usize,
     labels: usize,
-}
-
-/// Logits as `[time, batch, classes]`, and a tensor of a length for each sequence.
-fn frames(name: &str, blank: usize, logits: &TensorType, lengths: &TensorType) -> Result<[usize; 3]> {
-    let [time, batch, classes] = logits.shape[..] else {
-        return Err(Error::invalid_model(format!("{name} expects logits [time, batch, classes], found {logits}")));
-    };
-    if !logits.dtype.is_float() || blank >= classes {
-        return Err(Error::invalid_model(format!("{name} expects floats of more than {blank} classes, the blank, found {logits}")));
-    }
-    lengths_of(name, batch, lengths)?;
-    Ok([time, batch, classes])
-}
-
-fn lengths_of(name: &str, batch: usize, lengths: &TensorType) -> Result<()> {
-    if !is_integer(lengths) || lengths.shape[..] != [batch] {
-        return Err(Error::invalid_model(format!("{name} expects lengths of i32 or i64 [{batch}], found {lengths}")));
-    }
-    Ok(())
-}
-
-fn is_integer(ty: &TensorType) -> bool {
-    matches!(ty.dtype, DType::I32 | DType::I64)
 }
 
 impl CtcLoss {
