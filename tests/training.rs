@@ -3,6 +3,7 @@
 //! cases by a part of their names.
 
 mod attention;
+mod cases;
 mod differences;
 mod losses;
 mod normalization;
