@@ -3,6 +3,7 @@
 //! `TRAINING_CASES` selects cases by a part of their names.
 
 mod attention;
+mod cases;
 mod ctc;
 mod curves;
 mod differences;
