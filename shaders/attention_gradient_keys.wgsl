@@ -72,9 +72,9 @@ fn main(
     // These never differ from the parameters, see `head_at`.
     let sharing = min(params.shared_by, params.shared_by + number);
     let queries = min(params.queries, params.queries + number);
-    for (var shared = 0u; shared < sharing; shared++) {
-        let head = head_at(first_row + shared);
-        head_rows = (first_row + shared) * params.queries;
+    for (var sharer = 0u; sharer < sharing; sharer++) {
+        let head = head_at(first_row + sharer);
+        head_rows = (first_row + sharer) * params.queries;
         var first_query = 0u;
         if SKIPS {
             first_query = u32(max(i32(first_key) - head.causal_offset, 0)) / 8u * 8u;
@@ -114,8 +114,8 @@ fn main(
             let high_peak = vec4<f32>(known.e.x, known.f.x, known.g.x, known.h.x);
             let low_factor = vec4<f32>(known.a.y, known.b.y, known.c.y, known.d.y);
             let high_factor = vec4<f32>(known.e.y, known.f.y, known.g.y, known.h.y);
-            let low_common = vec4<f32>(known.a.z, known.b.z, known.c.z, known.d.z);
-            let high_common = vec4<f32>(known.e.z, known.f.z, known.g.z, known.h.z);
+            let low_mean = vec4<f32>(known.a.z, known.b.z, known.c.z, known.d.z);
+            let high_mean = vec4<f32>(known.e.z, known.f.z, known.g.z, known.h.z);
             var low_change: array<vec4<f32>, OWN>;
             var high_change: array<vec4<f32>, OWN>;
             for (var own = 0u; own < OWN; own++) {
@@ -131,8 +131,8 @@ fn main(
                 }
                 low[own] = exp(low[own] - low_peak) * low_factor;
                 high[own] = exp(high[own] - high_peak) * high_factor;
-                low_change[own] = low[own] * (low_worth[own] - low_common) * low_slope;
-                high_change[own] = high[own] * (high_worth[own] - high_common) * high_slope;
+                low_change[own] = low[own] * (low_worth[own] - low_mean) * low_slope;
+                high_change[own] = high[own] * (high_worth[own] - high_mean) * high_slope;
             }
             for (var group = 0u; group < GROUPS; group++) {
                 let columns = first_eight(head, first_query, group, lane);

@@ -2,7 +2,7 @@
 // worth, and what the second wants to know of each row of scores. No matrix of scores is ever in memory.
 //
 // With P the weights of a query's keys and dO what a change of its result is worth, a change of the product with key j is worth
-// P_j (dO V_j - D) times the slope of the score, where D = dO O; that of the query is the sum of these times K_j. The sum is made as
+// P_j (dO V_j - D) times the slope of the score, where D = dO O, the mean of all dO V_j by their weights; that of the query is the sum of these times K_j. The sum is made as
 // the result is: along the keys, with the greatest score so far as reference, and divided by the sum of weights in the end.
 //
 // A workgroup takes WORKGROUP * OWN neighbouring queries of one head, the rows; an invocation holds every WORKGROUP-th of them from
@@ -57,14 +57,14 @@ fn main(
     var sums: array<array<vec4<f32>, GROUPS>, OWN>;
     var peak: array<f32, OWN>;
     var total: array<f32, OWN>;
-    var common: array<f32, OWN>; // D
+    var mean: array<f32, OWN>; // D
     for (var own = 0u; own < OWN; own++) {
         // Invocations past the last query repeat it, since all take part in what is shared, and write nothing.
         query[own] = min(first_query + own * WORKGROUP + lane, head.queries - 1u);
-        common[own] = 0.0;
+        mean[own] = 0.0;
         for (var group = 0u; group < VALUE_GROUPS; group++) {
             worth[own][group] = worth_group(head, query[own], group);
-            common[own] += dot(worth[own][group], output_group(head, query[own], group));
+            mean[own] += dot(worth[own][group], output_group(head, query[own], group));
         }
         for (var group = 0u; group < GROUPS; group++) {
             held[own][group] = query_group(head, query[own], group);
@@ -125,8 +125,8 @@ fn main(
             low[own] = exp(low[own] - higher);
             high[own] = exp(high[own] - higher);
             total[own] = total[own] * shrink[own] + dot(low[own] + high[own], vec4<f32>(1.0));
-            low[own] *= (low_worth[own] - common[own]) * low_slope;
-            high[own] *= (high_worth[own] - common[own]) * high_slope;
+            low[own] *= (low_worth[own] - mean[own]) * low_slope;
+            high[own] *= (high_worth[own] - mean[own]) * high_slope;
         }
         for (var group = 0u; group < GROUPS; group++) {
             let keys = first_eight(head, first_key, group, lane);
@@ -143,7 +143,7 @@ fn main(
             for (var group = 0u; group < GROUPS; group++) {
                 changes[start + group] = sums[own][group] * factor;
             }
-            changes[start + GROUPS] = vec4<f32>(peak[own], factor, common[own], 0.0);
+            changes[start + GROUPS] = vec4<f32>(peak[own], factor, mean[own], 0.0);
         }
     }
 }

@@ -20,7 +20,7 @@ pub(super) const WORTH: usize = 6;
 ///
 /// Output 0 holds a row for each query, `[batch, heads, queries, size + 4]`, the size rounded up to groups of four: the gradient of
 /// the query, zeros up to the last group, and there the greatest of its scores (the lowest float where no key is seen), one over the sum of its
-/// weights, the sum of the products of its output and what that is worth, and a zero. Output 1 holds a row for each key,
+/// weights, the product of its output and what that is worth, and a zero. Output 1 holds a row for each key,
 /// `[batch, key heads, keys, size + value size]`, both rounded up likewise: the gradient of the key, then that of the value. Gradients
 /// are those of what the views show.
 #[derive(Clone, Debug)]

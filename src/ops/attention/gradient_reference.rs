@@ -1,6 +1,7 @@
-//! The meaning of attention's gradients, query by query in f64. Scores are rounded to f32 where attention's are: where it computes in f32.
+//! The meaning of attention's gradients, query by query in f64. Scores are rounded as attention's are.
 
 use super::gradient_operator::{OUTPUT, WORTH};
+use super::reference::rounding;
 use super::{Attention, AttentionShape, LENGTHS, MOST_LENGTH, NAME, Unseen};
 use crate::error::Result;
 use crate::graph::required;
@@ -87,7 +88,7 @@ pub(super) fn gradient(op: &Attention, inputs: &[Option<&Tensor>]) -> Result<Vec
     let (row_width, key_width) = (width + 4, width + value_width);
     let data = Data {
         op,
-        rounded: if query.dtype() == DType::F64 { |x| x } else { |x| f64::from(x as f32) },
+        rounded: rounding(query.dtype()),
         query: query.gather(&g.query).to_f64(),
         key: key.gather(&g.key).to_f64(),
         value: value.gather(&g.value).to_f64(),
@@ -102,7 +103,7 @@ pub(super) fn gradient(op: &Attention, inputs: &[Option<&Tensor>]) -> Result<Vec
         let first_key = (batch * key_rows[1] + h * key_rows[1] / rows[1]) * key_rows[2];
         let place = if op.interleaved { (batch * rows[2] + i) * rows[1] + h } else { row };
         let worth = &worth[place * value_size..][..value_size];
-        let common = dot(worth, &output[place * value_size..][..value_size]);
+        let mean = dot(worth, &output[place * value_size..][..value_size]);
         let scores: Vec<Score> = (0..data.keys(batch)).map(|j| data.score(batch, row, i, j, first_key + j)).collect();
         let greatest = scores.iter().map(|score| score.value).fold(f64::NEG_INFINITY, f64::max);
         let peak = if greatest == f64::NEG_INFINITY { f64::from(f32::MIN) } else { greatest };
@@ -113,13 +114,13 @@ pub(super) fn gradient(op: &Attention, inputs: &[Option<&Tensor>]) -> Result<Vec
         for (j, score) in scores.iter().enumerate() {
             let key_row = first_key + j;
             let weight = (score.value - peak).exp() * factor;
-            let change = weight * (dot(worth, &data.value[key_row * value_size..][..value_size]) - common) * score.slope;
+            let change = weight * (dot(worth, &data.value[key_row * value_size..][..value_size]) - mean) * score.slope;
             add(own, change, &data.key[key_row * size..][..size]);
             let target = &mut of_keys[key_row * key_width..][..key_width];
             add(&mut target[..size], change, &data.query[row * size..][..size]);
             add(&mut target[width..], weight, worth);
         }
-        own[width..].copy_from_slice(&[peak, factor, common, 0.0]);
+        own[width..].copy_from_slice(&[peak, factor, mean, 0.0]);
     }
     let ty = |[batch, heads, length]: [usize; 3], width: usize| TensorType::new(query.dtype(), [batch, heads, length, width]);
     Ok(vec![Tensor::from_f64(ty(rows, row_width), &of_rows)?, Tensor::from_f64(ty(key_rows, key_width), &of_keys)?])

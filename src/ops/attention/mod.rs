@@ -1,6 +1,7 @@
 //! Scaled dot-product attention: softmax(scale * Q K^T + mask) V without the matrix of scores in memory.
 
 mod cached;
+mod convolutional;
 mod gradient;
 mod gradient_lower;
 mod gradient_operator;
@@ -12,6 +13,7 @@ mod software;
 mod split;
 
 pub use cached::{CachedAttention, cached_attention};
+pub use convolutional::{ConvolutionalAttention, convolutional_attention};
 pub use gradient_operator::attention_gradient;
 pub use rotary::{RotaryEmbedding, rotary_embedding};
 
@@ -23,7 +25,7 @@ use crate::tensor::{DType, Shape, Tensor, View};
 use std::sync::Arc;
 
 pub(super) static REGISTRATION: Registration = Registration {
-    operators: &["Attention", "ScaledDotProductAttention", "AttentionGradient", "RotaryEmbedding"],
+    operators: &["Attention", "ScaledDotProductAttention", "AttentionGradient", "ConvolutionalAttention", "RotaryEmbedding"],
     shaders: lower::SHADERS,
 };
 
