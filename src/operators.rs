@@ -7,7 +7,8 @@ pub use crate::graph::flow::Body;
 pub use crate::ops::affine_grid::affine_grid;
 pub use crate::ops::argreduce::{arg_max, arg_min};
 pub use crate::ops::attention::{
-    Attention, CachedAttention, RotaryEmbedding, Unseen, attention, cached_attention, rotary_embedding,
+    Attention, CachedAttention, ConvolutionalAttention, RotaryEmbedding, Unseen, attention, cached_attention,
+    convolutional_attention, rotary_embedding,
 };
 pub use crate::ops::causal_conv::causal_conv_with_state;
 pub use crate::ops::center_crop_pad::center_crop_pad;

@@ -104,6 +104,19 @@ prelude! {
     ATTENTION = "attention";
     /// Where attention leaves its result. Goes with `ATTENTION`.
     ATTENTION_OUTPUT = "attention_output";
+    /// What the kernels of attention's gradients share. Goes with `ATTENTION`.
+    ATTENTION_GRADIENT = "attention_gradient";
+    /// Those kernels pass columns through workgroup memory. Wants `const WORKGROUP`, and numbers and functions of the body that say what
+    /// columns are.
+    ATTENTION_COLUMNS_TILE = "attention_columns_tile";
+    /// Those kernels read columns where they lie. Wants functions of the body likewise.
+    ATTENTION_COLUMNS_DIRECT = "attention_columns_direct";
+    /// Lanes of a subgroup of eight exchange the columns of those kernels. Wants functions of the body likewise.
+    ATTENTION_COLUMNS_LANES = "software/attention_columns_lanes";
+    /// Those kernels read what changes are worth four elements at a time. Goes with the prelude of [`Caps::fours`](crate::kernel::Caps::fours).
+    ATTENTION_WORTH_VECTORS = "attention_worth_vectors";
+    /// Those kernels read what changes are worth by single elements.
+    ATTENTION_WORTH_SCALARS = "attention_worth_scalars";
     /// Attention takes four keys at a time. Goes with `ATTENTION`.
     ATTENTION_FOUR_KEYS = "attention_four_keys";
     /// Linear attention reads queries and keys four elements at a time. Goes with the prelude of [`Caps::fours`](crate::kernel::Caps::fours).

@@ -57,6 +57,7 @@ const PASSES: &[&dyn Pass] = &[
     &quantized::Dequantize,
     &affine::Affine,
     &norms::Norms,
+    &attention::AttentionBack,
     &gradients::Gradients,
     &views::Views,
     &attention::AttentionPattern,

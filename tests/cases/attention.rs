@@ -8,7 +8,7 @@ use gristmill::internals::tensor::View;
 use gristmill::{DType, Shape, Tensor};
 
 /// Batch, heads, key heads, queries, keys, size, value size.
-type Extents = [usize; 7];
+pub(super) type Extents = [usize; 7];
 
 pub fn cases() -> Vec<Case> {
     let mut random = Random::new(0xA77);
@@ -79,7 +79,7 @@ fn rotary(random: &mut Random) -> Vec<Case> {
     cases
 }
 
-fn case(
+pub(super) fn case(
     random: &mut Random,
     name: &str,
     op: Attention,
@@ -238,7 +238,7 @@ fn views(random: &mut Random) -> Vec<Case> {
 }
 
 /// Keys and values past the length of their batch element are NaN: whatever a cache holds there counts for nothing.
-fn with_lengths(case: Case, lengths: &[i64]) -> Case {
+pub(super) fn with_lengths(case: Case, lengths: &[i64]) -> Case {
     let mut case = case;
     for input in case.inputs[1..3].iter_mut().flatten() {
         let shape = input.shape().clone();

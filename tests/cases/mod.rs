@@ -5,6 +5,7 @@
 //! row is the same everywhere.
 
 pub mod attention;
+pub mod attention_gradient;
 pub mod ceiling;
 pub mod conv;
 pub mod ctc;
@@ -154,6 +155,7 @@ impl Random {
 pub fn all() -> Vec<Case> {
     let families = [
         attention::cases(),
+        attention_gradient::cases(),
         ceiling::cases(),
         conv::cases(),
         ctc::cases(),

@@ -1,11 +1,17 @@
 //! Gradients of the operator that attention is found to be: against PyTorch where the file of operators has the case, and against
 //! differences.
 
-use super::rule_check::{COARSE, Check, doubles};
+use super::rule_check::{COARSE, Check, FINE, doubles};
 use super::safetensors::Stored;
-use super::{difference, names};
-use gristmill::operators::{Attention, Unseen, attention};
-use gristmill::{Tensor, View};
+use super::{difference, floats, names};
+use crate::support::{gpu, optimized};
+use gristmill::internals::graph::{Builder, Dim, Fact, Graph, Op};
+use gristmill::internals::kernel::Caps;
+use gristmill::operators::{
+    Attention, ConvolutionalAttention, Unseen, attention, binary, convolutional_attention, matmul, reshape, softmax, transpose,
+};
+use gristmill::{DType, Model, Options, Session, Tensor, TensorType, TensorView, View, train};
+use std::sync::Arc;
 
 fn check(op: Attention, inputs: Vec<Option<Tensor>>, subjects: &[usize]) -> Check {
     Check { op: attention(op), inputs, outputs: vec![0], count: 1, subjects: subjects.to_vec(), step: COARSE }
@@ -51,7 +57,7 @@ fn operands() -> Vec<Option<Tensor>> {
 
 fn bools(seed: u64, shape: &[usize]) -> Tensor {
     let values: Vec<f64> = doubles(seed, shape).to_f64().iter().map(|v| f64::from(*v > -0.5)).collect();
-    let ty = gristmill::TensorType::new(gristmill::DType::Bool, shape.to_vec());
+    let ty = TensorType::new(DType::Bool, shape.to_vec());
     Tensor::from_f64(ty, &values).expect("as many elements")
 }
 
@@ -89,5 +95,104 @@ fn training_attention_with_lengths() {
             let inputs = [operands(), vec![None, Some(Tensor::vector(&lengths))]].concat();
             check(op.clone(), inputs, &[0, 1, 2]).holds("lengths");
         }
+    }
+}
+
+#[test]
+fn training_convolutional_attention() {
+    let shapes: [(&[usize], &[usize], usize); 3] = [(&[5], &[3], 1), (&[3, 2], &[3, 1], 1), (&[2, 3], &[3, 5], 2)];
+    for (grid, window, heads) in shapes {
+        let op = ConvolutionalAttention { heads, ..ConvolutionalAttention::new(grid) };
+        let positions: usize = grid.iter().product();
+        let weights = [&[4, 1], window].concat();
+        let shapes = [vec![2, positions, 4], vec![2, positions, 4], vec![2, positions, 6], weights];
+        let inputs = shapes.iter().enumerate().map(|(k, shape)| Some(doubles(k as u64 + 1, shape))).collect();
+        let op = convolutional_attention(op);
+        let check = Check { op, inputs, outputs: vec![0], count: 1, subjects: vec![0, 1, 2, 3], step: FINE };
+        check.holds(&format!("convolved keys on {grid:?}"));
+    }
+}
+
+#[test]
+fn training_convolutional_attention_names_what_is_wrong() {
+    let refused = |grid: &[usize], window: &[usize], heads: usize| {
+        let op = ConvolutionalAttention { heads, ..ConvolutionalAttention::new(grid) };
+        let fact = |shape: &[usize]| Fact::new(DType::F32, shape.to_vec());
+        let facts = [fact(&[2, 12, 4]), fact(&[2, 12, 4]), fact(&[2, 12, 6]), fact(&[&[4, 1], window].concat())];
+        let facts: Vec<Option<&Fact>> = facts.iter().map(Some).collect();
+        convolutional_attention(op).infer(&facts).expect_err("it is wrong").to_string()
+    };
+    for (grid, window, heads, words) in [
+        (&[12][..], &[4][..], 1, "windows of odd extents, found weights [4,1,4]"),
+        (&[3, 4], &[3, 2], 1, "windows of odd extents"),
+        (&[3, 5], &[3, 3], 1, "found the grid [3, 5]"),
+        (&[3, 2, 2], &[3, 3, 3], 1, "found the grid [3, 2, 2]"),
+        (&[12], &[3, 3], 1, "a window along each axis of the grid [12], found [4,1,3,3]"),
+        (&[12], &[3], 3, "found 3 heads"),
+    ] {
+        let message = refused(grid, window, heads);
+        assert!(message.contains(words), "{message}");
+    }
+}
+
+/// Attention as exporters write it out, over heads split off `[2, 40, 16]`, with a constant mask where it is causal; and its gradients.
+fn written_out(dtype: DType, causal: bool) -> Graph {
+    let mut b = Builder::new("written out");
+    let inputs = ["q", "k", "v"].map(|name| b.input(name, dtype, &[2, 40, 16].map(Dim::Known)));
+    let shape = b.constant("heads", Tensor::vector(&[2i64, 40, 2, 8]));
+    let one = |b: &mut Builder, op: Arc<dyn Op>, inputs: &[_]| {
+        let inputs: Vec<_> = inputs.iter().copied().map(Some).collect();
+        b.node("node", op, &inputs)
+    };
+    let [query, key, value] = [(0, [0, 2, 1, 3]), (1, [0, 2, 3, 1]), (2, [0, 2, 1, 3])].map(|(k, order)| {
+        let apart = one(&mut b, reshape(false), &[inputs[k], shape]);
+        one(&mut b, transpose(Some(order.to_vec())), &[apart])
+    });
+    let number = |b: &mut Builder, numbers: &[f64], shape: &[usize]| {
+        let ty = TensorType::new(dtype, shape.to_vec());
+        b.constant("number", Tensor::from_f64(ty, numbers).expect("as many elements"))
+    };
+    let scale = number(&mut b, &[0.4], &[]);
+    let product = one(&mut b, matmul(), &[query, key]);
+    let mut scores = one(&mut b, binary("Mul").expect("a function"), &[product, scale]);
+    if causal {
+        let hidden: Vec<f64> = (0..1600).map(|k| if k % 40 > k / 40 { f64::NEG_INFINITY } else { 0.0 }).collect();
+        let mask = number(&mut b, &hidden, &[40, 40]);
+        scores = one(&mut b, binary("Add").expect("a function"), &[scores, mask]);
+    }
+    let weights = one(&mut b, softmax(-1), &[scores]);
+    let result = one(&mut b, matmul(), &[weights, value]);
+    let result = one(&mut b, transpose(Some(vec![0, 2, 1, 3])), &[result]);
+    b.output("y", result).expect("a name of its own");
+    let graph = b.finish().expect("a graph");
+    train::with_gradients(&graph, &["y"], &["y"], &["q", "k", "v"]).expect("gradients")
+}
+
+#[test]
+fn training_attention_written_out_stores_no_scores() {
+    let values: Vec<Tensor> = (1..4).map(|seed| doubles(seed, &[2, 40, 16])).chain([doubles(4, &[2, 40, 2, 8])]).collect();
+    for causal in [false, true] {
+        let run = |dtype: DType| {
+            let inputs: Vec<Tensor> = values.iter().map(|x| floats(x, dtype)).collect();
+            let model = Model::from_graph(written_out(dtype, causal));
+            let names = ["q", "k", "v", "upstream.y"];
+            let given: Vec<(&str, TensorView<'_>)> = names.into_iter().zip(&inputs).map(|(name, x)| (name, x.view())).collect();
+            let session = match dtype {
+                DType::F64 => Session::cpu(&model, Options::default()),
+                _ => Session::new_blocking(gpu(), &model, Options::default()),
+            };
+            session.expect("a session").run_blocking(&given).expect("a run")
+        };
+        let (truth, found) = (run(DType::F64), run(DType::F32));
+        for name in ["gradient.q", "gradient.k", "gradient.v"] {
+            let [truth, found] = [&truth, &found].map(|outputs| outputs.get(name).expect("a gradient"));
+            assert_eq!(difference(found, truth, 1e-4, 2e-5), None, "{name}, causal: {causal}");
+        }
+        let inputs: Vec<Tensor> = values.iter().map(|x| floats(x, DType::F32)).collect();
+        let graph = optimized(&written_out(DType::F32, causal), &inputs, &Caps::portable()).expect("sound").expect("whole");
+        let made = graph.nodes().iter().flat_map(|node| node.outputs.iter().flatten());
+        let largest = made.map(|id| graph.fact(*id).expect("a fact").ty.elements()).max();
+        assert!(largest < Some(2 * 2 * 40 * 40), "a tensor of {largest:?} elements, causal: {causal}");
+        assert!(graph.nodes().iter().any(|node| node.op.name() == "AttentionGradient"));
     }
 }

@@ -1,4 +1,5 @@
-//! The gradients of attention: its parts are made again one by one, and gone back through (Dao et al. 2022, "FlashAttention", appendix B.2).
+//! The gradients of attention (Dao et al. 2022, "FlashAttention", appendix B.2): an operator of their own, or, where that of the mask is
+//! wanted too, its parts made again one by one and gone back through.
 
 use super::super::compose::Compose;
 use super::super::elementwise::{cast, select};
@@ -6,6 +7,7 @@ use super::super::matmul::matmul;
 use super::super::reduce::Reduction;
 use super::super::softmax::softmax;
 use super::super::view::strided_view;
+use super::gradient_operator::{OUTPUT, attention_gradient};
 use super::{Attention, AttentionShape, LENGTHS, MOST_LENGTH, Unseen};
 use crate::error::Result;
 use crate::graph::{Fact, Gradient, Node, ValueId, Writer};
@@ -14,7 +16,7 @@ use crate::tensor::{DType, Tensor, TensorType, View};
 /// Attention whose parts are written out.
 struct Parts<'a> {
     op: &'a Attention,
-    g: AttentionShape,
+    g: &'a AttentionShape,
     dtype: DType,
     /// How many keys each batch element has, `[batch, 1, 1, 1]` of i32.
     lengths: Option<ValueId>,
@@ -32,20 +34,48 @@ impl Attention {
         let facts: Vec<Option<Fact>> = writer.input_facts(node)?.into_iter().map(Option::<&Fact>::cloned).collect();
         let facts: Vec<Option<&Fact>> = facts.iter().map(Option::as_ref).collect();
         let g = self.shape_of(&facts)?;
-        let dtype = writer.fact(node.needed(0)?)?.dtype();
-        let lengths = node.input(LENGTHS).map(|lengths| lengths_of(writer, lengths, g.batch)).transpose()?;
-        let parts = Parts { op: self, g, dtype, lengths };
-        let found = parts.gradients(writer, node, worth)?;
         let wants = |k: usize| wanted.get(k).copied().unwrap_or(false);
-        let views = [Some(&parts.g.query), Some(&parts.g.key), Some(&parts.g.value), parts.g.mask.as_ref()];
+        let dtype = writer.fact(node.needed(0)?)?.dtype();
+        let is_empty = [g.batch, g.heads, g.queries, g.keys, g.size, g.value_size].contains(&0);
+        let found = if wants(3) || is_empty {
+            let lengths = node.input(LENGTHS).map(|lengths| lengths_of(writer, lengths, g.batch)).transpose()?;
+            Parts { op: self, g: &g, dtype, lengths }.gradients(writer, node, worth)?.map(Some)
+        } else {
+            self.without_scores(node, worth, &g, wants(1) || wants(2), writer)?
+        };
+        let views = [Some(&g.query), Some(&g.key), Some(&g.value), g.mask.as_ref()];
         let mut gradients = vec![None; wanted.len()];
         for (k, (found, view)) in found.into_iter().zip(views).enumerate() {
-            let (Some(view), Some(input), true) = (view, node.input(k), wants(k)) else { continue };
+            let (Some(found), Some(view), Some(input), true) = (found, view, node.input(k), wants(k)) else { continue };
             let ty = writer.fact(input)?.ty.clone();
             let sum = writer.view_sum(found, view, &ty.shape)?;
             gradients[k] = Some(if ty.dtype == dtype { sum } else { writer.apply(cast(ty.dtype)?, &[sum])? });
         }
         Ok(Gradient::Inputs(gradients))
+    }
+
+    /// What changes of queries, keys and values are worth, as their views show them, without a matrix of scores.
+    fn without_scores(
+        &self,
+        node: &Node,
+        worth: ValueId,
+        g: &AttentionShape,
+        keys: bool,
+        writer: &mut Writer,
+    ) -> Result<[Option<ValueId>; 4]> {
+        let output = match node.outputs.first().copied().flatten() {
+            Some(output) => output,
+            None => writer.apply_all(node.op.clone(), &node.inputs, 1)?[0],
+        };
+        let mut inputs = node.inputs.clone();
+        inputs.resize(OUTPUT, None);
+        inputs.extend([Some(output), Some(worth)]);
+        let made = writer.apply_all(attention_gradient(self.clone()), &inputs, if keys { 2 } else { 1 })?;
+        let width = g.size.next_multiple_of(4);
+        let mut part = |made: Option<&ValueId>, first: usize, count: usize| {
+            made.map(|made| writer.sliced(*made, 3, first, count, 1)).transpose()
+        };
+        Ok([part(made.first(), 0, g.size)?, part(made.get(1), 0, g.size)?, part(made.get(1), width, g.value_size)?, None])
     }
 }
 
@@ -173,7 +203,7 @@ impl Parts<'_> {
     /// What changes of queries, keys, values and the mask are worth, each as its view shows it. With P the probabilities and dO what a change
     /// of the output is worth: dV = P^T dO, dP = dO V^T, dS = P (dP - the sum of dP P over keys), dQ = dS K, dK = dS^T Q.
     fn gradients(&self, writer: &mut Writer, node: &Node, worth: ValueId) -> Result<[ValueId; 4]> {
-        let g = &self.g;
+        let g = self.g;
         let query = self.input(writer, node, 0, &g.query)?;
         let query = self.grouped(writer, query, g.size)?;
         let key = self.input(writer, node, 1, &g.key)?;

@@ -2,7 +2,7 @@
 //! query per invocation where neither fits.
 
 use super::super::shared::no_scalar;
-use super::{Attention, AttentionShape, LENGTHS, software, split};
+use super::{Attention, AttentionShape, LENGTHS, gradient_lower, software, split};
 use crate::error::{Error, Result};
 use crate::graph::Io;
 use crate::kernel::{
@@ -43,6 +43,8 @@ shader!(static TILES: AttentionParams = "attention_tiles");
 pub(super) static SHADERS: &[&Shader] = &[
     &PER_QUERY,
     &TILES,
+    &gradient_lower::QUERIES,
+    &gradient_lower::KEYS,
     &split::SPLIT,
     &split::JOIN,
     &software::PACK,
@@ -79,6 +81,17 @@ pub(super) struct AttentionKernels<'a> {
 }
 
 pub(super) fn lower(op: &Attention, io: &Io, offers: &mut Offers) -> Result<()> {
+    check_types(io)?;
+    let kernels = AttentionKernels::new(op, io, offers.caps(), op.shape_of(&io.inputs)?)?;
+    let ranks = software::offer(&kernels, offers).unwrap_or(ON_GPUS);
+    offers.add("split", ranks.split, || kernels.split());
+    offers.add("tiles", ranks.tiles, || kernels.tiles());
+    offers.add("per_query", ranks.per_query, || kernels.per_query());
+    Ok(())
+}
+
+/// Refuses inputs that kernels do not read.
+pub(super) fn check_types(io: &Io) -> Result<()> {
     for k in 0..3 {
         let found = io.input(k)?;
         if found.scalar() != Some(Scalar::F32) {
@@ -91,11 +104,6 @@ pub(super) fn lower(op: &Attention, io: &Io, offers: &mut Offers) -> Result<()> 
     if io.optional(3).is_some_and(|m| m.dtype() == DType::F64) {
         return Err(Error::unsupported("attention with a mask of f64"));
     }
-    let kernels = AttentionKernels::new(op, io, offers.caps(), op.shape_of(&io.inputs)?)?;
-    let ranks = software::offer(&kernels, offers).unwrap_or(ON_GPUS);
-    offers.add("split", ranks.split, || kernels.split());
-    offers.add("tiles", ranks.tiles, || kernels.tiles());
-    offers.add("per_query", ranks.per_query, || kernels.per_query());
     Ok(())
 }
 
@@ -153,7 +161,7 @@ fn parameters(op: &Attention, shape: &AttentionShape) -> Result<AttentionParams>
 }
 
 impl<'a> AttentionKernels<'a> {
-    fn new(op: &'a Attention, io: &'a Io<'a>, caps: &'a Caps, mut shape: AttentionShape) -> Result<Self> {
+    pub(super) fn new(op: &'a Attention, io: &'a Io<'a>, caps: &'a Caps, mut shape: AttentionShape) -> Result<Self> {
         let fours = [&shape.query, &shape.key, &shape.value].map(in_fours);
         let vectors = fours.iter().all(Option::is_some);
         if let [Some(query), Some(key), Some(value)] = fours {

@@ -1,7 +1,11 @@
 //! Scaled dot-product attention: softmax(scale * Q K^T + mask) V without the matrix of scores in memory.
 
 mod cached;
+mod convolutional;
 mod gradient;
+mod gradient_lower;
+mod gradient_operator;
+mod gradient_reference;
 mod lower;
 mod reference;
 mod rotary;
@@ -9,6 +13,8 @@ mod software;
 mod split;
 
 pub use cached::{CachedAttention, cached_attention};
+pub use convolutional::{ConvolutionalAttention, convolutional_attention};
+pub use gradient_operator::attention_gradient;
 pub use rotary::{RotaryEmbedding, rotary_embedding};
 
 use super::Registration;
@@ -18,8 +24,10 @@ use crate::kernel::Offers;
 use crate::tensor::{DType, Shape, Tensor, View};
 use std::sync::Arc;
 
-pub(super) static REGISTRATION: Registration =
-    Registration { operators: &["Attention", "ScaledDotProductAttention", "RotaryEmbedding"], shaders: lower::SHADERS };
+pub(super) static REGISTRATION: Registration = Registration {
+    operators: &["Attention", "ScaledDotProductAttention", "AttentionGradient", "ConvolutionalAttention", "RotaryEmbedding"],
+    shaders: lower::SHADERS,
+};
 
 const NAME: &str = "ScaledDotProductAttention";
 
@@ -180,6 +188,20 @@ impl Attention {
         })
     }
 
+    /// The same attention reading an input through one more view.
+    fn absorbing(&self, index: usize, view: &View) -> Option<Self> {
+        let compose = |own: &Option<View>| own.as_ref().map_or_else(|| Some(view.clone()), |own| own.of(view));
+        let mut op = self.clone();
+        match index {
+            0 => op.query = Some(compose(&self.query)?),
+            1 => op.key = Some(compose(&self.key)?),
+            2 => op.value = Some(compose(&self.value)?),
+            3 => op.mask = Some(compose(&self.mask)?),
+            _ => return None,
+        }
+        Some(op)
+    }
+
     fn shape_of(&self, inputs: &[Option<&Fact>]) -> Result<AttentionShape> {
         let shape = |k| required(NAME, inputs, k).map(Fact::shape);
         self.shape(shape(0)?, shape(1)?, shape(2)?, inputs.get(3).copied().flatten().map(Fact::shape))
@@ -237,15 +259,6 @@ impl Op for Attention {
     }
 
     fn absorb(&self, index: usize, view: &View, _base: &Fact) -> Option<Arc<dyn Op>> {
-        let compose = |own: &Option<View>| own.as_ref().map_or_else(|| Some(view.clone()), |own| own.of(view));
-        let mut op = self.clone();
-        match index {
-            0 => op.query = Some(compose(&self.query)?),
-            1 => op.key = Some(compose(&self.key)?),
-            2 => op.value = Some(compose(&self.value)?),
-            3 => op.mask = Some(compose(&self.mask)?),
-            _ => return None,
-        }
-        Some(Arc::new(op))
+        self.absorbing(index, view).map(attention)
     }
 }

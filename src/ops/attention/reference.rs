@@ -1,14 +1,14 @@
-//! The meaning of attention: products and sums in f64. Scores are rounded to f32 before a number is added to them and after, as they
-//! are between the nodes that a model writes attention out in: a row that -1e9 hides throughout is uniform.
+//! The meaning of attention: products and sums in f64. Scores of 32-bit floats are rounded before a number is added to them and after, as
+//! they are between the nodes that a model writes attention out in: a row that -1e9 hides throughout is uniform.
 
 use super::{Attention, AttentionShape, LENGTHS, MOST_LENGTH, NAME, Unseen};
 use crate::error::Result;
 use crate::graph::required;
 use crate::tensor::{DType, Tensor, TensorType};
 
-/// The nearest f32.
-fn rounded(x: f64) -> f64 {
-    f64::from(x as f32)
+/// What a score is rounded to, where inputs are of a dtype.
+pub(super) fn rounding(dtype: DType) -> fn(f64) -> f64 {
+    if dtype == DType::F64 { |x| x } else { |x| f64::from(x as f32) }
 }
 
 pub(super) fn attention(op: &Attention, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
@@ -22,6 +22,7 @@ pub(super) fn attention(op: &Attention, inputs: &[Option<&Tensor>]) -> Result<Ve
     let mask = mask.zip(g.mask.as_ref()).map(|(tensor, view)| (tensor.dtype() == DType::Bool, tensor.gather(view).to_f64()));
     let lengths = inputs.get(LENGTHS).copied().flatten().map(Tensor::to_i64);
     let zero_unseen = op.zero_unseen || lengths.is_some();
+    let rounded = rounding(query.dtype());
     let unseen = |score: f64| match op.unseen {
         Unseen::Hidden => f64::NEG_INFINITY,
         Unseen::Replaced(fill) => fill.into(),

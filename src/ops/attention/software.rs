@@ -5,7 +5,7 @@ use super::lower::{AttentionKernels, AttentionParams, FEW_QUERIES, Ranks};
 use crate::error::{Error, Result};
 use crate::kernel::Access::{Read, ReadTexture, Write, WriteTexture};
 use crate::kernel::software::READ_OFTEN;
-use crate::kernel::{Dispatch, Lowering, Offers, Operand, Rank, preludes, shader, u32s};
+use crate::kernel::{Caps, Dispatch, Lowering, Offers, Operand, Rank, preludes, shader, u32s};
 
 shader!(pub(super) static BROADCAST: AttentionParams = "software/attention_broadcast");
 shader!(pub(super) static PACK: AttentionParams = "software/attention_pack");
@@ -38,6 +38,11 @@ const MOST_KEYS: usize = 1 << 14;
 /// Subgroups that keep the cores of an adapter busy to the end.
 const ENOUGH_SUBGROUPS: usize = 64;
 
+/// The most groups of four elements of a row's two operands in the kernels of gradients: their loops over them are unrolled.
+const MOST_OF_GRADIENT: usize = 64;
+/// Groups of a lane's rows there.
+const HELD_OF_GRADIENT: usize = 64;
+
 // The order of preference, and that of what serves all adapters, which is slower here.
 const SPLIT_SUBGROUP_RANK: Rank = 0;
 const PACKED_RANK: Rank = 1;
@@ -54,6 +59,14 @@ pub(super) fn offer(kernels: &AttentionKernels, offers: &mut Offers) -> Option<R
     offers.add("packed", PACKED_RANK, || kernels.packed());
     offers.add("broadcast", BROADCAST_RANK, || kernels.broadcast());
     Some(OTHERS)
+}
+
+/// How the form of the gradients' kernels ranks whose columns travel by broadcast, and how many rows a lane takes, whose query and worth or
+/// key and value have so many groups of four elements; `None` where it is not offered.
+pub(super) fn lanes_of_gradient(caps: &Caps, held: usize) -> Option<(Rank, u32)> {
+    let own = [4, 2].into_iter().find(|own| *own as usize * held <= HELD_OF_GRADIENT).unwrap_or(1);
+    let fits = caps.is_software() && caps.subgroup == Some(8) && held <= MOST_OF_GRADIENT;
+    fits.then_some((0, own))
 }
 
 impl AttentionKernels<'_> {

@@ -15,6 +15,7 @@ use crate::error::Result;
 use crate::graph::{Node, NodeId, OpExt, ValueId, Writer};
 use crate::ops::attention::Attention;
 use crate::ops::elementwise::Map;
+use crate::ops::gradient::Gradient;
 use crate::ops::matmul::MatMul;
 use crate::ops::softmax::{Normalization, Softmax};
 use crate::ops::view::strided_view;
@@ -36,6 +37,23 @@ impl Pass for AttentionPattern {
             Some(attention) => attention.replace(writer),
             None => Ok(()),
         }
+    }
+}
+
+/// The same before gradients are written, in graphs that have some: the way back through one node stores no scores either.
+#[derive(Debug)]
+pub(crate) struct AttentionBack;
+
+impl Pass for AttentionBack {
+    fn name(&self) -> &str {
+        "attention back"
+    }
+
+    fn visit(&self, writer: &mut Writer, id: NodeId, _: &Options) -> Result<()> {
+        let Some(node) = writer.node(id) else { return Ok(()) };
+        let Some(attention) = WrittenAttention::at(writer, node)? else { return Ok(()) };
+        let has_gradients = |id: NodeId| writer.node(id).is_some_and(|node| node.op.downcast::<Gradient>().is_some());
+        if writer.nodes().into_iter().any(has_gradients) { attention.replace(writer) } else { Ok(()) }
     }
 }
 
