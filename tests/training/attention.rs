@@ -28,7 +28,7 @@ fn training_attention_whole() {
             continue;
         }
         let tensor = |part: &str, of: &str| stored.tensor(&format!("{name}.{part}.{of}"));
-        let double = |tensor: Tensor| super::floats(&tensor, gristmill::DType::F64);
+        let double = |tensor: Tensor| floats(&tensor, DType::F64);
         let inputs: Vec<Option<Tensor>> = names(&json["inputs"]).iter().map(|of| tensor("input", of).map(double)).collect();
         let size = inputs[0].as_ref().expect("queries").shape()[3];
         let number = |name: &str| attributes.get(name).and_then(serde_json::Value::as_f64);
