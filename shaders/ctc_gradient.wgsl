@@ -1,3 +1,5 @@
+// Takes ctc (NEVER, is_never, is_undefined, label_at, log_probability); reduce_shared or reduce_subgroup (reduce_max,
+// reduce_sum).
 // The gradient of each CTC loss with respect to its logits: the probability of a class in a frame, less how much of all ways through the
 // target has that class there (Graves et al. 2006, equation 16).
 //

@@ -120,7 +120,8 @@ impl Walk<'_> {
         let together = together.min(self.caps.max_grid as usize).min(batch);
         let walks = RowWorkgroup::for_items(self.states(), self.caps);
         let own = self.states().div_ceil(walks.lanes as usize);
-        let turns = 1 + own + walks.turns();
+        // A loop within goes round once more, to find that it is through.
+        let turns = 3 + own + walks.turns();
         let steps = self.caps.most_turns(turns).saturating_sub(2).max(1);
         if batch.div_ceil(together) * (1 + time.div_ceil(steps)) > MOST_DISPATCHES {
             return Err(Error::unsupported(format!("{time} frames of {} states, {steps} in a dispatch", self.states())));
@@ -149,7 +150,7 @@ impl Walk<'_> {
         let target = if labels > 0 { Operand::Input(1) } else { Operand::Nothing };
         let bindings = vec![target, Operand::Input(2), Operand::Input(3), OF_SEQUENCES];
         let [elements, groups] = u32s([batch, labels.div_ceil(workgroup.lanes as usize).max(1)])?;
-        let turns = labels + labels.div_ceil(workgroup.lanes as usize) + workgroup.turns();
+        let turns = 3 + labels + labels.div_ceil(workgroup.lanes as usize) + workgroup.turns();
         Ok(Dispatch::new(kernel, params, bindings, [elements, groups, 1]).turns(turns))
     }
 
@@ -160,7 +161,7 @@ impl Walk<'_> {
         let kernel = Kernel::new(&FRAMES, &[Access::Read, Access::Write], [workgroup.lanes, 1, 1]).prelude(&preludes::LOWEST);
         let bindings = vec![Operand::Input(0), OF_FRAMES];
         let grid = Dispatch::linear_grid(u64::from(frames), self.caps)?;
-        let turns = 2 * (classes.div_ceil(workgroup.lanes as usize) + workgroup.turns());
+        let turns = 2 * (2 + classes.div_ceil(workgroup.lanes as usize) + workgroup.turns());
         let work = (time * batch * classes) as u64;
         let dispatch = Dispatch::new(workgroup.reduces(kernel), FramesParams { frames, classes: all }, bindings, grid);
         Ok(dispatch.turns(turns).work(3 * work, 4 * work))
@@ -201,8 +202,8 @@ impl Walk<'_> {
         let frames = time * elements.len();
         let grid = Dispatch::linear_grid(frames as u64, self.caps)?;
         let own = |items: usize| items.div_ceil(workgroup.lanes as usize);
-        // The labels of an invocation lead to no more than there are.
-        let turns = own(classes) + 2 * own(self.states()) + own(labels) + labels + 3 * workgroup.turns();
+        // The labels of an invocation lead to no more than there are, each by a loop that goes round once more.
+        let turns = own(classes) + 2 * own(self.states()) + 2 * own(labels) + labels + 3 * workgroup.turns() + 7;
         let work = (frames * (classes + self.states())) as u64;
         let dispatch = Dispatch::new(kernel, self.params(elements, &(0..time))?, bindings, grid);
         Ok(dispatch.turns(turns).work(6 * work, 8 * work))
