@@ -112,7 +112,7 @@ impl Walk<'_> {
 
     fn lowering(&self) -> Result<Lowering> {
         let Extents { time, batch, .. } = self.extents;
-        let row = 4 * self.directions() * self.rows() * self.states();
+        let row = 8 * self.directions() * self.rows() * self.states();
         if row as u64 > self.caps.max_storage_binding {
             return Err(Error::limit(format!("the variables of a sequence take {row} bytes, more than a binding")));
         }
@@ -121,7 +121,7 @@ impl Walk<'_> {
         let walks = RowWorkgroup::for_items(self.states(), self.caps);
         let own = self.states().div_ceil(walks.lanes as usize);
         // A loop within goes round once more, to find that it is through.
-        let turns = 3 + own + walks.turns();
+        let turns = 2 + own;
         let steps = self.caps.most_turns(turns).saturating_sub(2).max(1);
         if batch.div_ceil(together) * (1 + time.div_ceil(steps)) > MOST_DISPATCHES {
             return Err(Error::unsupported(format!("{time} frames of {} states, {steps} in a dispatch", self.states())));
@@ -136,8 +136,8 @@ impl Walk<'_> {
                 dispatches.push(self.gradient(&elements)?);
             }
         }
-        let temporaries = [batch * self.stride(), 2 * time * batch, together * row / 4, batch];
-        Ok(Lowering::new(dispatches).temporaries(temporaries.map(|numbers| 4 * numbers as u64).to_vec()))
+        let bytes = [4 * batch * self.stride(), 8 * time * batch, together * row, 4 * batch];
+        Ok(Lowering::new(dispatches).temporaries(bytes.map(|bytes| bytes as u64).to_vec()))
     }
 
     fn of_sequences(&self) -> Result<Dispatch> {
@@ -171,7 +171,7 @@ impl Walk<'_> {
     fn kernel(&self, shader: &'static Shader, access: &[Access], workgroup: RowWorkgroup) -> Kernel {
         let access = [[Access::Read; 3].as_slice(), access].concat();
         let kernel = Kernel::new(shader, &access, [workgroup.lanes, 1, 1]).prelude(&preludes::CTC);
-        workgroup.reduces(kernel).set("ZERO_INFINITY", self.op.zero_infinity.into())
+        kernel.set("ZERO_INFINITY", self.op.zero_infinity.into())
     }
 
     fn params(&self, elements: &Range<usize>, steps: &Range<usize>) -> Result<CtcParams> {
@@ -185,19 +185,19 @@ impl Walk<'_> {
 
     /// The dispatch that walks some frames of some sequences.
     fn walk(&self, workgroup: RowWorkgroup, elements: &Range<usize>, steps: Range<usize>) -> Result<Dispatch> {
-        let kernel = self.kernel(&LOSS, &[Access::Write; 3], workgroup);
+        let kernel = self.kernel(&LOSS, &[Access::Write; 3], workgroup).constant("WORKGROUP", workgroup.lanes);
         let bindings = vec![Operand::Input(0), OF_FRAMES, OF_SEQUENCES, TRELLIS, TOTALS, Operand::Output(0)];
         let [count, directions] = u32s([elements.len(), self.directions()])?;
         let work = (self.directions() * elements.len() * steps.len() * self.states()) as u64;
         let dispatch = Dispatch::new(kernel, self.params(elements, &steps)?, bindings, [count, directions, 1]);
-        Ok(dispatch.work(12 * work, 12 * work))
+        Ok(dispatch.work(12 * work, 24 * work))
     }
 
     /// The dispatch that makes the gradients of some sequences.
     fn gradient(&self, elements: &Range<usize>) -> Result<Dispatch> {
         let Extents { time, classes, labels, .. } = self.extents;
         let workgroup = RowWorkgroup::for_items(classes.max(self.states()), self.caps);
-        let kernel = self.kernel(&GRADIENT, &[Access::Read, Access::Read, Access::Write], workgroup);
+        let kernel = workgroup.reduces(self.kernel(&GRADIENT, &[Access::Read, Access::Read, Access::Write], workgroup));
         let bindings = vec![Operand::Input(0), OF_FRAMES, OF_SEQUENCES, TRELLIS, TOTALS, Operand::Output(1)];
         let frames = time * elements.len();
         let grid = Dispatch::linear_grid(frames as u64, self.caps)?;
