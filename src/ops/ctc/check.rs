@@ -118,7 +118,7 @@ impl Op for CheckCtcSequences {
             let bindings = vec![Operand::Input(0), lengths, given(2), Operand::Output(0)];
             let turns = batch.div_ceil(workgroup.lanes as usize) + (batch * labels).div_ceil(workgroup.lanes as usize);
             let dispatch = Dispatch::new(workgroup.reduces(kernel), params, bindings, [1, 1, 1]);
-            Ok(Lowering::new(vec![dispatch.turns(turns + workgroup.turns())]))
+            Ok(Lowering::new(vec![dispatch.turns(turns + workgroup.turns() + 3)]))
         });
         Ok(())
     }
