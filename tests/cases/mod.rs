@@ -8,6 +8,7 @@ pub mod attention;
 pub mod attention_gradient;
 pub mod ceiling;
 pub mod conv;
+pub mod convolutional_attention;
 pub mod einsum;
 pub mod elementwise;
 pub mod flow;
@@ -156,6 +157,7 @@ pub fn all() -> Vec<Case> {
         attention_gradient::cases(),
         ceiling::cases(),
         conv::cases(),
+        convolutional_attention::cases(),
         einsum::cases(),
         elementwise::cases(),
         flow::cases(),
