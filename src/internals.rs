@@ -40,6 +40,11 @@ pub mod plan {
     pub use crate::plan::*;
 }
 
+/// Floor 7: running models.
+pub mod session {
+    pub use crate::session::gradients::{Comparison, Question, Single, Whole};
+}
+
 /// Floor 8: model files to graphs.
 pub mod import {
     pub use crate::import::*;

@@ -63,8 +63,9 @@ pub use kernel::{AdapterClass, Caps, Grid, Work};
 pub use passes::Selection;
 pub use plan::Chosen;
 pub use session::{
-    ExplainedHostNode, ExplainedStage, ExplainedState, ExplainedStep, Explanation, GpuOutputs, InputInfo, Known, Options, Outputs,
-    Profile, Session, SessionState, Snapshot, Suspect, Timing, Tolerance, Tuning, Validation, ValueReport,
+    ExplainedHostNode, ExplainedStage, ExplainedState, ExplainedStep, Explanation, GpuOutputs, GradientReport, GradientValidation,
+    InputInfo, Known, NoGradient, Options, Outputs, Profile, Session, SessionState, SlopeReport, Snapshot, Suspect, Timing,
+    Tolerance, Tuning, Validation, ValueReport,
 };
 pub use tensor::{DType, Element, Shape, Tensor, TensorType, TensorView, View};
 pub use wgpu;

@@ -21,6 +21,10 @@ fn range(plan: &Plan, tensor: usize) -> ((u8, usize), std::ops::Range<u64>) {
         Place::Slot { buffer, offset } => ((2, buffer), offset..offset + bytes),
         Place::Texture(k) => ((3, k), 0..bytes),
         Place::State { state, next } => ((4 + u8::from(next), state), 0..bytes),
+        Place::Within { tensor, offset } => {
+            let (buffer, whole) = range(plan, tensor);
+            (buffer, whole.start + offset..whole.start + offset + bytes)
+        }
     }
 }
 
@@ -62,6 +66,9 @@ impl Walk<'_> {
     fn touch(&mut self, tensor: usize) {
         let life = self.lives[tensor].get_or_insert((self.clock, self.clock));
         life.1 = self.clock;
+        if self.plan.base(tensor) != tensor {
+            self.touch(self.plan.base(tensor));
+        }
     }
 
     /// Copies into textures, then a dispatch: it reads what is there, and writes nothing that it binds another time.
@@ -82,11 +89,15 @@ impl Walk<'_> {
         for (index, (a, access)) in bound.iter().enumerate() {
             self.touch(*a);
             let is_weight = matches!(plan.tensors[*a].place, Place::Weight(_));
-            if !access.writes() && !self.written[*a] && !is_weight && plan.tensors[*a].bytes > 16 {
+            let is_written = self.written[*a] || self.written[plan.base(*a)];
+            if !access.writes() && !is_written && !is_weight && plan.tensors[*a].bytes > 16 {
                 self.found.push(format!("step {clock} reads `{}` before anything wrote it", plan.tensors[*a].name));
             }
             for (b, other) in &bound[index + 1..] {
-                if range(plan, *a).0 == range(plan, *b).0 && (access.writes() || other.writes()) {
+                let ((buffer, bytes), (other_buffer, other_bytes)) = (range(plan, *a), range(plan, *b));
+                let is_apart = bytes.end <= other_bytes.start || other_bytes.end <= bytes.start;
+                let both = access.writes() && other.writes() && is_apart;
+                if buffer == other_buffer && (access.writes() || other.writes()) && !both {
                     let (a, b) = (&plan.tensors[*a].name, &plan.tensors[*b].name);
                     self.found.push(format!("step {clock} binds the buffer of `{a}` and `{b}` twice, once for writing"));
                 }
@@ -94,6 +105,7 @@ impl Walk<'_> {
         }
         for (tensor, _) in bound.iter().filter(|(_, access)| access.writes()) {
             self.written[*tensor] = true;
+            self.written[plan.base(*tensor)] = true;
             if let Place::State { state, next: false } = plan.tensors[*tensor].place
                 && (plan.states[state].written != Written::InPlace || plan.segments.len() > 1)
             {
@@ -131,7 +143,7 @@ impl Walk<'_> {
             }
             for (b, other) in self.lives.iter().enumerate().skip(a + 1) {
                 let ((Some(x), Some(y)), (other_buffer, other_bytes)) = ((life, other), range(plan, b)) else { continue };
-                let together = x.0 <= y.1 && y.0 <= x.1;
+                let together = x.0 <= y.1 && y.0 <= x.1 && plan.base(a) != plan.base(b);
                 if together && buffer == other_buffer && bytes.start < other_bytes.end && other_bytes.start < bytes.end {
                     let (a, b) = (&plan.tensors[a].name, &plan.tensors[b].name);
                     self.found.push(format!("`{a}` and `{b}` live in one place at one time"));

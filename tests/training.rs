@@ -1,20 +1,29 @@
-//! Gradients against PyTorch in double precision (tests/training, whose README names the source): single operators, by the references in
-//! double precision and by the device. `GRISTMILL_TRAINING_FIXTURES` names another folder of files of the same form; `TRAINING_CASES` selects
-//! cases by a part of their names.
+//! Gradients against PyTorch in double precision (tests/training, whose README names the source): single operators, losses and whole networks, by
+//! the references in double precision and by the device. `GRISTMILL_TRAINING_FIXTURES` names another folder of files of the same form;
+//! `TRAINING_CASES` selects cases by a part of their names.
 
 mod attention;
+mod cases;
+mod ctc;
+mod curves;
 mod differences;
+mod first_step;
 mod losses;
+mod models;
 mod normalization;
+mod optimizers;
 mod places;
 mod recurrent;
 mod rule_check;
+mod rules;
 mod safetensors;
 mod sets;
+mod step;
 mod windows;
 
 use crate::properties::idioms::network::{Attribute, Network, Node};
 use crate::support::gpu;
+use gristmill::graph::Graph;
 use gristmill::{DType, Model, Options, Session, Tensor, TensorView, train};
 use safetensors::Stored;
 use serde_json::Value as Json;
@@ -110,18 +119,13 @@ impl Case<'_> {
         let subjects = names(&self.json["wrt"]);
         let subjects: Vec<&str> = subjects.iter().map(String::as_str).collect();
         let graph = train::with_gradients(model.graph(), &upstream, &upstream, &subjects).map_err(|e| e.to_string())?;
-        let model = Model::from_graph(graph);
         let mut inputs = network.inputs.clone();
         for name in &upstream {
             inputs.push((format!("upstream.{name}"), floats(&self.tensor("upstream", &own(name)).expect("it is there"), dtype)));
         }
         let given: Vec<(&str, TensorView<'_>)> = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor.view())).collect();
-        let session = match dtype {
-            DType::F64 => Session::cpu(&model, Options::default()),
-            _ => Session::new_blocking(gpu(), &model, Options::default()),
-        };
-        let found = session.and_then(|session| session.run_blocking(&given)).map_err(|e| e.to_string())?;
-        let (relative, whole) = if dtype == DType::F64 { (0.0, 1e-7) } else { (1e-4, 2e-5) };
+        let found = session(graph, dtype).and_then(|session| session.run_blocking(&given)).map_err(|e| e.to_string())?;
+        let (relative, whole) = bounds(dtype);
         let mut wrong = Vec::new();
         let mut compare = |part: &str, name: &str, of: &str| {
             if let (Some(truth), Some(found)) = (self.tensor(part, name), found.get(of)) {
@@ -132,6 +136,20 @@ impl Case<'_> {
         subjects.iter().for_each(|name| compare("grad", name, &format!("gradient.{name}")));
         if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
     }
+}
+
+/// A session that computes in floats of this dtype: the references in double precision, the device in single.
+fn session(graph: Graph, dtype: DType) -> gristmill::Result<Session> {
+    let model = Model::from_graph(graph);
+    match dtype {
+        DType::F64 => Session::cpu(&model, Options::default()),
+        _ => Session::new_blocking(gpu(), &model, Options::default()),
+    }
+}
+
+/// What of an element, and of the greatest, a result may be off by.
+fn bounds(dtype: DType) -> (f64, f64) {
+    if dtype == DType::F64 { (0.0, 1e-7) } else { (1e-4, 2e-5) }
 }
 
 /// A tensor whose elements, where they are floats, are of this dtype.

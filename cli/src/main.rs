@@ -6,6 +6,7 @@ mod compare;
 mod device;
 mod explain;
 mod failure;
+mod gradients;
 mod image;
 mod info;
 mod inputs;

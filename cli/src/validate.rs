@@ -34,6 +34,10 @@ pub(crate) struct Validate {
     /// Compile the kernels with run-time bounds checks
     #[arg(long)]
     checked: bool,
+    /// Compare gradients instead: of every node by itself and of all outputs together, on the GPU with the reference in double precision,
+    /// and the reference with differences of its results. `atol` counts in parts of the greatest element of a gradient
+    #[arg(long)]
+    gradients: bool,
 }
 
 #[derive(Serialize)]
@@ -108,6 +112,11 @@ impl Validate {
         let options = Watch::new().options(Options { checked: self.checked, ..Options::default() });
         let session = device.session(&model, options)?;
         let tolerance = gristmill::Tolerance { relative: self.tolerance.rtol, absolute: self.tolerance.atol };
+        if self.gradients {
+            let found = session.validate_gradients_blocking(&views(&inputs), tolerance)?;
+            crate::gradients::print(out, &device.name(), &found, self.json.as_deref())?;
+            return Ok(if found.passed() { Verdict::Good } else { Verdict::Bad });
+        }
         let validation = session.validate_blocking(&views(&inputs), tolerance)?;
 
         writeln!(out, "device: {}", device.name())?;

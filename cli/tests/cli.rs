@@ -101,6 +101,18 @@ fn validate_names_every_node() {
 }
 
 #[test]
+fn validate_holds_gradients_against_slopes() {
+    let file = std::env::temp_dir().join(format!("gristmill-gradients-{}.json", std::process::id()));
+    let arguments = ["validate", &model("digit_cnn"), "--random", "1", "--gradients", "--json", &file.to_string_lossy()];
+    let text = succeeds(&arguments);
+    assert!(text.contains("Conv") && text.contains("the whole graph") && text.lines().last() == Some("valid"), "{text}");
+    let json = std::fs::read_to_string(&file).expect("the report was written");
+    let json: serde_json::Value = serde_json::from_str(&json).expect("it is JSON");
+    let count = |part: &str| json[part].as_array().map_or(0, Vec::len);
+    assert!(json["passed"] == true && count("nodes") > 5 && count("slopes") > 5 && count("whole") > 5, "{json}");
+}
+
+#[test]
 fn explain_shows_steps_and_memory() {
     let text = succeeds(&["explain", &model("digit_cnn")]);
     assert!(text.contains("dispatch") && text.contains("lower bound"), "{text}");

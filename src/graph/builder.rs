@@ -29,6 +29,11 @@ impl Builder {
         Builder { writer: Writer::new(name) }
     }
 
+    /// A graph that goes on where another ends: its values keep their ids and names ([`Graph::find`]), its outputs and states stay.
+    pub fn extending(graph: &Graph) -> Self {
+        Builder { writer: Writer::rewriting(graph) }
+    }
+
     /// A fresh value; its name is made unique by a number when it is taken.
     pub fn value(&mut self, name: &str, constant: Option<Tensor>) -> ValueId {
         match constant {

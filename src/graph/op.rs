@@ -67,6 +67,12 @@ pub trait Op: Debug + Send + Sync + Any {
         None
     }
 
+    /// For an operator that puts its inputs side by side, the element of output 0 at which each of them starts: what makes an input may then make
+    /// it in its place. Such an operator leaves alone what [`Io::joined`] says is there.
+    fn joins(&self) -> Option<Vec<usize>> {
+        None
+    }
+
     /// This operator reading input `index` through `view` (of the new, underlying tensor `base`) instead of directly, so that the copy is
     /// saved; `None` when its kernels cannot. Afterwards `infer` and `reference` are called with the underlying tensor.
     fn absorb(&self, index: usize, view: &View, base: &Fact) -> Option<Arc<dyn Op>> {
@@ -105,8 +111,8 @@ pub trait Op: Debug + Send + Sync + Any {
         None
     }
 
-    /// True when a node of constants is not folded, as the passes know a better form of it than its value. They fold what they
-    /// leave; `expand` must leave it too.
+    /// True when a node of constants is not folded, as the passes have to see it: they know a better form of it than its value, or write
+    /// gradients through it. They fold what they leave; `expand` must leave it too.
     fn stays_constant(&self) -> bool {
         false
     }
@@ -181,6 +187,8 @@ pub struct Io<'a> {
     /// Whether the output that [`Op::updates`] names stands where the input stood. Variants that bind [`Operand::Updated`] fit exactly
     /// then; those that write the output whole fit otherwise.
     pub in_place: bool,
+    /// Which inputs lie within output 0 already, see [`Op::joins`]; none where it is empty.
+    pub joined: Vec<bool>,
 }
 
 impl Io<'_> {

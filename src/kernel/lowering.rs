@@ -10,6 +10,13 @@ pub enum Lowering {
         /// The input that the output shares its buffer with.
         input: usize,
     },
+    /// Output 0 is a run of elements of input `input`, bound where it lies: no work, one buffer.
+    Window {
+        /// The input that the output lies in.
+        input: usize,
+        /// The element of the input that it starts with, at a place that adapters bind.
+        first: usize,
+    },
     /// Dispatches in order. None at all is right for outputs without elements.
     Dispatches {
         /// The launches.
@@ -58,10 +65,10 @@ impl Lowering {
         Lowering::new(vec![])
     }
 
-    /// Its dispatches; an alias has none.
+    /// Its dispatches; an alias and a window have none.
     pub fn launches(&self) -> &[Dispatch] {
         match self {
-            Lowering::Alias { .. } => &[],
+            Lowering::Alias { .. } | Lowering::Window { .. } => &[],
             Lowering::Dispatches { dispatches, .. } => dispatches,
         }
     }

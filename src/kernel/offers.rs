@@ -74,6 +74,11 @@ impl<'a> Offers<'a> {
         self.add("alias", 0, || Ok(Lowering::Alias { input }));
     }
 
+    /// Offers output 0 as a run of elements of input `input`, from this one on, where it lies.
+    pub fn window(&mut self, input: usize, first: usize) {
+        self.add("window", 0, || Ok(Lowering::Window { input, first }));
+    }
+
     /// Puts all variants of another family (the matrix product that a convolution is) in the place of one.
     ///
     /// # Errors

@@ -138,6 +138,8 @@ prelude! {
     RECURRENT_GROUPS = "recurrent_groups";
     /// Recurrent layers read single units.
     RECURRENT_SCALARS = "recurrent_scalars";
+    /// Parameters and inputs of the kernels that walk the extended targets of CTC.
+    CTC = "ctc";
     /// Attention reads queries four elements at a time.
     ATTENTION_QUERY_VECTORS = "attention_query_vectors";
     /// Attention reads queries by single elements at any stride.

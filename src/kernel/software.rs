@@ -61,6 +61,11 @@ impl Caps {
         (self.max_loop as usize / iterations.max(1)).max(1)
     }
 
+    /// Whether two dispatches cost less than one whose invocations wait for each other: a software driver splits a kernel at its barriers.
+    pub fn prefers_dispatches(&self) -> bool {
+        self.is_software()
+    }
+
     /// Whether kernels without barriers go first though they read more: on software adapters whose subgroups are too narrow for
     /// values that travel by broadcast. What is left for such adapters are tiles in workgroup memory, and a driver that splits a
     /// kernel at its barriers takes minutes to compile a long one.

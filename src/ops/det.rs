@@ -1,9 +1,11 @@
 //! Det: determinants of square matrices.
 
 use super::Registration;
+use super::compose::Compose;
+use super::gather::gather;
 use super::shared::WORKGROUP;
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Op, required};
+use crate::graph::{Fact, Gradient, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::{Access, Dispatch, Kernel, Lowering, Offers, Operand, params, shader, u32s};
 use crate::tensor::{Scalar, Shape, Tensor, TensorType};
 use std::sync::Arc;
@@ -20,6 +22,9 @@ shader!(static DET: DetParams = "det");
 
 /// The operator of this file.
 pub static REGISTRATION: Registration = Registration { operators: &["Det"], shaders: &[&DET] };
+
+/// The most rows of a matrix whose cofactors are computed one by one: they are as many determinants as it has elements.
+const MOST_COFACTORS: usize = 16;
 
 /// ONNX Det: the last two axes are square matrices.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,6 +92,39 @@ impl Op for Det {
         let determinants: Vec<f64> =
             (0..shape.elements()).map(|k| determinant(&mut values[k * size..(k + 1) * size], extent)).collect();
         Ok(vec![Tensor::from_f64(TensorType::new(matrices.dtype(), shape), &determinants)?])
+    }
+
+    /// An element is worth its cofactor (Jacobi's formula), also where the matrix has no inverse.
+    fn gradient(&self, node: &Node, upstream: &[Option<ValueId>], _: &[bool], writer: &mut Writer) -> Result<Gradient> {
+        let Some(worth) = upstream.first().copied().flatten() else { return Ok(Gradient::Zero) };
+        let matrices = node.needed(0)?;
+        let ty = writer.fact(matrices)?.ty.clone();
+        let (outer, extent) = Det::split(&ty.shape)?;
+        if extent > MOST_COFACTORS {
+            return Ok(Gradient::Undefined("the cofactors of so large matrices take too long"));
+        }
+        let count = outer.elements();
+        if count * extent == 0 {
+            return Ok(Gradient::Zero);
+        }
+        let rest = extent - 1;
+        let mut minors = Vec::with_capacity(extent * extent * rest * rest);
+        let mut signs = Vec::with_capacity(extent * extent);
+        for (row, column) in (0..extent).flat_map(|row| (0..extent).map(move |column| (row, column))) {
+            let others = |own: usize| (0..extent).filter(move |k| *k != own);
+            minors.extend(others(row).flat_map(|r| others(column).map(move |c| (r * extent + c) as i64)));
+            signs.push(if (row + column) % 2 == 0 { 1.0 } else { -1.0 });
+        }
+        let flat = writer.reshape(matrices, &[count, extent * extent])?;
+        let minors = writer.tensor(Tensor::vector(&minors));
+        let minors = writer.apply(gather(1), &[flat, minors])?;
+        let minors = writer.reshape(minors, &[count, extent * extent, rest, rest])?;
+        let minors = writer.apply(det(), &[minors])?;
+        let signs = writer.tensor(Tensor::from_f64(TensorType::new(ty.dtype, [extent * extent]), &signs)?);
+        let cofactors = writer.function("Mul", &[minors, signs])?;
+        let worth = writer.reshape(worth, &[count, 1])?;
+        let found = writer.function("Mul", &[cofactors, worth])?;
+        Ok(Gradient::Inputs(vec![Some(writer.reshape(found, ty.shape.dims())?)]))
     }
 
     fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {

@@ -20,11 +20,18 @@ const NAME: &str = "Gradient";
 pub struct Gradient {
     /// How many values there are.
     pub values: usize,
+    /// Whether it is wrong that none of the values changes with one of the others; its gradient is zero otherwise.
+    pub complete: bool,
 }
 
 /// The gradients of so many values, see [`Gradient`].
 pub fn gradient(values: usize) -> Arc<dyn Op> {
-    Arc::new(Gradient { values })
+    Arc::new(Gradient { values, complete: false })
+}
+
+/// The gradients of so many values with respect to others, with each of which some of them must change.
+pub fn complete_gradient(values: usize) -> Arc<dyn Op> {
+    Arc::new(Gradient { values, complete: true })
 }
 
 impl Op for Gradient {
@@ -32,7 +39,7 @@ impl Op for Gradient {
         NAME
     }
 
-    crate::attributes!(values);
+    crate::attributes!(values, complete);
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let mut outputs = Vec::new();

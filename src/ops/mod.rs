@@ -4,6 +4,7 @@
 //! the import table. CONTRIBUTING.md walks through one.
 
 pub mod affine_grid;
+pub mod arena;
 pub mod argreduce;
 pub mod attention;
 pub mod causal_conv;
@@ -14,6 +15,7 @@ pub(crate) mod compose;
 pub mod concat;
 pub mod conv;
 mod copy;
+pub mod ctc;
 pub mod cumulative;
 pub mod dequantize;
 pub mod det;
@@ -32,9 +34,11 @@ pub mod movement;
 pub mod non_max_suppression;
 pub mod norm;
 pub mod one_hot;
+pub mod optimizer;
 pub mod pad;
 pub mod pool;
 pub mod quantize;
+pub mod recompute;
 pub mod reduce;
 mod registration;
 pub mod resample;
@@ -54,6 +58,7 @@ pub mod tensor_scatter;
 pub mod top_k;
 pub mod transpose;
 pub mod triangle;
+pub mod variable;
 pub mod view;
 
 pub use registration::Registration;
@@ -61,6 +66,7 @@ pub use registration::Registration;
 /// Every operator family.
 pub static REGISTRY: &[&Registration] = &[
     &affine_grid::REGISTRATION,
+    &arena::REGISTRATION,
     &argreduce::REGISTRATION,
     &attention::REGISTRATION,
     &causal_conv::REGISTRATION,
@@ -70,6 +76,7 @@ pub static REGISTRY: &[&Registration] = &[
     &concat::REGISTRATION,
     &conv::REGISTRATION,
     &copy::REGISTRATION,
+    &ctc::REGISTRATION,
     &cumulative::REGISTRATION,
     &dequantize::REGISTRATION,
     &det::REGISTRATION,
@@ -90,9 +97,11 @@ pub static REGISTRY: &[&Registration] = &[
     &non_max_suppression::REGISTRATION,
     &norm::REGISTRATION,
     &one_hot::REGISTRATION,
+    &optimizer::REGISTRATION,
     &pad::REGISTRATION,
     &pool::REGISTRATION,
     &quantize::REGISTRATION,
+    &recompute::REGISTRATION,
     &reduce::REGISTRATION,
     &reshape::REGISTRATION,
     &resize::REGISTRATION,
@@ -108,5 +117,6 @@ pub static REGISTRY: &[&Registration] = &[
     &top_k::REGISTRATION,
     &transpose::REGISTRATION,
     &triangle::REGISTRATION,
+    &variable::REGISTRATION,
     &view::REGISTRATION,
 ];

@@ -46,6 +46,14 @@ impl RowWorkgroup {
         self.subgroup == Some(self.lanes)
     }
 
+    /// The most iterations of the loops of one of its reductions.
+    pub(crate) fn turns(self) -> usize {
+        match self.subgroup {
+            Some(size) => (self.lanes / size) as usize - 1,
+            None => self.lanes.ilog2() as usize,
+        }
+    }
+
     /// A kernel with `reduce_sum` and `reduce_max` over this workgroup.
     pub(crate) fn reduces(self, kernel: Kernel) -> Kernel {
         let kernel = kernel.constant("WORKGROUP", self.lanes);

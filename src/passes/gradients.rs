@@ -1,16 +1,19 @@
 //! Gradients by reverse mode: the nodes between values and what their gradients are with respect to, from the last to the first, each with
 //! the gradients of its inputs from those of its outputs (Linnainmaa 1970; Griewank and Walther, "Evaluating Derivatives", chapter 3).
 
+use super::recompute::Recompute;
 use super::{Options, Pass};
 use crate::error::{Error, Result};
 use crate::graph::{Gradient as Rule, Node, NodeId, OpExt, ValueId, Writer};
 use crate::ops::compose::Compose;
 use crate::ops::gradient::Gradient;
 use crate::ops::reshape::identity;
+use crate::ops::variable::Variable;
 use crate::tensor::{Tensor, TensorType};
 use std::collections::{HashMap, HashSet};
 
-/// Writes what each [`Gradient`] is.
+/// Writes what each [`Gradient`] is, and makes each [`Variable`] the constant that it is. It comes before the gradients with respect to it:
+/// from here on nodes of constants stay, other than what the rules write.
 #[derive(Debug)]
 pub(super) struct Gradients;
 
@@ -25,11 +28,16 @@ impl Pass for Gradients {
 
     fn visit(&self, writer: &mut Writer, id: NodeId, _: &Options) -> Result<()> {
         let Some(node) = writer.node(id).cloned() else { return Ok(()) };
+        if node.op.downcast::<Variable>().is_some() {
+            settle(writer, id, &node);
+            return Ok(());
+        }
         let Some(gradient) = node.op.downcast::<Gradient>() else { return Ok(()) };
         let (values, rest) = node.inputs.split_at(gradient.values);
         let (worth, subjects) = rest.split_at(gradient.values.min(rest.len()));
         let subjects: Vec<ValueId> = subjects.iter().flatten().copied().collect();
-        let mut reverse = Reverse { between: between(writer, values, &subjects), found: HashMap::new() };
+        let recompute = Recompute::new(writer, &all_before(writer, values));
+        let mut reverse = Reverse { between: between(writer, values, &subjects), found: HashMap::new(), recompute };
         for (value, worth) in values.iter().zip(worth) {
             let Some(value) = *value else { continue };
             let worth = match worth {
@@ -45,6 +53,10 @@ impl Pass for Gradients {
         for subject in &subjects {
             results.push(match reverse.take(writer, *subject)? {
                 Some(found) => found,
+                None if gradient.complete => {
+                    let name = &writer.get(*subject).name;
+                    return Err(Error::invalid_model(format!("nothing changes with `{name}`")).at(&node.path));
+                }
                 None => {
                     let ty = writer.fact(*subject)?.ty.clone();
                     writer.tensor(Tensor::zeros(ty))
@@ -58,6 +70,15 @@ impl Pass for Gradients {
             }
         }
         Ok(())
+    }
+}
+
+/// Makes a variable the constant that it is; or what a run gave in its place.
+fn settle(writer: &mut Writer, id: NodeId, node: &Node) {
+    let constant = node.input(0).and_then(|input| writer.contents(input)).cloned();
+    match (constant, node.only_output()) {
+        (Some(tensor), Some(output)) => writer.fold(output, tensor),
+        _ => writer.replace(id, Node::new(node.name(), identity(), node.inputs.clone(), node.outputs.clone())),
     }
 }
 
@@ -108,6 +129,7 @@ struct Reverse {
     between: HashSet<ValueId>,
     /// What was found so far of each value's gradient: terms of a sum.
     found: HashMap<ValueId, Vec<ValueId>>,
+    recompute: Recompute,
 }
 
 impl Reverse {
@@ -142,7 +164,12 @@ impl Reverse {
             return Ok(());
         }
         let name = format!("{}.gradient", node.name());
-        let inputs = match writer.under(&name, |writer| node.op.gradient(node, &upstream, &wanted, writer))? {
+        let again = &mut self.recompute;
+        let written = writer.under(&name, |writer| {
+            let seen = again.node(node, &upstream, writer)?;
+            node.op.gradient(&seen, &upstream, &wanted, writer)
+        });
+        let inputs = match written? {
             Rule::Inputs(inputs) => inputs,
             Rule::Zero => return Ok(()),
             Rule::Undefined(reason) => {

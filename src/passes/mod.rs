@@ -14,11 +14,13 @@ mod fuse;
 mod gradients;
 mod norms;
 mod quantized;
+mod recompute;
 mod specialize;
 mod views;
 
 pub use driver::{Rewrite, Selection, Trace, optimize, passes};
 pub use norms::NORMS;
+pub(crate) use recompute::AGAIN;
 pub use specialize::{Ends, Specialized, specialize, specialize_structures};
 
 use crate::error::Result;

@@ -40,7 +40,7 @@ impl Pass for Dequantize {
     }
 
     fn visit(&self, writer: &mut Writer, id: NodeId, _: &Options) -> Result<()> {
-        let Some(node) = writer.node(id).filter(|node| node.op.stays_constant()) else { return Ok(()) };
+        let Some(node) = writer.node(id).filter(|node| node.op.downcast::<DequantizeLinear>().is_some()) else { return Ok(()) };
         let constants: Option<Vec<Option<&Tensor>>> =
             node.inputs.iter().map(|id| id.map(|id| writer.contents(id)).map_or(Some(None), |c| c.map(Some))).collect();
         if let (Some(constants), Some(output)) = (constants, node.outputs.first().copied().flatten()) {

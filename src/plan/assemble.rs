@@ -1,7 +1,9 @@
 //! From a graph with its nodes placed to the plan's buffers, transfers and steps.
 
+use super::checks::of_inputs;
 use super::constants::Constants;
 use super::in_place::place;
+use super::joins::Parts;
 use super::options::PlanOptions;
 use super::placement::{GpuNode, Placement};
 use super::schedule::groups;
@@ -15,6 +17,7 @@ use super::values::{Found, Values};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, ValueId};
 use crate::kernel::{Access, Caps, Dispatch, Kernel, Operand, Table};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -25,8 +28,13 @@ impl Plan {
     /// [`Limit`](crate::ErrorKind::Limit) when a tensor exceeds what the adapter can bind, naming it;
     /// [`Unsupported`](crate::ErrorKind::Unsupported) when a node must run on the host and the options forbid it.
     pub fn new(graph: &Graph, caps: &Caps, options: &PlanOptions) -> Result<Plan> {
-        let placements = place(graph, caps, options)?;
-        let mut assembly = Assembly::new(graph, caps, &placements)?;
+        let (graph, given_checks) = match options.checks_inputs {
+            true => of_inputs(graph)?,
+            false => (Cow::Borrowed(graph), vec![]),
+        };
+        let graph = &*graph;
+        let (placements, parts) = place(graph, caps, options)?;
+        let mut assembly = Assembly::new(graph, caps, &placements, parts)?;
         assembly.values.reserve_states(&placements, &mut assembly.states, &mut assembly.tensors)?;
         assembly.values.reserve_outputs(&placements, &mut assembly.tensors)?;
         for group in groups(graph, &placements) {
@@ -38,7 +46,8 @@ impl Plan {
             }
             assembly.close(&group.host)?;
         }
-        assembly.finish(caps.max_buffer, &options.resident)
+        let plan = assembly.finish(caps.max_buffer, &options.resident)?;
+        Ok(Plan { given_checks, ..plan })
     }
 }
 
@@ -66,13 +75,13 @@ struct Writing<'a> {
 }
 
 impl<'a> Assembly<'a> {
-    fn new(graph: &'a Graph, caps: &'a Caps, placements: &'a [Placement]) -> Result<Self> {
+    fn new(graph: &'a Graph, caps: &'a Caps, placements: &'a [Placement], parts: Parts) -> Result<Self> {
         let states = graph.states().iter().map(|state| planned(graph, state)).collect::<Result<Vec<_>>>()?;
         Ok(Assembly {
             graph,
             placements,
             tensors: Tensors::new(caps),
-            values: Values::new(graph, placements, &states),
+            values: Values::new(graph, placements, &states, parts),
             states,
             constants: Constants::new(graph),
             textures: ScratchTextures::default(),
@@ -157,6 +166,10 @@ impl<'a> Assembly<'a> {
             self.segment().steps.push(step);
             self.tensors.clock += 1;
         }
+        if let (Some(_), Some(Some(whole))) = (writing.node.op.joins(), writing.node.outputs.first()) {
+            // Its parts are there, even if there was nothing to dispatch.
+            self.values.write(*whole, &mut self.tensors)?;
+        }
         Ok(())
     }
 
@@ -228,7 +241,9 @@ impl<'a> Assembly<'a> {
     fn check_apart(&self, kernel: &Kernel, bindings: &[usize]) -> Result<()> {
         for (i, a) in bindings.iter().enumerate() {
             for (j, b) in bindings.iter().enumerate().skip(i + 1) {
-                if a == b && (kernel.storage[i].writes() || kernel.storage[j].writes()) {
+                let (writes_a, writes_b) = (kernel.storage[i].writes(), kernel.storage[j].writes());
+                let is_shared = self.tensors.base(*a) == self.tensors.base(*b);
+                if (a == b && (writes_a || writes_b)) || (is_shared && writes_a != writes_b) {
                     let (shader, tensor) = (kernel.shader.name, &self.tensors.planned[*a].name);
                     return Err(Error::internal(format!("shader {shader} binds `{tensor}` twice, once for writing")));
                 }
@@ -289,6 +304,7 @@ impl<'a> Assembly<'a> {
             outputs,
             roots,
             checks,
+            given_checks: vec![],
             states: self.states,
             variants: of_nodes(self.placements, |work| work.variants.clone()),
             declined: of_nodes(self.placements, |work| work.declined.clone()),

@@ -1,5 +1,6 @@
 //! Whether a variant's bindings exist, and have a form on the GPU.
 
+use super::memory::is_bindable;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Graph, Io, Node};
 use crate::kernel::{Access, Caps, Dispatch, Lowering, Operand, Packing};
@@ -22,7 +23,7 @@ impl Bindings<'_> {
     /// [`Internal`](crate::ErrorKind::Internal) when it does not exist.
     pub(super) fn check(&self, lowering: &Lowering) -> Result<()> {
         let Lowering::Dispatches { dispatches, .. } = lowering else {
-            return self.alias(lowering);
+            return self.shared(lowering);
         };
         self.form(dispatches)?;
         for (k, fact) in self.io.outputs.iter().enumerate().filter(|(k, _)| self.io.used[*k]) {
@@ -45,18 +46,26 @@ impl Bindings<'_> {
         }
     }
 
-    fn alias(&self, lowering: &Lowering) -> Result<()> {
-        let Lowering::Alias { input } = *lowering else { return Ok(()) };
+    /// Checks an output that lies where an input does.
+    fn shared(&self, lowering: &Lowering) -> Result<()> {
+        let (input, first) = match *lowering {
+            Lowering::Alias { input } => (input, None),
+            Lowering::Window { input, first } => (input, Some(first)),
+            Lowering::Dispatches { .. } => return Ok(()),
+        };
         self.form(&[])?;
         if self.own_inputs() < self.io.inputs.len() {
             return Err(Error::internal("an alias that leaves out its epilogue"));
         }
         let output = self.io.outputs.first().ok_or_else(|| Error::internal("an alias without an output"))?;
         let same = self.input(input)? == on_gpu(output, || "output 0".into())?;
-        if same && self.io.input(input)?.ty.elements() == output.ty.elements() {
-            return Ok(());
+        let (whole, part) = (self.io.input(input)?.ty.elements(), output.ty.elements());
+        match first {
+            None if same && whole == part => Ok(()),
+            Some(first) if !is_bindable(first) => Err(Error::unsupported("it starts where no buffer can be bound")),
+            Some(first) if same && first.checked_add(part).is_some_and(|end| end <= whole) => Ok(()),
+            _ => Err(Error::internal("an alias of another element type or size")),
         }
-        Err(Error::internal("an alias of another element type or size"))
     }
 
     fn updated_output(&self) -> Option<usize> {

@@ -2,8 +2,9 @@
 //! reads the old contents.
 
 use super::choices::Chosen;
+use super::joins::{Parts, join};
 use super::options::PlanOptions;
-use super::placement::{GpuNode, Placement, lower, place_apart};
+use super::placement::{Form, GpuNode, Placement, aliases, lower, place_apart};
 use super::schedule::groups;
 use super::states::{is_uninterrupted, resident};
 use crate::error::{ErrorKind, Result};
@@ -13,14 +14,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Decides for every node of a specialised graph. Nodes write over what they read where they may and have a form for it; a variant that
 /// is asked for by name stays.
-pub(super) fn place(graph: &Graph, caps: &Caps, options: &PlanOptions) -> Result<Vec<Placement>> {
+pub(super) fn place(graph: &Graph, caps: &Caps, options: &PlanOptions) -> Result<(Vec<Placement>, Parts)> {
     let mut placements = place_apart(graph, caps, options)?;
     let order = Order::new(graph, &placements);
     let mut updating = BTreeMap::new();
     for (index, node) in graph.nodes().iter().enumerate() {
         let Placement::Gpu(plain) = &placements[index] else { continue };
         let Some(updates) = order.updates(index)? else { continue };
-        match lower(graph, node, caps, options, Some(updates)) {
+        match lower(graph, node, caps, options, Form { updates: Some(updates), ..Form::default() }) {
             Ok(Placement::Gpu(work)) => drop(updating.insert(index, with_names_of(plain, work))),
             Ok(_) => {}
             Err(e) if e.kind() == ErrorKind::Unsupported => {}
@@ -31,7 +32,8 @@ pub(super) fn place(graph: &Graph, caps: &Caps, options: &PlanOptions) -> Result
         order.keep_states(&mut updating)?;
     }
     updating.into_iter().for_each(|(index, work)| placements[index] = Placement::Gpu(work));
-    Ok(placements)
+    let parts = join(graph, caps, options, &mut placements)?;
+    Ok((placements, parts))
 }
 
 /// The one of a node's two forms that is taken, with the names of the other's variants.
@@ -44,17 +46,6 @@ fn with_names_of(plain: &GpuNode, mut updating: Box<GpuNode>) -> Box<GpuNode> {
     updating.variants.extend(&plain.variants);
     updating.declined.retain(|(name, _)| !plain.variants.contains(name));
     updating
-}
-
-/// For each value, the one whose contents it has under another shape.
-fn aliases(graph: &Graph, placements: &[Placement]) -> Vec<ValueId> {
-    let mut root: Vec<ValueId> = (0..graph.values().len()).map(ValueId).collect();
-    for (node, placement) in graph.nodes().iter().zip(placements) {
-        if let (Placement::Alias(input), Some(Some(output))) = (placement, node.outputs.first()) {
-            root[output.index()] = root[input.index()];
-        }
-    }
-    root
 }
 
 /// Who reads what, and when, in the order in which a plan runs its nodes.
@@ -73,7 +64,7 @@ struct Order<'a> {
 impl<'a> Order<'a> {
     fn new(graph: &'a Graph, placements: &'a [Placement]) -> Self {
         let count = graph.values().len();
-        let root = aliases(graph, placements);
+        let root = aliases(graph, placements, true);
         let mut time = vec![(0, 0); graph.nodes().len()];
         for (number, group) in groups(graph, placements).iter().enumerate() {
             group.gpu.iter().enumerate().for_each(|(at, node)| time[*node] = (number, at));
@@ -81,7 +72,7 @@ impl<'a> Order<'a> {
         }
         let mut readers = vec![Vec::new(); count];
         for (index, node) in graph.nodes().iter().enumerate() {
-            if !matches!(placements[index], Placement::Alias(_)) {
+            if !matches!(placements[index], Placement::Alias(_) | Placement::Window(..)) {
                 node.inputs.iter().flatten().for_each(|id| readers[root[id.index()].index()].push(index));
             }
         }

@@ -26,7 +26,7 @@ pub struct Measurable {
 /// # Errors
 /// As [`Plan::new`](super::Plan::new).
 pub fn measurable(graph: &Graph, caps: &Caps, options: &PlanOptions) -> Result<Vec<Measurable>> {
-    let placements = place(graph, caps, options)?.into_iter().enumerate();
+    let placements = place(graph, caps, options)?.0.into_iter().enumerate();
     let measurable = |(node, placement)| match placement {
         Placement::Gpu(work) if work.chosen != Chosen::Named && work.usable.len() > 1 => {
             Some(Measurable { node, key: work.key?, variants: work.usable })

@@ -6,6 +6,11 @@
 /// Alignment of a tensor within a buffer: WebGPU's default `minStorageBufferOffsetAlignment`.
 const ALIGNMENT: u64 = 256;
 
+/// Whether a tensor can be bound that starts with this element of a buffer.
+pub(super) fn is_bindable(first: usize) -> bool {
+    (first as u64 * 4).is_multiple_of(ALIGNMENT)
+}
+
 /// The most comparisons of tensors that the search makes: a few milliseconds.
 const SEARCH: usize = 4_000_000;
 

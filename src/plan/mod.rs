@@ -6,9 +6,11 @@
 
 mod assemble;
 mod bindings;
+mod checks;
 mod choices;
 mod constants;
 mod in_place;
+mod joins;
 mod measurable;
 mod memory;
 mod options;

@@ -13,6 +13,8 @@ pub struct PlanOptions {
     pub variant: Option<String>,
     /// Outputs that stay on the GPU, unless they are small.
     pub resident: Vec<ValueId>,
+    /// Inputs are there on the host when a run starts, which then checks them itself.
+    pub checks_inputs: bool,
     /// What was measured and refused before; without it the first variant is taken.
     pub choices: Arc<Choices>,
 }

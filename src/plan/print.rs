@@ -9,6 +9,7 @@ impl fmt::Display for Place {
             Place::Weight(k) => write!(f, "weight{k}"),
             Place::Own(k) => write!(f, "own{k}"),
             Place::Slot { buffer, offset: 0 } => write!(f, "shared{buffer}"),
+            Place::Within { tensor, offset } => write!(f, "tensor{tensor}+{offset}"),
             Place::Texture(k) => write!(f, "texture{k}"),
             Place::State { state, next: false } => write!(f, "state{state}"),
             Place::State { state, next: true } => write!(f, "next{state}"),
@@ -31,7 +32,10 @@ impl fmt::Display for Written {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let memory = &self.memory;
-        let place = |tensor: &usize| self.tensors[*tensor].place.to_string();
+        let place = |tensor: &usize| match self.tensors[*tensor].place {
+            Place::Within { tensor, offset } => format!("{}[{offset}..]", self.tensors[tensor].place),
+            place => place.to_string(),
+        };
         writeln!(
             f,
             "plan {}: {} dispatches, {} kernels, {} weights",

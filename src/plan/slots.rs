@@ -29,8 +29,9 @@ fn demands(plan: &Plan, shared: &[usize], lifetimes: &[(usize, usize)]) -> Vec<D
     for step in plan.steps() {
         let storage = &plan.kernels[step.kernel].storage;
         for (a, _) in step.bindings.iter().zip(storage).filter(|(_, access)| access.writes()) {
-            for b in step.bindings.iter().filter(|b| *b != a) {
-                if let (Some(a), Some(b)) = (number[*a], number[*b]) {
+            let a = plan.base(*a);
+            for b in step.bindings.iter().map(|b| plan.base(*b)).filter(|b| *b != a) {
+                if let (Some(a), Some(b)) = (number[a], number[b]) {
                     demands[a].apart.push(b);
                     demands[b].apart.push(a);
                 }

@@ -43,6 +43,16 @@ impl<'a> Tensors<'a> {
     /// A step binds a tensor now.
     pub(super) fn bind(&mut self, tensor: usize) {
         self.lifetimes[tensor].1 = self.clock;
+        let base = self.base(tensor);
+        self.lifetimes[base].1 = self.clock;
+    }
+
+    /// The tensor that a tensor lies in, or else itself.
+    pub(super) fn base(&self, tensor: usize) -> usize {
+        match self.planned[tensor].place {
+            Place::Within { tensor, .. } => tensor,
+            _ => tensor,
+        }
     }
 
     /// A tensor is filled at an earlier step.

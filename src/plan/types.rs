@@ -1,7 +1,7 @@
 //! What a plan is made of.
 
 use super::choices::Chosen;
-use crate::graph::{Graph, ValueId};
+use crate::graph::{Graph, Node, ValueId};
 use crate::kernel::{Grid, Kernel, Packing, Work};
 use crate::tensor::{Scalar, Tensor, TensorType};
 use std::sync::Arc;
@@ -22,6 +22,13 @@ pub enum Place {
         /// Which buffer: [`Plan::shared`].
         buffer: usize,
         /// Where in the buffer it starts.
+        offset: u64,
+    },
+    /// Within another tensor of the plan: [`Plan::tensors`].
+    Within {
+        /// Which tensor; it lies within no other.
+        tensor: usize,
+        /// Where in it this one starts, in bytes.
         offset: u64,
     },
     /// A texture that it shares with scratch of other nodes: [`Plan::textures`].
@@ -245,6 +252,8 @@ pub struct Plan {
     pub states: Vec<PlannedState>,
     /// For each output of the graph, the value whose elements it is under another shape; itself, where it is no other.
     pub roots: Vec<ValueId>,
+    /// What a run must find to be true of its inputs before anything is submitted, by references.
+    pub given_checks: Vec<Node>,
     /// What a run must find to be true: a node of the graph, and its word on the host.
     pub checks: Vec<(usize, ValueId)>,
     /// For each node, the variants it could have run by.
@@ -261,6 +270,14 @@ impl Plan {
     /// All dispatches in order.
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
         self.segments.iter().flat_map(|s| &s.steps)
+    }
+
+    /// The tensor that a tensor lies in, or else itself.
+    pub fn base(&self, tensor: usize) -> usize {
+        match self.tensors[tensor].place {
+            Place::Within { tensor, .. } => tensor,
+            _ => tensor,
+        }
     }
 
     /// All nodes that run on the host.

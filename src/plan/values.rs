@@ -1,5 +1,6 @@
 //! Where the values of a graph lie as a plan is written: on the host, on the GPU, or on both.
 
+use super::joins::Parts;
 use super::placement::Placement;
 use super::states::{why_in_place, why_swapped};
 use super::tensors::{LATER, Tensors};
@@ -17,6 +18,10 @@ pub(super) struct Values<'a> {
     root: Vec<ValueId>,
     /// For each root, its tensor on the GPU.
     tensor: Vec<Option<usize>>,
+    /// For each root that lies within another, that one and the element of it at which it starts.
+    parts: Parts,
+    /// Those of them that nothing makes: what is read through a window.
+    windows: Parts,
     is_input: Vec<bool>,
     /// For each value, the state on the GPU that it is the input of.
     state: Vec<Option<usize>>,
@@ -36,16 +41,22 @@ pub(super) struct Found {
 }
 
 impl<'a> Values<'a> {
-    pub(super) fn new(graph: &'a Graph, placements: &[Placement], states: &[PlannedState]) -> Self {
+    pub(super) fn new(graph: &'a Graph, placements: &[Placement], states: &[PlannedState], parts: Parts) -> Self {
         let count = graph.values().len();
         let mut root: Vec<ValueId> = (0..count).map(ValueId).collect();
+        let mut windows = Parts::new();
         for (node, placement) in graph.nodes().iter().zip(placements) {
+            if let (Placement::Window(input, first), Some(Some(output))) = (placement, node.outputs.first()) {
+                let base = root[input.index()];
+                let (base, before) = windows.get(&base).copied().unwrap_or((base, 0));
+                windows.insert(*output, (base, before + first));
+            }
             let shared = match placement {
                 Placement::Alias(input) => node.outputs.first().copied().flatten().zip(Some(*input)),
                 Placement::Gpu(work) => {
                     work.updates.and_then(|(output, input)| node.outputs.get(output).copied().flatten().zip(node.input(input)))
                 }
-                Placement::Host(_) => None,
+                Placement::Host(_) | Placement::Window(..) => None,
             };
             if let Some((output, input)) = shared {
                 root[output.index()] = root[input.index()];
@@ -61,7 +72,7 @@ impl<'a> Values<'a> {
         let constant = graph.values().iter().map(|v| v.constant.is_some());
         let given = is_input.iter().zip(&on_gpu).map(|(input, on_gpu)| *input && !on_gpu);
         let on_host = constant.zip(given).map(|(constant, given)| constant || given).collect();
-        Values { graph, root, tensor: vec![None; count], is_input, state, on_host, on_gpu, own: Vec::new() }
+        Values { graph, root, tensor: vec![None; count], parts, windows, is_input, state, on_host, on_gpu, own: Vec::new() }
     }
 
     /// The value whose buffer a value shares.
@@ -133,6 +144,16 @@ impl<'a> Values<'a> {
 
     fn add(&mut self, root: ValueId, place: Place, tensors: &mut Tensors) -> Result<usize> {
         let bytes = self.graph.fact(root)?.gpu_bytes();
+        let place = match self.parts.get(&root).copied() {
+            Some((whole, first)) if place == LATER => {
+                let tensor = match self.tensor[whole.index()] {
+                    Some(tensor) => tensor,
+                    None => self.add(whole, LATER, tensors)?,
+                };
+                Place::Within { tensor, offset: first as u64 * 4 }
+            }
+            _ => place,
+        };
         let tensor = tensors.add(self.graph.value(root).name.clone(), bytes, place)?;
         self.tensor[root.index()] = Some(tensor);
         Ok(tensor)
@@ -147,6 +168,9 @@ impl<'a> Values<'a> {
     /// The tensor of a value, no constant, that is read now.
     pub(super) fn read(&mut self, value: ValueId, tensors: &mut Tensors) -> Result<Found> {
         let root = self.root(value);
+        if let Some((whole, first)) = self.windows.get(&root).copied() {
+            return self.read_window(root, whole, first, tensors);
+        }
         let tensor = match self.tensor[root.index()] {
             Some(tensor) => tensor,
             None if self.state[root.index()].is_some() => {
@@ -166,6 +190,24 @@ impl<'a> Values<'a> {
         }
         tensors.bind(tensor);
         Ok(Found { tensor, upload })
+    }
+
+    /// The tensor of a value that is read now through a window of another.
+    fn read_window(&mut self, root: ValueId, whole: ValueId, first: usize, tensors: &mut Tensors) -> Result<Found> {
+        let found = self.read(whole, tensors)?;
+        let tensor = match self.tensor[root.index()] {
+            Some(tensor) => tensor,
+            None => {
+                let before = match tensors.planned[found.tensor].place {
+                    Place::Within { offset, .. } => offset,
+                    _ => 0,
+                };
+                let place = Place::Within { tensor: tensors.base(found.tensor), offset: before + first as u64 * 4 };
+                self.add(root, place, tensors)?
+            }
+        };
+        tensors.bind(tensor);
+        Ok(Found { tensor, upload: found.upload })
     }
 
     /// The tensor of a value that is written now.

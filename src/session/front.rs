@@ -58,6 +58,23 @@ impl Session {
         Ok(Session { model, options, tally, identity: Arc::default(), defaults, plain, replacing: Mutex::default() })
     }
 
+    /// A session on a GPU, or by references where there is none.
+    ///
+    /// # Errors
+    /// As [`new`](Session::new).
+    pub(crate) fn on(gpu: Option<&Gpu>, model: &Model, options: Options) -> Result<Session> {
+        Self::build(gpu, model, options)
+    }
+
+    /// A session for another model, whose graph has this one's states, by the same values: runs of both take the same.
+    ///
+    /// # Errors
+    /// As [`new`](Session::new).
+    pub(crate) fn sharing_states(&self, model: &Model) -> Result<Session> {
+        let session = Self::build(self.plain.gpu().as_ref(), model, self.options.clone())?;
+        Ok(Session { identity: self.identity.clone(), ..session })
+    }
+
     /// The model's inputs that a run must give, in order.
     pub fn inputs(&self) -> &[InputInfo] {
         &self.plain.inputs

@@ -24,4 +24,5 @@ pub use on_gpu::GpuOutputs;
 pub use options::{Options, Tuning};
 pub use state::{SessionState, Snapshot};
 pub use timing::{Profile, Timing};
-pub use validate::{Suspect, Tolerance, Validation, ValueReport};
+pub(crate) use validate::gradients;
+pub use validate::{GradientReport, GradientValidation, NoGradient, SlopeReport, Suspect, Tolerance, Validation, ValueReport};

@@ -52,18 +52,18 @@ pub struct ClassLoss {
 }
 
 /// Writes nodes under one name.
-struct Writing<'a> {
-    builder: &'a mut Builder,
-    name: &'a str,
+pub(super) struct Writing<'a> {
+    pub(super) builder: &'a mut Builder,
+    pub(super) name: &'a str,
 }
 
 impl Writing<'_> {
-    fn node(&mut self, op: Arc<dyn Op>, inputs: &[ValueId]) -> ValueId {
+    pub(super) fn node(&mut self, op: Arc<dyn Op>, inputs: &[ValueId]) -> ValueId {
         let inputs: Vec<Option<ValueId>> = inputs.iter().copied().map(Some).collect();
-        self.builder.node(self.name, op, &inputs)
+        self.builder.node(&format!("{}.part", self.name), op, &inputs)
     }
 
-    fn function(&mut self, name: &str, inputs: &[ValueId]) -> Result<ValueId> {
+    pub(super) fn function(&mut self, name: &str, inputs: &[ValueId]) -> Result<ValueId> {
         let op = if inputs.len() == 1 { unary(name)? } else { binary(name)? };
         Ok(self.node(op, inputs))
     }
@@ -74,13 +74,13 @@ impl Writing<'_> {
     }
 
     /// A small integer in the dtype of a value.
-    fn number_like(&mut self, number: i64, value: ValueId) -> ValueId {
-        let number = self.builder.constant(self.name, Tensor::scalar(number));
+    pub(super) fn number_like(&mut self, number: i64, value: ValueId) -> ValueId {
+        let number = self.builder.constant(&format!("{}.constant", self.name), Tensor::scalar(number));
         self.node(cast_like(), &[number, value])
     }
 
     fn vector(&mut self, numbers: &[i64]) -> ValueId {
-        self.builder.constant(self.name, Tensor::vector(numbers))
+        self.builder.constant(&format!("{}.constant", self.name), Tensor::vector(numbers))
     }
 
     fn total(&mut self, reduction: reduce::Reduction, value: ValueId) -> ValueId {
@@ -93,9 +93,9 @@ impl Writing<'_> {
     }
 
     /// What the losses come to; `weight` is what each counts in a mean, 1 where it is not said.
-    fn reduced(&mut self, reduction: LossReduction, loss: ValueId, weight: Option<ValueId>) -> Result<ValueId> {
-        Ok(match (reduction, weight) {
-            (LossReduction::None, _) => self.node(identity(), &[loss]),
+    pub(super) fn reduced(&mut self, reduction: LossReduction, loss: ValueId, weight: Option<ValueId>) -> Result<ValueId> {
+        let reduced = match (reduction, weight) {
+            (LossReduction::None, _) => loss,
             (LossReduction::Sum, _) => self.total(reduce::Reduction::Sum, loss),
             (LossReduction::Mean, None) => self.total(reduce::Reduction::Mean, loss),
             (LossReduction::Mean, Some(weight)) => {
@@ -107,7 +107,9 @@ impl Writing<'_> {
                 let means = self.along(reduce::Reduction::Mean, 0, loss);
                 self.total(reduce::Reduction::Sum, means)
             }
-        })
+        };
+        // The whole has the name.
+        Ok(self.builder.node(self.name, identity(), &[Some(reduced)]))
     }
 
     /// A weight for each class as it stands along axis 1 of the input.

@@ -1,10 +1,18 @@
-//! Floor 8: learning. So far: graphs with gradients, and losses.
+//! Floor 8: learning. Graphs with gradients, losses, optimizers, the step that makes one graph of all, and what sequences of log-probabilities say.
 
+mod ctc;
+mod decode;
 mod gradients;
 mod losses;
+mod optimizer;
+mod step;
 
+pub use ctc::{CtcInputs, CtcOptions, ctc_loss};
+pub use decode::beam_search;
 pub use gradients::with_gradients;
 pub use losses::{
     ClassLoss, LossReduction, Target, binary_cross_entropy_with_logits, cross_entropy, huber_loss, kl_divergence, l1_loss,
     mean_squared_error, negative_log_likelihood,
 };
+pub use optimizer::{Adam, Optimizer, RmsProp, Sgd};
+pub use step::{Checkpoint, ParameterGroup, Step, StepOptions, parameters};

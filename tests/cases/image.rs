@@ -7,7 +7,7 @@ use gristmill::internals::ops::center_crop_pad::center_crop_pad;
 use gristmill::internals::ops::grid_sample::{GridSample, Outside, grid_sample};
 use gristmill::internals::ops::non_max_suppression::non_max_suppression;
 use gristmill::internals::ops::resample::{Interpolation, Rounding};
-use gristmill::internals::ops::roi_align::{RoiAlign, roi_align};
+use gristmill::internals::ops::roi_align::{RoiAlign, roi_align, roi_align_gradient};
 
 /// Maps of planes and volumes, an axis of one pixel, and an image without any.
 fn affine_grids() -> Vec<Case> {
@@ -67,7 +67,10 @@ pub fn cases() -> Vec<Case> {
         let op = RoiAlign { maximum, half_pixel, output: [2, 3], sampling_ratio, spatial_scale: 0.5 };
         let regions = Tensor::new([2, 4], &[1.0f32, 2.0, 9.0, 11.0, -1.0, 0.5, 30.0, 7.0]).expect("eight values");
         let inputs = vec![random.floats(&[2, 3, 6, 7]), regions, Tensor::vector(&[1i64, 0])];
-        cases.push(Case::new(format!("roi_align/{name}"), roi_align(op), inputs));
+        let worth = random.floats(&[2, 3, 2, 3]);
+        let backward = [&[worth], inputs.as_slice()].concat();
+        cases.push(Case::new(format!("roi_align/{name}"), roi_align(op.clone()), inputs));
+        cases.push(Case::new(format!("roi_align/{name}_gradient"), roi_align_gradient(op), backward));
     }
 
     let boxes = Tensor::new([1, 4, 4], &[0.0f32, 0.0, 1.0, 1.0, 0.0, 0.1, 1.0, 1.1, 0.0, 5.0, 1.0, 6.0, 1.0, 6.1, 0.0, 5.1])

@@ -2,7 +2,7 @@
 
 use super::{Case, Random, Tolerance};
 use gristmill::internals::ops::causal_conv::causal_conv_with_state;
-use gristmill::internals::ops::linear_attention::{LinearAttention, UpdateRule, linear_attention};
+use gristmill::internals::ops::linear_attention::{LinearAttention, UpdateRule, linear_attention, linear_attention_gradient};
 use gristmill::{DType, Tensor, TensorType};
 
 /// Batch, steps, query heads, heads, size, value size.
@@ -12,7 +12,7 @@ type Extents = [usize; 6];
 pub const STATES: Tolerance = Tolerance { relative: 1e-4, absolute: 3e-5 };
 
 pub fn cases() -> Vec<Case> {
-    [attentions(), convolutions()].into_iter().flatten().collect()
+    [attentions(), attention_gradients(), convolutions()].into_iter().flatten().collect()
 }
 
 /// What a row has besides queries, keys and values.
@@ -52,6 +52,25 @@ fn attention(random: &mut Random, name: &str, form: Form, extents: Extents) -> C
     let mut case = Case::new(format!("linear_attention/{name}"), op, vec![]).outputs(2).tolerance(STATES);
     case.inputs = inputs;
     case
+}
+
+/// Every rule back, with a state and without.
+fn attention_gradients() -> Vec<Case> {
+    let mut random = Random::new(0x11EB);
+    let mut cases = vec![];
+    for rule in [UpdateRule::Linear, UpdateRule::Gated, UpdateRule::Delta, UpdateRule::GatedDelta] {
+        for state in [false, true] {
+            let form = Form { rule, state, by_row: !state, one_rate: !state };
+            let forth = attention(&mut random, "", form, [2, 5, 4, 2, 3, 4]);
+            let op = LinearAttention { rule, query_heads: 4, heads: 2, scale: None };
+            let name = format!("linear_attention/{rule:?}_gradient{}", if state { "" } else { "_from_zero" });
+            let mut case = Case::new(name, linear_attention_gradient(op), vec![]).outputs(6).tolerance(STATES);
+            case.inputs = vec![Some(random.floats(&[2, 5, 16])), Some(random.floats(&[2, 2, 3, 4]))];
+            case.inputs.extend(forth.inputs);
+            cases.push(case);
+        }
+    }
+    cases
 }
 
 fn attentions() -> Vec<Case> {

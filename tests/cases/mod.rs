@@ -9,6 +9,7 @@ pub mod attention_gradient;
 pub mod ceiling;
 pub mod conv;
 pub mod convolutional_attention;
+pub mod ctc;
 pub mod einsum;
 pub mod elementwise;
 pub mod flow;
@@ -21,6 +22,7 @@ pub mod matmul;
 pub mod movement;
 mod named;
 pub mod norm;
+pub mod optimizer;
 pub mod pool;
 mod quantization;
 pub mod reduce;
@@ -158,6 +160,7 @@ pub fn all() -> Vec<Case> {
         ceiling::cases(),
         conv::cases(),
         convolutional_attention::cases(),
+        ctc::cases(),
         einsum::cases(),
         elementwise::cases(),
         flow::cases(),
@@ -170,6 +173,7 @@ pub fn all() -> Vec<Case> {
         movement::cases(),
         named::cases(),
         norm::cases(),
+        optimizer::cases(),
         pool::cases(),
         quantization::cases(),
         reduce::cases(),

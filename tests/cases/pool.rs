@@ -4,7 +4,9 @@ use super::{Case, Random, Tolerance};
 use gristmill::DType;
 use gristmill::internals::graph::Op;
 use gristmill::internals::ops::conv::{AutoPad, SlidingWindow};
-use gristmill::internals::ops::pool::{average_pool, global_average_pool, global_lp_pool, global_max_pool, lp_pool, max_pool};
+use gristmill::internals::ops::pool::{
+    average_pool, global_average_pool, global_lp_pool, global_max_pool, lp_pool, max_pool, sum_of_windows,
+};
 use std::sync::Arc;
 
 fn window(kernel: &[i64], strides: &[i64], dilations: &[i64], pads: &[i64]) -> SlidingWindow {
@@ -16,7 +18,35 @@ fn row(name: &str, op: Arc<dyn Op>, x: &[usize]) -> Case {
     Case::new(format!("pool/{name}"), op, vec![Random::new(name.len() as u64).floats(x)])
 }
 
+/// Back from windows to what is under them: all that they hold, or each for one element of its own.
+fn sums_of_windows() -> Vec<Case> {
+    let mut random = Random::new(0x5EA);
+    let mut cases = vec![];
+    for (name, shape, windows, window, ceil_mode) in [
+        ("apart", vec![2, 3, 8, 10], vec![2, 3, 4, 5], window(&[2, 2], &[2, 2], &[], &[]), false),
+        ("overlapping", vec![1, 5, 7, 9], vec![1, 5, 4, 5], window(&[3, 3], &[2, 2], &[], &[1; 4]), false),
+        ("dilated", vec![1, 2, 9, 11], vec![1, 2, 8, 5], window(&[3, 2], &[1, 2], &[2, 3], &[1, 0, 2, 1]), false),
+        ("ceil", vec![1, 1, 5, 5], vec![1, 1, 3, 3], window(&[2, 2], &[2, 2], &[], &[]), true),
+        ("1d", vec![2, 3, 17], vec![2, 3, 8], window(&[3], &[2], &[], &[]), false),
+        ("3d", vec![1, 2, 5, 6, 7], vec![1, 2, 4, 2, 3], window(&[2, 3, 2], &[1, 2, 2], &[], &[]), false),
+    ] {
+        let op = sum_of_windows(&shape, &window, ceil_mode).expect("the window fits");
+        let held = random.floats(&windows);
+        let elements: usize = shape.iter().product();
+        let places = random.integers(DType::I64, &windows, 0, elements as i64);
+        cases.push(Case::new(format!("window_sum/{name}"), op.clone(), vec![held.clone()]));
+        cases.push(Case::new(format!("window_sum/{name}_chosen"), op.clone(), vec![held.clone(), places]));
+        let pooled = max_pool(window, ceil_mode, false).reference(&[Some(&random.floats(&shape))]).expect("it pools");
+        cases.push(Case::new(format!("window_sum/{name}_maxima"), op, vec![held, pooled[1].clone()]));
+    }
+    cases
+}
+
 pub fn cases() -> Vec<Case> {
+    [pools(), sums_of_windows()].into_iter().flatten().collect()
+}
+
+fn pools() -> Vec<Case> {
     let two = || window(&[2, 2], &[2, 2], &[], &[]);
     let three = || window(&[3, 3], &[2, 2], &[], &[1; 4]);
     let dilated = || window(&[3, 2], &[1, 2], &[2, 3], &[1, 0, 2, 1]);

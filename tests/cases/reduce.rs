@@ -59,6 +59,8 @@ pub fn cases() -> Vec<Case> {
                 ("all_of_many", &[70, 9001][..], &[][..]),
                 ("few_long", &[3, 100_003], &[1]),
                 ("few_long_columns", &[90_000, 3], &[0]),
+                ("columns_in_blocks", &[1500, 70], &[0]),
+                ("blocks_of_two_axes", &[6, 9, 40, 5], &[0, 2]),
             ] {
                 let op = reduce(reduction, Some(axes.to_vec()), true, false);
                 let case = Case::new(format!("{name}/{row}"), op, vec![data(&mut random, shape)]);

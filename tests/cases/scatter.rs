@@ -90,6 +90,10 @@ fn scatter_nd_cases() -> Vec<Case> {
     cases.push(Case::new("scatter_nd/add_more_than_a_loop", scatter_nd(Some(Combine::Add)), inputs));
     let inputs = vec![random.floats(&[600, 3]), random.integers(DType::I64, &[700, 1], -300, 300), random.floats(&[700, 3])];
     cases.push(Case::new("scatter_nd/add_to_many", scatter_nd(Some(Combine::Add)), inputs));
+    let inputs = vec![random.floats(&[9, 3]), random.integers(DType::I64, &[70, 1], -9, 9), random.floats(&[70, 3])];
+    cases.push(Case::new("scatter_nd/add_more_updates_than_elements", scatter_nd(Some(Combine::Add)), inputs));
+    let inputs = vec![random.floats(&[50, 8]), random.integers(DType::I64, &[90, 1], 7, 9), random.floats(&[90, 8])];
+    cases.push(Case::new("scatter_nd/add_long_chains", scatter_nd(Some(Combine::Add)), inputs));
     let inputs = vec![random.floats(&[20, 20]), random.integers(DType::I64, &[300, 2], -20, 20), random.floats(&[300])];
     cases.push(Case::new("scatter_nd/max_of_many", scatter_nd(Some(Combine::Max)), inputs));
     cases

@@ -37,6 +37,7 @@ const CIRCLES: &[(&str, &str, &str)] = &[
         "ops/softmax/lower.rs",
         "a family calls its software room, which makes kernels of the family's own terms",
     ),
+    ("ops/ctc/", "ops/ctc/mod.rs", "kernels read the operator's attributes"),
     ("ops/elementwise/gradient.rs", "ops/elementwise/map.rs", "the gradient of a program is one"),
     ("ops/gather/gradient.rs", "ops/gather/mod.rs", "a rule reads the operator's attributes"),
     ("ops/gather/gradient.rs", "ops/scatter/mod.rs", "what was picked is put where it was picked from, and what was put is picked"),

@@ -12,17 +12,36 @@ pub struct Stored {
     data: Vec<u8>,
 }
 
+/// The folder of the fixtures.
+fn folder() -> PathBuf {
+    let own = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/training");
+    std::env::var_os("GRISTMILL_TRAINING_FIXTURES").map_or_else(own, PathBuf::from)
+}
+
 impl Stored {
+    /// All files of the fixtures, by their names without the ending.
+    pub fn all() -> Vec<(String, Self)> {
+        let entries = std::fs::read_dir(folder()).expect("a folder of fixtures").flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let mut names: Vec<String> = names.filter_map(|name| name.strip_suffix(".safetensors").map(String::from)).collect();
+        names.sort();
+        names.into_iter().map(|name| (name.clone(), Stored::open(&format!("{name}.safetensors")))).collect()
+    }
+
     /// A file of the fixtures.
     pub fn open(name: &str) -> Self {
-        let own = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/training");
-        let folder = std::env::var_os("GRISTMILL_TRAINING_FIXTURES").map_or_else(own, PathBuf::from);
-        let path = folder.join(name);
+        let path = folder().join(name);
         let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let length = u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes")) as usize;
         let header: Json = serde_json::from_slice(&bytes[8..8 + length]).expect("a JSON header");
         let text = header["__metadata__"]["json"].as_str().expect("metadata");
         Stored { json: serde_json::from_str(text).expect("JSON"), header, data: bytes[8 + length..].to_vec() }
+    }
+
+    /// The names of its tensors.
+    pub fn names(&self) -> Vec<String> {
+        let entries = self.header.as_object().expect("a header");
+        entries.keys().filter(|name| *name != "__metadata__").cloned().collect()
     }
 
     /// A tensor by its name.

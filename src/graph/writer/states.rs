@@ -22,6 +22,12 @@ impl Writer {
         input
     }
 
+    /// The inputs that a run is given; those of states are not among them.
+    pub fn given(&self) -> Vec<ValueId> {
+        let is_state = |id: &ValueId| self.graph.states.iter().any(|state| state.input == *id);
+        self.graph.inputs.iter().map(|input| input.value).filter(|id| !is_state(id)).collect()
+    }
+
     /// Declares a value to be what a state holds from the end of a run on.
     ///
     /// # Errors

@@ -28,6 +28,7 @@ impl ConvShape {
         let mut found = vec![None; wanted.len()];
         for (index, found) in found.iter_mut().enumerate().filter(|(index, _)| wanted[*index]) {
             *found = Some(match index {
+                0 if !transposed && self.slides_back() => self.data_gradient(worth, weights, writer)?,
                 0 => {
                     let (window, groups) = (SlidingWindow::exact(&self.axes), self.groups as i64);
                     let back = if transposed { conv(window, groups) } else { conv_transpose(window, groups, vec![], vec![]) };
@@ -39,6 +40,32 @@ impl ConvShape {
             });
         }
         Ok(Gradient::Inputs(found))
+    }
+
+    /// Whether the transpose of this convolution is one as well: it makes no steps, and pads no more than the kernel reaches.
+    fn slides_back(&self) -> bool {
+        self.axes.iter().all(|a| a.stride == 1 && back_pads(a).is_some())
+    }
+
+    /// The gradient of the data of a convolution without steps: one of what the outputs are worth, with filters and channels exchanged and taps
+    /// in reverse.
+    fn data_gradient(&self, worth: ValueId, weights: ValueId, writer: &mut Writer) -> Result<ValueId> {
+        let kernel: Vec<usize> = self.axes.iter().map(|a| a.kernel).collect();
+        let rank = kernel.len();
+        let split = writer.reshape(weights, &[&[self.groups, self.filters, self.channels], &kernel[..]].concat())?;
+        let order: Vec<usize> = [0, 2, 1].into_iter().chain(3..3 + rank).collect();
+        let mut turned = writer.transposed(split, &order)?;
+        for (k, extent) in kernel.iter().enumerate().filter(|(_, extent)| **extent > 1) {
+            turned = writer.sliced(turned, 3 + k, extent - 1, *extent, -1)?;
+        }
+        let turned = writer.reshape(turned, &[&[self.groups * self.channels, self.filters], &kernel[..]].concat())?;
+        let pads: Vec<[i64; 2]> = self.axes.iter().map(|a| back_pads(a).unwrap_or_default()).collect();
+        let window = SlidingWindow {
+            pads: [0, 1].into_iter().flat_map(|side| pads.iter().map(move |pads| pads[side])).collect(),
+            dilations: SlidingWindow::exact(&self.axes).dilations,
+            ..SlidingWindow::default()
+        };
+        writer.apply(conv(window, self.groups as i64), &[worth, turned])
     }
 
     /// For each weight the sum of the products of all that it joins, of the larger and the smaller side of the convolution. The smaller
@@ -91,6 +118,14 @@ impl ConvShape {
         };
         writer.apply(conv(window, groups as i64), &[larger, smaller])
     }
+}
+
+/// Padding at the start and the end of an axis for the convolution back over it.
+fn back_pads(axis: &WindowAxis) -> Option<[i64; 2]> {
+    let reach = (axis.dilation * (axis.kernel - 1)) as i64;
+    let end = axis.input as i64 - axis.output as i64 + axis.begin as i64;
+    let pads = [reach - axis.begin as i64, end];
+    pads.iter().all(|pad| *pad >= 0).then_some(pads)
 }
 
 /// The sum for each channel.

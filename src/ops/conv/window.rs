@@ -75,6 +75,8 @@ pub(crate) struct WindowAxis {
     pub(crate) end: i64,
 }
 
+crate::attributes!(struct WindowAxis { input, output, kernel, stride, dilation, begin, end });
+
 impl WindowAxis {
     /// An axis of extent 1, which stands for one that is not there.
     pub(crate) const ABSENT: WindowAxis = WindowAxis { input: 1, output: 1, kernel: 1, stride: 1, dilation: 1, begin: 0, end: 0 };

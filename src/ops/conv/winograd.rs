@@ -95,8 +95,14 @@ pub(super) fn lower(conv: &ConvShape, io: &Io, caps: &Caps) -> Result<Lowering> 
     let product = matmul::Product::new(&view(weights).transpose(&[0, 2, 1]), &view(tiles))?;
     let [weights, seen, made] = [weights, tiles, sums].map(|shape| Fact::new(DType::F32, shape.to_vec()));
     // No epilogue, and the sums as output.
-    let inner =
-        Io { inputs: vec![Some(&weights), Some(&seen)], outputs: vec![&made], used: vec![true], epilogue: None, in_place: false };
+    let inner = Io {
+        inputs: vec![Some(&weights), Some(&seen)],
+        outputs: vec![&made],
+        used: vec![true],
+        epilogue: None,
+        in_place: false,
+        joined: vec![],
+    };
     let Lowering::Dispatches { dispatches, temporaries, packed, .. } = product.best_tiles(&inner, caps)? else {
         return Err(Error::internal("a matrix product that is no work"));
     };

@@ -193,7 +193,8 @@ impl Derivation {
                 self.mul(worth, slope)
             }
             "Relu" => {
-                let positive = self.add("Greater", &[x, ZERO])?;
+                // Its result tells as much as its argument.
+                let positive = self.add("Greater", &[y, ZERO])?;
                 self.worth_where(positive, worth)
             }
             "LeakyRelu" => {

@@ -25,15 +25,27 @@ pub(super) fn gradient(
     for k in 0..node.inputs.len() {
         dtypes.push(writer.fact(node.needed(k)?)?.dtype());
     }
+    let count = program.instructions.len();
     let mut found = Vec::with_capacity(wanted.len());
     for (k, wanted) in wanted.iter().enumerate() {
         let backward = if *wanted { backward(program, &dtypes, k)? } else { None };
         found.push(match backward {
             None => None,
             Some(program) => {
-                let inputs: Vec<ValueId> = node.inputs.iter().flatten().copied().chain([worth]).collect();
-                let (program, inputs) = without_idle(program, &inputs);
-                let whole = writer.apply(Arc::new(Map { program }), &inputs)?;
+                let made = node.outputs.first().copied().flatten();
+                let inputs: Vec<ValueId> = node.inputs.iter().flatten().copied().chain([worth]).chain(made).collect();
+                let from_result = made.map(|_| reading_result(&program, count, node.inputs.len() + 1));
+                let (program, inputs) = match from_result.map(|program| without_idle(program, &inputs)) {
+                    // The operands need not be kept where the result alone tells all.
+                    Some((program, read)) if !node.inputs.iter().flatten().any(|input| read.contains(input)) => (program, read),
+                    _ => without_idle(program, &inputs),
+                };
+                let own = writer.fact(node.needed(k)?)?.dtype();
+                let whole = match (program.instructions.as_slice(), inputs.as_slice()) {
+                    // What a change of the result is worth, as it is.
+                    ([only], [input]) if only.function.name == "Identity" && writer.fact(*input)?.dtype() == own => *input,
+                    _ => writer.apply(Arc::new(Map { program }), &inputs)?,
+                };
                 let shape = writer.fact(node.needed(k)?)?.shape().clone();
                 // Where no operand is left that has the output's shape, what there is counts for all its elements.
                 let full = writer.fact(worth)?.shape().clone();
@@ -75,6 +87,16 @@ fn backward(program: &Program, dtypes: &[DType], operand: usize) -> Result<Optio
     let Some(found) = found else { return Ok(None) };
     work.add("Identity", &[found])?;
     Ok(Some(work.program))
+}
+
+/// A backward program that reads the result of the forward one, which is one more operand, instead of computing it anew.
+fn reading_result(program: &Program, count: usize, operand: usize) -> Program {
+    let term = |term: &Term| if *term == Term::Result(count - 1) { Term::Operand(operand) } else { *term };
+    let instructions = program.instructions.iter();
+    let instructions = instructions.map(|i| Instruction { arguments: i.arguments.iter().map(term).collect(), ..i.clone() });
+    let mut operands = program.operands.clone();
+    operands.push(ProgramOperand::default());
+    Program { operands, instructions: instructions.collect() }
 }
 
 /// The program without what its result does not need, and the values of the operands that are left.

@@ -1,7 +1,10 @@
 //! LinearAttention: attention without softmax, whose keys and values add up to a state of one size however many there are.
 
+mod gradient;
 mod lower;
 mod reference;
+
+pub use gradient::{LinearAttentionGradient, linear_attention_gradient};
 
 use super::Registration;
 use crate::error::{Error, Result};
@@ -11,7 +14,7 @@ use crate::tensor::{DType, Tensor, TensorType};
 use std::sync::Arc;
 
 /// The operator of this folder.
-pub(super) static REGISTRATION: Registration = Registration { operators: &[NAME], shaders: lower::SHADERS };
+pub(super) static REGISTRATION: Registration = Registration { operators: &[NAME, gradient::NAME], shaders: lower::SHADERS };
 
 const NAME: &str = "LinearAttention";
 
@@ -201,8 +204,8 @@ impl Op for LinearAttention {
         reference::linear_attention(self, inputs)
     }
 
-    fn gradient(&self, _: &Node, _: &[Option<ValueId>], _: &[bool], _: &mut Writer) -> Result<Gradient> {
-        Ok(Gradient::Undefined("the states between its tokens are not kept"))
+    fn gradient(&self, node: &Node, upstream: &[Option<ValueId>], _: &[bool], writer: &mut Writer) -> Result<Gradient> {
+        gradient::gradient(self, node, upstream, writer)
     }
 
     fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {

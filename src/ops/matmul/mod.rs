@@ -1,6 +1,7 @@
 //! MatMul: products of (batches of) matrices by numpy's rule, over operands seen through strided views.
 
 mod bits;
+mod bits_gradient;
 mod direct;
 mod gemv;
 mod gradient;

@@ -1,9 +1,10 @@
 //! MatMulNBits: products with a constant right operand of 4 or 8 bits, dequantised in registers where kernels read it.
 
 use super::bits::{Quantized, unpack};
+use super::bits_gradient;
 use super::product::{self, Product};
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Io, Op, required};
+use crate::graph::{Fact, Gradient, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::Offers;
 use crate::tensor::{DType, Shape, Tensor, TensorType, View};
 use std::sync::Arc;
@@ -46,7 +47,7 @@ pub fn matmul_nbits(k: usize, n: usize, bits: u32, block: usize) -> Result<Arc<d
 
 impl MatMulNBits {
     /// Blocks of a row of weights.
-    fn blocks(&self) -> usize {
+    pub(super) fn blocks(&self) -> usize {
         self.k.div_ceil(self.block)
     }
 
@@ -62,6 +63,19 @@ impl MatMulNBits {
     /// The weights as B of a product.
     fn weights(&self) -> View {
         View::contiguous(&[self.k, self.n].into())
+    }
+
+    /// The stored numbers in f64, `[n, blocks, block]`, the last of a row beyond its terms.
+    pub(super) fn stored(&self, bits: &Tensor) -> Vec<f64> {
+        let row = self.blocks() * self.block * self.bits as usize / 8;
+        let rows = bits.bytes().chunks_exact(row.max(1));
+        rows.flat_map(|row| (0..self.blocks() * self.block).map(|k| f64::from(self.unpack(row, k)))).collect()
+    }
+
+    /// Zero points that are packed as bytes, `[n, blocks]`.
+    pub(super) fn zeros(&self, packed: &Tensor) -> Vec<f64> {
+        let rows = packed.bytes().chunks_exact(self.zero_bytes().max(1));
+        rows.flat_map(|row| (0..self.blocks()).map(|block| f64::from(self.unpack(row, block)))).collect()
     }
 
     /// The weights in f64, `[k, n]`.
@@ -142,6 +156,10 @@ impl Op for MatMulNBits {
         let product = Product::new(&View::contiguous(a.shape()), &self.weights())?;
         let product = product.multiply(&a.to_f64(), &weights, |sum, a, b| sum + a * b);
         Ok(vec![Tensor::from_f64(ty, &product)?])
+    }
+
+    fn gradient(&self, node: &Node, upstream: &[Option<ValueId>], wanted: &[bool], writer: &mut Writer) -> Result<Gradient> {
+        bits_gradient::gradient(self, node, upstream, wanted, writer)
     }
 
     fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {

@@ -4,6 +4,7 @@ mod global;
 mod gradient;
 mod lower;
 mod reference;
+mod window_sum;
 
 use super::Registration;
 use super::conv::{SlidingWindow, WindowAxis};
@@ -14,10 +15,11 @@ use crate::tensor::{DType, Tensor, TensorType};
 use std::sync::Arc;
 
 pub use global::{GlobalPool, global_average_pool, global_lp_pool, global_max_pool};
+pub use window_sum::{WindowSum, sum_of_windows};
 
 pub(super) static REGISTRATION: Registration = Registration {
-    operators: &["MaxPool", "AveragePool", "LpPool", "GlobalMaxPool", "GlobalAveragePool", "GlobalLpPool"],
-    shaders: &[&lower::SHADER],
+    operators: &["MaxPool", "AveragePool", "LpPool", "GlobalMaxPool", "GlobalAveragePool", "GlobalLpPool", window_sum::NAME],
+    shaders: &[&lower::SHADER, &window_sum::WINDOW_SUM],
 };
 
 /// What the values under the window become.
@@ -99,6 +101,26 @@ impl Pool {
     }
 }
 
+impl Pool {
+    /// Where the maxima of a node stand, which that node says from now on, unless it counts positions in another order.
+    fn row_major_indices(&self, node: &Node, writer: &mut Writer) -> Result<ValueId> {
+        let values = node.outputs.first().copied().flatten();
+        let plain = matches!(self.pooling, Pooling::Max { column_major: false });
+        let maker = values.filter(|_| plain).and_then(|values| writer.producer(values));
+        if let Some((maker, values)) = maker.zip(values) {
+            let pool = self.resolve(&writer.fact(node.needed(0)?)?.ty)?;
+            let last = (writer.fact(node.needed(0)?)?.ty.elements() as i128 - 1).max(0);
+            let fact = Fact::new(DType::I64, pool.output.shape).bounded(Some((0, last)));
+            let indices = writer.value(&format!("{}.indices", node.name()), Some(fact));
+            writer.replace(maker, Node { outputs: vec![Some(values), Some(indices)], ..node.clone() });
+            return Ok(indices);
+        }
+        let rows = Pool { pooling: Pooling::Max { column_major: false }, ..self.clone() };
+        let made = writer.apply_all(Arc::new(rows), &[node.input(0)], 2)?;
+        made.get(1).copied().ok_or_else(|| Error::internal("a MaxPool without indices"))
+    }
+}
+
 impl Op for Pool {
     fn name(&self) -> &'static str {
         match self.pooling {
@@ -151,10 +173,7 @@ impl Op for Pool {
                 let indices = node.outputs.get(1).copied().flatten().filter(|_| !column_major);
                 let indices = match indices {
                     Some(indices) => indices,
-                    None => {
-                        let rows = Pool { pooling: Pooling::Max { column_major: false }, ..self.clone() };
-                        writer.apply_all(Arc::new(rows), &[node.input(0)], 2)?[1]
-                    }
+                    None => self.row_major_indices(node, writer)?,
                 };
                 pool.maximum_gradient(worth, indices, writer)?
             }

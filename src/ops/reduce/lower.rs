@@ -36,9 +36,10 @@ params! {
 
 shader!(static ROWS: ReduceParams = "reduce_rows");
 shader!(static COLUMNS: ReduceParams = "reduce_columns");
+shader!(static BLOCKS: ReduceParams = "reduce_blocks");
 shader!(static JOIN: JoinParams = "reduce_join");
 
-pub(super) static SHADERS: &[&Shader] = &[&ROWS, &COLUMNS, &JOIN];
+pub(super) static SHADERS: &[&Shader] = &[&ROWS, &COLUMNS, &BLOCKS, &JOIN];
 
 /// Loads of an invocation, at most.
 const LONGEST_LOOP: usize = 4096;
@@ -52,7 +53,12 @@ struct Ranks {
     rows: Rank,
     /// An invocation for each set.
     columns: Rank,
+    /// A workgroup for some neighbouring sets.
+    blocks: Rank,
 }
+
+/// Lanes of a set, and sets of a workgroup, of `reduce_blocks.wgsl`.
+const BLOCK: usize = 16;
 
 /// The axes of a kind, those that are kept or those that are reduced, neighbours joined.
 fn axes_of(shape: &Shape, reduced: &[bool], kind: bool) -> Vec<Axis> {
@@ -108,6 +114,7 @@ pub(super) fn lower(op: &Reduce, io: &Io, offers: &mut Offers) -> Result<()> {
     let ranks = sets.ranks();
     offers.add("rows", ranks.rows, || sets.lowering(sets.rows()));
     offers.add("columns", ranks.columns, || sets.lowering(sets.columns()));
+    offers.add("blocks", ranks.blocks, || sets.blocks());
     Ok(())
 }
 
@@ -136,9 +143,11 @@ impl Sets<'_> {
     fn ranks(&self) -> Ranks {
         let side_by_side = self.reduced.last().is_some_and(|r| r.strides[0] > 1);
         if self.count <= 1 || self.outputs >= ENOUGH_WORKGROUPS && (side_by_side || self.count <= 16) {
-            Ranks { columns: 0, rows: 1 }
+            // Where sets would be split over invocations, and these be joined by another kernel.
+            let splits = self.columns().chunks > 1 && !self.caps.prefers_dispatches();
+            if splits { Ranks { blocks: 0, columns: 1, rows: 2 } } else { Ranks { columns: 0, rows: 1, blocks: 2 } }
         } else {
-            Ranks { rows: 0, columns: 1 }
+            Ranks { rows: 0, columns: 1, blocks: 2 }
         }
     }
 
@@ -161,6 +170,25 @@ impl Sets<'_> {
     fn columns(&self) -> Reading {
         let wanted = (ENOUGH_WORKGROUPS * 16).div_ceil(self.outputs).min(self.count.div_ceil(64)).max(1);
         self.reading(None, 1, self.count.div_ceil(wanted).min(LONGEST_LOOP))
+    }
+
+    /// A workgroup for neighbouring sets, which reads all of them.
+    fn blocks(&self) -> Result<Lowering> {
+        let turns = self.count.div_ceil(BLOCK);
+        if turns > LONGEST_LOOP || self.outputs < BLOCK {
+            return Err(Error::unsupported("sets that are too few or too long for workgroups of several"));
+        }
+        let reading = Reading { team: None, width: 1, chunk: self.count.max(1), chunks: 1 };
+        let [kept, reduced] = u32s([self.kept.len(), self.reduced.len()])?;
+        let lanes = BLOCK * BLOCK;
+        let kernel = Kernel::new(&BLOCKS, &[Access::Read, Access::Write], [u32s([lanes])?[0], 1, 1]);
+        let kernel = self.folding(kernel.prelude(&preludes::REDUCE_SETS).set("KEPT", kept).set("REDUCED", reduced));
+        let mut bindings = vec![Operand::Input(0)];
+        let kernel = self.result(kernel.prelude(&preludes::LOAD1), &mut bindings)?;
+        let grid = Dispatch::linear_grid(self.outputs.div_ceil(BLOCK) as u64, self.caps)?;
+        let values = (self.outputs * self.count) as u64;
+        let dispatch = Dispatch::new(kernel, self.params(reading)?, bindings, grid).turns(turns);
+        Ok(Lowering::new(vec![dispatch.work(values, values * 4)]))
     }
 
     fn reading(&self, team: Option<RowWorkgroup>, width: usize, chunk: usize) -> Reading {

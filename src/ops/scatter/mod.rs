@@ -3,8 +3,10 @@
 //! does not depend on the order in which invocations run.
 
 mod gradient;
+mod linked;
 
 use self::gradient::Places;
+use self::linked::Updates;
 use super::Registration;
 use super::copy;
 use super::gather::{Tuples, elements_axis};
@@ -54,7 +56,7 @@ shader!(static TUPLES_COMBINE: TuplesParams = "scatter_nd_combine");
 /// The operators of this file.
 pub static REGISTRATION: Registration = Registration {
     operators: &["ScatterElements", "ScatterND"],
-    shaders: &[&ELEMENTS, &ELEMENTS_COMBINE, &TUPLES, &TUPLES_COMBINE],
+    shaders: &[&ELEMENTS, &ELEMENTS_COMBINE, &TUPLES, &TUPLES_COMBINE, &linked::LINK, &linked::LINKED],
 };
 
 /// What becomes of an element and its update.
@@ -180,23 +182,39 @@ fn scalar(io: &Io, combine: Option<Combine>) -> Result<Scalar> {
 }
 
 /// Offers what scatters the updates into the data where they lie, or into a copy of them.
-fn offer(variant: &'static str, io: &Io, offers: &mut Offers, scatter: impl Fn(&Target) -> Result<Vec<Dispatch>>) {
+fn offer(variant: &'static str, io: &Io, offers: &mut Offers, scatter: impl Fn(&Target) -> Result<Scattering>) {
     let caps = offers.caps();
     let has_updates = io.input(2).is_ok_and(|updates| updates.ty.elements() > 0);
     offers.add("in_place", 0, || {
         if !has_updates {
             return Err(Error::unsupported("there is nothing to write"));
         }
-        Ok(Lowering::new(scatter(&Target { io, data: Operand::Updated, caps })?))
+        let Scattering { dispatches, temporaries } = scatter(&Target { io, data: Operand::Updated, caps })?;
+        Ok(Lowering::new(dispatches).temporaries(temporaries))
     });
     offers.add(variant, 1, || {
         let whole = View::contiguous(io.input(0)?.shape());
         let mut dispatches = vec![copy::strided(&whole, &whole, [Operand::Input(0), Operand::Output(0)], caps)?];
+        let mut temporaries = vec![];
         if has_updates {
-            dispatches.extend(scatter(&Target { io, data: Operand::Output(0), caps })?);
+            let scattering = scatter(&Target { io, data: Operand::Output(0), caps })?;
+            dispatches.extend(scattering.dispatches);
+            temporaries = scattering.temporaries;
         }
-        Ok(Lowering::new(dispatches))
+        Ok(Lowering::new(dispatches).temporaries(temporaries))
     });
+}
+
+/// The dispatches that scatter updates, and the scratch that they need.
+struct Scattering {
+    dispatches: Vec<Dispatch>,
+    temporaries: Vec<u64>,
+}
+
+impl From<Vec<Dispatch>> for Scattering {
+    fn from(dispatches: Vec<Dispatch>) -> Self {
+        Scattering { dispatches, temporaries: vec![] }
+    }
 }
 
 /// What updates go into, and what runs them there.
@@ -229,6 +247,9 @@ fn kernel(shader: &'static Shader, combining: Option<(Scalar, Combine)>) -> Kern
 
 /// Of how many updates each looks through all others; past as many elements that is less work than that of each element.
 const UPDATES_AT_ONCE: usize = 256;
+
+/// The most updates that are linked: each looks for the next one by itself.
+const MOST_LINKED: usize = 1 << 16;
 
 /// The numbers `0..count` in ranges no longer than `length`.
 fn ranges(count: usize, length: usize) -> impl Iterator<Item = (usize, usize)> {
@@ -327,8 +348,8 @@ impl Op for ScatterElements {
         let scalar = scalar(io, self.combine)?;
         let axis = io.input(0)?.shape().axis(self.axis)?;
         offer("scatter_elements", io, offers, |to| match self.combine {
-            None => Ok(vec![self.replacing(axis, to)?]),
-            Some(combine) => self.combining(axis, (scalar, combine), to),
+            None => Ok(vec![self.replacing(axis, to)?].into()),
+            Some(combine) => Ok(self.combining(axis, (scalar, combine), to)?.into()),
         });
         Ok(())
     }
@@ -364,9 +385,22 @@ impl ScatterNd {
         Ok(to.dispatch(in_units(kernel, unit), params, groups)?.turns(tuples.depth))
     }
 
-    /// The kernels that run over the elements, each over a range of the tuples; or, where there are many elements, over those of a range
-    /// of the updates, of which each looks through the range.
-    fn combining(&self, tuples: Tuples, how: (Scalar, Combine), to: &Target) -> Result<Vec<Dispatch>> {
+    /// Updates that are linked by what they go to, where there are no more of them than elements. Else the kernels that run over the elements,
+    /// each over a range of the tuples; or, where there are many elements, over those of a range of the updates, of which each looks through
+    /// the range.
+    fn combining(&self, tuples: Tuples, how: (Scalar, Combine), to: &Target) -> Result<Scattering> {
+        let shape = to.io.input(0)?.shape();
+        let updates = Updates { tuples, data: shape, rows: tuples.rows(to.io.input(1)?.shape()) };
+        if updates.rows <= shape.elements().min(MOST_LINKED) && updates.turns() <= to.caps.most_turns(1) {
+            return Ok(Scattering {
+                dispatches: updates.dispatches([scalar_number(how.0), how.1 as u32], to.data, to.caps)?,
+                temporaries: vec![updates.bytes()],
+            });
+        }
+        Ok(self.searching(tuples, how, to)?.into())
+    }
+
+    fn searching(&self, tuples: Tuples, how: (Scalar, Combine), to: &Target) -> Result<Vec<Dispatch>> {
         let data = to.io.input(0)?;
         let (elements, length) = (data.ty.elements(), tuples.inner(data.shape()));
         let by_update = elements / length.max(1) > UPDATES_AT_ONCE;
@@ -421,7 +455,7 @@ impl Op for ScatterNd {
         let scalar = scalar(io, self.combine)?;
         let tuples = Tuples::new("ScatterND", 0, io.input(0)?.shape(), io.input(1)?.shape())?;
         offer("scatter_nd", io, offers, |to| match self.combine {
-            None => Ok(vec![self.replacing(tuples, to)?]),
+            None => Ok(vec![self.replacing(tuples, to)?].into()),
             Some(combine) => self.combining(tuples, (scalar, combine), to),
         });
         Ok(())

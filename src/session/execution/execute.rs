@@ -8,6 +8,7 @@ use super::state_buffers::StateBuffers;
 use super::values::Values;
 use crate::error::{Error, Result};
 use crate::gpu::{Command, Copy, Opaque, Range, Recording, Timestamps};
+use crate::graph::Node;
 use crate::plan::{Segment, Written};
 use crate::session::data::elements::{narrow, widen};
 use crate::session::data::held::{GpuTensor, Held};
@@ -33,6 +34,10 @@ pub(crate) async fn execute(
 ) -> Result<()> {
     let shared = loaded.shared();
     fetch(shared, values).await?;
+    for check in &shared.plan.given_checks {
+        values.compute(check)?;
+        verify(check, values)?;
+    }
     if let Some(states) = &mut states {
         states.prepare(shared).await?;
     }
@@ -78,20 +83,28 @@ pub(crate) async fn execute(
 /// Fails where the run found a check to be false.
 fn checked(shared: &Shared, values: &Values<'_, '_>) -> Result<()> {
     for (node, word) in &shared.plan.checks {
-        let node = &shared.plan.graph.nodes()[*node];
-        let holds = values.view(*word)?.bytes().iter().any(|byte| *byte != 0);
-        if let (false, Some(message)) = (holds, node.op.check()) {
-            return Err(Error::invalid_input(message).at(&node.path));
-        }
+        debug_assert_eq!(shared.plan.graph.nodes()[*node].outputs.first(), Some(&Some(*word)), "a check has one word");
+        verify(&shared.plan.graph.nodes()[*node], values)?;
     }
     Ok(())
+}
+
+/// Fails where the word of a check, which is on the host, is false.
+fn verify(check: &Node, values: &Values<'_, '_>) -> Result<()> {
+    let Some(Some(word)) = check.outputs.first() else { return Ok(()) };
+    let holds = values.view(*word)?.bytes().iter().any(|byte| *byte != 0);
+    match check.op.check() {
+        Some(message) if !holds => Err(Error::invalid_input(message).at(&check.path)),
+        _ => Ok(()),
+    }
 }
 
 /// Brings to the host what nodes read there.
 async fn fetch(shared: &Shared, values: &mut Values<'_, '_>) -> Result<()> {
     let Shared { plan, gpu, tally, .. } = shared;
-    for host in plan.host_nodes() {
-        for id in plan.graph.nodes()[host.node].inputs.iter().flatten() {
+    let host = plan.host_nodes().map(|host| &plan.graph.nodes()[host.node]);
+    for node in host.chain(&plan.given_checks) {
+        for id in node.inputs.iter().flatten() {
             if let Some(held) = values.get_mut(*id) {
                 held.fetch(gpu, tally).await?;
             }

@@ -133,7 +133,7 @@ impl Instance {
 
 /// Whether a step reads or writes a state.
 fn touches(plan: &Plan, step: &Step) -> bool {
-    let in_state = |tensor: &usize| matches!(plan.tensors[*tensor].place, Place::State { .. });
+    let in_state = |tensor: &usize| matches!(plan.tensors[plan.base(*tensor)].place, Place::State { .. });
     step.bindings.iter().any(in_state) || step.copies.iter().any(|copy| in_state(&copy.from))
 }
 
@@ -152,6 +152,10 @@ impl Memory {
             Place::Own(k) => Bound::Buffer(self.own[k].range(planned.bytes)),
             Place::Slot { buffer, offset } => Bound::Buffer(Range { buffer: &self.shared[buffer], offset, bytes: planned.bytes }),
             Place::Texture(k) => Bound::Texture(&self.textures[k]),
+            Place::Within { tensor, offset } => {
+                let whole = self.range(shared, states, tensor)?;
+                Bound::Buffer(Range { offset: whole.offset + offset, bytes: planned.bytes, ..whole })
+            }
             Place::State { state, next } => {
                 let states = states.ok_or_else(|| Error::internal("a plan with states is run without"))?;
                 Bound::Buffer(states.buffer(&shared.plan.states[state], next)?.range(planned.bytes))

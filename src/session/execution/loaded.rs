@@ -82,6 +82,7 @@ impl LoadedPlan {
         let plan = self.plan();
         plan.segments.len() == 1
             && plan.checks.is_empty()
+            && plan.given_checks.is_empty()
             && plan.host_nodes().next().is_none()
             && plan.outputs.iter().all(Option::is_some)
     }

@@ -1,6 +1,7 @@
 //! A plan for people: what runs, by which kernels, in how much memory.
 
 use crate::kernel::{Caps, Grid, Kernel, Work};
+use crate::passes::AGAIN;
 use crate::plan::{Chosen, Plan, PlannedState};
 use crate::tensor::TensorType;
 use std::fmt;
@@ -167,6 +168,13 @@ impl Explanation {
     }
 }
 
+impl Explanation {
+    /// Dispatches of the forward pass that a training step makes once more, since checkpoints leave out what it needs.
+    pub fn recomputed(&self) -> usize {
+        self.steps.iter().filter(|step| step.node.contains(AGAIN)).count()
+    }
+}
+
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = self.steps.iter().map(|s| s.node.chars().count()).max().unwrap_or(0).clamp(4, 60);
@@ -202,6 +210,9 @@ impl fmt::Display for Explanation {
             self.kernels,
             self.host_nodes.len()
         )?;
+        if self.recomputed() > 0 {
+            writeln!(f, "computed anew      {} dispatches", self.recomputed())?;
+        }
         writeln!(f, "weights            {} bytes", self.weight_bytes)?;
         writeln!(f, "inputs, outputs    {} bytes", self.own_bytes)?;
         if self.state_bytes > 0 {

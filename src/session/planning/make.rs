@@ -10,7 +10,13 @@ use std::sync::Arc;
 
 /// The options of a plan.
 pub(crate) fn plan_options(options: &Options, choices: Arc<Choices>) -> PlanOptions {
-    PlanOptions { strict_gpu: options.strict_gpu, variant: options.variant.clone(), resident: vec![], choices }
+    PlanOptions {
+        strict_gpu: options.strict_gpu,
+        variant: options.variant.clone(),
+        resident: vec![],
+        checks_inputs: false,
+        choices,
+    }
 }
 
 /// The graph after all passes.
@@ -26,5 +32,6 @@ pub(crate) fn optimized(graph: &Graph, caps: &Caps, options: &Options) -> Result
 
 /// The plan of a specialised graph.
 pub(crate) fn plan(graph: &Graph, caps: &Caps, options: &Options, choices: Arc<Choices>) -> Result<Plan> {
-    Plan::new(&optimized(graph, caps, options)?, caps, &plan_options(options, choices))
+    let options_of_plan = PlanOptions { checks_inputs: true, ..plan_options(options, choices) };
+    Plan::new(&optimized(graph, caps, options)?, caps, &options_of_plan)
 }

@@ -11,15 +11,25 @@ use crate::session::planning::make::optimized;
 use crate::session::resources::Resources;
 use crate::session::tuner::tune;
 
+/// How runs of a plan get their inputs and leave their outputs.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Wanted {
+    /// Outputs that stay on the GPU.
+    pub resident: Vec<ValueId>,
+    /// Whether a run has its inputs on the host, or can bring them there, to check them.
+    pub checks_inputs: bool,
+}
+
 /// Makes the plan of a specialised graph and all that its runs need. Measures variants beforehand if asked to, and makes
 /// another plan when the device refuses a kernel of this one.
-pub(super) async fn prepare(resources: &Resources<'_>, graph: &Graph, resident: Vec<ValueId>) -> Result<Opaque<LoadedPlan>> {
+pub(super) async fn prepare(resources: &Resources<'_>, graph: &Graph, wanted: &Wanted) -> Result<Opaque<LoadedPlan>> {
     let caps = resources.gpu.caps();
     let graph = optimized(graph, caps, resources.options)?;
     // Pipelines that are compiled on the way to the plan live until the plan holds its own.
     let mut held = tune(resources, &graph).await?;
     let loaded = loop {
-        let plan = Plan::new(&graph, caps, &PlanOptions { resident: resident.clone(), ..resources.plan_options() })?;
+        let Wanted { resident, checks_inputs } = wanted.clone();
+        let plan = Plan::new(&graph, caps, &PlanOptions { resident, checks_inputs, ..resources.plan_options() })?;
         log::debug!("{plan}");
         match load(resources, plan).await? {
             Loading::Loaded(loaded) => break loaded,

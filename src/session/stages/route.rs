@@ -2,7 +2,7 @@
 
 use super::cut::{Cut, cut};
 use super::planned::{PlannedGraph, Route, Stages};
-use super::prepare::prepare;
+use super::prepare::{Wanted, prepare};
 use super::sequences::arrangement;
 use crate::error::Result;
 use crate::graph::Structure;
@@ -32,7 +32,8 @@ impl PlannedGraph {
             let (specialized, ends) = passes::specialize_structures(&self.graph, &key.facts(inputs))?;
             let route = match specialized {
                 Specialized::Graph(graph) => {
-                    let loaded = prepare(resources, &graph, self.staying_values(&ends)).await?;
+                    let loaded =
+                        prepare(resources, &graph, &Wanted { resident: self.staying_values(&ends), checks_inputs: true }).await?;
                     Route::Plan(loaded, Arc::new(ends))
                 }
                 // A position in a sequence is read in the run: it may be another one in each.

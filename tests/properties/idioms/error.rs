@@ -58,10 +58,11 @@ fn rounding(operator: &str) -> Rounding {
         | "CumSum"
         | "GRU"
         | "LSTM"
-        | "RNN" => Rounding::Terms,
+        | "RNN"
+        | "RecurrentGradient" => Rounding::Terms,
         "Div" | "Pow" | "Sqrt" | "Reciprocal" | "Exp" | "Log" | "Tanh" | "Sigmoid" | "Erf" | "Softplus" | "Softsign" | "Elu"
         | "Selu" | "LeakyRelu" | "PRelu" | "HardSigmoid" | "HardSwish" | "Gelu" | "GeluTanh" | "Swish" | "Mish" | "Celu"
-        | "Softmax" | "LogSoftmax" | "ReduceLogSumExp" | "ReduceProd" | "Resize" | "DequantizeLinear" | "Fmod" | "Mod" => {
+        | "Softmax" | "LogSoftmax" | "ReduceLogSumExp" | "ReduceProd" | "Resize" | "DequantizeLinear" | "Fmod" | "Mod" | "Map" => {
             Rounding::Function
         }
         _ => Rounding::None,

@@ -7,6 +7,7 @@ mod attention;
 mod check;
 mod error;
 mod gates;
+mod gradients;
 mod images;
 mod loops;
 mod masks;

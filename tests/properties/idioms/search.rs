@@ -11,7 +11,7 @@ use std::time::Instant;
 /// How many cases of one kind are kept.
 const KEPT: usize = 3;
 
-fn number(name: &str, default: u64) -> u64 {
+pub fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 

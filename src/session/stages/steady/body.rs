@@ -14,7 +14,7 @@ use crate::session::execution::state_buffers::StateBuffers;
 use crate::session::planning::ancestors::sources;
 use crate::session::planning::cache::PlanCache;
 use crate::session::resources::Resources;
-use crate::session::stages::prepare::prepare;
+use crate::session::stages::prepare::{Wanted, prepare};
 use crate::tensor::DType;
 use std::sync::{Mutex, PoisonError};
 
@@ -125,7 +125,7 @@ impl SteadyBody {
             }
         }
         let resident = graph.outputs().to_vec();
-        let loaded = prepare(resources, &graph, resident).await?;
+        let loaded = prepare(resources, &graph, &Wanted { resident, checks_inputs: false }).await?;
         let plan = loaded.plan();
         let on_gpu = plan.states.iter().all(|state| state.scalar.is_some() && state.written != Written::Host);
         let made = |id: &ValueId| {

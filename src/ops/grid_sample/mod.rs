@@ -1,5 +1,7 @@
 //! GridSample (Jaderberg et al., "Spatial Transformer Networks", 2015): an image read at the points of a grid.
 
+mod gradient;
+
 use super::Registration;
 use super::resample::{Interpolation, cubic};
 use super::shared::unravel;
@@ -196,8 +198,8 @@ impl Op for GridSample {
         Ok(vec![Tensor::from_f64(ty, &values)?])
     }
 
-    fn gradient(&self, _: &Node, _: &[Option<ValueId>], _: &[bool], _: &mut Writer) -> Result<Gradient> {
-        Ok(Gradient::Undefined("the weights of its samples depend on the run, and nothing sums by those"))
+    fn gradient(&self, node: &Node, upstream: &[Option<ValueId>], wanted: &[bool], writer: &mut Writer) -> Result<Gradient> {
+        gradient::gradient(self, node, upstream, wanted, writer)
     }
 
     fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {

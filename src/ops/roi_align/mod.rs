@@ -1,14 +1,18 @@
 //! RoiAlign (He et al., "Mask R-CNN", 2017): regions of an image pooled to one size. It runs on the host.
 
+mod gradient;
+
+pub use gradient::{RoiAlignGradient, roi_align_gradient};
+
 use super::Registration;
 use super::shared::wrap;
 use crate::error::{Error, Result};
-use crate::graph::{Fact, Op, required};
+use crate::graph::{Fact, Gradient, Node, Op, ValueId, Writer, required};
 use crate::tensor::{Shape, Tensor, TensorType};
 use std::sync::Arc;
 
 /// The operator of this file.
-pub static REGISTRATION: Registration = Registration { operators: &["RoiAlign"], shaders: &[] };
+pub static REGISTRATION: Registration = Registration { operators: &["RoiAlign", gradient::NAME], shaders: &[] };
 
 /// The most samples along one side of a bin; more are the mark of a broken region.
 const MOST_SAMPLES: f64 = 4096.0;
@@ -31,6 +35,15 @@ pub struct RoiAlign {
 /// RoiAlign as its fields say.
 pub fn roi_align(op: RoiAlign) -> Arc<dyn Op> {
     Arc::new(op)
+}
+
+/// What a region samples.
+struct Region {
+    /// The image that it lies in.
+    image: usize,
+    /// For each bin, the coordinates of its samples.
+    rows: Vec<Vec<f64>>,
+    columns: Vec<Vec<f64>>,
 }
 
 /// Four neighbours of a point with their weights; none when it lies outside of the image.
@@ -75,6 +88,19 @@ impl RoiAlign {
         Ok((0..bins).map(|k| (0..count).map(|i| place(k, i)).collect()).collect())
     }
 
+    fn regions(&self, images: &Tensor, regions: &Tensor, batch: &Tensor) -> Result<Vec<Region>> {
+        let (regions, batch) = (regions.to_f64(), batch.to_i64());
+        let offset = if self.half_pixel { 0.5 } else { 0.0 };
+        let mut all = Vec::with_capacity(batch.len());
+        for (corners, image) in regions.chunks_exact(4).zip(batch) {
+            let corner = |k: usize| corners[k] * f64::from(self.spatial_scale) - offset;
+            let image = wrap(image, images.shape()[0])?;
+            let rows = self.samples(corner(1), corner(3), self.output[0])?;
+            all.push(Region { image, rows, columns: self.samples(corner(0), corner(2), self.output[1])? });
+        }
+        Ok(all)
+    }
+
     fn pool(&self, image: &[f64], rows: &[f64], columns: &[f64], height: usize, width: usize) -> f64 {
         let points = rows.iter().flat_map(|y| columns.iter().map(move |x| neighbours(*y, *x, height, width)));
         // The maximum is taken of the weighted neighbours, not of their sum: that is how ONNX defines it.
@@ -116,14 +142,9 @@ impl Op for RoiAlign {
         let (images, regions, batch) = (images?, regions?, batch?);
         let [count, channels, height, width] = self.check(images.shape(), regions.shape(), batch.shape())?;
         let ty = TensorType::new(images.dtype(), [count, channels, self.output[0], self.output[1]]);
-        let (pixels, regions, batch) = (images.to_f64(), regions.to_f64(), batch.to_i64());
-        let offset = if self.half_pixel { 0.5 } else { 0.0 };
+        let pixels = images.to_f64();
         let mut values = Vec::with_capacity(ty.elements());
-        for region in 0..count {
-            let image = wrap(batch[region], images.shape()[0])?;
-            let corner = |k: usize| regions[region * 4 + k] * f64::from(self.spatial_scale) - offset;
-            let rows = self.samples(corner(1), corner(3), self.output[0])?;
-            let columns = self.samples(corner(0), corner(2), self.output[1])?;
+        for Region { image, rows, columns } in self.regions(images, regions, batch)? {
             for channel in 0..channels {
                 let plane = &pixels[(image * channels + channel) * height * width..][..height * width];
                 for row in &rows {
@@ -132,5 +153,15 @@ impl Op for RoiAlign {
             }
         }
         Ok(vec![Tensor::from_f64(ty, &values)?])
+    }
+
+    fn gradient(&self, node: &Node, upstream: &[Option<ValueId>], wanted: &[bool], writer: &mut Writer) -> Result<Gradient> {
+        let Some(worth) = upstream.first().copied().flatten() else { return Ok(Gradient::Zero) };
+        if wanted.get(1) == Some(&true) {
+            return Ok(Gradient::Undefined("how many samples a region has may change with it"));
+        }
+        let inputs = [worth, node.needed(0)?, node.needed(1)?, node.needed(2)?];
+        let found = writer.apply(roi_align_gradient(self.clone()), &inputs)?;
+        Ok(Gradient::Inputs(vec![Some(found), None, None]))
     }
 }

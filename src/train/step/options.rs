@@ -1,0 +1,68 @@
+//! What a training step is told.
+
+use crate::graph::Graph;
+use crate::session::Options;
+use crate::train::optimizer::Optimizer;
+
+/// Parameters that one optimizer changes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParameterGroup {
+    /// Names of constants of the graph.
+    pub parameters: Vec<String>,
+    /// What changes them.
+    pub optimizer: Optimizer,
+}
+
+/// What a step does beside the network.
+#[derive(Clone, Debug)]
+pub struct StepOptions {
+    /// The name of the value that is to become small: one number.
+    pub loss: String,
+    /// Which parameters change, and how.
+    pub groups: Vec<ParameterGroup>,
+    /// The norm of all gradients together that they are scaled down to where they exceed it. An update whose norm is infinite or no number is
+    /// skipped then.
+    pub clip_norm: Option<f64>,
+    /// Names of values of the network that are kept for the backward pass, which computes anew what it needs of all that comes before the last of
+    /// them: less memory, for about one more forward pass (Chen et al. 2016).
+    pub checkpoints: Vec<String>,
+    /// How many batches one update takes the mean gradient of.
+    pub accumulate: u32,
+    /// Names of values of the network that a step returns. Each is read back from the device.
+    pub outputs: Vec<String>,
+    /// What random numbers are drawn from.
+    pub seed: u32,
+    /// How the step runs.
+    pub session: Options,
+}
+
+impl StepOptions {
+    /// Steps that make a loss small by one optimizer for these parameters.
+    pub fn new(loss: impl Into<String>, parameters: Vec<String>, optimizer: impl Into<Optimizer>) -> Self {
+        StepOptions {
+            loss: loss.into(),
+            groups: vec![ParameterGroup { parameters, optimizer: optimizer.into() }],
+            clip_norm: None,
+            checkpoints: vec![],
+            accumulate: 1,
+            outputs: vec![],
+            seed: 0,
+            session: Options::default(),
+        }
+    }
+}
+
+/// Names of the float constants of one axis or more that a value of a graph is computed from: what models have as parameters.
+pub fn parameters(graph: &Graph, value: &str) -> Vec<String> {
+    let Some(value) = graph.find(value) else { return Vec::new() };
+    let mut needed = vec![false; graph.values().len()];
+    needed[value.index()] = true;
+    for node in graph.nodes().iter().rev() {
+        if node.outputs.iter().flatten().any(|output| needed[output.index()]) {
+            node.inputs.iter().flatten().for_each(|input| needed[input.index()] = true);
+        }
+    }
+    let values = graph.values().iter().zip(needed).filter(|(_, needed)| *needed);
+    let is_parameter = |constant: &crate::tensor::Tensor| constant.dtype().is_float() && constant.shape().rank() > 0;
+    values.filter(|(value, _)| value.constant.as_ref().is_some_and(is_parameter)).map(|(value, _)| value.name.clone()).collect()
+}
