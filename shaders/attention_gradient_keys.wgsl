@@ -1,3 +1,7 @@
+// Takes lowest; attention (Head, head_at); four_vectors or four_words; attention_query_vectors or attention_query_scalars
+// (query_group); attention_key_vectors or attention_key_scalars (key_group, value_group); attention_worth_vectors or
+// attention_worth_scalars (worth_group); attention_gradient (first_products, last_products, mixed, score_of);
+// attention_columns_tile or attention_columns_direct or attention_columns_lanes (first_eight, second_eight, take_columns).
 // Second of two kernels of attention's gradients (Dao et al. 2022, "FlashAttention", appendix B.2): what changes of keys and values
 // are worth. The weights are made anew from the products and what the first kernel found of each query.
 //

@@ -1,3 +1,8 @@
+// Takes lowest (LOWEST); attention (CAUSAL, Head, UNSEEN, head_at, keys_seen, normalizer); four_vectors or four_words;
+// attention_query_vectors or attention_query_scalars (query_group); attention_key_vectors or attention_key_scalars (key_group,
+// value_group); attention_worth_vectors or attention_worth_scalars (worth_group); attention_gradient (first_products,
+// last_products, mixed, score_of); attention_columns_tile or attention_columns_direct or attention_columns_lanes (first_eight,
+// second_eight, take_columns).
 // First of two kernels of attention's gradients (Dao et al. 2022, "FlashAttention", appendix B.2): what changes of the queries are
 // worth, and what the second wants to know of each row of scores. No matrix of scores is ever in memory.
 //

@@ -8,6 +8,7 @@ pub mod attention;
 pub mod attention_gradient;
 pub mod ceiling;
 pub mod conv;
+pub mod convolutional_attention;
 pub mod ctc;
 pub mod einsum;
 pub mod elementwise;
@@ -158,6 +159,7 @@ pub fn all() -> Vec<Case> {
         attention_gradient::cases(),
         ceiling::cases(),
         conv::cases(),
+        convolutional_attention::cases(),
         ctc::cases(),
         einsum::cases(),
         elementwise::cases(),

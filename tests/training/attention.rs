@@ -10,7 +10,7 @@ use gristmill::internals::kernel::Caps;
 use gristmill::operators::{
     Attention, ConvolutionalAttention, Unseen, attention, binary, convolutional_attention, matmul, reshape, softmax, transpose,
 };
-use gristmill::{DType, Model, Options, Session, Tensor, TensorType, TensorView, View, train};
+use gristmill::{DType, Model, Options, Selection, Session, Tensor, TensorType, TensorView, View, train};
 use std::sync::Arc;
 
 fn check(op: Attention, inputs: Vec<Option<Tensor>>, subjects: &[usize]) -> Check {
@@ -135,11 +135,11 @@ fn training_convolutional_attention_names_what_is_wrong() {
     }
 }
 
-/// Attention as exporters write it out, over heads split off `[2, 40, 16]`, with a constant mask where it is causal; and its gradients.
-fn written_out(dtype: DType, causal: bool) -> Graph {
+/// Attention as exporters write it out, over heads split off `[batch, context, heads * size]`, with a constant mask where it is causal.
+fn written_out(dtype: DType, causal: bool, [batch, heads, context, size]: [usize; 4]) -> Graph {
     let mut b = Builder::new("written out");
-    let inputs = ["q", "k", "v"].map(|name| b.input(name, dtype, &[2, 40, 16].map(Dim::Known)));
-    let shape = b.constant("heads", Tensor::vector(&[2i64, 40, 2, 8]));
+    let inputs = ["q", "k", "v"].map(|name| b.input(name, dtype, &[batch, context, heads * size].map(Dim::Known)));
+    let shape = b.constant("heads", Tensor::vector(&[batch, context, heads, size].map(|d| d as i64)));
     let one = |b: &mut Builder, op: Arc<dyn Op>, inputs: &[_]| {
         let inputs: Vec<_> = inputs.iter().copied().map(Some).collect();
         b.node("node", op, &inputs)
@@ -156,16 +156,20 @@ fn written_out(dtype: DType, causal: bool) -> Graph {
     let product = one(&mut b, matmul(), &[query, key]);
     let mut scores = one(&mut b, binary("Mul").expect("a function"), &[product, scale]);
     if causal {
-        let hidden: Vec<f64> = (0..1600).map(|k| if k % 40 > k / 40 { f64::NEG_INFINITY } else { 0.0 }).collect();
-        let mask = number(&mut b, &hidden, &[40, 40]);
+        let hidden = |k: usize| if k % context > k / context { f64::NEG_INFINITY } else { 0.0 };
+        let mask = number(&mut b, &(0..context * context).map(hidden).collect::<Vec<f64>>(), &[context, context]);
         scores = one(&mut b, binary("Add").expect("a function"), &[scores, mask]);
     }
     let weights = one(&mut b, softmax(-1), &[scores]);
     let result = one(&mut b, matmul(), &[weights, value]);
     let result = one(&mut b, transpose(Some(vec![0, 2, 1, 3])), &[result]);
     b.output("y", result).expect("a name of its own");
-    let graph = b.finish().expect("a graph");
-    train::with_gradients(&graph, &["y"], &["y"], &["q", "k", "v"]).expect("gradients")
+    b.finish().expect("a graph")
+}
+
+/// The same with the gradients of queries, keys and values.
+fn with_gradients(graph: &Graph) -> Graph {
+    train::with_gradients(graph, &["y"], &["y"], &["q", "k", "v"]).expect("gradients")
 }
 
 #[test]
@@ -174,7 +178,7 @@ fn training_attention_written_out_stores_no_scores() {
     for causal in [false, true] {
         let run = |dtype: DType| {
             let inputs: Vec<Tensor> = values.iter().map(|x| floats(x, dtype)).collect();
-            let model = Model::from_graph(written_out(dtype, causal));
+            let model = Model::from_graph(with_gradients(&written_out(dtype, causal, [2, 2, 40, 8])));
             let names = ["q", "k", "v", "upstream.y"];
             let given: Vec<(&str, TensorView<'_>)> = names.into_iter().zip(&inputs).map(|(name, x)| (name, x.view())).collect();
             let session = match dtype {
@@ -189,10 +193,57 @@ fn training_attention_written_out_stores_no_scores() {
             assert_eq!(difference(found, truth, 1e-4, 2e-5), None, "{name}, causal: {causal}");
         }
         let inputs: Vec<Tensor> = values.iter().map(|x| floats(x, DType::F32)).collect();
-        let graph = optimized(&written_out(DType::F32, causal), &inputs, &Caps::portable()).expect("sound").expect("whole");
+        let graph = with_gradients(&written_out(DType::F32, causal, [2, 2, 40, 8]));
+        let graph = optimized(&graph, &inputs, &Caps::portable()).expect("sound").expect("whole");
         let made = graph.nodes().iter().flat_map(|node| node.outputs.iter().flatten());
         let largest = made.map(|id| graph.fact(*id).expect("a fact").ty.elements()).max();
         assert!(largest < Some(2 * 2 * 40 * 40), "a tensor of {largest:?} elements, causal: {causal}");
         assert!(graph.nodes().iter().any(|node| node.op.name() == "AttentionGradient"));
+    }
+}
+
+/// The median of the times of so many runs.
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+/// What a forward pass takes, with its way back through products of stored scores, and through kernels that store none, by turns. `EXTENTS`
+/// holds others than the two: batch, heads, context and size.
+#[test]
+#[ignore = "it measures"]
+fn training_attention_speed() {
+    let given = std::env::var("EXTENTS").unwrap_or("12,4,64,32 1,8,512,64".into());
+    for extents in given.split(' ') {
+        let numbers: Vec<usize> = extents.split(',').map(|number| number.parse().expect("a number")).collect();
+        let [batch, heads, context, size] = numbers[..] else { panic!("four numbers") };
+        let values = [1, 2, 3, 4].map(|seed| {
+            let shape = if seed == 4 { vec![batch, context, heads, size] } else { vec![batch, context, heads * size] };
+            floats(&doubles(seed, &shape), DType::F32)
+        });
+        for causal in [false, true] {
+            let forward = written_out(DType::F32, causal, [batch, heads, context, size]);
+            let both = Model::from_graph(with_gradients(&forward));
+            let stored = Selection { without: vec!["attention back".into()], ..Selection::default() };
+            let variant = std::env::var("VARIANT").ok();
+            let sessions = [
+                (Model::from_graph(forward), Options::default()),
+                (both.clone(), Options { passes: stored, ..Options::default() }),
+                (both, Options { variant, ..Options::default() }),
+            ];
+            let sessions = sessions.map(|(model, options)| Session::new_blocking(gpu(), &model, options).expect("a session"));
+            let names = ["q", "k", "v", "upstream.y"];
+            let mut times = [vec![], vec![], vec![]];
+            for _ in 0..9 {
+                for (session, times) in sessions.iter().zip(&mut times) {
+                    let given: Vec<(&str, TensorView<'_>)> = names.into_iter().zip(&values).map(|(n, x)| (n, x.view())).collect();
+                    let given = &given[..session.inputs().len()];
+                    times.push(session.profile_blocking(given, 5).expect("a run").device_microseconds());
+                }
+            }
+            let [forward, stored, anew] = times.map(median);
+            let ratio = (anew - forward) / (stored - forward);
+            println!("{extents}, causal {causal}: forward {forward:.0} us, stored {stored:.0}, anew {anew:.0}; back {ratio:.2}");
+        }
     }
 }

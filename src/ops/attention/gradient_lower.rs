@@ -1,8 +1,7 @@
 //! Attention's gradients on the GPU: a kernel that walks along the keys for each query, then one that walks along the queries for each key.
 
-use super::gradient_operator::{OUTPUT, WORTH};
 use super::lower::{AttentionKernels, AttentionParams, check_types};
-use super::{Attention, Unseen, software};
+use super::{Attention, OUTPUT, Unseen, WORTH, software};
 use crate::error::{Error, Result};
 use crate::graph::Io;
 use crate::kernel::{Access, Dispatch, Kernel, Lowering, Offers, Operand, Prelude, Rank, Shader, preludes, shader};
@@ -35,10 +34,14 @@ pub(super) fn lower(op: &Attention, io: &Io, offers: &mut Offers) -> Result<()> 
         let form = Form { columns: &preludes::ATTENTION_COLUMNS_LANES, workgroup: 8, own };
         offers.add("lanes", rank, || back.lowering(&form));
     }
-    let form = Form { columns: &preludes::ATTENTION_COLUMNS_TILE, workgroup: ROWS, own: 1 };
-    offers.add("tile", if caps.avoids_barriers() { DIRECT_RANK + 1 } else { TILE_RANK }, || back.lowering(&form));
-    let form = Form { columns: &preludes::ATTENTION_COLUMNS_DIRECT, workgroup: ROWS, own: 1 };
-    offers.add("direct", DIRECT_RANK, || back.lowering(&form));
+    // The second kernel's columns are one group longer.
+    if 16 * 8 * (held + 1) <= caps.max_workgroup_storage as usize && !caps.avoids_barriers() {
+        let form = Form { columns: &preludes::ATTENTION_COLUMNS_TILE, workgroup: ROWS, own: 1 };
+        offers.add("tile", TILE_RANK, || back.lowering(&form));
+    } else {
+        let form = Form { columns: &preludes::ATTENTION_COLUMNS_DIRECT, workgroup: ROWS, own: 1 };
+        offers.add("direct", DIRECT_RANK, || back.lowering(&form));
+    }
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! The way back through attention as an operator of its own, without a matrix of scores in memory.
 
-use super::{Attention, gradient_lower, gradient_reference};
+use super::{Attention, OUTPUT, WORTH, gradient_lower, gradient_reference};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Key, Op, required};
 use crate::kernel::Offers;
@@ -8,11 +8,6 @@ use crate::tensor::{Tensor, View};
 use std::sync::Arc;
 
 const NAME: &str = "AttentionGradient";
-
-/// The input that is what attention made of the others.
-pub(super) const OUTPUT: usize = 5;
-/// The input that says what a change of that is worth.
-pub(super) const WORTH: usize = 6;
 
 /// How a number changes with the queries, keys and values of attention (Dao et al. 2022, "FlashAttention", appendix B.2).
 ///

@@ -1,8 +1,7 @@
 //! The meaning of attention's gradients, query by query in f64. Scores are rounded as attention's are.
 
-use super::gradient_operator::{OUTPUT, WORTH};
 use super::reference::rounding;
-use super::{Attention, AttentionShape, LENGTHS, MOST_LENGTH, NAME, Unseen};
+use super::{Attention, AttentionShape, LENGTHS, MOST_LENGTH, NAME, OUTPUT, Unseen, WORTH};
 use crate::error::Result;
 use crate::graph::required;
 use crate::tensor::{DType, Tensor, TensorType};

@@ -33,6 +33,10 @@ const NAME: &str = "ScaledDotProductAttention";
 
 /// The input that says how many keys each batch element has.
 const LENGTHS: usize = 4;
+/// The input of `AttentionGradient` that is what attention made of the others.
+const OUTPUT: usize = 5;
+/// The one that says what a change of that is worth.
+const WORTH: usize = 6;
 /// Longer than this is no sequence; kernels take it for as many keys as there are.
 const MOST_LENGTH: i64 = 1 << 29;
 

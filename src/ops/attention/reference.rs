@@ -21,8 +21,7 @@ pub(super) fn attention(op: &Attention, inputs: &[Option<&Tensor>]) -> Result<Ve
     let v = value.gather(&g.value).to_f64();
     let mask = mask.zip(g.mask.as_ref()).map(|(tensor, view)| (tensor.dtype() == DType::Bool, tensor.gather(view).to_f64()));
     let lengths = inputs.get(LENGTHS).copied().flatten().map(Tensor::to_i64);
-    let zero_unseen = op.zero_unseen || lengths.is_some();
-    let rounded = rounding(query.dtype());
+    let (zero_unseen, rounded) = (op.zero_unseen || lengths.is_some(), rounding(query.dtype()));
     let unseen = |score: f64| match op.unseen {
         Unseen::Hidden => f64::NEG_INFINITY,
         Unseen::Replaced(fill) => fill.into(),
