@@ -16,6 +16,7 @@ pub use crate::ops::conv::{AutoPad, SlidingWindow, conv, conv_transpose};
 pub use crate::ops::cumulative::{cum_prod, cum_sum};
 pub use crate::ops::dequantize::dequantize_linear;
 pub use crate::ops::det::det;
+pub use crate::ops::dropout::dropout;
 pub use crate::ops::einsum::einsum;
 pub use crate::ops::elementwise::{binary, cast, cast_like, clip, clip_operands, select, unary, unary_with, variadic};
 pub use crate::ops::expand::{expand, tile};

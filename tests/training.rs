@@ -4,6 +4,7 @@
 
 mod attention;
 mod differences;
+mod dropout;
 mod losses;
 mod normalization;
 mod places;

@@ -17,6 +17,7 @@ mod copy;
 pub mod cumulative;
 pub mod dequantize;
 pub mod det;
+pub mod dropout;
 pub mod einsum;
 pub mod elementwise;
 pub mod expand;
@@ -73,6 +74,7 @@ pub static REGISTRY: &[&Registration] = &[
     &cumulative::REGISTRATION,
     &dequantize::REGISTRATION,
     &det::REGISTRATION,
+    &dropout::REGISTRATION,
     &einsum::REGISTRATION,
     &elementwise::REGISTRATION,
     &expand::REGISTRATION,

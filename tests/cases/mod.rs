@@ -7,6 +7,7 @@
 pub mod attention;
 pub mod ceiling;
 pub mod conv;
+mod dropout;
 pub mod einsum;
 pub mod elementwise;
 pub mod flow;
@@ -154,6 +155,7 @@ pub fn all() -> Vec<Case> {
         attention::cases(),
         ceiling::cases(),
         conv::cases(),
+        dropout::cases(),
         einsum::cases(),
         elementwise::cases(),
         flow::cases(),
