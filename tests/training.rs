@@ -6,6 +6,7 @@ mod attention;
 mod differences;
 mod dropout;
 mod losses;
+mod modes;
 mod normalization;
 mod places;
 mod recurrent;
