@@ -68,6 +68,12 @@ prelude! {
     DROPOUT_MASK = "dropout_mask";
     /// Dropout leaves no mask. Goes with a width prelude.
     DROPOUT_VALUES = "dropout_values";
+    /// Parameters, bindings and the formula of the kernels of CrossEntropy.
+    CROSS_ENTROPY = "cross_entropy";
+    /// CrossEntropy leaves how losses change, too. Goes with `CROSS_ENTROPY`.
+    CROSS_ENTROPY_SLOPES = "cross_entropy_slopes";
+    /// CrossEntropy leaves losses alone. Goes with `CROSS_ENTROPY`.
+    CROSS_ENTROPY_LOSSES = "cross_entropy_losses";
     /// Integer division by way of floats.
     DIVIDE = "divide";
     /// Sums and maxima over a workgroup through workgroup memory. Wants `const WORKGROUP`.

@@ -14,6 +14,7 @@ pub(crate) mod compose;
 pub mod concat;
 pub mod conv;
 mod copy;
+pub mod cross_entropy;
 pub mod cumulative;
 pub mod dequantize;
 pub mod det;
@@ -71,6 +72,7 @@ pub static REGISTRY: &[&Registration] = &[
     &concat::REGISTRATION,
     &conv::REGISTRATION,
     &copy::REGISTRATION,
+    &cross_entropy::REGISTRATION,
     &cumulative::REGISTRATION,
     &dequantize::REGISTRATION,
     &det::REGISTRATION,

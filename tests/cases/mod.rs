@@ -7,6 +7,7 @@
 pub mod attention;
 pub mod ceiling;
 pub mod conv;
+mod cross_entropy;
 mod dropout;
 pub mod einsum;
 pub mod elementwise;
@@ -155,6 +156,7 @@ pub fn all() -> Vec<Case> {
         attention::cases(),
         ceiling::cases(),
         conv::cases(),
+        cross_entropy::cases(),
         dropout::cases(),
         einsum::cases(),
         elementwise::cases(),

@@ -1,7 +1,9 @@
-//! Losses against PyTorch in double precision: their values and gradients under every reduction, by the references.
+//! Losses against PyTorch in double precision: their values and gradients under every reduction, by the references, and by the device where
+//! they have kernels of their own.
 
 use super::safetensors::Stored;
 use super::{difference, floats, names};
+use crate::support::gpu;
 use gristmill::graph::{Builder, Dim};
 use gristmill::train::{ClassLoss, LossReduction, Target};
 use gristmill::{DType, Model, Options, Session, Tensor, TensorView, train};
@@ -17,9 +19,22 @@ fn reduction(name: &str) -> LossReduction {
     }
 }
 
+/// References compute in double precision, and the device in single precision.
+fn session(model: &Model, dtype: DType) -> gristmill::Result<Session> {
+    match dtype {
+        DType::F64 => Session::cpu(model, Options::default()),
+        _ => Session::new_blocking(gpu(), model, Options::default()),
+    }
+}
+
+fn differs(found: &Tensor, truth: &Tensor, dtype: DType) -> Option<String> {
+    let (relative, whole) = if dtype == DType::F64 { (0.0, 1e-7) } else { (1e-4, 2e-5) };
+    difference(found, truth, relative, whole)
+}
+
 /// What is wrong with a loss under one reduction.
-fn check(stored: &Stored, name: &str, json: &Json, reduction_name: &str) -> Result<(), String> {
-    let tensor = |of: &str| stored.tensor(&format!("{name}.{of}")).map(|tensor| floats(&tensor, DType::F64));
+fn check(stored: &Stored, name: &str, json: &Json, reduction_name: &str, dtype: DType) -> Result<(), String> {
+    let tensor = |of: &str| stored.tensor(&format!("{name}.{of}")).map(|tensor| floats(&tensor, dtype));
     let mut b = Builder::new("loss");
     let mut given: Vec<(String, Tensor)> = Vec::new();
     let mut input = |b: &mut Builder, of: &str| {
@@ -62,12 +77,12 @@ fn check(stored: &Stored, name: &str, json: &Json, reduction_name: &str) -> Resu
             given.push(("upstream.y".to_string(), tensor("upstream.none").expect("what it is worth")));
         }
     }
-    let session = Session::cpu(&Model::from_graph(graph), Options::default()).map_err(|e| e.to_string())?;
+    let session = session(&Model::from_graph(graph), dtype).map_err(|e| e.to_string())?;
     let views: Vec<(&str, TensorView<'_>)> = given.iter().map(|(name, tensor)| (name.as_str(), tensor.view())).collect();
     let found = session.run_blocking(&views).map_err(|e| e.to_string())?;
     for (part, of) in [("loss", "y"), ("grad", "gradient.input")] {
-        if let (Some(truth), Some(found)) = (tensor(&format!("{part}.{reduction_name}")), found.get(of))
-            && let Some(wrong) = difference(found, &truth, 0.0, 1e-7)
+        if let (Some(truth), Some(found)) = (stored.tensor(&format!("{name}.{part}.{reduction_name}")), found.get(of))
+            && let Some(wrong) = differs(found, &truth, dtype)
         {
             return Err(format!("{of}: {wrong}"));
         }
@@ -75,19 +90,55 @@ fn check(stored: &Stored, name: &str, json: &Json, reduction_name: &str) -> Resu
     Ok(())
 }
 
-#[test]
-fn training_losses_by_references() {
+fn losses(dtype: DType, loss: &str) {
     let stored = Stored::open("losses.safetensors");
     let wanted = std::env::var("TRAINING_CASES").unwrap_or_default();
     let cases = stored.json["cases"].as_object().expect("cases");
+    let is_chosen = |json: &Json| json["loss"].as_str().is_some_and(|own| own != "ctc" && own.contains(loss));
     let (mut failures, mut passed) = (Vec::new(), 0);
-    for (name, json) in cases.iter().filter(|(name, json)| name.contains(&wanted) && json["loss"] != "ctc") {
+    for (name, json) in cases.iter().filter(|(name, json)| name.contains(&wanted) && is_chosen(json)) {
         for reduction in names(&json["reductions"]) {
-            match check(&stored, name, json, &reduction) {
+            match check(&stored, name, json, &reduction, dtype) {
                 Ok(()) => passed += 1,
                 Err(message) => failures.push(format!("{name} {reduction}: {message}")),
             }
         }
     }
     assert!(failures.is_empty(), "{passed} passed, {} failures:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn training_losses_by_references() {
+    losses(DType::F64, "");
+}
+
+#[test]
+fn training_losses_with_kernels_on_the_device() {
+    losses(DType::F32, "cross_entropy");
+}
+
+#[test]
+fn training_losses_refuse_labels_that_name_no_class() {
+    for ignore_index in [None, Some(-1)] {
+        let mut b = Builder::new("labels");
+        let x = b.input("x", DType::F32, &[Dim::Named("n".into()), Dim::Known(5)]);
+        let labels = b.input("labels", DType::I64, &[Dim::Named("n".into())]);
+        let options = ClassLoss { ignore_index, ..ClassLoss::default() };
+        let loss = train::cross_entropy(&mut b, "loss", x, labels, &options).expect("a loss");
+        b.output("y", loss).expect("the name is free");
+        let graph = train::with_gradients(&b.finish().expect("a valid graph"), &["y"], &[], &["x"]).expect("a graph");
+        let model = Model::from_graph(graph);
+        let x = Tensor::new([3, 5], &[0.5f32; 15]).expect("as many elements");
+        for session in [Session::cpu(&model, Options::default()), Session::new_blocking(gpu(), &model, Options::default())] {
+            let session = session.expect("a session");
+            let run = |labels: [i64; 3]| session.run_blocking(&[("x", x.view()), ("labels", Tensor::vector(&labels).view())]);
+            for wrong in [[0, 5, 1], [-2, 0, 0], [1, 2, 1 << 20]] {
+                let error = run(wrong).expect_err("a label that names no class");
+                assert!(error.to_string().contains("none of 5 classes"), "{error}");
+                assert!(error.node().is_some_and(|node| node.contains("loss")), "{error:?}");
+            }
+            assert_eq!(run([0, -1, 4]).is_ok(), ignore_index.is_some());
+            run([0, 4, 2]).expect("all labels name classes");
+        }
+    }
 }
