@@ -93,6 +93,7 @@ pub static REGISTRY: &[&Registration] = &[
     &matmul::REGISTRATION,
     &non_max_suppression::REGISTRATION,
     &norm::REGISTRATION,
+    &norm::GRADIENT,
     &one_hot::REGISTRATION,
     &pad::REGISTRATION,
     &pool::REGISTRATION,
