@@ -21,6 +21,7 @@ const CIRCLES: &[(&str, &str, &str)] = &[
     ("ops/attention/", "ops/attention/mod.rs", "kernels read the operator's attributes"),
     ("ops/attention/", "ops/attention/lower.rs", "kernels share one parameter block"),
     ("ops/conv/", "ops/conv/mod.rs", "kernels read the operator's attributes"),
+    ("ops/cross_entropy/", "ops/cross_entropy/mod.rs", "kernels read the operator's attributes"),
     ("ops/copy/software.rs", "ops/copy/mod.rs", "a family calls its software room, which makes kernels of the family's own terms"),
     (
         "ops/elementwise/software.rs",
