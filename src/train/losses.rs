@@ -197,9 +197,9 @@ pub fn cross_entropy(builder: &mut Builder, name: &str, input: ValueId, target: 
 /// The same where the target names classes.
 fn of_labels(builder: &mut Builder, name: &str, [input, target]: [ValueId; 2], options: &ClassLoss) -> Result<ValueId> {
     let op = cross_entropy_op(1, options.ignore_index, options.label_smoothing);
-    let loss = builder.value(name, None);
+    let loss = builder.value(&format!("{name}.rows"), None);
     let all_count = options.weight.is_none() && options.ignore_index.is_none();
-    let counted = (!all_count).then(|| builder.value(name, None));
+    let counted = (!all_count).then(|| builder.value(&format!("{name}.counted"), None));
     builder.push(name, op, vec![Some(input), Some(target), options.weight], vec![Some(loss), None, counted]);
     Writing { builder, name }.reduced(options.reduction, loss, counted)
 }
