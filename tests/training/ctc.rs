@@ -1,5 +1,5 @@
-//! Connectionist temporal classification: the loss against PyTorch's numbers and against all alignments one by one, what is wrong with
-//! its inputs, and what is decoded.
+//! Connectionist temporal classification: the loss against PyTorch's numbers and against all alignments one by one, what is wrong
+//! with its inputs, and what is decoded.
 
 use super::safetensors::Stored;
 use super::{bounds, difference, floats, session};
