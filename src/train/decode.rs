@@ -21,7 +21,8 @@ pub fn beam_search(log_probabilities: &Tensor, length: usize, blank: usize, beam
     };
     if length > time || blank >= classes || beam_width == 0 {
         return Err(Error::invalid_argument(format!(
-            "beam search expects at most {time} frames, a blank below {classes} and some width, found {length}, {blank} and {beam_width}"
+            "beam search expects at most {time} frames, a blank below {classes} and some width, found {length}, {blank} and \
+             {beam_width}"
         )));
     }
     let data = log_probabilities.to_f64();
