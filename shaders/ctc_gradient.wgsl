@@ -1,5 +1,7 @@
-// The gradient of each CTC loss with respect to its logits: the probability of a class in a frame, less how much of all ways through the
-// target has that class there (Graves et al. 2006, equation 16).
+// Takes ctc (NEVER, is_never, is_undefined, label_at, log_probability, power_of_two, probability); reduce_shared or
+// reduce_subgroup (reduce_max, reduce_sum).
+// The gradient of each CTC loss with respect to its logits: the probability of a class in a frame, less how much of all ways
+// through the target has that class there (Graves et al. 2006, equation 16).
 //
 // One workgroup per frame and batch element. What a way through each state counts is taken against all states of the frame, so that
 // no number of the length of a sequence comes in. The states of a class are summed by one invocation, in their order.

@@ -1,3 +1,4 @@
+// Takes ctc (NEVER, is_never, is_undefined, label_at, power_of_two, probability).
 // The CTC loss (Graves et al. 2006): minus the logarithm of the probability of all ways through the states of a target, by the
 // forward variables; and the backward variables, which are the forward ones of the sequence turned round.
 //

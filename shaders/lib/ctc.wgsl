@@ -1,7 +1,8 @@
-// What the kernels share that walk the extended targets of CTC: blank, label 0, blank, label 1, ..., blank. Such a place is a state.
+// What the kernels share that walk the extended targets of CTC: blank, label 0, blank, label 1, ..., blank. Such a place is a
+// state.
 //
-// A probability is m * 2^e as vec2(m, e), with a whole number e. Products over thousands of frames do not vanish then, and each is off by
-// no more than its own rounding, where logarithms would lose with every sum what their size leaves no digits for.
+// A probability is m * 2^e as vec2(m, e), with a whole number e. Products over thousands of frames do not vanish then, and each is
+// off by no more than its own rounding, where logarithms would lose with every sum what their size leaves no digits for.
 struct Params {
     batch: u32,
     classes: u32,
@@ -18,7 +19,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> logits: array<f32>;            // time, batch, classes
-@group(0) @binding(2) var<storage, read> normalizers: array<vec2<f32>>; // time, batch: the greatest, the logarithm of the sum below it
+@group(0) @binding(2) var<storage, read> normalizers: array<vec2<f32>>; // time, batch: greatest, logarithm of the sum below it
 @group(0) @binding(3) var<storage, read> sequences: array<u32>;         // batch, stride: see the kernel that makes them
 
 // The exponent of no probability: finite, so that differences from it are no NaN. What is less than half of it is as good as it.

@@ -1,5 +1,5 @@
-//! Connectionist temporal classification: the loss against PyTorch's numbers and against all alignments one by one, what is wrong with
-//! its inputs, and what is decoded.
+//! Connectionist temporal classification: the loss against PyTorch's numbers and against all alignments one by one, what is wrong
+//! with its inputs, and what is decoded.
 
 use super::safetensors::Stored;
 use super::{bounds, difference, floats, session};
@@ -195,8 +195,8 @@ fn training_ctc_refuses_what_is_out_of_range() {
         assert!(error.message().ends_with(message), "{error}");
         let error = run(&inputs, &options, DType::F32).err().expect("an error");
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
-        let text = "a sequence of CTC is out of range: input lengths are from 0 to 6, target lengths from 0 to 3, labels from 0 to 3 \
-                    without the blank, 2";
+        let text = "a sequence of CTC is out of range: input lengths are from 0 to 6, target lengths from 0 to 3, labels from 0 \
+                    to 3 without the blank, 2";
         assert_eq!(error.message(), text);
         assert!(error.node().is_some_and(|node| node.starts_with("CheckCtcSequences:")), "{error}");
     }

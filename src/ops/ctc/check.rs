@@ -23,8 +23,8 @@ shader!(pub(super) static SHADER: CheckParams = "check_ctc_sequences");
 
 pub(super) const NAME: &str = "CheckCtcSequences";
 
-/// Whether the sequences of a batch are in range: one bool. A run in which they are not fails, see [`Op::check`]. Inputs: how many frames of each
-/// count, `[batch]`; and where there are targets, how many labels of each do, and the targets `[batch, labels]`.
+/// Whether the sequences of a batch are in range: one bool. A run in which they are not fails, see [`Op::check`]. Inputs: how many
+/// frames of each count, `[batch]`; and where there are targets, how many labels of each do, and the targets `[batch, labels]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CheckCtcSequences {
     /// How many frames there are.
