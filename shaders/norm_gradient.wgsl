@@ -62,7 +62,7 @@ fn main(
     for (var at = start + lane; at < end; at += WORKGROUP) {
         let normal = (floats(x[at]) - mean) * inverse;
         let share = floats(worth[at]) * floats(scale[at - start]);
-        gradient[at] = (share - plain_row - normal * along_row) * inverse;
+        gradient[at] = epilogue((share - plain_row - normal * along_row) * inverse, at);
     }
     if lane == 0u {
         moments[row] = vec2<f32>(mean, inverse);

@@ -6,7 +6,9 @@ use super::{Options, Pass};
 use crate::error::{Error, Result};
 use crate::graph::{Gradient as Rule, Node, NodeId, OpExt, ValueId, Writer};
 use crate::ops::compose::Compose;
+use crate::ops::concat::concat;
 use crate::ops::gradient::Gradient;
+use crate::ops::pad::{Pad, PadMode};
 use crate::ops::reshape::identity;
 use crate::ops::variable::Variable;
 use crate::tensor::{Tensor, TensorType};
@@ -136,6 +138,10 @@ impl Reverse {
     /// The gradient of a value, all of whose readers were looked at.
     fn take(&mut self, writer: &mut Writer, value: ValueId) -> Result<Option<ValueId>> {
         let Some(terms) = self.found.get(&value).cloned() else { return Ok(None) };
+        if let Some(joined) = joined(writer, &terms)? {
+            self.found.insert(value, vec![joined]);
+            return Ok(Some(joined));
+        }
         let Some((first, rest)) = terms.split_first() else { return Ok(None) };
         let mut sum = *first;
         for term in rest {
@@ -187,5 +193,58 @@ impl Reverse {
             self.found.entry(*input).or_default().push(found);
         }
         Ok(())
+    }
+}
+
+/// The sum of tensors each of which is a part with zeros around it, where the parts lie side by side along one axis and leave no gap: what is
+/// read in parts (queries, keys and values of one product, gates) gets its gradient in parts.
+fn joined(writer: &mut Writer, terms: &[ValueId]) -> Result<Option<ValueId>> {
+    let mut parts: Vec<(i64, ValueId)> = Vec::with_capacity(terms.len());
+    let mut along = None;
+    for term in terms {
+        let Some(part) = padded_part(writer, *term)? else { return Ok(None) };
+        if terms.len() < 2 || *along.get_or_insert(part.axis) != part.axis {
+            return Ok(None);
+        }
+        parts.push((part.before, part.value));
+    }
+    let (Some(axis), Some(whole)) = (along, terms.first()) else { return Ok(None) };
+    parts.sort_unstable();
+    let mut end = 0;
+    for (before, value) in &parts {
+        if *before != end {
+            return Ok(None);
+        }
+        end += writer.fact(*value)?.shape()[axis] as i64;
+    }
+    if end != writer.fact(*whole)?.shape()[axis] as i64 {
+        return Ok(None);
+    }
+    let parts: Vec<ValueId> = parts.into_iter().map(|(_, value)| value).collect();
+    writer.apply(concat(axis as i64), &parts).map(Some)
+}
+
+/// A tensor with zeros around it along one axis.
+struct PaddedPart {
+    value: ValueId,
+    axis: usize,
+    before: i64,
+}
+
+fn padded_part(writer: &Writer, value: ValueId) -> Result<Option<PaddedPart>> {
+    let Some(maker) = writer.maker(value) else { return Ok(None) };
+    let is_plain = maker.op.downcast::<Pad>().is_some_and(|pad| pad.mode == PadMode::Constant);
+    let is_zero = maker.input(2).is_none_or(|fill| writer.scalar(fill) == Some(0.0)) && maker.input(3).is_none();
+    let (Some(source), Some(pads)) = (maker.input(0), maker.input(1).and_then(|pads| writer.contents(pads))) else {
+        return Ok(None);
+    };
+    if !is_plain || !is_zero {
+        return Ok(None);
+    }
+    let (pads, rank) = (pads.to_i64(), writer.fact(value)?.shape().rank());
+    let axes: Vec<usize> = (0..rank).filter(|k| pads[*k] != 0 || pads[rank + k] != 0).collect();
+    match axes[..] {
+        [axis] if pads.iter().all(|pad| *pad >= 0) => Ok(Some(PaddedPart { value: source, axis, before: pads[axis] })),
+        _ => Ok(None),
     }
 }

@@ -120,13 +120,17 @@ impl Op for NormGradient {
         let kernels = GradientKernels { op: self, caps, rows, columns: columns / width, width };
         offers.only("rows", || {
             let chunks = rows.div_ceil(kernels.chunk());
-            let mut dispatches = vec![kernels.of_rows()?];
+            let mut dispatches = vec![kernels.of_rows(io)?];
             if io.used.iter().skip(1).any(|used| *used) {
                 dispatches.extend([kernels.of_columns(chunks)?, kernels.join(chunks)?]);
             }
             Ok(Lowering::new(dispatches).temporaries(vec![8 * rows as u64, 8 * (chunks * columns) as u64]))
         });
         Ok(())
+    }
+
+    fn takes_epilogue(&self) -> bool {
+        true
     }
 }
 
@@ -157,16 +161,18 @@ impl GradientKernels<'_> {
     }
 
     /// One workgroup per row.
-    fn of_rows(&self) -> Result<Dispatch> {
+    fn of_rows(&self, io: &Io) -> Result<Dispatch> {
         let workgroup = RowWorkgroup::for_items(self.columns, self.caps);
         let [rows, columns] = u32s([self.rows, self.columns])?;
         let access = [Access::Read, Access::Read, Access::Read, Access::Write, Access::Write];
-        let kernel = self.kernel(&ROWS, &access, workgroup.lanes).set("CENTERED", self.op.centered.into());
-        let bindings = vec![Operand::Input(0), Operand::Input(1), Operand::Input(2), Operand::Output(0), Operand::Temporary(0)];
+        let kernel = Kernel::new(&ROWS, &access, [workgroup.lanes, 1, 1]).set("CENTERED", self.op.centered.into());
+        let mut bindings = vec![Operand::Input(0), Operand::Input(1), Operand::Input(2), Operand::Output(0), Operand::Temporary(0)];
+        // 1 or 4.
+        let kernel = io.attach_epilogue(workgroup.reduces(kernel), &mut bindings, self.width as u32, self.caps)?;
         let grid = Dispatch::linear_grid(self.rows as u64, self.caps)?;
         let elements = (self.rows * self.columns * self.width) as u64;
         let params = RowParams { rows, columns, epsilon: self.op.epsilon };
-        let dispatch = Dispatch::new(workgroup.reduces(kernel), params, bindings, grid);
+        let dispatch = Dispatch::new(kernel, params, bindings, grid);
         Ok(dispatch.turns(3 * self.columns.div_ceil(workgroup.lanes as usize)).work(14 * elements, 12 * elements))
     }
 
