@@ -1,3 +1,4 @@
+// Takes reduce_shared or reduce_subgroup (reduce_max).
 // CheckCtcSequences: 1 where all lengths are those of frames and labels that there are, and all labels are classes other than the
 // blank, else 0.
 //

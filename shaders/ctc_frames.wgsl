@@ -1,3 +1,4 @@
+// Takes lowest (LOWEST); reduce_shared or reduce_subgroup (reduce_max, reduce_sum).
 // What makes log-probabilities of the logits of each frame: their greatest, and the logarithm of the sum of exponentials below it.
 //
 // One workgroup per frame and batch element.

@@ -1,11 +1,13 @@
-// The gradient of each CTC loss with respect to its logits: the probability of a class in a frame, less how much of all ways through the
-// target has that class there (Graves et al. 2006, equation 16).
+// Takes ctc (NEVER, is_never, is_undefined, label_at, log_probability, power_of_two, probability); reduce_shared or
+// reduce_subgroup (reduce_max, reduce_sum).
+// The gradient of each CTC loss with respect to its logits: the probability of a class in a frame, less how much of all ways
+// through the target has that class there (Graves et al. 2006, equation 16).
 //
 // One workgroup per frame and batch element. What a way through each state counts is taken against all states of the frame, so that
 // no number of the length of a sequence comes in. The states of a class are summed by one invocation, in their order.
 override ZERO_INFINITY: bool;
 
-@group(0) @binding(4) var<storage, read> trellis: array<f32>;        // directions, elements, rows, states
+@group(0) @binding(4) var<storage, read> trellis: array<vec2<f32>>;  // directions, elements, rows, states
 @group(0) @binding(5) var<storage, read> totals: array<f32>;         // batch
 @group(0) @binding(6) var<storage, read_write> gradient: array<f32>; // time, batch, classes
 
@@ -18,15 +20,23 @@ struct Place {
     backward: u32,
 }
 
-// The logarithm of what the ways through a state count, up to a number that the frame's states share.
-fn weight(place: Place, state: u32) -> f32 {
+// What the ways through a state count.
+fn weight(place: Place, state: u32) -> vec2<f32> {
     var class_index = params.blank;
     if state % 2u == 1u {
         class_index = label_at(place.begin, state / 2u);
     }
+    let forward = trellis[place.forward + state];
+    let backward = trellis[place.backward + place.states - 1u - state];
     // Either direction counted the frame.
-    let both = trellis[place.forward + state] + trellis[place.backward + place.states - 1u - state];
-    return both - log_probability(place.frame, class_index);
+    let own = probability(place.frame, class_index);
+    return vec2<f32>(forward.x * backward.x / own.x, forward.y + backward.y - own.y);
+}
+
+// That in parts of a power of two, which is the greatest there is.
+fn count_of(place: Place, state: u32, most: f32) -> f32 {
+    let own = weight(place, state);
+    return own.x * power_of_two(own.y - most);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -64,13 +74,13 @@ fn main(
     }
     var most = NEVER;
     for (var state = lane; state < place.states; state += WORKGROUP) {
-        most = max(most, weight(place, state));
+        most = max(most, weight(place, state).y);
     }
     let peak = reduce_max(most, lane);
     var blanks = 0.0;
     var others = 0.0;
     for (var state = lane; state < place.states; state += WORKGROUP) {
-        let count = exp(weight(place, state) - peak);
+        let count = count_of(place, state, peak);
         blanks += select(count, 0.0, state % 2u == 1u);
         others += select(0.0, count, state % 2u == 1u);
     }
@@ -80,9 +90,9 @@ fn main(
     for (var label = lane; label < labels; label += WORKGROUP) {
         let link = sequences[begin + 4u + 2u * label];
         if link % 2u == 1u {
-            var count = exp(weight(place, 2u * label + 1u) - peak);
+            var count = count_of(place, 2u * label + 1u, peak);
             for (var next = link / 2u; next < labels; next = sequences[begin + 4u + 2u * next] / 2u) {
-                count += exp(weight(place, 2u * next + 1u) - peak);
+                count += count_of(place, 2u * next + 1u, peak);
             }
             gradient[first + label_at(begin, label)] -= count / all;
         }

@@ -1,20 +1,26 @@
+// Takes ctc (NEVER, is_never, is_undefined, label_at, power_of_two, probability).
 // The CTC loss (Graves et al. 2006): minus the logarithm of the probability of all ways through the states of a target, by the
 // forward variables; and the backward variables, which are the forward ones of the sequence turned round.
 //
 // One workgroup per sequence (x) and direction (y), which walks the frames together; lane `l` has the states `l`,
-// `l + WORKGROUP`, ... A row of the trellis holds the logarithms of the variables of a frame, less the greatest of the row before, so
-// that they stay small however long the sequence. States that no way from the first to the last frame passes are left out. Rows
-// are as many as frames where a gradient wants them, else two.
+// `l + WORKGROUP`, ... A row of the trellis holds the variables of a frame. States that no way from the first to the last frame
+// passes are left out. Rows are as many as frames where a gradient wants them, else two.
 override ZERO_INFINITY: bool;
 
-@group(0) @binding(4) var<storage, read_write> trellis: array<f32>; // directions, elements, rows, states
-@group(0) @binding(5) var<storage, read_write> totals: array<f32>;  // batch: the logarithm of the probability; between dispatches, so far
-@group(0) @binding(6) var<storage, read_write> loss: array<f32>;    // batch
+@group(0) @binding(4) var<storage, read_write> trellis: array<vec2<f32>>; // directions, elements, rows, states
+@group(0) @binding(5) var<storage, read_write> totals: array<f32>;        // batch: minus the loss, NEVER where it is infinite
+@group(0) @binding(6) var<storage, read_write> loss: array<f32>;          // batch
 
-// The logarithm of a sum, given the logarithms of its terms.
-fn joined(a: f32, b: f32, c: f32) -> f32 {
-    let most = max(a, max(b, c));
-    return most + log(exp(a - most) + exp(b - most) + exp(c - most));
+fn sum_of_three(a: vec2<f32>, b: vec2<f32>, c: vec2<f32>) -> vec2<f32> {
+    let most = max(a.y, max(b.y, c.y));
+    let sum = a.x * power_of_two(a.y - most) + b.x * power_of_two(b.y - most) + c.x * power_of_two(c.y - most);
+    return vec2<f32>(sum, most);
+}
+
+// The same with m from 1/2 to 1.
+fn normalized(number: vec2<f32>) -> vec2<f32> {
+    let bits = bitcast<u32>(number.x);
+    return vec2<f32>(bitcast<f32>((bits & 0x007fffffu) | 0x3f000000u), number.y + f32(i32(bits >> 23u) - 126));
 }
 
 fn infinity() -> f32 {
@@ -23,24 +29,15 @@ fn infinity() -> f32 {
     return bitcast<f32>(bits);
 }
 
-// What a row comes to.
-fn row_peak(row: u32, states: u32, lane: u32) -> f32 {
-    var most = NEVER;
-    for (var state = lane; state < states; state += WORKGROUP) {
-        most = max(most, trellis[row + state]);
-    }
-    return reduce_max(most, lane);
-}
-
 // The class of label `k` in this direction.
 fn class_at(begin: u32, labels: u32, k: u32, is_back: bool) -> u32 {
     return label_at(begin, select(k, labels - 1u - k, is_back));
 }
 
-// The logarithm of the sum of the ways that lead to a state, before its own frame.
-fn ways(begin: u32, labels: u32, row: u32, state: u32, is_back: bool) -> f32 {
-    var one_before = NEVER;
-    var two_before = NEVER;
+// The sum of the ways that lead to a state, before its own frame.
+fn ways(begin: u32, labels: u32, row: u32, state: u32, is_back: bool) -> vec2<f32> {
+    var one_before = vec2<f32>(1.0, NEVER);
+    var two_before = vec2<f32>(1.0, NEVER);
     if state >= 1u {
         one_before = trellis[row + state - 1u];
     }
@@ -51,7 +48,7 @@ fn ways(begin: u32, labels: u32, row: u32, state: u32, is_back: bool) -> f32 {
             two_before = trellis[row + state - 2u];
         }
     }
-    return joined(trellis[row + state], one_before, two_before);
+    return sum_of_three(trellis[row + state], one_before, two_before);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -70,63 +67,49 @@ fn main(
     let start = (group.y * groups.x + group.x) * params.rows * params.states;
     let end = select(min(frames, params.last_step), 0u, has_no_way);
 
-    var peak = 0.0;
-    var total = 0.0;
-    var recent = 0.0;
     var is_whole = true;
-    if params.first_step > 0u && params.first_step < end {
-        peak = row_peak(start + (params.first_step - 1u) % params.rows * params.states, states, lane);
-        total = totals[element];
-        is_whole = !is_undefined(total);
+    if params.first_step > 0u && params.first_step < end && lane == 0u && !is_back {
+        is_whole = !is_undefined(totals[element]);
     }
     for (var step = params.first_step; step < end; step++) {
         let frame = select(step, frames - 1u - step, is_back) * params.batch + element;
         let row = start + step % params.rows * params.states;
         let last_row = start + (step + params.rows - 1u) % params.rows * params.states;
-        // Sums of few terms each lose less.
-        peak = select(peak, 0.0, is_never(peak));
-        recent += peak;
-        if step % 64u == 63u {
-            total += recent;
-            recent = 0.0;
-        }
         is_whole = is_whole && !is_undefined(normalizers[frame].y);
         let reached = 2u * step + 1u;
         let reaching = 2u * (frames - 1u - step) + 1u;
-        var most = NEVER;
         for (var state = lane; state < states; state += WORKGROUP) {
-            var value = NEVER;
+            var value = vec2<f32>(1.0, NEVER);
             if state <= reached && states - 1u - state <= reaching {
-                var before = 0.0;
+                var before = vec2<f32>(1.0, 0.0);
                 if step > 0u {
-                    before = ways(begin, labels, last_row, state, is_back) - peak;
+                    before = ways(begin, labels, last_row, state, is_back);
                 }
                 var class_index = params.blank;
                 if state % 2u == 1u {
                     class_index = class_at(begin, labels, state / 2u, is_back);
                 }
-                value = before + log_probability(frame, class_index);
+                let own = probability(frame, class_index);
+                value = normalized(vec2<f32>(before.x * own.x, before.y + own.y));
             }
             trellis[row + state] = value;
-            most = max(most, value);
         }
-        peak = reduce_max(most, lane);
         storageBarrier();
     }
 
     if lane == 0u && !is_back {
-        total += recent;
         let is_last = frames <= params.last_step && (frames > params.first_step || params.first_step == 0u);
+        var total = 0.0;
         var is_possible = !has_no_way;
         if is_last && is_possible && frames > 0u {
             let row = start + (frames - 1u) % params.rows * params.states;
-            var last_label = NEVER;
+            var last_label = vec2<f32>(1.0, NEVER);
             if states > 1u {
                 last_label = trellis[row + states - 2u];
             }
-            let ends = joined(trellis[row + states - 1u], last_label, NEVER);
-            is_possible = !is_never(ends);
-            total += ends;
+            let ends = sum_of_three(trellis[row + states - 1u], last_label, vec2<f32>(1.0, NEVER));
+            is_possible = !is_never(ends.y);
+            total = ends.y * 0.6931471806 + log(ends.x);
         }
         var undefined = 0x7fc00000u;
         total = select(bitcast<f32>(undefined), total, is_whole);

@@ -1,3 +1,4 @@
+// Takes reduce_shared or reduce_subgroup (reduce_sum).
 // What the kernels of the CTC loss ask of each sequence, told from integers alone: numbers of frames and labels; whether there are
 // fewer frames than the labels take, of which two that are equal need a blank between them; and for each label its class, and
 // which label of the same class comes next.

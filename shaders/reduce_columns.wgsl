@@ -1,5 +1,5 @@
-// Takes reduce_sets (load_position, set_start); number_f32 or number_i32 or number_u32; fold (fold_start); load1 (fold_load);
-// emit_float or emit_integer or emit_state (emit); perhaps number_integer; perhaps an epilogue.
+// Takes reduce_sets (load_position, set_start); number_f32 or number_i32 or number_u32; perhaps number_integer; fold
+// (fold_start); load1 (fold_load); emit_float or emit_integer or emit_state (emit); perhaps an epilogue.
 // Reduces sets of values, one invocation per set and chunk of it. For sets that lie side by side in memory, so that
 // neighbouring invocations read neighbouring values, and for short ones.
 

@@ -1,5 +1,5 @@
-// Takes number_f32 (Number); fold (fold_join, fold_start); fold_shared or fold_subgroup (fold_workgroup); emit_float (emit); an
-// epilogue.
+// Takes number_f32 or number_i32 (Number); perhaps number_integer; fold (fold_join, fold_start); fold_shared or fold_subgroup
+// (fold_workgroup); emit_float or emit_integer (emit); perhaps an epilogue.
 // Second of two kernels that reduce large sets: joins the states of all chunks of a set, one workgroup per set.
 struct Params {
     outputs: u32,

@@ -1,6 +1,6 @@
-// Takes reduce_sets (load_position, set_start); number_f32 or number_i32 or number_u32; fold (fold_start); load1 or load4 or
-// load4_floats (fold_load); fold_shared or fold_subgroup (fold_workgroup); emit_float or emit_integer or emit_state (emit);
-// perhaps four_vectors or four_words; perhaps number_integer; perhaps an epilogue.
+// Takes reduce_sets (load_position, set_start); number_f32 or number_i32 or number_u32; perhaps number_integer; fold
+// (fold_start); load1 or load4 or load4_floats (fold_load); fold_shared or fold_subgroup (fold_workgroup); emit_float or
+// emit_integer or emit_state (emit); perhaps four_vectors or four_words; perhaps an epilogue.
 // Reduces sets of values, one workgroup per set and chunk of it: lane `l` folds in values `l`, `l + WORKGROUP`, ... of the chunk,
 // then the lanes join their states. For sets whose neighbours in memory belong together.
 

@@ -18,6 +18,7 @@ pub use crate::ops::ctc::{ctc_greedy_decode, ctc_loss};
 pub use crate::ops::cumulative::{cum_prod, cum_sum};
 pub use crate::ops::dequantize::dequantize_linear;
 pub use crate::ops::det::det;
+pub use crate::ops::dropout::dropout;
 pub use crate::ops::einsum::einsum;
 pub use crate::ops::elementwise::{binary, cast, cast_like, clip, clip_operands, select, unary, unary_with, variadic};
 pub use crate::ops::expand::{expand, tile};

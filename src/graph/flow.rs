@@ -25,6 +25,15 @@ pub trait Flow: Debug + Send + Sync + Any {
     /// [`Limit`](crate::ErrorKind::Limit) for a loop of more turns than `turns`.
     fn evaluate(&self, inputs: &[Structure<Tensor>], turns: u64) -> Result<Vec<Structure<Tensor>>>;
 
+    /// The operator with other graphs within it; `None` for one that has none.
+    ///
+    /// # Errors
+    /// Those of `change`.
+    fn with_bodies(&self, change: &mut dyn FnMut(&Body) -> Result<Body>) -> Result<Option<Arc<dyn Op>>> {
+        let _ = change;
+        Ok(None)
+    }
+
     /// Writes the nodes that a node is, in a specialised graph, and gives the values that its outputs are: inputs, or values that
     /// are written here.
     ///

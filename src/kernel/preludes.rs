@@ -58,6 +58,22 @@ prelude! {
     SCATTER_ELEMENTS = "scatter_elements";
     /// Parameters and bindings of the kernels of ScatterND. Wants a width prelude.
     SCATTER_ND = "scatter_nd";
+    /// Random words of a key and a counter.
+    THREEFRY = "threefry";
+    /// The random word of an element. Goes with `THREEFRY` and `WIDTH1`.
+    RANDOM_WORDS1 = "random_words1";
+    /// The random words of four elements. Goes with `THREEFRY` and `WIDTH4`.
+    RANDOM_WORDS4 = "random_words4";
+    /// Dropout leaves a mask, bound behind its values. Goes with a width prelude.
+    DROPOUT_MASK = "dropout_mask";
+    /// Dropout leaves no mask. Goes with a width prelude.
+    DROPOUT_VALUES = "dropout_values";
+    /// Parameters, bindings and the formula of the kernels of CrossEntropy.
+    CROSS_ENTROPY = "cross_entropy";
+    /// CrossEntropy leaves how losses change, too. Goes with `CROSS_ENTROPY`.
+    CROSS_ENTROPY_SLOPES = "cross_entropy_slopes";
+    /// CrossEntropy leaves losses alone. Goes with `CROSS_ENTROPY`.
+    CROSS_ENTROPY_LOSSES = "cross_entropy_losses";
     /// Integer division by way of floats.
     DIVIDE = "divide";
     /// Sums and maxima over a workgroup through workgroup memory. Wants `const WORKGROUP`.

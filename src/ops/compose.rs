@@ -127,6 +127,10 @@ impl Compose for Writer {
     }
 
     fn view_sum(&mut self, value: ValueId, view: &View, shape: &Shape) -> Result<ValueId> {
+        if view.shape.elements() == 0 {
+            let dtype = self.fact(value)?.dtype();
+            return self.zeros(dtype, shape);
+        }
         let value = self.reshape(value, view.shape.dims())?;
         let repeated: Vec<usize> = (0..view.shape.rank()).filter(|k| view.strides[*k] == 0 && view.shape[*k] > 1).collect();
         let value = self.reduced(Reduction::Sum, value, &repeated)?;

@@ -15,10 +15,12 @@ pub(crate) mod compose;
 pub mod concat;
 pub mod conv;
 mod copy;
+pub mod cross_entropy;
 pub mod ctc;
 pub mod cumulative;
 pub mod dequantize;
 pub mod det;
+pub mod dropout;
 pub mod einsum;
 pub mod elementwise;
 pub mod expand;
@@ -77,9 +79,11 @@ pub static REGISTRY: &[&Registration] = &[
     &conv::REGISTRATION,
     &copy::REGISTRATION,
     &ctc::REGISTRATION,
+    &cross_entropy::REGISTRATION,
     &cumulative::REGISTRATION,
     &dequantize::REGISTRATION,
     &det::REGISTRATION,
+    &dropout::REGISTRATION,
     &einsum::REGISTRATION,
     &elementwise::REGISTRATION,
     &expand::REGISTRATION,
@@ -96,6 +100,7 @@ pub static REGISTRY: &[&Registration] = &[
     &matmul::REGISTRATION,
     &non_max_suppression::REGISTRATION,
     &norm::REGISTRATION,
+    &norm::GRADIENT,
     &one_hot::REGISTRATION,
     &optimizer::REGISTRATION,
     &pad::REGISTRATION,

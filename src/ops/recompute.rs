@@ -28,7 +28,7 @@ pub fn checkpoint() -> Arc<dyn Op> {
 }
 
 /// A value for what is computed once another is there.
-pub(crate) fn held() -> Arc<dyn Op> {
+pub fn held() -> Arc<dyn Op> {
     Arc::new(Held)
 }
 

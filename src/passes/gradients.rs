@@ -149,10 +149,12 @@ impl Reverse {
     fn step(&mut self, writer: &mut Writer, node: &Node) -> Result<()> {
         let mut upstream = Vec::with_capacity(node.outputs.len());
         for output in &node.outputs {
-            upstream.push(match output {
+            let worth = match output {
                 Some(output) => self.take(writer, *output)?,
                 None => None,
-            });
+            };
+            // What has no elements is worth nothing.
+            upstream.push(worth.filter(|id| writer.fact(*id).is_ok_and(|fact| fact.ty.elements() > 0)));
         }
         if upstream.iter().all(Option::is_none) {
             return Ok(());

@@ -252,7 +252,7 @@ pub struct Plan {
     pub states: Vec<PlannedState>,
     /// For each output of the graph, the value whose elements it is under another shape; itself, where it is no other.
     pub roots: Vec<ValueId>,
-    /// What a run must find to be true of its inputs before anything is submitted, by references.
+    /// What a run must find to be true of its inputs before anything is submitted: nodes that are computed by references, checks among them.
     pub given_checks: Vec<Node>,
     /// What a run must find to be true: a node of the graph, and its word on the host.
     pub checks: Vec<(usize, ValueId)>,

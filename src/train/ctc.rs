@@ -9,8 +9,8 @@ use crate::ops::elementwise::cast_like;
 /// What [`ctc_loss`] reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CtcInputs {
-    /// Logits `[time, batch, classes]`. The loss takes the logarithm of their softmax, that of log-probabilities is what they are: so it takes those
-    /// just as well, and its gradient is then the one that their own logits would have.
+    /// Logits `[time, batch, classes]`. The loss takes the logarithm of their softmax, that of log-probabilities is what they are:
+    /// so it takes those just as well, and its gradient is then the one that their own logits would have.
     pub logits: ValueId,
     /// Labels `[batch, labels]`, integers; what stands behind a target's length counts for nothing.
     pub target: ValueId,

@@ -4,14 +4,16 @@ use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 use std::collections::HashMap;
 
-/// The labels of one sequence that connectionist temporal classification finds likeliest, by a search that keeps the `beam_width` best
-/// beginnings after each frame (prefix search: Graves et al. 2006; Hannun et al. 2014), the best first, each with the logarithm of its probability:
-/// of all alignments of it that the search has kept. That is exact where the beam holds all beginnings there are.
+/// The labels of one sequence that connectionist temporal classification finds likeliest, by a search that keeps the `beam_width`
+/// best beginnings after each frame (prefix search: Graves et al. 2006; Hannun et al. 2014), the best first, each with the
+/// logarithm of its probability: of all alignments of it that the search has kept. That is exact where the beam holds all
+/// beginnings there are.
 ///
 /// `log_probabilities` are `[time, classes]`, of which the first `length` frames count.
 ///
 /// # Errors
-/// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a tensor of other axes, a length that exceeds it, a blank that is no class, and a beam of width 0.
+/// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a tensor of other axes, a length that exceeds it, a blank that is no
+/// class, and a beam of width 0.
 pub fn beam_search(log_probabilities: &Tensor, length: usize, blank: usize, beam_width: usize) -> Result<Vec<(Vec<usize>, f64)>> {
     let [time, classes] = log_probabilities.shape()[..] else {
         let found = log_probabilities.ty();
@@ -19,7 +21,8 @@ pub fn beam_search(log_probabilities: &Tensor, length: usize, blank: usize, beam
     };
     if length > time || blank >= classes || beam_width == 0 {
         return Err(Error::invalid_argument(format!(
-            "beam search expects at most {time} frames, a blank below {classes} and some width, found {length}, {blank} and {beam_width}"
+            "beam search expects at most {time} frames, a blank below {classes} and some width, found {length}, {blank} and \
+             {beam_width}"
         )));
     }
     let data = log_probabilities.to_f64();

@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::graph::{Builder, Op, ValueId};
 use crate::ops::concat::concat;
+use crate::ops::cross_entropy::cross_entropy as cross_entropy_op;
 use crate::ops::elementwise::{binary, cast_like, select, unary, unary_with};
 use crate::ops::gather::{gather, gather_elements};
 use crate::ops::reduce::{self, reduce};
@@ -143,7 +144,7 @@ impl Writing<'_> {
         self.function("Add", &[own, spread])
     }
 
-    /// The loss where the target names classes, from minus the logarithms of their probabilities.
+    /// Minus the logarithms of the probabilities of the classes that the target names.
     fn of_classes(&mut self, losses: ValueId, target: ValueId, options: &ClassLoss) -> Result<ValueId> {
         let mut class = target;
         let mut ignored = None;
@@ -162,8 +163,6 @@ impl Writing<'_> {
         if let Some(weight) = counted {
             loss = self.function("Mul", &[loss, weight])?;
         }
-        let weight = options.weight.map(|weight| self.along_classes(weight, losses)).transpose()?;
-        loss = self.smoothed(options.label_smoothing, loss, losses, weight)?;
         if let Some(ignored) = ignored {
             let zero = self.number_like(0, losses);
             loss = self.node(select()?, &[ignored, zero, loss]);
@@ -174,17 +173,17 @@ impl Writing<'_> {
     }
 }
 
-/// Cross entropy between the softmax of the input and the target.
+/// Cross entropy between the softmax of the input and the target. A run in which a target names no class fails.
 ///
 /// # Errors
 /// None; the type is that of its neighbours.
 pub fn cross_entropy(builder: &mut Builder, name: &str, input: ValueId, target: ValueId, options: &ClassLoss) -> Result<ValueId> {
+    if options.target == Target::Classes {
+        return of_labels(builder, name, [input, target], options);
+    }
     let mut w = Writing { builder, name };
     let logarithms = w.node(log_softmax(1), &[input]);
     let losses = w.function("Neg", &[logarithms])?;
-    if options.target == Target::Classes {
-        return w.of_classes(losses, target, options);
-    }
     let weight = options.weight.map(|weight| w.along_classes(weight, losses)).transpose()?;
     let mut products = w.function("Mul", &[target, losses])?;
     if let Some(weight) = weight {
@@ -193,6 +192,16 @@ pub fn cross_entropy(builder: &mut Builder, name: &str, input: ValueId, target: 
     let loss = w.along(reduce::Reduction::Sum, 1, products);
     let loss = w.smoothed(options.label_smoothing, loss, losses, weight)?;
     w.reduced(options.reduction, loss, None)
+}
+
+/// The same where the target names classes.
+fn of_labels(builder: &mut Builder, name: &str, [input, target]: [ValueId; 2], options: &ClassLoss) -> Result<ValueId> {
+    let op = cross_entropy_op(1, options.ignore_index, options.label_smoothing);
+    let loss = builder.value(&format!("{name}.rows"), None);
+    let all_count = options.weight.is_none() && options.ignore_index.is_none();
+    let counted = (!all_count).then(|| builder.value(&format!("{name}.counted"), None));
+    builder.push(name, op, vec![Some(input), Some(target), options.weight], vec![Some(loss), None, counted]);
+    Writing { builder, name }.reduced(options.reduction, loss, counted)
 }
 
 /// Minus the input, which holds logarithms of probabilities, at the classes that the target names.
@@ -208,7 +217,7 @@ pub fn negative_log_likelihood(
 ) -> Result<ValueId> {
     let mut w = Writing { builder, name };
     let losses = w.function("Neg", &[input])?;
-    w.of_classes(losses, target, &ClassLoss { label_smoothing: 0.0, ..options.clone() })
+    w.of_classes(losses, target, options)
 }
 
 /// Binary cross entropy between the sigmoid of the input and the target, times `weight`; `positive_weight` is what a target of 1 counts.

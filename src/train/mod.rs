@@ -4,6 +4,7 @@ mod ctc;
 mod decode;
 mod gradients;
 mod losses;
+mod modes;
 mod optimizer;
 mod step;
 
@@ -14,5 +15,6 @@ pub use losses::{
     ClassLoss, LossReduction, Target, binary_cross_entropy_with_logits, cross_entropy, huber_loss, kl_divergence, l1_loss,
     mean_squared_error, negative_log_likelihood,
 };
+pub use modes::{BatchNormalizationStart, batch_normalization, evaluation, training};
 pub use optimizer::{Adam, Optimizer, RmsProp, Sgd};
 pub use step::{Checkpoint, ParameterGroup, Step, StepOptions, parameters};

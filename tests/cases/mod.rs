@@ -9,7 +9,9 @@ pub mod attention_gradient;
 pub mod ceiling;
 pub mod conv;
 pub mod convolutional_attention;
+mod cross_entropy;
 pub mod ctc;
+mod dropout;
 pub mod einsum;
 pub mod elementwise;
 pub mod flow;
@@ -161,6 +163,8 @@ pub fn all() -> Vec<Case> {
         conv::cases(),
         convolutional_attention::cases(),
         ctc::cases(),
+        cross_entropy::cases(),
+        dropout::cases(),
         einsum::cases(),
         elementwise::cases(),
         flow::cases(),

@@ -4,7 +4,7 @@ use super::{Case, Random};
 use gristmill::Tensor;
 use gristmill::internals::ops::norm::{
     batch_normalization, group_normalization, instance_normalization, layer_normalization, lp_normalization,
-    mean_variance_normalization, rms_normalization,
+    mean_variance_normalization, norm_gradient, rms_normalization,
 };
 
 const EPSILON: f32 = 1e-5;
@@ -15,6 +15,7 @@ pub fn cases() -> Vec<Case> {
     cases.extend(broadcast_and_far(&mut random));
     cases.extend(channels(&mut random));
     cases.extend(composed(&mut random));
+    cases.extend(gradients());
     cases
 }
 
@@ -151,6 +152,33 @@ fn channels(random: &mut Random) -> Vec<Case> {
             let op = group_normalization(groups, EPSILON);
             cases.push(Case::new(format!("group_norm/{name}_{groups}"), op.clone(), inputs(random, shape, 6)));
             cases.push(Case::new(format!("group_norm/{name}_{groups}_per_group"), op, inputs(random, shape, groups)));
+        }
+    }
+    cases
+}
+
+/// What changes of rows, scale and bias are worth: rows in fours and not, several chunks of rows, and one.
+fn gradients() -> Vec<Case> {
+    let mut random = Random::new(0x6A4D);
+    let mut cases = vec![];
+    for (name, rows, columns) in [
+        ("odd", 12, 37),
+        ("fours", 6, 64),
+        ("one_row", 1, 768),
+        ("one_column", 5, 1),
+        ("chunks", 70, 12),
+        ("chunks_odd", 333, 5),
+        ("most_chunks", 5000, 4),
+        ("long_row", 2, 20011),
+        ("long_row_fours", 3, 8000),
+    ] {
+        for (kind, centered) in [("layer", true), ("rms", false)] {
+            let inputs = vec![random.floats(&[rows, columns]), random.floats(&[columns]), random.floats(&[rows, columns])];
+            for outputs in [1, 3] {
+                let op = norm_gradient(centered, EPSILON);
+                let name = format!("norm_gradient/{kind}_{name}_{outputs}");
+                cases.push(Case::new(name, op, inputs.clone()).outputs(outputs));
+            }
         }
     }
     cases

@@ -4,9 +4,10 @@ use super::{Case, Random};
 use gristmill::Tensor;
 use gristmill::internals::ops::arena::{join, part};
 use gristmill::internals::ops::optimizer::{Rule, accumulate, controls as at, optimizer_update};
+use gristmill::internals::ops::recompute::{checkpoint, held};
 
 pub fn cases() -> Vec<Case> {
-    [arenas(), updates(), sums()].into_iter().flatten().collect()
+    [arenas(), updates(), sums(), kept()].into_iter().flatten().collect()
 }
 
 fn arenas() -> Vec<Case> {
@@ -95,4 +96,14 @@ fn sums() -> Vec<Case> {
         cases.push(Case::new(format!("accumulate/{name}"), accumulate(), inputs));
     }
     cases
+}
+
+/// What is kept for a backward pass, and what is computed anew after it.
+fn kept() -> Vec<Case> {
+    let mut random = Random::new(0xC4);
+    let x = random.floats(&[3, 5]);
+    vec![
+        Case::new("checkpoint/floats", checkpoint(), vec![x.clone()]).golden(vec![x.clone()]),
+        Case::new("held/after_a_number", held(), vec![x.clone(), Tensor::scalar(1.0f32)]).golden(vec![x]),
+    ]
 }

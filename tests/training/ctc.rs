@@ -1,5 +1,5 @@
-//! Connectionist temporal classification: the loss against PyTorch's numbers and against all alignments one by one, what is wrong with
-//! its inputs, and what is decoded.
+//! Connectionist temporal classification: the loss against PyTorch's numbers and against all alignments one by one, what is wrong
+//! with its inputs, and what is decoded.
 
 use super::safetensors::Stored;
 use super::{bounds, difference, floats, session};
@@ -190,14 +190,12 @@ fn training_ctc_refuses_what_is_out_of_range() {
     ] {
         let mut inputs = good.clone();
         inputs[input] = Tensor::new(inputs[input].shape().clone(), &values).expect("as many elements");
-        let error = run(&inputs, &options, DType::F64).err().expect("an error");
+        let error = run(&inputs, &options, DType::F64).expect_err("an error");
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
         assert!(error.message().ends_with(message), "{error}");
-        let error = run(&inputs, &options, DType::F32).err().expect("an error");
+        let error = run(&inputs, &options, DType::F32).expect_err("an error");
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
-        let text = "a sequence of CTC is out of range: input lengths are from 0 to 6, target lengths from 0 to 3, labels from 0 to 3 \
-                    without the blank, 2";
-        assert_eq!(error.message(), text);
+        assert!(error.message().ends_with(message), "{error}");
         assert!(error.node().is_some_and(|node| node.starts_with("CheckCtcSequences:")), "{error}");
     }
     // What stands behind a target counts for nothing.
@@ -254,7 +252,7 @@ fn training_ctc_greedy_decoding() {
             assert!(own[truth.len()..].iter().all(|label| *label == -1));
         }
         let wrong = Tensor::vector(&vec![batch.time as i64 + 1; batch.targets.len()]);
-        let error = session.run_blocking(&[("logits", inputs[0].view()), ("lengths", wrong.view())]).err().expect("an error");
+        let error = session.run_blocking(&[("logits", inputs[0].view()), ("lengths", wrong.view())]).expect_err("an error");
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
     }
 }

@@ -282,6 +282,86 @@ fn training_ends_in_the_same_bytes_in_two_processes() {
 }
 
 #[test]
+fn training_refuses_labels_that_name_no_class() {
+    let graph = network();
+    for device in [true, false] {
+        let options = options(Adam::default());
+        let mut step = if device { Step::new(gpu(), &graph, options) } else { Step::cpu(&graph, options) }.expect("a step");
+        step.step_blocking(&views(&batch(4, 1))).expect("a step");
+        let before = step.checkpoint_blocking().expect("a checkpoint");
+        let mut wrong = batch(4, 2);
+        wrong[1].1 = Tensor::vector(&[0i64, 5, 1, 2]);
+        let error = step.step_blocking(&views(&wrong)).expect_err("there are five classes");
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        assert!(error.to_string().contains("loss") && error.to_string().contains('5'), "{error}");
+        assert_eq!(step.checkpoint_blocking().expect("a checkpoint"), before);
+        step.step_blocking(&views(&batch(4, 3))).expect("a step");
+        assert_eq!(step.steps(), 2);
+    }
+}
+
+/// A normalization over the batch and dropped elements in front of a layer.
+fn two_modes() -> Graph {
+    let mut random = Random::new(17);
+    let mut b = Builder::new("two modes");
+    let x = b.input("x", DType::F32, &[Dim::Named("n".into()), Dim::Known(6)]);
+    let y = b.input("y", DType::F32, &[Dim::Named("n".into()), Dim::Known(2)]);
+    let key = b.input("dropout_key", DType::I32, &[Dim::Known(2)]);
+    let constant = |b: &mut Builder, name: &str, numbers: [f32; 6]| b.constant(name, Tensor::vector(&numbers));
+    let (scale, bias) = (constant(&mut b, "scale", [1.5; 6]), constant(&mut b, "bias", [0.1; 6]));
+    let (mean, variance) = (constant(&mut b, "mean", [0.2; 6]), constant(&mut b, "variance", [2.0; 6]));
+    let norm = operators::batch_normalization(1e-5);
+    let x = b.node("norm", norm, &[Some(x), Some(scale), Some(bias), Some(mean), Some(variance)]);
+    let x = b.node("dropped", operators::dropout(0.5, 3).expect("a ratio"), &[Some(x), Some(key)]);
+    let weight = b.constant("weight", random.floats(&[6, 2]));
+    let x = b.node("found", operators::matmul(), &[Some(x), Some(weight)]);
+    b.output("found", x).expect("the name is free");
+    let loss = train::mean_squared_error(&mut b, "loss", [x, y], train::LossReduction::Mean).expect("a loss");
+    b.output("loss", loss).expect("the name is free");
+    train::training(&b.finish().expect("a valid graph")).expect("it can learn")
+}
+
+#[test]
+fn training_and_evaluation_differ_and_share_what_was_learned() {
+    let graph = two_modes();
+    let mut random = Random::new(23);
+    let inputs = [("x", random.floats(&[8, 6])), ("y", random.floats(&[8, 2]))];
+    let parameters = ["scale", "bias", "weight"].map(String::from).to_vec();
+    let make = |device: bool, seed| {
+        let options =
+            StepOptions { seed, ..StepOptions::new("loss", parameters.clone(), Sgd { learning_rate: 0.1, ..Sgd::default() }) };
+        if device { Step::new(gpu(), &graph, options) } else { Step::cpu(&graph, options) }.expect("a step")
+    };
+    let mut found = Vec::new();
+    for (device, seed) in [(true, 1), (false, 1), (true, 2)] {
+        let mut step = make(device, seed);
+        (0..3).for_each(|_| drop(step.step_blocking(&views(&inputs)).expect("a step")));
+        let before = step.checkpoint_blocking().expect("a checkpoint");
+        let evaluated = step.evaluate_blocking(&["found"], &views(&inputs[..1])).expect("it is used")["found"].to_f64();
+        assert_eq!(step.checkpoint_blocking().expect("a checkpoint"), before, "evaluation changes nothing");
+        let of = |name: &str| before.get(name).expect("it is held").to_f64();
+        let (x, rows) = (inputs[0].1.to_f64(), 8);
+        for (row, evaluated) in evaluated.chunks(2).enumerate() {
+            for (column, evaluated) in evaluated.iter().enumerate() {
+                let normal = |k: usize| {
+                    (x[row * 6 + k] - of("mean")[k]) / (of("variance")[k] + 1e-5).sqrt() * of("scale")[k] + of("bias")[k]
+                };
+                let expected: f64 = (0..6).map(|k| normal(k) * of("weight")[k * 2 + column]).sum();
+                assert!((evaluated - expected).abs() < 1e-4, "{row} of {rows}: {evaluated} instead of {expected}");
+            }
+        }
+        assert!((of("mean")[0] - 0.2).abs() > 1e-3, "running statistics follow the batches");
+        found.push(before);
+    }
+    let apart = |a: usize, b: usize| {
+        let pairs = found[a].tensors.iter().zip(&found[b].tensors);
+        pairs.flat_map(|((_, a), (_, b))| a.to_f64().into_iter().zip(b.to_f64())).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+    };
+    assert!(apart(0, 1) < 1e-4, "the references drop the same elements: {}", apart(0, 1));
+    assert!(apart(0, 2) > 1e-3, "another seed drops others");
+}
+
+#[test]
 fn training_names_what_is_wrong() {
     let graph = network();
     let fails = |options: StepOptions, what: &str| {

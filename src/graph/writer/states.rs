@@ -2,7 +2,7 @@
 
 use super::Writer;
 use crate::error::{Error, Result};
-use crate::graph::{Dim, State, ValueId};
+use crate::graph::{Dim, Form, Input, State, ValueId};
 use crate::tensor::Tensor;
 
 /// A state that is read, and not yet written.
@@ -26,6 +26,22 @@ impl Writer {
     pub fn given(&self) -> Vec<ValueId> {
         let is_state = |id: &ValueId| self.graph.states.iter().any(|state| state.input == *id);
         self.graph.inputs.iter().map(|input| input.value).filter(|id| !is_state(id)).collect()
+    }
+
+    /// Makes a constant what a state of its name holds when a run starts. All that read it read the state.
+    ///
+    /// # Errors
+    /// [`InvalidModel`](crate::ErrorKind::InvalidModel) when the value is no constant.
+    pub fn remember(&mut self, id: ValueId) -> Result<()> {
+        let value = &mut self.graph.values[id.0];
+        let name = value.name.clone();
+        let initial = value.constant.take();
+        let initial = initial.ok_or_else(|| Error::invalid_model(format!("only a constant can become a state, not `{name}`")))?;
+        let dims = Some(initial.shape().iter().map(|extent| Dim::Known(*extent)).collect());
+        self.graph.defaults.retain(|default| default.input.value != id);
+        self.graph.inputs.push(Input { value: id, form: Form::Tensor, dtype: initial.dtype(), dims });
+        self.unwritten.push(Unwritten { name, input: id, initial });
+        Ok(())
     }
 
     /// Declares a value to be what a state holds from the end of a run on.

@@ -7,6 +7,7 @@ use super::order;
 use super::proto::NodeProto;
 use crate::error::{Error, Result};
 use crate::graph::{Dim, Form, Node, Op, ValueId};
+use crate::ops::dropout::stream;
 use crate::ops::elementwise::cast_like;
 use crate::tensor::{DType, Element, Tensor};
 use std::sync::Arc;
@@ -146,6 +147,17 @@ impl<'c, 'm> Context<'c, 'm> {
     /// The error for an attribute or form that has no meaning here.
     pub(super) fn unsupported(&self, what: impl std::fmt::Display) -> Error {
         Error::unsupported(format!("operator {}: {what}", self.node.op_type))
+    }
+
+    /// What decides which elements are dropped.
+    pub(super) fn dropout_key(&mut self) -> ValueId {
+        self.importer.dropout_key()
+    }
+
+    /// A stream of random words for this node alone.
+    pub(super) fn dropout_stream(&mut self) -> Result<u32> {
+        let seed = self.attributes.int("seed")?;
+        Ok(stream(self.importer.next_dropout(), seed))
     }
 
     /// Adds a constant.

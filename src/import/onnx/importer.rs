@@ -7,13 +7,16 @@ use super::proto::{FunctionProto, GraphProto, ModelProto, TensorProto};
 use super::scope::{Scope, normal, versions};
 use super::tensor;
 use crate::error::{Error, Result};
-use crate::graph::{Graph, ValueId};
-use crate::tensor::Tensor;
+use crate::graph::{Dim, Form, Graph, ValueId};
+use crate::tensor::{DType, Tensor};
 use std::collections::HashMap;
 
 /// What nodes may cost in all, in bytes or thereabouts. Functions that call functions can make a small file stand for
 /// any number of nodes.
 const BUDGET: usize = 1 << 28;
+
+/// The name of the input that nodes take which drop elements.
+const DROPOUT_KEY: &str = "dropout_key";
 
 /// The state of an import.
 #[derive(Debug)]
@@ -27,6 +30,10 @@ pub(super) struct Importer<'m> {
     pub(super) functions: HashMap<(&'m str, &'m str, &'m str), &'m FunctionProto>,
     /// Constants that a run may replace, with their declared types and places among the inputs.
     pub(super) defaults: Vec<(ValueId, Declared, usize)>,
+    /// The input of the model's graph from which nodes know what to drop, once one asks.
+    dropout_key: Option<ValueId>,
+    /// How many nodes drop anything.
+    dropouts: u32,
     /// Converted tensors by address, so that a function body called often shares its constants.
     tensors: HashMap<*const TensorProto, Tensor>,
     folder: Folder,
@@ -52,6 +59,8 @@ impl<'m> Importer<'m> {
             scopes: vec![Scope { versions: versions(&model.opset_import)?, ..Scope::default() }],
             functions,
             defaults: Vec::new(),
+            dropout_key: None,
+            dropouts: 0,
             tensors: HashMap::new(),
             folder,
             budget: BUDGET,
@@ -132,6 +141,27 @@ impl<'m> Importer<'m> {
             value = self.frame(depth.saturating_add(1)).capture(value, declared, constant);
         }
         value
+    }
+
+    /// What decides in the graph that is being built which elements are dropped: an input of the model's graph, declared when it is first
+    /// asked for.
+    pub(super) fn dropout_key(&mut self) -> ValueId {
+        let key = self.dropout_key.unwrap_or_else(|| {
+            let declared = Declared { form: Form::Tensor, dtype: DType::I32, dims: Some(vec![Dim::Known(2)]) };
+            let Frame { writer, types, .. } = self.frame(0);
+            let key = writer.declare(DROPOUT_KEY, declared.dtype, declared.dims.clone());
+            types.insert(key, declared);
+            key
+        });
+        self.dropout_key = Some(key);
+        self.captured(key, 0)
+    }
+
+    /// The number of one more node that drops elements.
+    pub(super) fn next_dropout(&mut self) -> u32 {
+        let number = self.dropouts;
+        self.dropouts = number.wrapping_add(1);
+        number
     }
 
     /// Builds a graph of its own by `work`, which gives its outputs. Returns it with the values around it that its inputs are.

@@ -23,8 +23,8 @@ shader!(pub(super) static SHADER: CheckParams = "check_ctc_sequences");
 
 pub(super) const NAME: &str = "CheckCtcSequences";
 
-/// Whether the sequences of a batch are in range: one bool. A run in which they are not fails, see [`Op::check`]. Inputs: how many frames of each
-/// count, `[batch]`; and where there are targets, how many labels of each do, and the targets `[batch, labels]`.
+/// Whether the sequences of a batch are in range: one bool. A run in which they are not fails, see [`Op::check`]. Inputs: how many
+/// frames of each count, `[batch]`; and where there are targets, how many labels of each do, and the targets `[batch, labels]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CheckCtcSequences {
     /// How many frames there are.
@@ -118,7 +118,7 @@ impl Op for CheckCtcSequences {
             let bindings = vec![Operand::Input(0), lengths, given(2), Operand::Output(0)];
             let turns = batch.div_ceil(workgroup.lanes as usize) + (batch * labels).div_ceil(workgroup.lanes as usize);
             let dispatch = Dispatch::new(workgroup.reduces(kernel), params, bindings, [1, 1, 1]);
-            Ok(Lowering::new(vec![dispatch.turns(turns + workgroup.turns())]))
+            Ok(Lowering::new(vec![dispatch.turns(turns + workgroup.turns() + 3)]))
         });
         Ok(())
     }

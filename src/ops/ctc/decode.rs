@@ -16,19 +16,18 @@ use std::sync::Arc;
 
 pub(super) const NAME: &str = "CtcGreedyDecode";
 
-/// The labels of the likeliest alignment of each sequence: the best class of each frame (the first of equal ones), of which neighbours that are the
-/// same count once and blanks not at all.
-///
-/// Inputs: logits or log-probabilities `[time, batch, classes]`, and how many frames of each sequence count, `[batch]`. Outputs, both of i64: the labels
-/// `[batch, time]`, followed by -1, and how many there are, `[batch]`.
+/// The labels of likeliest alignments, see [`ctc_greedy_decode`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct CtcGreedyDecode {
     /// The class that stands for no label.
     pub blank: usize,
 }
 
-/// The labels of the likeliest alignments of logits `[time, batch, classes]` and lengths `[batch]`, see [`CtcGreedyDecode`]: labels
-/// `[batch, time]`, followed by -1, and their numbers `[batch]`.
+/// The labels of the likeliest alignment of each sequence: the best class of each frame (the first of equal ones), of which
+/// neighbours that are the same count once and blanks not at all.
+///
+/// Inputs: logits or log-probabilities `[time, batch, classes]`, and how many frames of each sequence count, `[batch]`. Outputs,
+/// both of i64: the labels `[batch, time]`, followed by -1, and how many there are, `[batch]`.
 pub fn ctc_greedy_decode(blank: usize) -> Arc<dyn Op> {
     Arc::new(CtcGreedyDecode { blank })
 }

@@ -112,7 +112,7 @@ impl Walk<'_> {
 
     fn lowering(&self) -> Result<Lowering> {
         let Extents { time, batch, .. } = self.extents;
-        let row = 4 * self.directions() * self.rows() * self.states();
+        let row = 8 * self.directions() * self.rows() * self.states();
         if row as u64 > self.caps.max_storage_binding {
             return Err(Error::limit(format!("the variables of a sequence take {row} bytes, more than a binding")));
         }
@@ -120,7 +120,8 @@ impl Walk<'_> {
         let together = together.min(self.caps.max_grid as usize).min(batch);
         let walks = RowWorkgroup::for_items(self.states(), self.caps);
         let own = self.states().div_ceil(walks.lanes as usize);
-        let turns = 1 + own + walks.turns();
+        // A loop within goes round once more, to find that it is through.
+        let turns = 2 + own;
         let steps = self.caps.most_turns(turns).saturating_sub(2).max(1);
         if batch.div_ceil(together) * (1 + time.div_ceil(steps)) > MOST_DISPATCHES {
             return Err(Error::unsupported(format!("{time} frames of {} states, {steps} in a dispatch", self.states())));
@@ -135,8 +136,8 @@ impl Walk<'_> {
                 dispatches.push(self.gradient(&elements)?);
             }
         }
-        let temporaries = [batch * self.stride(), 2 * time * batch, together * row / 4, batch];
-        Ok(Lowering::new(dispatches).temporaries(temporaries.map(|numbers| 4 * numbers as u64).to_vec()))
+        let bytes = [4 * batch * self.stride(), 8 * time * batch, together * row, 4 * batch];
+        Ok(Lowering::new(dispatches).temporaries(bytes.map(|bytes| bytes as u64).to_vec()))
     }
 
     fn of_sequences(&self) -> Result<Dispatch> {
@@ -149,7 +150,7 @@ impl Walk<'_> {
         let target = if labels > 0 { Operand::Input(1) } else { Operand::Nothing };
         let bindings = vec![target, Operand::Input(2), Operand::Input(3), OF_SEQUENCES];
         let [elements, groups] = u32s([batch, labels.div_ceil(workgroup.lanes as usize).max(1)])?;
-        let turns = labels + labels.div_ceil(workgroup.lanes as usize) + workgroup.turns();
+        let turns = 3 + labels + labels.div_ceil(workgroup.lanes as usize) + workgroup.turns();
         Ok(Dispatch::new(kernel, params, bindings, [elements, groups, 1]).turns(turns))
     }
 
@@ -160,7 +161,7 @@ impl Walk<'_> {
         let kernel = Kernel::new(&FRAMES, &[Access::Read, Access::Write], [workgroup.lanes, 1, 1]).prelude(&preludes::LOWEST);
         let bindings = vec![Operand::Input(0), OF_FRAMES];
         let grid = Dispatch::linear_grid(u64::from(frames), self.caps)?;
-        let turns = 2 * (classes.div_ceil(workgroup.lanes as usize) + workgroup.turns());
+        let turns = 2 * (2 + classes.div_ceil(workgroup.lanes as usize) + workgroup.turns());
         let work = (time * batch * classes) as u64;
         let dispatch = Dispatch::new(workgroup.reduces(kernel), FramesParams { frames, classes: all }, bindings, grid);
         Ok(dispatch.turns(turns).work(3 * work, 4 * work))
@@ -170,7 +171,7 @@ impl Walk<'_> {
     fn kernel(&self, shader: &'static Shader, access: &[Access], workgroup: RowWorkgroup) -> Kernel {
         let access = [[Access::Read; 3].as_slice(), access].concat();
         let kernel = Kernel::new(shader, &access, [workgroup.lanes, 1, 1]).prelude(&preludes::CTC);
-        workgroup.reduces(kernel).set("ZERO_INFINITY", self.op.zero_infinity.into())
+        kernel.set("ZERO_INFINITY", self.op.zero_infinity.into())
     }
 
     fn params(&self, elements: &Range<usize>, steps: &Range<usize>) -> Result<CtcParams> {
@@ -184,25 +185,25 @@ impl Walk<'_> {
 
     /// The dispatch that walks some frames of some sequences.
     fn walk(&self, workgroup: RowWorkgroup, elements: &Range<usize>, steps: Range<usize>) -> Result<Dispatch> {
-        let kernel = self.kernel(&LOSS, &[Access::Write; 3], workgroup);
+        let kernel = self.kernel(&LOSS, &[Access::Write; 3], workgroup).constant("WORKGROUP", workgroup.lanes);
         let bindings = vec![Operand::Input(0), OF_FRAMES, OF_SEQUENCES, TRELLIS, TOTALS, Operand::Output(0)];
         let [count, directions] = u32s([elements.len(), self.directions()])?;
         let work = (self.directions() * elements.len() * steps.len() * self.states()) as u64;
         let dispatch = Dispatch::new(kernel, self.params(elements, &steps)?, bindings, [count, directions, 1]);
-        Ok(dispatch.work(12 * work, 12 * work))
+        Ok(dispatch.work(12 * work, 24 * work))
     }
 
     /// The dispatch that makes the gradients of some sequences.
     fn gradient(&self, elements: &Range<usize>) -> Result<Dispatch> {
         let Extents { time, classes, labels, .. } = self.extents;
         let workgroup = RowWorkgroup::for_items(classes.max(self.states()), self.caps);
-        let kernel = self.kernel(&GRADIENT, &[Access::Read, Access::Read, Access::Write], workgroup);
+        let kernel = workgroup.reduces(self.kernel(&GRADIENT, &[Access::Read, Access::Read, Access::Write], workgroup));
         let bindings = vec![Operand::Input(0), OF_FRAMES, OF_SEQUENCES, TRELLIS, TOTALS, Operand::Output(1)];
         let frames = time * elements.len();
         let grid = Dispatch::linear_grid(frames as u64, self.caps)?;
         let own = |items: usize| items.div_ceil(workgroup.lanes as usize);
-        // The labels of an invocation lead to no more than there are.
-        let turns = own(classes) + 2 * own(self.states()) + own(labels) + labels + 3 * workgroup.turns();
+        // The labels of an invocation lead to no more than there are, each by a loop that goes round once more.
+        let turns = own(classes) + 2 * own(self.states()) + 2 * own(labels) + labels + 3 * workgroup.turns() + 7;
         let work = (frames * (classes + self.states())) as u64;
         let dispatch = Dispatch::new(kernel, self.params(elements, &(0..time))?, bindings, grid);
         Ok(dispatch.turns(turns).work(6 * work, 8 * work))

@@ -1,5 +1,5 @@
-//! Connectionist temporal classification (Graves, Fernandez, Gomez, Schmidhuber 2006): the loss of a sequence of frames whose labels stand in
-//! order but nowhere in time, and the labels that the best class of each frame makes.
+//! Connectionist temporal classification (Graves, Fernandez, Gomez, Schmidhuber 2006): the loss of a sequence of frames whose
+//! labels stand in order but nowhere in time, and the labels that the best class of each frame makes.
 
 mod check;
 mod decode;
@@ -27,15 +27,8 @@ pub static REGISTRATION: Registration = Registration {
 
 const NAME: &str = "CtcLoss";
 
-/// The loss of each sequence of a batch: minus the logarithm of the probability of all alignments of its target, and how that changes with
-/// the logits.
-///
-/// Inputs: logits `[time, batch, classes]`, of which the logarithm of the softmax over classes is taken (that of log-probabilities is what
-/// they are); targets `[batch, labels]`; how many frames and how many labels of each sequence count, `[batch]` both; and whether all of these are in
-/// range ([`CheckCtcSequences`]), which the operator finds out where it is left out.
-///
-/// Outputs: the losses `[batch]`, infinite where a target has no alignment; the gradient of each with respect to its logits, 0 at frames that
-/// do not count, NaN at the others of a loss that is infinite. It costs nothing unless somebody reads it.
+/// The CTC loss, see [`ctc_loss`]. An input behind its own says whether all of them are in range ([`CheckCtcSequences`]), which the
+/// operator finds out where it is left out.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CtcLoss {
     /// The class that stands for no label.
@@ -44,8 +37,16 @@ pub struct CtcLoss {
     pub zero_infinity: bool,
 }
 
-/// The CTC loss, see [`CtcLoss`]: of logits `[time, batch, classes]`, targets `[batch, labels]`, and the lengths of both, `[batch]`. Its second
-/// output is the gradient with respect to the logits.
+/// The loss of each sequence of a batch: minus the logarithm of the probability of all alignments of its target, and how that
+/// changes with the logits. `blank` is the class that stands for no label; with `zero_infinity` infinite losses and their gradients
+/// count 0.
+///
+/// Inputs: logits `[time, batch, classes]`, of which the logarithm of the softmax over classes is taken (that of log-probabilities
+/// is what they are); targets `[batch, labels]`; how many frames and how many labels of each sequence count, `[batch]` both. A run
+/// in which a label is no class or the blank, or a length exceeds what there is, fails.
+///
+/// Outputs: the losses `[batch]`, infinite where a target has no alignment; the gradient of each with respect to its logits, 0 at
+/// frames that do not count, NaN at the others of a loss that is infinite. It costs nothing unless somebody reads it.
 pub fn ctc_loss(blank: usize, zero_infinity: bool) -> Arc<dyn Op> {
     Arc::new(CtcLoss { blank, zero_infinity })
 }

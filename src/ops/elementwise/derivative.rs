@@ -89,8 +89,10 @@ impl Derivation {
     }
 
     fn of_two(&mut self, applied: Applied<'_>, index: usize) -> Result<Term> {
-        let Applied { instruction, result, worth, .. } = applied;
+        let Applied { instruction, result, worth, dtypes } = applied;
         let [a, b] = instruction.arguments[..] else { return Err(Error::internal("a function of two arguments has others")) };
+        // The exponent of a power may be an integer.
+        let b = if dtypes[0] == dtypes[1] { b } else { self.cast(b, dtypes[0])? };
         match (instruction.function.name, index) {
             ("Div", 0) => self.add("Div", &[worth, b]),
             ("Div", _) => {
@@ -207,8 +209,10 @@ impl Derivation {
                 self.worth_where(above, worth)
             }
             "Shrink" => {
-                let (above, negative) = (self.add("Greater", &[x, parameter(2)])?, self.add("Neg", &[parameter(2)])?);
-                let below = self.add("Less", &[x, negative])?;
+                let above = self.add("Greater", &[x, parameter(2)])?;
+                // Against x, since an instruction of nothing but literals has no dtype of theirs.
+                let opposite = self.add("Neg", &[x])?;
+                let below = self.add("Greater", &[opposite, parameter(2)])?;
                 let outside = self.add("Or", &[above, below])?;
                 self.worth_where(outside, worth)
             }

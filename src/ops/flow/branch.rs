@@ -45,6 +45,10 @@ impl Flow for If {
 
     crate::attributes!(then_branch, else_branch);
 
+    fn with_bodies(&self, change: &mut dyn FnMut(&Body) -> Result<Body>) -> Result<Option<Arc<dyn Op>>> {
+        Ok(Some(branch(change(&self.then_branch)?, change(&self.else_branch)?)))
+    }
+
     fn evaluate(&self, inputs: &[Structure<Tensor>], turns: u64) -> Result<Vec<Structure<Tensor>>> {
         let branch = self.taken(inputs.first().unwrap_or(&Structure::Absent).tensor()?)?;
         branch.evaluate(&branch.arguments(vec![], inputs)?, turns)

@@ -180,6 +180,10 @@ impl Flow for Loop {
 
     crate::attributes!(body, carried, scan_inputs);
 
+    fn with_bodies(&self, change: &mut dyn FnMut(&Body) -> Result<Body>) -> Result<Option<Arc<dyn Op>>> {
+        Ok(Some(repeat(change(&self.body)?, self.carried, self.scan_inputs)))
+    }
+
     fn evaluate(&self, inputs: &[Structure<Tensor>], limit: u64) -> Result<Vec<Structure<Tensor>>> {
         let LoopInputs { count, condition, carried, scans } = self.inputs(inputs)?;
         let scans = scans.iter().map(Structure::tensor).collect::<Result<Vec<_>>>()?;

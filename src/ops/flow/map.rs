@@ -86,6 +86,10 @@ impl Flow for SequenceMap {
 
     crate::attributes!(body, own);
 
+    fn with_bodies(&self, change: &mut dyn FnMut(&Body) -> Result<Body>) -> Result<Option<Arc<dyn Op>>> {
+        Ok(Some(sequence_map(change(&self.body)?, self.own)))
+    }
+
     fn evaluate(&self, inputs: &[Structure<Tensor>], turns: u64) -> Result<Vec<Structure<Tensor>>> {
         self.collect(inputs, |arguments| self.body.evaluate(&arguments, turns))
     }

@@ -5,7 +5,7 @@ use super::super::reduce::Reduction;
 use super::gradient::in_dtype;
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Node, Op, ValueId, Writer, required};
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, TensorType};
 use std::sync::Arc;
 
 const NAME: &str = "BatchNormalization";
@@ -16,21 +16,47 @@ pub struct BatchNormalization {
     /// Keeps the divisor from zero.
     pub epsilon: f32,
     /// How much of the old running statistics is kept (training only).
-    pub momentum: f32,
+    pub momentum: f64,
     /// Mean and variance are taken from the batch, and outputs 1 and 2 are the running statistics.
     pub training_mode: bool,
+    /// The running variance is that of the batch over one less than its values, as PyTorch has it, and a batch of one value per channel is
+    /// refused (training only). ONNX has the variance of the batch itself.
+    pub unbiased: bool,
+}
+
+impl Default for BatchNormalization {
+    fn default() -> Self {
+        BatchNormalization { epsilon: 1e-5, momentum: 0.9, training_mode: false, unbiased: false }
+    }
 }
 
 /// BatchNormalization with given statistics.
 pub fn batch_normalization(epsilon: f32) -> Arc<dyn Op> {
-    Arc::new(BatchNormalization { epsilon, momentum: 0.9, training_mode: false })
+    Arc::new(BatchNormalization { epsilon, ..BatchNormalization::default() })
 }
 
 impl BatchNormalization {
+    /// The operator in training form, with running statistics as PyTorch has them.
+    pub(crate) fn over_batches(&self) -> Arc<dyn Op> {
+        Arc::new(BatchNormalization { training_mode: true, unbiased: true, ..self.clone() })
+    }
+
+    /// What the variance of a batch of so many values per channel is multiplied by in the running one.
+    fn correction(&self, count: usize, x: &TensorType) -> Result<f64> {
+        match (self.unbiased, count) {
+            (false, _) => Ok(1.0),
+            (true, 0 | 1) => {
+                Err(Error::invalid_input(format!("{NAME} learns from more than one value per channel, found an input of {x}")))
+            }
+            (true, _) => Ok(count as f64 / (count - 1) as f64),
+        }
+    }
+
     /// The training form: the output, the running mean and the running variance, in the dtype of the statistics until the end.
     fn over_batch(&self, writer: &mut Writer, [x, scale, bias, mean, variance]: [ValueId; 5]) -> Result<Vec<ValueId>> {
         let (ty, precise) = (writer.fact(x)?.ty.clone(), writer.fact(mean)?.dtype());
         let axes: Vec<usize> = (0..ty.shape.rank()).filter(|axis| *axis != 1).collect();
+        let correction = self.correction(axes.iter().map(|axis| ty.shape[*axis]).product(), &ty)?;
         let mut shape = vec![1; ty.shape.rank()];
         if let Some(channels) = shape.get_mut(1) {
             *channels = ty.shape[1];
@@ -51,13 +77,12 @@ impl BatchNormalization {
         let scaled = writer.function("Mul", &[centered, factor])?;
         let normal = writer.function("Add", &[scaled, bias])?;
         let mut outputs = vec![in_dtype(writer, normal, ty.dtype)?];
-        for (old, new) in [(mean, batch_mean), (variance, batch_variance)] {
+        for (old, new, correction) in [(mean, batch_mean, 1.0), (variance, batch_variance, correction)] {
             let own = writer.fact(old)?.ty.clone();
-            let keep = f64::from(self.momentum);
             let kept = in_dtype(writer, old, precise)?;
-            let kept = writer.with_number("Mul", kept, keep)?;
+            let kept = writer.with_number("Mul", kept, self.momentum)?;
             let new = writer.reshape(new, own.shape.dims())?;
-            let new = writer.with_number("Mul", new, 1.0 - keep)?;
+            let new = writer.with_number("Mul", new, (1.0 - self.momentum) * correction)?;
             outputs.push(writer.function("Add", &[kept, new])?);
         }
         Ok(outputs)
@@ -69,7 +94,7 @@ impl Op for BatchNormalization {
         NAME
     }
 
-    crate::attributes!(epsilon, momentum, training_mode);
+    crate::attributes!(epsilon, momentum, training_mode, unbiased);
 
     fn infer(&self, inputs: &[Option<&Fact>]) -> Result<Vec<Fact>> {
         let x = required(NAME, inputs, 0)?;
@@ -107,9 +132,10 @@ impl Op for BatchNormalization {
             data.iter().enumerate().for_each(|(k, v)| mean[channel(k)] += v / count);
             variance = vec![0.0; channels];
             data.iter().enumerate().for_each(|(k, v)| variance[channel(k)] += (v - mean[channel(k)]).powi(2) / count);
-            let keep = f64::from(self.momentum);
-            for (k, (old, new)) in [(3, (old_mean, &mean)), (4, (old_variance, &variance))] {
-                let mixed: Vec<f64> = old.iter().zip(new).map(|(o, n)| o * keep + n * (1.0 - keep)).collect();
+            let keep = self.momentum;
+            let correction = self.correction(data.len() / channels.max(1), x.ty())?;
+            for (k, old, new, correction) in [(3, old_mean, &mean, 1.0), (4, old_variance, &variance, correction)] {
+                let mixed: Vec<f64> = old.iter().zip(new).map(|(o, n)| o * keep + n * (1.0 - keep) * correction).collect();
                 running.push(Tensor::from_f64(required(NAME, inputs, k)?.ty().clone(), &mixed)?);
             }
         }

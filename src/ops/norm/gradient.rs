@@ -3,9 +3,11 @@
 use super::super::compose::Compose;
 use super::super::elementwise::cast;
 use super::super::reduce::Reduction;
+use super::backward::norm_gradient;
 use super::{Normalization, Rows};
 use crate::error::Result;
 use crate::graph::{Gradient, Node, Op, ValueId, Writer, required};
+use crate::kernel::preludes;
 use crate::tensor::{DType, Shape};
 
 /// The value in another dtype.
@@ -47,6 +49,36 @@ impl Normalization {
         Ok(Statistics { axes, normal, inverse, count })
     }
 
+    /// The same by an operator of its own, where rows have a scale for each column, and their statistics are nobody's concern.
+    fn by_kernel(
+        &self,
+        node: &Node,
+        upstream: &[Option<ValueId>],
+        wanted: &[bool],
+        writer: &mut Writer,
+    ) -> Result<Option<Gradient>> {
+        let (Some(Some(worth)), Rows::Layer { .. } | Rows::Rms { .. }) = (upstream.first(), self.rows) else { return Ok(None) };
+        let facts = writer.input_facts(node)?;
+        let (x, scale) = (required(self.name(), &facts, 0)?.ty.clone(), required(self.name(), &facts, 1)?.ty.clone());
+        let alike = facts.get(2).copied().flatten().is_none_or(|bias| bias.ty == scale) && scale.dtype == x.dtype;
+        let g = self.geometry(&x.shape, Some(&scale.shape))?;
+        let by_column = self.affine(&g).is_ok_and(|affine| affine.prelude == &preludes::AFFINE_COLUMNS);
+        if upstream.iter().skip(1).any(Option::is_some) || !alike || !by_column || x.elements() == 0 {
+            return Ok(None);
+        }
+        let matrix = [g.rows, g.columns];
+        let rows = writer.reshape(node.needed(0)?, &matrix)?;
+        let own = writer.reshape(node.needed(1)?, &matrix[1..])?;
+        let worth = writer.reshape(*worth, &matrix)?;
+        let made = writer.apply_all(norm_gradient(self.centered(), self.epsilon), &[Some(rows), Some(own), Some(worth)], 3)?;
+        let mut found = Vec::with_capacity(wanted.len());
+        for ((value, ty), wanted) in made.into_iter().zip([&x, &scale, &scale]).zip(wanted) {
+            found.push(if *wanted { Some(writer.reshape(value, ty.shape.dims())?) } else { None });
+        }
+        found.resize(wanted.len(), None);
+        Ok(Some(Gradient::Inputs(found)))
+    }
+
     /// With `n` the normalised input and `h` what its change is worth, that of the input is worth `(h - mean(h) - n mean(h n)) / deviation`
     /// (Ba et al. 2016, "Layer Normalization"); without a mean its term falls away.
     pub(super) fn gradients(
@@ -56,6 +88,9 @@ impl Normalization {
         wanted: &[bool],
         writer: &mut Writer,
     ) -> Result<Gradient> {
+        if let Some(found) = self.by_kernel(node, upstream, wanted, writer)? {
+            return Ok(found);
+        }
         let facts = writer.input_facts(node)?;
         let (x, scale) = (required(self.name(), &facts, 0)?.ty.clone(), required(self.name(), &facts, 1)?.ty.clone());
         let bias = facts.get(2).copied().flatten().map(|fact| fact.ty.clone());

@@ -1,12 +1,14 @@
 //! Normalizations. Layer, RMS, Instance and GroupNormalization are one operator: rows are normalised, then scaled and
 //! shifted. BatchNormalization, LpNormalization and MeanVarianceNormalization are composed of others.
 
+mod backward;
 mod batch;
 mod composed;
 mod gradient;
 mod lower;
 mod software;
 
+pub use backward::{NormGradient, norm_gradient};
 pub use batch::{BatchNormalization, batch_normalization};
 pub use composed::{LpNormalization, MeanVarianceNormalization, lp_normalization, mean_variance_normalization};
 
@@ -30,6 +32,9 @@ pub(super) static REGISTRATION: Registration = Registration {
     ],
     shaders: lower::SHADERS,
 };
+
+/// The operator of their gradients.
+pub(super) static GRADIENT: Registration = Registration { operators: &[backward::NAME], shaders: backward::SHADERS };
 
 /// Which elements are normalised together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -34,9 +34,11 @@ pub(crate) async fn execute(
 ) -> Result<()> {
     let shared = loaded.shared();
     fetch(shared, values).await?;
-    for check in &shared.plan.given_checks {
-        values.compute(check)?;
-        verify(check, values)?;
+    for node in &shared.plan.given_checks {
+        values.compute(node)?;
+        if node.op.check().is_some() {
+            verify(node, values)?;
+        }
     }
     if let Some(states) = &mut states {
         states.prepare(shared).await?;

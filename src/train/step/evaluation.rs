@@ -1,13 +1,16 @@
 //! The graph of a step as it is evaluated: without gradients and updates, on the same states, which it leaves as they are.
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Writer};
+use crate::graph::{Graph, ValueId, Writer};
+use crate::train::modes::evaluation;
 
 /// The graph that makes these values and reads the states of a step.
 pub(super) fn evaluation_graph(step: &Graph, outputs: &[&str]) -> Result<Graph> {
-    let mut graph = step.clone();
     let find = |name: &&str| step.find(name).ok_or_else(|| Error::invalid_argument(format!("the network has no value `{name}`")));
-    graph.outputs = outputs.iter().map(find).collect::<Result<_>>()?;
+    let wanted: Vec<ValueId> = outputs.iter().map(find).collect::<Result<_>>()?;
+    let all = wanted.iter().copied().chain(step.states.iter().map(|state| state.output)).collect();
+    let mut graph = evaluation(&Graph { outputs: all, ..step.clone() })?;
+    graph.outputs = wanted;
     for state in &mut graph.states {
         state.output = state.input;
         graph.outputs.push(state.input);

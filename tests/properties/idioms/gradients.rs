@@ -52,7 +52,7 @@ fn slopes(question: &Question) -> Result<bool, String> {
 
 /// Holds the gradients of the device against the references, within what shaking those says.
 fn on_device(whole: &Whole, question: &Question) -> Result<(), String> {
-    let model = Model::from_graph(whole.differentiated().map_err(text)?);
+    let model = Model::from_graph(whole.differentiated(question.worth()).map_err(text)?);
     let mut given = whole.given.clone();
     let floats = question.worth().iter().flatten();
     for (k, worth) in floats.enumerate() {

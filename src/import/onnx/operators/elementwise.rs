@@ -1,12 +1,12 @@
-//! Elementwise operators, Cast and Dropout.
+//! Elementwise operators and Cast.
 
-use super::{Row, row};
+use super::{Row, dropout, row};
 use crate::error::{Error, Result};
 use crate::graph::ValueId;
 use crate::import::onnx::context::Context;
 use crate::ops::elementwise::{binary, cast, cast_like, clip, clip_operands, select, unary, unary_with, variadic};
-use crate::ops::{reshape, shape};
-use crate::tensor::{DType, Tensor};
+use crate::ops::reshape;
+use crate::tensor::DType;
 
 pub(super) const ARITHMETIC: &[Row] = &[
     row("Add", 1, 2..=2, 1, one_sided).until(6),
@@ -72,8 +72,8 @@ pub(super) const ACTIVATION: &[Row] = &[
     row("Softplus", 1, 1..=1, 1, one),
     row("Softsign", 1, 1..=1, 1, one),
     row("Shrink", 9, 1..=1, 1, |c| with_parameters(c, &[("bias", 0.0), ("lambd", 0.5)])),
-    row("Dropout", 1, 1..=1, 2, dropout).until(11),
-    row("Dropout", 12, 1..=3, 2, dropout_by_inputs),
+    row("Dropout", 1, 1..=1, 2, dropout::until_11).until(11),
+    row("Dropout", 12, 1..=3, 2, dropout::by_inputs),
 ];
 
 pub(super) const LOGIC: &[Row] = &[
@@ -258,34 +258,4 @@ fn cast_by_name(c: &mut Context<'_, '_>) -> Result<()> {
 fn cast_by_number(c: &mut Context<'_, '_>) -> Result<()> {
     let to = c.attributes.dtype("to")?.ok_or_else(|| c.missing("to"))?;
     c.emit_typed(cast(to)?, &c.inputs(), to)
-}
-
-fn dropout(c: &mut Context<'_, '_>) -> Result<()> {
-    c.emit_output(0, reshape::identity(), &[c.optional(0)]);
-    if c.wants(1) {
-        let mask = all_true(c)?;
-        match c.version >= 10 {
-            true => c.emit_output(1, reshape::identity(), &[Some(mask)]),
-            // The mask had the element type of the data then.
-            false => c.emit_output(1, cast_like(), &[Some(mask), c.optional(0)]),
-        }
-    }
-    Ok(())
-}
-
-fn dropout_by_inputs(c: &mut Context<'_, '_>) -> Result<()> {
-    if c.optional(2).is_some() {
-        let training = c.known(2).map(|t| t.to_i128().iter().any(|x| *x != 0));
-        let ratio = if c.optional(1).is_some() { c.known(1).and_then(|t| t.to_f64().first().copied()) } else { Some(0.5) };
-        if training != Some(false) && ratio != Some(0.0) {
-            return Err(c.unsupported("training_mode is implemented only where it is a constant false, or the ratio a constant 0"));
-        }
-    }
-    dropout(c)
-}
-
-/// The mask of a Dropout that drops nothing.
-fn all_true(c: &mut Context<'_, '_>) -> Result<ValueId> {
-    let extents = c.apply(shape::shape(0, None), c.input(0)?);
-    Ok(c.apply(shape::constant_of_shape(Some(Tensor::vector(&[true]))), extents))
 }

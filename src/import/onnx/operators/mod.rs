@@ -3,6 +3,7 @@
 
 mod attention;
 mod creation;
+mod dropout;
 mod elementwise;
 mod image;
 mod indexing;

@@ -57,16 +57,19 @@ fn batch_normalization_until_13(c: &mut Context<'_, '_>) -> Result<()> {
     if !c.flag("spatial", true)? {
         return Err(c.unsupported("spatial = 0 (statistics per element) is not implemented"));
     }
-    c.emit_output(0, norm::batch_normalization(c.float("epsilon", 1e-5)?), &c.inputs());
+    let op = batch(c)?;
+    c.emit_output(0, Arc::new(op), &c.inputs());
     Ok(())
 }
 
+/// What all versions have, in inference form.
+fn batch(c: &Context<'_, '_>) -> Result<norm::BatchNormalization> {
+    let (epsilon, momentum) = (c.float("epsilon", 1e-5)?, c.float("momentum", 0.9)?);
+    Ok(norm::BatchNormalization { epsilon, momentum: momentum.into(), ..norm::BatchNormalization::default() })
+}
+
 fn batch_normalization(c: &mut Context<'_, '_>) -> Result<()> {
-    let op = norm::BatchNormalization {
-        epsilon: c.float("epsilon", 1e-5)?,
-        momentum: c.float("momentum", 0.9)?,
-        training_mode: c.flag("training_mode", false)?,
-    };
+    let op = norm::BatchNormalization { training_mode: c.flag("training_mode", false)?, ..batch(c)? };
     c.emit(Arc::new(op), &c.inputs())
 }
 

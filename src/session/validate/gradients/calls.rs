@@ -1,15 +1,16 @@
 //! The calls of a session that hold its gradients against the references.
 
-use super::question::with_gradients;
+use super::node::Single;
+use super::question::{Question, with_gradients};
 use super::report::{GradientReport, GradientValidation, NoGradient, SlopeReport, compare};
-use super::{Question, Single, Whole};
+use super::whole::Whole;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{Tally, boxed};
 use crate::graph::{Graph, MAX_TURNS, Model, Node, Structure, ValueId, evaluate_structures};
 use crate::session::front::Session;
 use crate::session::options::Options;
 use crate::session::runtime::Runtime;
-use crate::session::validate::Tolerance;
+use crate::session::validate::report::Tolerance;
 use crate::tensor::{Tensor, TensorType, TensorView};
 use std::sync::Arc;
 
@@ -200,14 +201,8 @@ impl Work<'_> {
                 }
             }
         }
-        let mut of = Vec::new();
-        for value in whole.graph.outputs() {
-            let ty = &whole.graph.fact(*value)?.ty;
-            if ty.dtype.is_float() {
-                of.push((*value, ty.clone()));
-            }
-        }
-        let found = self.on_device(whole.differentiated()?, whole.given.clone(), question.worth(), &of).await?;
+        let of = whole.worthy(question.worth())?;
+        let found = self.on_device(whole.differentiated(question.worth())?, whole.given.clone(), question.worth(), &of).await?;
         if found.len() != expected.len() {
             return Err(Error::internal(format!("{} gradients of {} values", found.len(), expected.len())));
         }

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Dim, Graph, MAX_TURNS, Node, Structure, ValueId, Writer};
 use crate::ops::gradient::gradient;
 use crate::session::execution::reference;
-use crate::tensor::{Tensor, TensorType};
+use crate::tensor::{DType, Tensor, TensorType};
 
 /// Inputs of at most so many elements are followed element by element, others along random directions.
 const FEW: usize = 48;
@@ -26,7 +26,7 @@ pub struct Question {
     inputs: Vec<Tensor>,
     /// The inputs that are asked about.
     subjects: Vec<usize>,
-    /// For each output; `None` for those that are no floats.
+    /// For each output; `None` for those that are no floats, or rounded to fewer bits.
     worth: Vec<Option<Tensor>>,
 }
 
@@ -81,7 +81,7 @@ impl Question {
         let mut question = Question { graph, inputs, subjects: subjects.to_vec(), worth: vec![] };
         let mut draws = Draws(seed);
         let outputs = question.outputs(&question.inputs)?;
-        let worth = |output: &Tensor| output.dtype().is_float().then(|| drawn(output.ty(), || draws.weight())).transpose();
+        let worth = |output: &Tensor| (output.dtype() == DType::F64).then(|| drawn(output.ty(), || draws.weight())).transpose();
         question.worth = outputs.iter().map(worth).collect::<Result<_>>()?;
         Ok(question)
     }
@@ -129,7 +129,7 @@ impl Question {
                 let noise = size.unwrap_or(1.0) / 256.0;
                 let mut old = old.into_iter();
                 let moved = || match (attempt, old.next().filter(usual)) {
-                    (0, Some(x)) => x + noise * draws.weight(),
+                    (0, Some(x)) => x + noise * draws.unit(),
                     (0 | 1, _) => 0.5 + 0.4 * draws.unit(),
                     _ => 1.5 + 0.4 * draws.unit(),
                 };

@@ -1,7 +1,7 @@
 //! What a validation of gradients found.
 
-use super::Comparison;
-use crate::session::validate::Tolerance;
+use super::question::Comparison;
+use crate::session::validate::report::Tolerance;
 use crate::tensor::{DType, Tensor};
 
 /// How the gradients of one input of a node compare, or those of an input of the whole graph.

@@ -1,9 +1,10 @@
 //! A model with its weights as inputs, at the inputs of a run.
 
+use super::question::with_gradients;
 use crate::error::{Error, Result};
 use crate::graph::{Dim, Fact, Graph, Structure, ValueId, Writer};
 use crate::passes::{Specialized, specialize_structures};
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, TensorType};
 
 /// A model whose constants of several floats are inputs, and the graph that it is for the inputs of a run.
 #[derive(Clone, Debug)]
@@ -54,22 +55,22 @@ impl Whole {
         self.inputs.iter().map(|(_, tensor)| tensor.clone()).collect()
     }
 
-    /// The model with the gradients of its outputs of floats as outputs `gradient.K`, with respect to the inputs of the specialised graph;
-    /// what changes are worth is given as `worth.K`.
+    /// The outputs of the model whose changes are worth something, with their types.
+    pub(super) fn worthy(&self, worth: &[Option<Tensor>]) -> Result<Vec<(ValueId, TensorType)>> {
+        let outputs = self.model.outputs().iter().zip(self.graph.outputs()).zip(worth);
+        let worthy = outputs.filter(|(_, worth)| worth.is_some());
+        worthy.map(|((value, specialized), _)| Ok((*value, self.graph.fact(*specialized)?.ty.clone()))).collect()
+    }
+
+    /// The model with the gradients of those outputs whose changes are worth something as outputs `gradient.K`, with respect to the inputs of
+    /// the specialised graph; what changes are worth is given as `worth.K`.
     ///
     /// # Errors
     /// [`Internal`](crate::ErrorKind::Internal) when the graphs do not fit each other.
-    pub fn differentiated(&self) -> Result<Graph> {
-        let mut of = Vec::new();
-        for (value, specialized) in self.model.outputs().iter().zip(self.graph.outputs()) {
-            let ty = &self.graph.fact(*specialized)?.ty;
-            if ty.dtype.is_float() {
-                of.push((*value, ty.clone()));
-            }
-        }
+    pub fn differentiated(&self, worth: &[Option<Tensor>]) -> Result<Graph> {
         let found = self.inputs.iter().map(|(name, _)| self.model.find(name)).collect::<Option<Vec<_>>>();
         let subjects = found.ok_or_else(|| Error::internal("an input that the model does not have"))?;
-        super::question::with_gradients(&self.model, &of, &subjects)
+        with_gradients(&self.model, &self.worthy(worth)?, &subjects)
     }
 }
 

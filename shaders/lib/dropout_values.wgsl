@@ -1,0 +1,3 @@
+// Dropout keeps values alone.
+fn store_mask(index: u32, is_kept: Bool) {
+}
