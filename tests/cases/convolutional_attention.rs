@@ -4,11 +4,14 @@ use super::{Case, Random};
 use gristmill::Tensor;
 use gristmill::internals::ops::attention::{ConvolutionalAttention, convolutional_attention};
 
+/// Name, grid, window, heads, and batch, channels and value channels.
+type Row<'a> = (&'a str, &'a [usize], &'a [usize], usize, [usize; 3]);
+
 /// Convolved keys in a row and on a plane.
 pub fn cases() -> Vec<Case> {
     let mut random = Random::new(0xC0A7);
     let mut cases = vec![];
-    let rows: &[(&str, &[usize], &[usize], usize, [usize; 3])] = &[
+    let rows: &[Row<'_>] = &[
         ("row", &[13], &[3], 1, [2, 8, 5]),
         ("row_heads", &[17], &[5], 2, [1, 8, 12]),
         ("row_of_one", &[1], &[7], 1, [1, 4, 4]),
