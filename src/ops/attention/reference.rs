@@ -6,9 +6,9 @@ use crate::error::Result;
 use crate::graph::required;
 use crate::tensor::{DType, Tensor, TensorType};
 
-/// The nearest f32.
-fn rounded(x: f64) -> f64 {
-    f64::from(x as f32)
+/// The nearest f32, where what is computed are not doubles.
+fn rounded(dtype: DType, x: f64) -> f64 {
+    if dtype == DType::F64 { x } else { f64::from(x as f32) }
 }
 
 pub(super) fn attention(op: &Attention, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
@@ -25,7 +25,7 @@ pub(super) fn attention(op: &Attention, inputs: &[Option<&Tensor>]) -> Result<Ve
     let unseen = |score: f64| match op.unseen {
         Unseen::Hidden => f64::NEG_INFINITY,
         Unseen::Replaced(fill) => fill.into(),
-        Unseen::Added(fill) => rounded(score + f64::from(fill)),
+        Unseen::Added(fill) => rounded(query.dtype(), score + f64::from(fill)),
     };
     let mut out = vec![0f64; batch * heads * queries * value_size];
     let mut scores = vec![0f64; keys];
@@ -39,13 +39,13 @@ pub(super) fn attention(op: &Attention, inputs: &[Option<&Tensor>]) -> Result<Ve
                 let row = (b * heads + h) * queries + i;
                 for (j, score) in scores.iter_mut().enumerate() {
                     let products = q[row * size..][..size].iter().zip(&k[(kv + j) * size..][..size]).map(|(a, b)| a * b);
-                    *score = rounded(products.sum::<f64>() * f64::from(op.scale));
+                    *score = rounded(query.dtype(), products.sum::<f64>() * f64::from(op.scale));
                     if let Some(cap) = op.softcap {
-                        *score = rounded(f64::from(cap) * (*score / f64::from(cap)).tanh());
+                        *score = rounded(query.dtype(), f64::from(cap) * (*score / f64::from(cap)).tanh());
                     }
                     match &mask {
                         Some((true, seen)) if seen[row * keys + j] == 0.0 => *score = unseen(*score),
-                        Some((false, added)) => *score = rounded(*score + added[row * keys + j]),
+                        Some((false, added)) => *score = rounded(query.dtype(), *score + added[row * keys + j]),
                         _ => {}
                     }
                     if op.causal && j as i64 > (i as i64).saturating_add(causal_offset) {
