@@ -7,7 +7,7 @@ use super::scatter::scatter_elements;
 use super::view::strided_view;
 use crate::error::{Error, Result};
 use crate::graph::{ValueId, Writer};
-use crate::tensor::{DType, Shape, Tensor, TensorType, View};
+use crate::tensor::{DType, MAX_RANK, Shape, Tensor, TensorType, View};
 
 /// Words for what compositions and gradients are made of.
 pub(crate) trait Compose {
@@ -131,9 +131,13 @@ impl Compose for Writer {
             let dtype = self.fact(value)?.dtype();
             return self.zeros(dtype, shape);
         }
-        let value = self.reshape(value, view.shape.dims())?;
         let repeated: Vec<usize> = (0..view.shape.rank()).filter(|k| view.strides[*k] == 0 && view.shape[*k] > 1).collect();
-        let value = self.reduced(Reduction::Sum, value, &repeated)?;
+        let value = if view.shape.rank() <= MAX_RANK {
+            let value = self.reshape(value, view.shape.dims())?;
+            self.reduced(Reduction::Sum, value, &repeated)?
+        } else {
+            without_repeats(self, value, &view.shape, &repeated)?
+        };
         // Axes of one element stand nowhere.
         let mut axes: Vec<usize> = (0..view.shape.rank()).filter(|k| view.strides[*k] != 0 && view.shape[*k] > 1).collect();
         axes.sort_by_key(|k| std::cmp::Reverse(view.strides[*k]));
@@ -157,6 +161,18 @@ impl Compose for Writer {
         let sum = self.apply(scatter_elements(0, combine), &[zeros, positions, values])?;
         self.reshape(sum, shape.dims())
     }
+}
+
+/// The sums over some axes, one after the other, of what has more axes than a tensor may have.
+fn without_repeats(writer: &mut Writer, value: ValueId, shape: &Shape, axes: &[usize]) -> Result<ValueId> {
+    let (mut value, mut extents) = (value, shape.to_vec());
+    for axis in axes {
+        let lines = [extents[..*axis].iter().product(), extents[*axis], extents[*axis + 1..].iter().product()];
+        value = writer.reshape(value, &lines)?;
+        value = writer.reduced(Reduction::Sum, value, &[1])?;
+        extents[*axis] = 1;
+    }
+    Ok(value)
 }
 
 /// A box of a tensor of this shape, whose axes have these strides, with zeros around; `None` where it is no box.

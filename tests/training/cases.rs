@@ -3,12 +3,12 @@
 
 use crate::cases::{self, Case};
 use crate::sources::root;
-use gristmill::Tensor;
 use gristmill::internals::graph::{Fact, OpExt};
 use gristmill::internals::ops::REGISTRY;
 use gristmill::internals::ops::elementwise::Map;
 use gristmill::internals::passes::{self, Specialized};
 use gristmill::internals::session::{Comparison, Question, Single};
+use gristmill::{ErrorKind, Tensor};
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -47,6 +47,7 @@ fn settled(question: &Question) -> Outcome {
     for seed in 0..POINTS {
         let near = match question.nearby(seed) {
             Ok(near) => near,
+            Err(error) if error.kind() == ErrorKind::Unsupported => return Outcome::Without(text(error)),
             Err(error) => return Outcome::Wrong(text(error)),
         };
         match compared(&near, seed) {

@@ -29,15 +29,21 @@ params! {
 
 shader!(static ROWS: RowParams = "norm_gradient");
 shader!(static COLUMNS: ColumnsParams = "norm_gradient_columns");
+shader!(static BLOCKS: ColumnsParams = "norm_gradient_blocks");
 shader!(static JOIN: ColumnsParams = "norm_gradient_join");
 
-pub(super) static SHADERS: &[&Shader] = &[&ROWS, &COLUMNS, &JOIN];
+pub(super) static SHADERS: &[&Shader] = &[&ROWS, &COLUMNS, &BLOCKS, &JOIN];
 
 pub(super) const NAME: &str = "NormGradient";
 
 /// The fewest rows that are worth a chunk, and the most chunks.
 const WORTH_A_CHUNK: usize = 16;
 const MOST_CHUNKS: usize = 256;
+
+/// Lanes of a group of columns, and groups of a workgroup, of norm_gradient_blocks.
+const BLOCK: usize = 16;
+/// The most rows of a lane of it.
+const LONGEST_LOOP: usize = 4096;
 
 /// The gradients of LayerNormalization and RMSNormalization of the rows of a matrix, input 0, with a scale for each column, input 1, from
 /// what a change of the result is worth, input 2: those of the rows, of the scale, and of a bias.
@@ -118,10 +124,16 @@ impl Op for NormGradient {
         let (rows, columns) = (x.shape()[0], x.shape()[1]);
         let width = if columns.is_multiple_of(4) { 4 } else { 1 };
         let kernels = GradientKernels { op: self, caps, rows, columns: columns / width, width };
-        offers.only("rows", || {
+        let of_parameters = io.used.iter().skip(1).any(|used| *used);
+        let ranks = if caps.prefers_dispatches() { [0, 1] } else { [1, 0] };
+        offers.add("blocks", ranks[1], || match of_parameters {
+            true => Ok(Lowering::new(vec![kernels.of_rows(io)?, kernels.of_blocks()?]).temporaries(vec![8 * rows as u64])),
+            false => Err(Error::unsupported("nobody asks for what scale and bias are worth")),
+        });
+        offers.add("rows", ranks[0], || {
             let chunks = rows.div_ceil(kernels.chunk());
             let mut dispatches = vec![kernels.of_rows(io)?];
-            if io.used.iter().skip(1).any(|used| *used) {
+            if of_parameters {
                 dispatches.extend([kernels.of_columns(chunks)?, kernels.join(chunks)?]);
             }
             Ok(Lowering::new(dispatches).temporaries(vec![8 * rows as u64, 8 * (chunks * columns) as u64]))
@@ -184,6 +196,21 @@ impl GradientKernels<'_> {
         let dispatch = one_each(kernel, self.columns_params(chunks)?, chunks * self.columns, bindings, self.caps)?;
         let elements = (self.rows * self.columns * self.width) as u64;
         Ok(dispatch.turns(self.chunk()).work(5 * elements, 8 * elements))
+    }
+
+    /// Sums of all rows, for neighbouring columns.
+    fn of_blocks(&self) -> Result<Dispatch> {
+        let turns = self.rows.div_ceil(BLOCK);
+        if turns > LONGEST_LOOP {
+            return Err(Error::unsupported("more rows than a workgroup sums"));
+        }
+        let access = [Access::Read, Access::Read, Access::Read, Access::Write, Access::Write];
+        let bindings = vec![Operand::Input(0), Operand::Input(2), Operand::Temporary(0), Operand::Output(1), Operand::Output(2)];
+        let [lanes] = u32s([BLOCK * BLOCK])?;
+        let grid = Dispatch::linear_grid(self.columns.div_ceil(BLOCK) as u64, self.caps)?;
+        let dispatch = Dispatch::new(self.kernel(&BLOCKS, &access, lanes), self.columns_params(1)?, bindings, grid);
+        let elements = (self.rows * self.columns * self.width) as u64;
+        Ok(dispatch.turns(turns).work(5 * elements, 8 * elements))
     }
 
     fn join(&self, chunks: usize) -> Result<Dispatch> {

@@ -4,8 +4,9 @@ use super::cut::{Cut, cut};
 use super::planned::{PlannedGraph, Route, Stages};
 use super::prepare::{Wanted, prepare};
 use super::sequences::arrangement;
-use crate::error::Result;
-use crate::graph::Structure;
+use crate::error::{Error, Result};
+use crate::graph::{OpExt, Structure};
+use crate::ops::gradient::Gradient;
 use crate::passes::{self, Ends, Specialized};
 use crate::session::data::held::Held;
 use crate::session::planning::key::MAX_VALUE_ELEMENTS;
@@ -72,6 +73,10 @@ impl PlannedGraph {
 
     /// The stages before and after a node.
     fn cut(&self, at: Cut, strict_gpu: bool) -> Result<Arc<Stages>> {
+        if self.graph.nodes().iter().any(|node| node.op.downcast::<Gradient>().is_some()) {
+            let message = "gradients go through no network that runs in stages: what this node does is known in the run only";
+            return Err(Error::unsupported(message).at(&self.graph.nodes()[at.node()].path));
+        }
         let mut cuts = self.cuts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(stages) = cuts.get(&at.node()) {
             return Ok(stages.clone());
