@@ -17,7 +17,7 @@ pub fn cases() -> Vec<Case> {
 }
 
 /// Extents for masks.
-const MASKED: Extents = [2, 4, 2, 21, 26, 16, 12];
+const MASKED: Extents = [2, 4, 2, 21, 26, 8, 4];
 
 /// The way back through an attention: a row of its own, with any output, and the same numbers however it came about.
 fn back(random: &mut Random, op: &Attention, mut case: Case) -> Case {
@@ -45,7 +45,7 @@ fn sizes(random: &mut Random) -> Vec<Case> {
         ("one_query", [1, 4, 2, 1, 90, 32, 32]),
         ("many_keys", [1, 1, 1, 2, 9000, 4, 4]),
         ("many_queries", [1, 1, 1, 300, 4, 16, 16]),
-        ("training", [2, 2, 1, 130, 130, 32, 20]),
+        ("training", [2, 2, 1, 130, 130, 16, 12]),
     ];
     for (name, extents) in sizes {
         let plain = Attention::new(1.0 / (extents[5] as f32).sqrt());
@@ -105,7 +105,7 @@ fn hidden(random: &mut Random) -> Vec<Case> {
 fn shared(random: &mut Random) -> Vec<Case> {
     let mut cases = vec![];
     for causal in [false, true] {
-        let extents = [4, 4, 2, 19, 22, 16, 12];
+        let extents = [4, 4, 2, 19, 22, 8, 4];
         let op = Attention { causal, causal_offset: -19, ..Attention::new(0.25) };
         let plain = case(random, &format!("lengths_{causal}"), op.clone(), extents);
         let mut with_mask = with_lengths(plain, &[0, 1, 13, 30]);
