@@ -1,5 +1,5 @@
-// Takes width1 or width4 (Float, WIDTH, sum_of); stored_width1 or stored_width4 (Stored, floats); reduce_shared or
-// reduce_subgroup (reduce_sum); perhaps four_vectors or four_words.
+// Takes reduce_shared or reduce_subgroup (reduce_sum); width1 or width4 (Float, WIDTH, sum_of); stored_width1 or stored_width4
+// (Stored, floats); an epilogue.
 // How a change of what is normalised is worth, for LayerNormalization and RMSNormalization, from what a change of the result is.
 //
 // With n = (x - mean) * inverse the normalised row, inverse one over its deviation, and h = worth * scale:
