@@ -18,22 +18,27 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
         return;
     }
     let place = element(index, params.input_extents.xyz);
-    let padded = vec3<i32>(place.at) + params.begins.xyz;
-    let extents = params.output_extents.xyz;
+    let extents = vec3<i32>(params.output_extents.xyz);
     let strides = vec3<i32>(params.strides.xyz);
-    let taps = params.kernel_extents.xyz;
-    let start = place.volume * extents.x * extents.y * extents.z;
+    let dilations = vec3<i32>(params.dilations.xyz);
+    let padded = vec3<i32>(place.at) + params.begins.xyz;
+    // Window w reaches from w * stride on, over so many elements; the first and the last that cover this one.
+    let reach = vec3<i32>(params.kernel_extents.xyz - 1u) * dilations;
+    let first = (max(padded - reach, vec3(0)) + strides - 1) / strides;
+    let last = min(padded / strides, extents - 1);
     var sum = 0.0;
-    for (var i = 0u; i < taps.x; i++) {
-        for (var j = 0u; j < taps.y; j++) {
-            for (var k = 0u; k < taps.z; k++) {
-                let reach = padded - vec3<i32>(vec3(i, j, k) * params.dilations.xyz);
-                let window = reach / strides;
-                if all(reach >= vec3(0)) && all(window * strides == reach) && all(window < vec3<i32>(extents)) {
-                    let at = vec3<u32>(window);
-                    let number = start + (at.x * extents.y + at.y) * extents.z + at.z;
-                    if !CHOSEN || places[number] == i32(index) {
-                        sum += values[number];
+    if all(padded >= vec3(0)) {
+        let start = i32(place.volume) * extents.x * extents.y * extents.z;
+        for (var i = first.x; i <= last.x; i++) {
+            for (var j = first.y; j <= last.y; j++) {
+                for (var k = first.z; k <= last.z; k++) {
+                    let within = padded - vec3(i, j, k) * strides;
+                    // Taps may lie apart.
+                    if all(within % dilations == vec3(0)) {
+                        let number = start + (i * extents.y + j) * extents.z + k;
+                        if !CHOSEN || places[number] == i32(index) {
+                            sum += values[number];
+                        }
                     }
                 }
             }

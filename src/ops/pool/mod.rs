@@ -19,7 +19,7 @@ pub use window_sum::{WindowSum, sum_of_windows};
 
 pub(super) static REGISTRATION: Registration = Registration {
     operators: &["MaxPool", "AveragePool", "LpPool", "GlobalMaxPool", "GlobalAveragePool", "GlobalLpPool", window_sum::NAME],
-    shaders: &[&lower::SHADER, &window_sum::WINDOW_SUM],
+    shaders: &[&lower::SHADER, &window_sum::WINDOW_SUM, &window_sum::WINDOW_SUM_CELLS],
 };
 
 /// What the values under the window become.

@@ -2,13 +2,15 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
-use crate::kernel::{Access, Dispatch, Kernel, Lowering, Offers, Operand, preludes, shader};
-use crate::ops::conv::{SlidingWindow, WindowAxis, WindowParams, tap_turns, taps};
+use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Offers, Operand, Shader, preludes, shader};
+use crate::ops::conv::{SlidingWindow, WindowAxis, WindowParams, taps};
 use crate::ops::shared::no_scalar;
 use crate::tensor::{Scalar, Shape, Tensor, TensorType, View};
 use std::sync::Arc;
 
 shader!(pub(super) static WINDOW_SUM: WindowParams = "window_sum");
+
+shader!(pub(super) static WINDOW_SUM_CELLS: WindowParams = "window_sum_cells");
 
 pub(super) const NAME: &str = "WindowSum";
 
@@ -38,6 +40,45 @@ pub fn sum_of_windows(shape: &[usize], window: &SlidingWindow, ceil_mode: bool) 
 impl WindowSum {
     fn planes(&self) -> usize {
         self.shape.product(0..self.shape.rank() - self.axes.len())
+    }
+
+    /// The most iterations of an invocation: over the windows that cover an element, one loop for each axis.
+    fn turns(&self) -> usize {
+        let covering = |axis: &WindowAxis| (axis.kernel - 1) * axis.dilation / axis.stride + 1;
+        self.axes.iter().rev().fold(1, |inner: usize, axis| inner.saturating_add(1).saturating_mul(covering(axis)))
+    }
+
+    /// How many cells there are along each axis, of the extent of a stride each, where a window lies within its cell.
+    fn cells(&self) -> Result<Vec<usize>> {
+        let apart = |axis: &WindowAxis| axis.begin == 0 && axis.dilation == 1 && axis.kernel <= axis.stride;
+        if !self.axes.iter().all(apart) || self.axes.len() > 3 {
+            return Err(Error::unsupported("windows that overlap or begin beside the data"));
+        }
+        Ok(self.axes.iter().map(|axis| axis.input.div_ceil(axis.stride).max(axis.output)).collect())
+    }
+
+    /// One dispatch over so many elements or cells.
+    fn lowering(
+        &self,
+        io: &Io,
+        caps: &Caps,
+        shader: &'static Shader,
+        params: WindowParams,
+        count: usize,
+        turns: usize,
+    ) -> Result<Lowering> {
+        let chosen = io.optional(1);
+        let kernel = Kernel::new(shader, &[Access::Read, Access::Read, Access::Write], [64, 1, 1])
+            .prelude(&preludes::WINDOW_PARAMS)
+            .prelude(&preludes::VOLUME_ELEMENT)
+            .set("CHOSEN", chosen.is_some().into());
+        let chosen = chosen.map_or(Operand::Nothing, |_| Operand::Input(1));
+        let mut bindings = vec![Operand::Input(0), chosen, Operand::Output(0)];
+        let kernel = io.attach_epilogue(kernel, &mut bindings, 1, caps)?;
+        let grid = Dispatch::linear_grid(count.div_ceil(64) as u64, caps)?;
+        let elements = self.shape.elements();
+        let bytes = 4 * (elements + 2 * io.input(0)?.ty.elements()) as u64;
+        Ok(Lowering::new(vec![Dispatch::new(kernel, params, bindings, grid).turns(turns).work(elements as u64, bytes)]))
     }
 
     fn windows(&self) -> Vec<usize> {
@@ -100,20 +141,19 @@ impl Op for WindowSum {
             return Err(no_scalar(chosen));
         }
         let caps = offers.caps();
-        offers.only("direct", || {
+        offers.add("cells", 0, || {
+            let cells = self.cells()?;
+            let count = self.planes() * cells.iter().product::<usize>();
+            let mut params = WindowParams::new(&self.axes, count)?;
+            for (slot, cells) in params.padded_extents.iter_mut().skip(3 - cells.len()).zip(&cells) {
+                *slot = i32::try_from(*cells).map_err(|_| Error::limit(format!("{cells} cells exceed 32 bits")))?;
+            }
+            let turns = self.axes.iter().rev().fold(1, |inner: usize, axis| inner.saturating_add(1).saturating_mul(axis.stride));
+            self.lowering(io, caps, &WINDOW_SUM_CELLS, params, count, turns)
+        });
+        offers.add("direct", 1, || {
             let count = self.shape.elements();
-            let params = WindowParams::new(&self.axes, count)?;
-            let kernel = Kernel::new(&WINDOW_SUM, &[Access::Read, Access::Read, Access::Write], [64, 1, 1])
-                .prelude(&preludes::WINDOW_PARAMS)
-                .prelude(&preludes::VOLUME_ELEMENT)
-                .set("CHOSEN", chosen.is_some().into());
-            let chosen = chosen.map_or(Operand::Nothing, |_| Operand::Input(1));
-            let mut bindings = vec![Operand::Input(0), chosen, Operand::Output(0)];
-            let kernel = io.attach_epilogue(kernel, &mut bindings, 1, caps)?;
-            let grid = Dispatch::linear_grid(count.div_ceil(64) as u64, caps)?;
-            let dispatch = Dispatch::new(kernel, params, bindings, grid);
-            let bytes = 4 * (count + 2 * values.ty.elements()) as u64;
-            Ok(Lowering::new(vec![dispatch.turns(tap_turns(&self.axes)?).work(count as u64, bytes)]))
+            self.lowering(io, caps, &WINDOW_SUM, WindowParams::new(&self.axes, count)?, count, self.turns())
         });
         Ok(())
     }
