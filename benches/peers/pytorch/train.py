@@ -128,12 +128,12 @@ def passes(network):
 
 
 def sample(run, times):
-    """Seconds of one pass, as the mean over so many, and the last loss."""
-    start = time.perf_counter()
+    """Seconds of one pass, as the mean over so many, those that all threads computed, and the last loss."""
+    start = time.perf_counter(), time.process_time()
     for _ in range(times):
         loss = run()
     value = loss.item()
-    return (time.perf_counter() - start) / times, value
+    return (time.perf_counter() - start[0]) / times, (time.process_time() - start[1]) / times, value
 
 
 def measure(name, seconds):
@@ -141,23 +141,24 @@ def measure(name, seconds):
     network = NETWORKS[name]()
     runs = passes(network)
     times, found = {}, {what: [] for what in runs}
-    first = sample(runs["forward"], 1)[1]
+    first = sample(runs["forward"], 1)[-1]
     for what, run in runs.items():
         once = min(sample(run, 1)[0] for _ in range(5))
         times[what] = max(1, min(MOST_PASSES, round(SAMPLE_SECONDS / once)))
     start = time.perf_counter()
     while len(found["step"]) < FEWEST_SAMPLES or time.perf_counter() - start < seconds:
         for what, run in runs.items():
-            taken, loss = sample(run, times[what])
+            *taken, loss = sample(run, times[what])
             found[what].append(taken)
     if not (math.isfinite(loss) and loss < first):
         raise SystemExit(f"{name}: the loss went from {first} to {loss}")
     parameters = sum(p.numel() for p in network.parameters())
-    for what, taken in found.items():
-        print(json.dumps(line(name, what, taken, parameters)), flush=True)
+    for what, samples in found.items():
+        print(json.dumps(line(name, what, samples, parameters)), flush=True)
 
 
-def line(name, what, taken, parameters):
+def line(name, what, samples, parameters):
+    taken, computed = zip(*samples)
     low, median, high = statistics.quantiles(taken, n=4)
     return dict(
         engine=f"PyTorch {torch.__version__}, {torch.get_num_threads()} threads",
@@ -166,6 +167,7 @@ def line(name, what, taken, parameters):
         milliseconds=round(median * 1e3, 3),
         minimum=round(min(taken) * 1e3, 3),
         spread=round((high - low) / 2 / median, 4),
+        processor=round(statistics.median(computed) * 1e3, 3),
         samples=len(taken),
         parameters=parameters,
     )
