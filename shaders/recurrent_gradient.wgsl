@@ -1,6 +1,6 @@
-// Takes recurrent_gradient (Params, change, go_back, handed_back, put_first, through_reset); recurrent_gradient_groups with
-// four_vectors or four_words, or recurrent_gradient_scalars; recurrent_gradient_sums or recurrent_gradient_sums_texels with row_sums
-// and texels (multiply, sums).
+// Takes recurrent_gradient (change, go_back, handed_back, put_first, through_reset); recurrent_gradient_groups or
+// recurrent_gradient_scalars; recurrent_gradient_sums or recurrent_gradient_sums_texels (multiply); perhaps four_vectors or
+// four_words; perhaps texels; perhaps row_sums.
 // The way back through the steps of a recurrent layer, one after another within one dispatch.
 //
 // One workgroup per TILE batch elements, all of whose invocations walk the steps together from the last to the first. Lane `l` of

@@ -1,5 +1,5 @@
-// Takes recurrent_gradient (Params, first_group, go_back, handed_back, length_of, put_first, row_of, through_reset);
-// recurrent_gradient_groups with four_vectors or four_words, or recurrent_gradient_scalars (weight_group).
+// Takes recurrent_gradient (first_group, go_back, handed_back, length_of, put_first, row_of, through_reset);
+// recurrent_gradient_groups or recurrent_gradient_scalars (weight_group); perhaps four_vectors or four_words.
 // One step of the way back through a recurrent layer, for GPUs: the product of the gradients of one step's gates and the weights, tile
 // by tile, and what its sums give to the gates of the step before.
 //

@@ -87,7 +87,10 @@ fn rows_of(value: ValueId, writer: &mut Writer) -> Result<ValueId> {
 
 /// Whether a view is one matrix, transposed, of all there is.
 fn is_turned(view: &View, whole: &Shape) -> bool {
-    view.shape.rank() == 2 && view.offset == 0 && view.strides == [1, view.shape[0] as i64] && view.shape.elements() == whole.elements()
+    view.shape.rank() == 2
+        && view.offset == 0
+        && view.strides == [1, view.shape[0] as i64]
+        && view.shape.elements() == whole.elements()
 }
 
 /// The shape of a vector as a matrix of one row, or of one column.

@@ -50,10 +50,11 @@ pub(super) fn lower(op: &RecurrentGradient, io: &Io, offers: &mut Offers) -> Res
     }
     let back = Back { op, io, caps: offers.caps() };
     let weights = op.layer.cell.gates() * op.geometry.hidden * op.geometry.hidden * 4;
-    let tiled_is_better = !back.caps.is_software() && op.geometry.batch >= ENOUGH && weights >= LARGE;
+    let software = software::offer_back(&back, offers);
+    let tiled_is_better = software.is_none() && op.geometry.batch >= ENOUGH && weights >= LARGE;
     let (walk, tiled) = if tiled_is_better { (WORSE, BETTER) } else { (BETTER, WORSE) };
-    let sharing = software::offer_back(&back, offers).unwrap_or_else(|| Walk::of_gpus(&back));
-    offers.add("walk", walk, || sharing.lower(&back));
+    let sharing = software.unwrap_or_else(|| Walk::of_gpus(&back));
+    offers.add("walk", walk, || sharing.lower(&back, &PRODUCTS));
     offers.add("tiled", tiled, || back.tiled());
     Ok(())
 }
@@ -74,9 +75,27 @@ pub(super) struct Walk {
     pub slices: usize,
     /// Batch elements of a workgroup.
     pub tile: usize,
-    /// Weights come from a texture, and changes by broadcast.
-    pub texels: bool,
 }
+
+/// How its kernel multiplies.
+pub(super) struct Products {
+    /// The weights where all kernels of the way back bind them.
+    pub weights: Operand,
+    /// Them where another form of the kernel does.
+    pub elsewhere: Option<(Access, Operand)>,
+    /// The preludes that multiply.
+    pub preludes: fn(Kernel) -> Kernel,
+    /// Whether lanes add up parts of a sum in workgroup memory.
+    pub in_slices: bool,
+}
+
+/// From a buffer, in slices.
+const PRODUCTS: Products = Products {
+    weights: Operand::Input(1),
+    elsewhere: None,
+    preludes: |kernel| kernel.prelude(&preludes::RECURRENT_GRADIENT_SUMS),
+    in_slices: true,
+};
 
 impl Walk {
     /// On a GPU slices hide the time that weights take to arrive, and workgroups are wanted more than weights used again.
@@ -84,7 +103,7 @@ impl Walk {
         let RecurrentShape { batch, hidden, .. } = back.op.geometry;
         let lanes = units(hidden).next_power_of_two().clamp(8, 64);
         let slices = (back.caps.max_invocations.min(256) as usize / lanes).clamp(1, 8);
-        Walk { lanes, slices, tile: if batch < 64 { 1 } else { 2 }, texels: false }
+        Walk { lanes, slices, tile: if batch < 64 { 1 } else { 2 } }
     }
 
     /// Groups of units of a lane.
@@ -99,18 +118,18 @@ impl Walk {
         [changes.max(1), parts.max(1)]
     }
 
-    fn bytes(&self, back: &Back) -> usize {
+    fn bytes(&self, back: &Back, products: &Products) -> usize {
         let [changes, parts] = self.groups(back);
-        (changes + if self.texels { 0 } else { parts }) * 16
+        (changes + if products.in_slices { parts } else { 0 }) * 16
     }
 
     /// As wanted, or with fewer slices and smaller tiles where workgroup memory does not hold that.
-    fn fitting(mut self, back: &Back) -> Result<Self> {
+    fn fitting(mut self, back: &Back, products: &Products) -> Result<Self> {
         let limit = back.caps.max_workgroup_storage as usize;
-        while !self.texels && self.bytes(back) > limit && (self.slices > 1 || self.tile > 1) {
+        while products.in_slices && self.bytes(back, products) > limit && (self.slices > 1 || self.tile > 1) {
             if self.slices > 1 { self.slices /= 2 } else { self.tile /= 2 }
         }
-        let (found, hidden) = (self.bytes(back), back.op.geometry.hidden);
+        let (found, hidden) = (self.bytes(back, products), back.op.geometry.hidden);
         if found > limit {
             return Err(Error::unsupported(format!("a state of {hidden} takes {found} bytes of workgroup memory of {limit}")));
         }
@@ -118,14 +137,14 @@ impl Walk {
     }
 
     /// The variant: all steps in as few dispatches as their loops allow.
-    pub(super) fn lower(self, back: &Back) -> Result<Lowering> {
-        let walk = self.fitting(back)?;
+    pub(super) fn lower(self, back: &Back, products: &Products) -> Result<Lowering> {
+        let walk = self.fitting(back, products)?;
         let RecurrentShape { steps, batch, hidden, .. } = back.op.geometry;
         let owned = walk.owned(back);
         let groups = (back.op.layer.cell.gates() * units(hidden)).div_ceil(walk.slices);
         // Of one step, generously: with run-time checks a compiler unrolls no loop over the units of a group.
-        let most = groups * (5 + if walk.texels { owned } else { 0 }) + 24 * owned * walk.tile;
-        let turns = groups * if walk.texels { owned } else { 1 } + 2 * owned + 2;
+        let most = groups * (5 + owned) + 24 * owned * walk.tile;
+        let turns = groups * if products.in_slices { 1 } else { owned } + 2 * owned + 2;
         let together = back.caps.most_turns(most);
         if steps.div_ceil(together) > MOST_STEPS {
             return Err(Error::unsupported(format!("{steps} steps, of which a dispatch takes {together}")));
@@ -135,26 +154,22 @@ impl Walk {
         let mut dispatches = vec![];
         for first in parts.into_iter().rev() {
             let part = [first, (first + together).min(steps)];
-            let kernel = walk.kernel(back)?;
+            let kernel = walk.kernel(back, products)?;
             let (taken, grid): (usize, Grid) = (part[1] - part[0], [groups_x, 1, 1]);
-            dispatches.push(back.dispatch(kernel, part, grid, walk.texels)?.turns(taken * turns));
+            dispatches.push(back.dispatch(kernel, part, grid, products)?.turns(taken * turns));
         }
         Ok(Lowering::new(dispatches))
     }
 
-    fn kernel(&self, back: &Back) -> Result<Kernel> {
+    fn kernel(&self, back: &Back, products: &Products) -> Result<Kernel> {
         let [changes, parts] = self.groups(back);
         let [workgroup, lanes, slices, tile] = u32s([self.lanes * self.slices, self.lanes, self.slices, self.tile])?;
         let [owned, changes, parts] = u32s([self.owned(back), changes, parts])?;
-        let mut access = back.access();
-        let kernel = if self.texels {
-            access.push(Access::ReadTexture);
-            let kernel = back.kernel(&SHADER, &access, [workgroup, 1, 1])?.texels().prelude(&preludes::ROW_SUMS);
-            kernel.prelude(&preludes::RECURRENT_GRADIENT_SUMS_TEXELS)
-        } else {
-            let kernel = back.kernel(&SHADER, &access, [workgroup, 1, 1])?.prelude(&preludes::RECURRENT_GRADIENT_SUMS);
-            kernel.constant("SLICES", slices).constant("PARTS", parts)
-        };
+        let access = [back.access(), products.elsewhere.iter().map(|(access, _)| *access).collect()].concat();
+        let mut kernel = (products.preludes)(back.kernel(&SHADER, &access, [workgroup, 1, 1])?);
+        if products.in_slices {
+            kernel = kernel.constant("SLICES", slices).constant("PARTS", parts);
+        }
         let constants = [("WORKGROUP", workgroup), ("LANES", lanes), ("TILE", tile), ("OWNED", owned), ("CHANGES", changes)];
         Ok(constants.into_iter().fold(kernel, |kernel, (name, value)| kernel.constant(name, value)))
     }
@@ -180,7 +195,7 @@ impl Back<'_> {
             for product in products {
                 let kernel = self.kernel(&TILED, &self.access(), [SIDE, SIDE, 1])?.constant("PRODUCT", *product);
                 let terms = self.op.layer.cell.gates() * hidden;
-                let dispatch = self.dispatch(kernel, [turn.saturating_sub(1), turn], [x, y, 1], false)?;
+                let dispatch = self.dispatch(kernel, [turn.saturating_sub(1), turn], [x, y, 1], &PRODUCTS)?;
                 made.push(dispatch.turns(terms.div_ceil(16) * 96 + 32));
             }
         }
@@ -218,7 +233,7 @@ impl Back<'_> {
     }
 
     /// The dispatch that goes back through some steps.
-    fn dispatch(&self, kernel: Kernel, [first, last]: [usize; 2], grid: Grid, texels: bool) -> Result<Dispatch> {
+    fn dispatch(&self, kernel: Kernel, [first, last]: [usize; 2], grid: Grid, products: &Products) -> Result<Dispatch> {
         let (layer, direction) = (&self.op.layer, self.op.direction);
         let RecurrentShape { steps, batch, hidden, directions, .. } = self.op.geometry;
         let weights = (layer.cell.gates() * hidden * hidden) as u64;
@@ -238,7 +253,7 @@ impl Back<'_> {
         };
         let mut bindings = vec![
             Operand::Input(0),
-            if texels { Operand::Nothing } else { Operand::Input(1) },
+            products.weights,
             self.optional(2),
             self.optional(3),
             self.optional(4),
@@ -246,9 +261,7 @@ impl Back<'_> {
             Operand::Output(0),
             Operand::Output(1),
         ];
-        if texels {
-            bindings.push(Operand::Input(1));
-        }
+        bindings.extend(products.elsewhere.map(|(_, weights)| weights));
         Ok(Dispatch::new(kernel, params, bindings, grid).work(work, 4 * weights))
     }
 }

@@ -38,6 +38,8 @@ shader!(pub(super) static SHADER: SlopesParams = "recurrent_slopes");
 
 /// Loop iterations of an invocation at a step: blocks of zeros.
 const TURNS: usize = 8;
+/// Bytes that stand for the cell states of cells that have none.
+const SCRATCH: u64 = 16;
 
 pub(super) fn lower(op: &Slopes, io: &Io, offers: &mut Offers) -> Result<()> {
     for k in [0, 1, 2, 4, 5] {
@@ -54,14 +56,16 @@ pub(super) fn lower(op: &Slopes, io: &Io, offers: &mut Offers) -> Result<()> {
         // An LSTM walks the steps, so many in a dispatch.
         let together = if op.layer.cell.is_lstm() { caps.most_turns(TURNS) } else { steps.max(1) };
         let parts = (0..steps).step_by(together).map(|first| first..(first + together).min(steps));
-        Ok(Lowering::new(parts.map(|part| dispatch(op, io, part, caps)).collect::<Result<_>>()?))
+        let dispatches = parts.map(|part| dispatch(op, io, part, caps)).collect::<Result<_>>()?;
+        let scratch = if op.layer.cell.is_lstm() { vec![] } else { vec![SCRATCH] };
+        Ok(Lowering::new(dispatches).temporaries(scratch))
     });
     Ok(())
 }
 
 fn dispatch(op: &Slopes, io: &Io, part: Range<usize>, caps: &Caps) -> Result<Dispatch> {
-    let RecurrentShape { steps, batch, hidden, directions, .. } = op.geometry;
-    let (layer, cell) = (&op.layer, op.layer.cell);
+    let RecurrentShape { batch, hidden, .. } = op.geometry;
+    let cell = op.layer.cell;
     let optional = |k: usize| if io.optional(k).is_some() { Operand::Input(k) } else { Operand::Nothing };
     let access = [[Access::Read; 6].as_slice(), &[Access::Write; 2]].concat();
     let kind = match cell {
@@ -78,14 +82,37 @@ fn dispatch(op: &Slopes, io: &Io, part: Range<usize>, caps: &Caps) -> Result<Dis
         .set("HAS_LENGTHS", u32::from(io.optional(3).is_some()))
         .set("HAS_STATE", u32::from(io.optional(4).is_some()))
         .set("SHIFTED", u32::from(op.shifted));
-    let [f, g, h] = layer.three(op.direction);
-    for (name, activation) in ["F", "G", "H"].into_iter().zip([f, g, h]) {
+    for (name, activation) in ["F", "G", "H"].into_iter().zip(op.layer.three(op.direction)) {
         kernel = kernel.constant(name, activation.function as u32);
     }
+    let params = parameters(op, &part)?;
+    // What is written goes somewhere.
+    let memories = if cell.is_lstm() { Operand::Output(1) } else { Operand::Temporary(0) };
+    let bindings = vec![
+        Operand::Input(0),
+        Operand::Input(1),
+        Operand::Input(2),
+        optional(3),
+        optional(4),
+        optional(5),
+        Operand::Output(0),
+        memories,
+    ];
+    let rows = batch * if cell.is_lstm() { 1 } else { part.len() };
+    let places = (batch * hidden * part.len()) as u64;
+    let grid = Dispatch::linear_grid(((rows * hidden) as u64).div_ceil(64), caps)?;
+    let turns = TURNS * if cell.is_lstm() { part.len() } else { 1 };
+    Ok(Dispatch::new(kernel, params, bindings, grid).turns(turns).work(30 * places, 40 * places))
+}
+
+fn parameters(op: &Slopes, part: &Range<usize>) -> Result<SlopesParams> {
+    let RecurrentShape { steps, batch, hidden, directions, .. } = op.geometry;
+    let (layer, cell) = (&op.layer, op.layer.cell);
+    let [f, g, h] = layer.three(op.direction);
     let [steps, batch, hidden_units, directions, direction] = u32s([steps, batch, hidden, directions, op.direction])?;
     let [first_step, last_step, stride, width, columns] =
         u32s([part.start, part.end, 4 * stride(cell, hidden), 4 * units(hidden), op.columns()])?;
-    let params = SlopesParams {
+    Ok(SlopesParams {
         steps,
         batch,
         hidden: hidden_units,
@@ -105,21 +132,5 @@ fn dispatch(op: &Slopes, io: &Io, part: Range<usize>, caps: &Caps) -> Result<Dis
         g_beta: g.beta,
         h_alpha: h.alpha,
         h_beta: h.beta,
-    };
-    let memories = if cell.is_lstm() { Operand::Output(1) } else { Operand::Nothing };
-    let bindings = vec![
-        Operand::Input(0),
-        Operand::Input(1),
-        Operand::Input(2),
-        optional(3),
-        optional(4),
-        optional(5),
-        Operand::Output(0),
-        memories,
-    ];
-    let rows = op.geometry.batch * if cell.is_lstm() { 1 } else { part.len() };
-    let places = (op.geometry.batch * hidden * part.len()) as u64;
-    let grid = Dispatch::linear_grid(((rows * hidden) as u64).div_ceil(64), caps)?;
-    let turns = TURNS * if cell.is_lstm() { part.len() } else { 1 };
-    Ok(Dispatch::new(kernel, params, bindings, grid).turns(turns).work(30 * places, 40 * places))
+    })
 }

@@ -1,7 +1,7 @@
 //! What recurrent layers have for software adapters: one step per dispatch, by broadcasts within a subgroup, over weights and
 //! states in textures; and how the kernels that serve all adapters are taken there.
 
-use super::gradient_lower::{Back, Walk};
+use super::gradient_lower::{Back, Products, Walk};
 use super::lower::{Layer, PREFER_PERSISTENT, Part, Preferences, Product, RecurrentParams, StateParams};
 use super::pack::{stride, units};
 use super::persistent::Sharing;
@@ -150,6 +150,14 @@ fn pack(tensor: &Tensor, arguments: &[u32]) -> Vec<u8> {
 /// Batch elements that travel by broadcast together.
 const TOGETHER: usize = 8;
 
+/// The products of the way back by broadcast, with weights from a texture.
+const BROADCAST: Products = Products {
+    weights: Operand::Nothing,
+    elsewhere: Some((Access::ReadTexture, Operand::Input(1))),
+    preludes: |kernel| kernel.texels().prelude(&preludes::ROW_SUMS).prelude(&preludes::RECURRENT_GRADIENT_SUMS_TEXELS),
+    in_slices: false,
+};
+
 /// Offers the way back that only software adapters take, and answers how the one for all adapters is taken there; `None` on GPUs.
 pub(super) fn offer_back(back: &Back, offers: &mut Offers) -> Option<Walk> {
     if !back.caps.is_software() {
@@ -166,7 +174,7 @@ pub(super) fn offer_back(back: &Back, offers: &mut Offers) -> Option<Walk> {
                 return Err(Error::unsupported("the weights are not groups of four that a texture holds"));
             }
             let lanes = units(hidden).next_multiple_of(subgroup as usize).min(64);
-            Walk { lanes, slices: 1, tile: TOGETHER, texels: true }.lower(back)
+            Walk { lanes, slices: 1, tile: TOGETHER }.lower(back, &BROADCAST)
         });
     }
     let lanes = units(hidden).div_ceil(2).next_multiple_of(8).min(64);
@@ -175,5 +183,5 @@ pub(super) fn offer_back(back: &Back, offers: &mut Offers) -> Option<Walk> {
         4..16 => 4,
         _ => 8,
     };
-    Some(Walk { lanes, slices: 1, tile, texels: false })
+    Some(Walk { lanes, slices: 1, tile })
 }
