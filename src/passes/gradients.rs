@@ -29,6 +29,7 @@ impl Pass for Gradients {
         let (values, rest) = node.inputs.split_at(gradient.values);
         let (worth, subjects) = rest.split_at(gradient.values.min(rest.len()));
         let subjects: Vec<ValueId> = subjects.iter().flatten().copied().collect();
+        let there: HashSet<NodeId> = writer.nodes().into_iter().collect();
         let mut reverse = Reverse { between: between(writer, values, &subjects), found: HashMap::new() };
         for (value, worth) in values.iter().zip(worth) {
             let Some(value) = *value else { continue };
@@ -61,7 +62,18 @@ impl Pass for Gradients {
                 writer.write(Node::new(node.name(), identity(), vec![Some(result)], vec![Some(*output)]))?;
             }
         }
+        remove_unread(writer, &there);
         Ok(())
+    }
+}
+
+/// Takes away what rules wrote beside these nodes and nobody reads.
+fn remove_unread(writer: &mut Writer, there: &HashSet<NodeId>) {
+    for id in writer.nodes().into_iter().rev().filter(|id| !there.contains(id)) {
+        let is_read = |value: &ValueId| writer.is_output(*value) || writer.consumers(*value).next().is_some();
+        if writer.node(id).is_some_and(|node| !node.outputs.iter().flatten().any(is_read)) {
+            writer.remove(id);
+        }
     }
 }
 

@@ -11,11 +11,12 @@ use crate::graph::{Gradient, Node, OpExt, ValueId, Writer};
 use crate::ops::compose::Compose;
 use crate::ops::concat::concat;
 use crate::ops::elementwise::{cast, clip};
-use crate::ops::matmul::MatMul;
+use crate::ops::matmul::{MatMul, matmul};
 use crate::ops::reduce::Reduction;
 use crate::ops::reverse_sequence::reverse_sequence;
 use crate::ops::view::strided_view;
 use crate::tensor::{DType, Tensor, TensorType, View};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// The gradients of products, packed weights and first states.
@@ -45,7 +46,9 @@ pub(super) fn steps(
     let sides = sides.map(|side| Ok((side, side.gradient(&optional, writer)?))).collect::<Result<Vec<_>>>()?;
     let wants = |k: usize| wanted.get(k) == Some(&true);
     let state_axis = if op.layer.batch_first { 1 } else { 0 };
-    if wants(0) {
+    if let (true, [(side, only)], false) = (wants(0), sides.as_slice(), op.layer.batch_first) {
+        found[0] = Some(side.matrix(writer, only.made, 0..g.steps, 0..side.rows())?);
+    } else if wants(0) {
         let parts = sides.iter().map(|(side, found)| Side::part(writer, found.made, 2, 0, side.rows()));
         let parts = parts.collect::<Result<Vec<_>>>()?;
         let products = joined(writer, 2, &parts)?;
@@ -163,6 +166,15 @@ impl Side<'_> {
             return Ok(value);
         }
         writer.apply(strided_view(whole.slice(axis, start, count, 1)), &[value])
+    }
+
+    /// Columns of so many steps of what has a row for each batch element at each step, as a matrix.
+    fn matrix(&self, writer: &mut Writer, value: ValueId, steps: Range<usize>, columns: Range<usize>) -> Result<ValueId> {
+        let shape = writer.fact(value)?.shape().clone();
+        let batch = self.op.geometry.batch;
+        let whole = View::contiguous(&[shape[0] * batch, shape[2]].into());
+        let view = whole.slice(0, steps.start * batch, steps.len() * batch, 1).slice(1, columns.start, columns.len(), 1);
+        writer.apply(strided_view(view), &[value])
     }
 
     /// This direction of B as `[2, gates * hidden]`.
@@ -308,16 +320,15 @@ impl Side<'_> {
     fn weights(&self, found: &Found, writer: &mut Writer) -> Result<Vec<ValueId>> {
         let (hidden, rows) = (self.op.geometry.hidden, self.rows());
         let blocks = self.op.layer.cell.blocks_made() * hidden;
-        let recurrent = Self::part(writer, found.made, 2, blocks - rows, rows)?;
+        let (all, recurrent) = (0..self.op.geometry.steps, blocks - rows..blocks);
         let r = match (found.before, found.scaled) {
-            (Some(before), None) => self.outer(writer, recurrent, before)?,
+            (Some(before), None) => self.outer(writer, [found.made, before], [all.clone(), all], recurrent)?,
             (Some(before), Some(scaled)) => {
-                let gates = Self::part(writer, recurrent, 2, 0, rows - hidden)?;
-                let candidate = Self::part(writer, recurrent, 2, rows - hidden, hidden)?;
-                let parts = [self.outer(writer, gates, before)?, self.outer(writer, candidate, scaled)?];
-                writer.apply(concat(0), &parts)?
+                let gates = self.outer(writer, [found.made, before], [all.clone(), all.clone()], 0..rows - hidden)?;
+                let candidate = self.outer(writer, [found.made, scaled], [all.clone(), all], rows - hidden..rows)?;
+                writer.apply(concat(0), &[gates, candidate])?
             }
-            (None, _) => self.outer_of_neighbours(writer, recurrent)?,
+            (None, _) => self.outer_of_neighbours(writer, found.made, recurrent)?,
         };
         let b = self.total(writer, found.made)?;
         // Where both halves are the same, they are made once.
@@ -348,27 +359,32 @@ impl Side<'_> {
         writer.reshape(sum, &[width])
     }
 
-    /// The sum over all steps and the batch of the products of each of the left and each of the right.
-    fn outer(&self, writer: &mut Writer, left: ValueId, right: ValueId) -> Result<ValueId> {
-        let shapes = [writer.fact(left)?.shape().clone(), writer.fact(right)?.shape().clone()];
-        let [left_rows, right_rows] = shapes.map(|shape| [shape[0] * shape[1], shape[2]]);
-        let a = View::contiguous(&left_rows.into()).transpose(&[1, 0]);
-        let b = View::contiguous(&right_rows.into());
-        writer.apply(Arc::new(MatMul { a: Some(a), b: Some(b) }), &[left, right])
+    /// The sum over steps of both and the batch of the products of each of these columns of the left and each of the right.
+    fn outer(
+        &self,
+        writer: &mut Writer,
+        [left, right]: [ValueId; 2],
+        [own, others]: [Range<usize>; 2],
+        columns: Range<usize>,
+    ) -> Result<ValueId> {
+        let hidden = self.op.geometry.hidden;
+        let left = self.matrix(writer, left, own, columns)?;
+        let left = writer.transposed(left, &[1, 0])?;
+        let right = self.matrix(writer, right, others, 0..hidden)?;
+        writer.apply(matmul(), &[left, right])
     }
 
     /// The same with the states before each step, which are those after the step before it; before the first there is none, and none
     /// after the end of a sequence.
-    fn outer_of_neighbours(&self, writer: &mut Writer, left: ValueId) -> Result<ValueId> {
+    fn outer_of_neighbours(&self, writer: &mut Writer, made: ValueId, columns: Range<usize>) -> Result<ValueId> {
         let RecurrentShape { steps, hidden, .. } = self.op.geometry;
         if steps == 1 {
-            let dtype = writer.fact(left)?.dtype();
+            let dtype = writer.fact(made)?.dtype();
             return Ok(writer.tensor(Tensor::zeros(TensorType::new(dtype, [self.rows(), hidden]))));
         }
-        let (own, last) = if self.op.layer.reversed(self.direction) { (0, 1) } else { (1, 0) };
         let states = self.steps(writer, self.all, hidden, true)?;
-        let left = Self::part(writer, left, 0, own, steps - 1)?;
-        let right = Self::part(writer, states, 0, last, steps - 1)?;
-        self.outer(writer, left, right)
+        let (earlier, later) = (0..steps - 1, 1..steps);
+        let steps = if self.op.layer.reversed(self.direction) { [earlier, later] } else { [later, earlier] };
+        self.outer(writer, [made, states], steps, columns)
     }
 }
