@@ -88,7 +88,7 @@ impl Op for Slopes {
     }
 
     fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
-        let RecurrentShape { batch, hidden, .. } = self.geometry;
+        let hidden = self.geometry.hidden;
         let need = |k: usize| required(self.name(), inputs, k).map(Tensor::to_f64);
         let optional = |k: usize| inputs.get(k).copied().flatten();
         let lengths = self.geometry.lengths(self.name(), optional(3))?;
@@ -105,11 +105,11 @@ impl Op for Slopes {
         let types = self.types(required(self.name(), inputs, 0)?.ty());
         let mut made: Vec<Vec<f64>> = types.iter().map(|ty| vec![0f64; ty.elements()]).collect();
         let blocks = self.layer.cell.slopes();
-        for element in 0..batch {
+        for (element, length) in lengths.into_iter().enumerate() {
             for unit in 0..hidden {
                 let mut memory = data.first_memory(element, unit);
-                for step in 0..lengths[element] {
-                    let place = data.place(element, unit, step, lengths[element]);
+                for step in 0..length {
+                    let place = data.place(element, unit, step, length);
                     let found = match self.layer.cell {
                         Cell::Rnn => vec![data.both(0, data.sum(&place, 0)).1],
                         Cell::Gru { linear_before_reset } => data.gated_unit(&place, linear_before_reset),
