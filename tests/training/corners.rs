@@ -89,16 +89,22 @@ fn squares(b: &mut Builder, found: ValueId, expected: ValueId) -> ValueId {
 
 #[test]
 fn training_of_parameters_that_share_a_gradient() {
-    let mut random = Random::new(1);
-    let mut b = Builder::new("biases");
-    let [x, y] = pair(&mut b, 5);
-    let mut found = x;
-    for (name, shape) in [("a", &[5][..]), ("b", &[5]), ("c", &[1, 5]), ("d", &[5])] {
-        let bias = b.constant(name, random.floats(shape));
-        found = b.node(&format!("with {name}"), binary("Add"), &[Some(found), Some(bias)]);
+    // Of one column each a sum, or one and the same value where all have the shape of what they are added to.
+    for shapes in [[&[5][..], &[5], &[1, 5], &[5]], [&[3, 5], &[3, 5], &[3, 5], &[3, 5]]] {
+        let mut random = Random::new(1);
+        let mut b = Builder::new("biases");
+        let [x, y] = ["x", "y"].map(|name| b.input(name, DType::F32, &[Dim::Known(3), Dim::Known(5)]));
+        let mut found = x;
+        for (name, shape) in ["a", "b", "c", "d"].iter().zip(shapes) {
+            let bias = b.constant(name, random.floats(shape));
+            found = b.node(&format!("with {name}"), binary("Add"), &[Some(found), Some(bias)]);
+        }
+        let found = b.node("found", unary("Tanh"), &[Some(found)]);
+        let loss = sum(&mut b, "of found", found);
+        let nothing = sum(&mut b, "of y", y);
+        let loss = b.node("loss", binary("Add"), &[Some(loss), Some(nothing)]);
+        every(&finish(b, loss), &of(&["a", "b", "c", "d"], sgd()), &rows(&[3; 4], 5));
     }
-    let loss = squares(&mut b, found, y);
-    every(&finish(b, loss), &of(&["a", "b", "c", "d"], sgd()), &rows(&[3, 3, 4, 3], 5));
 }
 
 #[test]
