@@ -345,8 +345,11 @@ fn training_parts_of_what_the_host_made_last_until_they_are_read() {
     for step in 0..4 {
         chain = b.node(&format!("product {step}"), operators::matmul(), &[Some(chain), Some(weight)]);
     }
-    let part = b.node("part", gristmill::internals::ops::arena::part(64 * 64, [64, 64]), &[Some(held)]);
-    let out = b.node("out", operators::matmul(), &[Some(chain), Some(part)]);
+    for first in [0, 64 * 64] {
+        let part = b.node(&format!("from {first}"), gristmill::internals::ops::arena::part(first, [64, 64]), &[Some(held)]);
+        chain = b.node(&format!("by {first}"), operators::matmul(), &[Some(chain), Some(part)]);
+    }
+    let out = b.node("out", unary("Tanh"), &[Some(chain)]);
     b.output("out", out).expect("the name is free");
     let model = Model::from_graph(b.finish().expect("a valid graph"));
     let doubles = |tensor: Tensor| {
