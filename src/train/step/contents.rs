@@ -3,6 +3,7 @@
 use super::front::Step;
 use super::layout::{Arena, Parameter};
 use crate::error::{Error, Result};
+use crate::session::fits_alone;
 use crate::tensor::{Tensor, TensorView};
 
 /// What a step holds at some time, on the host.
@@ -71,7 +72,7 @@ impl Step {
         Ok(Checkpoint { steps: self.steps, tensors })
     }
 
-    /// Goes on from a checkpoint, of this or another step with the same parameters and rules.
+    /// Goes on from a checkpoint, of this or another step with the same parameters and rules. Updates that were skipped are counted anew.
     ///
     /// # Errors
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) naming a tensor that is missing or of another type. Nothing has changed then.
@@ -90,8 +91,11 @@ impl Step {
         }
         for info in self.state.infos().iter().filter(|info| !info.name.starts_with("train.")) {
             let tensor = find(&info.name)?;
+            fits_alone("state", info, tensor.dtype(), tensor.shape())?;
             arenas.push((info.name.clone(), tensor.clone()));
         }
+        // What else there is, sums and the last loss, may be lost.
+        self.state.reset()?;
         for (name, tensor) in arenas {
             self.state.set(&name, &tensor.view())?;
         }
