@@ -27,7 +27,7 @@ impl Step {
     /// What a parameter or state of this name holds.
     ///
     /// # Errors
-    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for other names; as [`SessionState::get`].
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for other names; as [`SessionState::get`](crate::SessionState::get).
     pub async fn get(&self, name: &str) -> Result<Tensor> {
         match self.find(name) {
             Some((arena, parameter)) => row(&self.state.get(&arena.state).await?, arena, parameter, 0),
@@ -55,7 +55,7 @@ impl Step {
     /// Everything that the step holds. Gradients that are summed for an update to come are not among it.
     ///
     /// # Errors
-    /// As [`SessionState::get`].
+    /// As [`SessionState::get`](crate::SessionState::get).
     pub async fn checkpoint(&self) -> Result<Checkpoint> {
         let mut tensors = Vec::new();
         for arena in &self.arenas {
