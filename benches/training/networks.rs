@@ -15,8 +15,7 @@ pub(crate) struct Learning {
 type Named = (&'static str, fn() -> Learning);
 
 /// All networks by name.
-pub(crate) const NETWORKS: &[Named] =
-    &[("seq2seq", || made(seq2seq())), ("cnn", || made(cnn())), ("gpt", || made(gpt()))];
+pub(crate) const NETWORKS: &[Named] = &[("seq2seq", || made(seq2seq())), ("cnn", || made(cnn())), ("gpt", || made(gpt()))];
 
 fn made(network: Result<Learning>) -> Learning {
     network.expect("the networks are well written")
