@@ -305,14 +305,15 @@ fn training_says_what_a_device_took_along_and_goes_on_from_a_checkpoint() {
 
 #[test]
 fn training_restores_all_or_nothing() {
+    // The name is the network's own, whatever the step calls its states.
     let mut b = Builder::new("stateful");
     let [x, y] = pair(&mut b, 6);
     let weight = b.constant("w", Tensor::new([6], &[0.5f32; 6]).expect("a weight"));
-    let held = b.state("h", Tensor::new([6], &[0.25f32; 6]).expect("a state"));
+    let held = b.state("train.h", Tensor::new([6], &[0.25f32; 6]).expect("a state"));
     let product = b.node("product", binary("Mul"), &[Some(x), Some(weight)]);
     let found = b.node("found", binary("Add"), &[Some(product), Some(held)]);
     let next = b.node("next", unary("Tanh"), &[Some(held)]);
-    b.write_state("h", next).expect("it is written once");
+    b.write_state("train.h", next).expect("it is written once");
     let loss = squares(&mut b, found, y);
     let mut step = Step::cpu(&finish(b, loss), of(&["w"], sgd())).expect("a step");
     let first = step.checkpoint_blocking().expect("a checkpoint");
@@ -320,7 +321,7 @@ fn training_restores_all_or_nothing() {
     let before = step.checkpoint_blocking().expect("a checkpoint");
     let mut wrong = first.clone();
     for (name, tensor) in &mut wrong.tensors {
-        if name == "h" {
+        if name == "train.h" {
             *tensor = Tensor::vector(&[1.0f32; 7]);
         }
     }

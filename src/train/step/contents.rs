@@ -66,7 +66,7 @@ impl Step {
                 }
             }
         }
-        for info in self.state.infos().iter().filter(|info| !info.name.starts_with("train.")) {
+        for info in self.state.infos().iter().take(self.own_states) {
             tensors.push((info.name.clone(), self.state.get(&info.name).await?));
         }
         Ok(Checkpoint { steps: self.steps, tensors })
@@ -89,7 +89,7 @@ impl Step {
             }
             arenas.push((arena.state.clone(), Tensor::new([arena.rule.rows(), arena.columns], &held)?));
         }
-        for info in self.state.infos().iter().filter(|info| !info.name.starts_with("train.")) {
+        for info in self.state.infos().iter().take(self.own_states) {
             let tensor = find(&info.name)?;
             fits_alone("state", info, tensor.dtype(), tensor.shape())?;
             arenas.push((info.name.clone(), tensor.clone()));
