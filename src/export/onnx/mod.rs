@@ -9,6 +9,7 @@ mod frame;
 mod graph;
 mod operators;
 mod proto;
+mod row;
 mod wire;
 
 pub(super) use graph::export;

@@ -1,7 +1,6 @@
 //! Attention and what stands around it.
 
-use super::linear::whole;
-use super::{Row, rows};
+use super::{Row, rows, whole};
 use crate::error::{Error, Result};
 use crate::export::onnx::context::Context;
 use crate::export::onnx::form::form_since;

@@ -1,7 +1,6 @@
 //! Elementwise operators: a node for each instruction of a program.
 
-use super::linear::whole;
-use super::{Row, rows};
+use super::{Row, rows, whole};
 use crate::error::{Error, Result};
 use crate::export::onnx::context::Context;
 use crate::export::onnx::form::{NodeForm, form, form_since};

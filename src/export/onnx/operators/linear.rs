@@ -1,6 +1,6 @@
 //! Matrix products.
 
-use super::{Row, rows};
+use super::{Row, rows, whole};
 use crate::error::{Error, Result};
 use crate::export::onnx::context::Context;
 use crate::export::onnx::form::form;
@@ -19,16 +19,11 @@ pub(super) const ROWS: &[Row] = rows! {
     MatMulNBits => matmul_nbits,
 };
 
-/// Operators that read their inputs through views are made by passes.
-pub(super) fn whole(is_whole: bool) -> Result<()> {
-    match is_whole {
-        true => Ok(()),
-        false => Err(Error::unsupported("it reads an input through a view")),
-    }
-}
-
 fn matmul_nbits(op: &MatMulNBits, c: &mut Context<'_, '_>) -> Result<()> {
     whole(op.a.is_none())?;
+    if op.block < 16 || !op.block.is_power_of_two() {
+        return Err(Error::unsupported(format!("blocks of {} weights: ONNX Runtime has powers of two from 16 on", op.block)));
+    }
     let form = form("MatMulNBits").domain("com.microsoft").count("K", op.k).count("N", op.n);
     c.emit(&form.int("bits", op.bits.into()).count("block_size", op.block))
 }

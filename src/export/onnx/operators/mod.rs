@@ -17,23 +17,9 @@ mod sequence;
 mod window;
 
 use super::context::Context;
+use super::row::{Row, rows, whole};
 use crate::error::Result;
 use crate::graph::Op;
-
-/// A row: it writes a node of its operator, and does not look at others.
-pub(super) type Row = fn(&dyn Op, &mut Context<'_, '_>) -> Option<Result<()>>;
-
-/// Rows by the types of their operators: `Type => |op, c| ...`.
-macro_rules! rows {
-    ($($type:ty => $write:expr,)*) => {
-        &[$(|op, c| {
-            let write: fn(&$type, &mut $crate::export::onnx::context::Context<'_, '_>) -> $crate::error::Result<()> = $write;
-            $crate::graph::OpExt::downcast::<$type>(op).map(|op| write(op, c))
-        }),*]
-    };
-}
-
-use rows;
 
 /// The rows of each family.
 const FAMILIES: &[&[Row]] = &[

@@ -1,7 +1,6 @@
 //! Operators that only move data.
 
-use super::linear::whole;
-use super::{Row, rows};
+use super::{Row, rows, whole};
 use crate::error::Result;
 use crate::export::onnx::context::Context;
 use crate::export::onnx::form::{form, form_since};
