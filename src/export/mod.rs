@@ -10,8 +10,8 @@ use crate::graph::{Graph, Model};
 impl Graph {
     /// The graph as an ONNX file: its nodes in their order, its constants as initializers. Equal graphs make equal bytes.
     ///
-    /// Nodes are written by ONNX's operators in the oldest operator set, from 21 on, that has all of them. What has no operator of its own there and is
-    /// others composed is written as these. States are inputs and outputs of the file ([`OnnxOptions`]).
+    /// Nodes are written by ONNX's operators, in the oldest operator set from 21 on that has all of them. What has no operator of its own
+    /// there, and is others composed, is written as these. States are inputs and outputs of the file ([`OnnxOptions`]).
     ///
     /// # Errors
     /// [`Unsupported`](crate::ErrorKind::Unsupported) naming every node that ONNX has no form of: gradients, updates, what passes make.

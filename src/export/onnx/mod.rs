@@ -17,7 +17,7 @@ pub(super) use graph::export;
 /// What is said of a graph that becomes an ONNX file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OnnxOptions {
-    /// States are constants, which hold their initial values. Otherwise each is an input and an output of the file, under the names that both have in
-    /// the graph, and [`Model::with_states`](crate::Model::with_states) makes it a state again.
+    /// States are constants, which hold their initial values. Otherwise each is an input and an output of the file, under the names that
+    /// both have in the graph, and [`Model::with_states`](crate::Model::with_states) makes it a state again.
     pub constant_states: bool,
 }

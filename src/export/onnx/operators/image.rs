@@ -60,7 +60,7 @@ fn sample_grid(op: &GridSample, c: &mut Context<'_, '_>) -> Result<()> {
     let mode = match op.interpolation {
         Interpolation::Nearest(Rounding::PreferFloor) => "nearest",
         Interpolation::Linear => "linear",
-        Interpolation::Cubic(a) if a == -0.75 => "cubic",
+        Interpolation::Cubic(-0.75) => "cubic",
         other => return Err(Error::unsupported(format!("GridSample has no interpolation {other:?}"))),
     };
     let padding = match op.outside {
