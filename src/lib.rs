@@ -41,6 +41,7 @@
 #![warn(missing_docs)]
 
 mod error;
+mod export;
 mod gpu;
 pub mod graph;
 mod import;
@@ -56,6 +57,7 @@ mod tensor;
 pub mod train;
 
 pub use error::{Error, ErrorKind, Result};
+pub use export::OnnxOptions;
 pub use gpu::{CacheFolder, Counters, Gpu, GpuBuffer, GpuInput, KernelEvent, Power, Progress};
 pub use graph::model::Model;
 pub use graph::structure::{Form, Structure};

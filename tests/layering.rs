@@ -19,7 +19,7 @@ const FLOORS: &[&[&str]] = &[
     &["plan"],
     &["gpu"],
     &["session"],
-    &["import", "models", "train"],
+    &["import", "export", "models", "train"],
 ];
 
 /// What the way into a graph must not see, although it lies on a lower floor.

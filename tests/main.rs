@@ -4,6 +4,7 @@
 mod cases;
 mod engine;
 mod exactness;
+mod export;
 mod faults;
 mod flow;
 mod front;

@@ -70,7 +70,7 @@ pub(crate) fn archive() -> &'static BTreeMap<String, Case> {
 }
 
 /// The values `PREFIX0.pb`, `PREFIX1.pb`, ... of a case, which have these forms.
-fn values(case: &Case, prefix: &str, forms: &[Form]) -> Result<Vec<Structure<Tensor>>, Error> {
+pub(crate) fn values(case: &Case, prefix: &str, forms: &[Form]) -> Result<Vec<Structure<Tensor>>, Error> {
     let files = forms.iter().enumerate().filter_map(|(k, form)| Some((case.get(&format!("{prefix}{k}.pb"))?, *form)));
     files.map(|(bytes, form)| structure_from_bytes(bytes, form).map(|(_, value)| value)).collect()
 }
@@ -124,7 +124,7 @@ pub(crate) fn by_session(model: &Model, inputs: &[Tensor], options: Options) -> 
 }
 
 /// The outputs of a model by the references of its operators.
-fn values_by_references(model: &Model, inputs: &[Value]) -> Result<Vec<Value>, Error> {
+pub(crate) fn values_by_references(model: &Model, inputs: &[Value]) -> Result<Vec<Value>, Error> {
     let values = evaluate_structures(model.graph(), inputs, MAX_TURNS)?;
     Ok(model.graph().outputs().iter().map(|output| values[output.index()].clone()).collect())
 }

@@ -4,6 +4,7 @@
 use super::contents::Checkpoint;
 use super::front::Step;
 use crate::error::Result;
+use crate::graph::Graph;
 use crate::session::{Outputs, Profile};
 use crate::tensor::{Tensor, TensorView};
 
@@ -78,5 +79,21 @@ impl Step {
     /// As `checkpoint`.
     pub fn checkpoint_blocking(&self) -> Result<Checkpoint> {
         crate::gpu::block_on(self.checkpoint())
+    }
+
+    /// [`to_graph`](Step::to_graph), blocking.
+    ///
+    /// # Errors
+    /// As `to_graph`.
+    pub fn to_graph_blocking(&self, outputs: &[&str]) -> Result<Graph> {
+        crate::gpu::block_on(self.to_graph(outputs))
+    }
+
+    /// [`to_onnx`](Step::to_onnx), blocking.
+    ///
+    /// # Errors
+    /// As `to_onnx`.
+    pub fn to_onnx_blocking(&self, outputs: &[&str]) -> Result<Vec<u8>> {
+        crate::gpu::block_on(self.to_onnx(outputs))
     }
 }

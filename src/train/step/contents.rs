@@ -111,7 +111,7 @@ fn names(arena: &Arena, parameter: &str) -> Vec<String> {
 }
 
 /// One row of a parameter.
-fn row(held: &Tensor, arena: &Arena, parameter: &Parameter, row: usize) -> Result<Tensor> {
+pub(super) fn row(held: &Tensor, arena: &Arena, parameter: &Parameter, row: usize) -> Result<Tensor> {
     let first = row * arena.columns + parameter.first;
     Tensor::new(parameter.ty.shape.clone(), &held.as_slice::<f32>()?[first..first + parameter.ty.elements()])
 }

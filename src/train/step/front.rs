@@ -47,7 +47,7 @@ pub struct Step {
     evaluations: HashMap<Vec<String>, Session>,
     pub(super) state: SessionState,
     /// The network with gradients and updates.
-    graph: Graph,
+    pub(super) graph: Graph,
     pub(super) arenas: Vec<Arena>,
     /// How many states are the network's own, which stand before those of the step.
     pub(super) own_states: usize,

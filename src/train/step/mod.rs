@@ -5,6 +5,7 @@ mod contents;
 mod evaluation;
 mod front;
 mod layout;
+mod network;
 mod options;
 mod write;
 
