@@ -6,6 +6,7 @@ mod gradients;
 mod losses;
 mod modes;
 mod optimizer;
+mod safetensors;
 mod step;
 
 pub use ctc::{CtcInputs, CtcOptions, ctc_loss};
@@ -17,4 +18,5 @@ pub use losses::{
 };
 pub use modes::{BatchNormalizationStart, batch_normalization, evaluation, training};
 pub use optimizer::{Adam, Optimizer, RmsProp, Sgd};
+pub use safetensors::Safetensors;
 pub use step::{Checkpoint, ParameterGroup, Step, StepOptions, parameters};
