@@ -26,8 +26,8 @@ pub(super) fn shuffled(count: usize, seed: u32, epoch: u64) -> Vec<usize> {
 /// than the bound in 2^64.
 fn below(bound: u64, seed: u32, epoch: u64, draw: u64) -> u64 {
     let words = threefry([seed, epoch as u32], [draw as u32, (draw >> 32) as u32 ^ (epoch >> 32) as u32]);
-    let bits = u64::from(words[0]) << 32 | u64::from(words[1]);
-    (u128::from(bits) * u128::from(bound) >> 64) as u64
+    let bits = (u64::from(words[0]) << 32) | u64::from(words[1]);
+    ((u128::from(bits) * u128::from(bound)) >> 64) as u64
 }
 
 /// Batches of examples in this order, each of examples of one bucket. Buckets end at these lengths; what is longer is in one more. A batch

@@ -68,5 +68,7 @@ fn described(seed: u32, data: &Loader) -> Vec<(&'static str, String)> {
         ("data.shuffle", options.shuffle.to_string()),
         ("data.examples", data.count().to_string()),
         ("data.batch_size", options.batch_size.to_string()),
+        ("data.drop_last", options.drop_last.to_string()),
+        ("data.buckets", format!("{:?}", options.buckets)),
     ]
 }
