@@ -59,7 +59,8 @@ fn rms_prop(place: u32, gradient: vec4<f32>) -> vec4<f32> {
     if CENTERED {
         row += params.count;
         let mean = remember(row, DECAY, controls[FRESH] * gradient);
-        square -= mean * mean;
+        // A variance, but for rounding.
+        square = max(square - mean * mean, vec4<f32>());
     }
     let direction = gradient / (sqrt(square) + controls[EPSILON]);
     if MOMENTUM {

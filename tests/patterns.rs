@@ -3,6 +3,8 @@
 use crate::cases::Random;
 use gristmill::Tensor;
 use gristmill::internals::graph::{Builder, Dim, Fact, Graph, Node, Op, ValueId, evaluate};
+use gristmill::internals::ops::attention::{Attention, attention};
+use gristmill::internals::ops::concat::concat;
 use gristmill::internals::ops::{conv, elementwise, matmul, norm, reduce, reshape, slice, softmax, transpose};
 use gristmill::internals::passes::{Options, Specialized, optimize, specialize};
 use gristmill::internals::tensor::View;
@@ -137,6 +139,28 @@ fn attention_between_split_and_merged_heads_is_one_node() {
     let y = p.transpose(y, &[0, 2, 1, 3]);
     let y = p.reshape(y, &[0, 0, 12]);
     assert_eq!(p.finish(y), ["Attention"]);
+}
+
+#[test]
+fn attention_that_is_one_node_merges_its_heads() {
+    let mut p = Pattern::new();
+    let heads = [5, 7, 7].map(|length| p.input(&[2, 3, length, 4]));
+    let y = p.apply(attention(Attention::new(0.5)), &heads);
+    let y = p.transpose(y, &[0, 2, 1, 3]);
+    let y = p.reshape(y, &[0, 0, 12]);
+    assert_eq!(p.finish(y), ["ScaledDotProductAttention"]);
+}
+
+#[test]
+fn transposes_of_what_is_joined_from_views_are_joined() {
+    let mut p = Pattern::new();
+    let parts = [0, 1].map(|_| {
+        let x = p.input(&[4, 3, 5]);
+        p.transpose(x, &[1, 0, 2])
+    });
+    let joined = p.apply(concat(1), &parts);
+    let y = p.transpose(joined, &[2, 1, 0]);
+    assert_eq!(p.finish(y), ["Transpose"]);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod attention;
 mod cases;
+mod corners;
 mod ctc;
 mod curves;
 mod differences;

@@ -11,9 +11,11 @@ pub(crate) struct Learning {
     pub(crate) batch: Vec<(&'static str, Tensor)>,
 }
 
+/// A name and what makes the network.
+type Named = (&'static str, fn() -> Learning);
+
 /// All networks by name.
-pub(crate) const NETWORKS: &[(&str, fn() -> Learning)] =
-    &[("seq2seq", || made(seq2seq())), ("cnn", || made(cnn())), ("gpt", || made(gpt()))];
+pub(crate) const NETWORKS: &[Named] = &[("seq2seq", || made(seq2seq())), ("cnn", || made(cnn())), ("gpt", || made(gpt()))];
 
 fn made(network: Result<Learning>) -> Learning {
     network.expect("the networks are well written")

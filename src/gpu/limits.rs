@@ -2,8 +2,9 @@
 
 use crate::kernel::{AdapterClass, Caps};
 
-/// Mesa's software Vulkan ends any loop at this many iterations in silence.
-const SOFTWARE_LOOP: u32 = 65_535;
+/// Mesa's software Vulkan ends all loops of an invocation in silence once they went round 65,535 times together. A few of these are kept for
+/// loops one after another, each of which goes round once more than it does something, and for those by which a workgroup agrees.
+const SOFTWARE_LOOP: u32 = 65_535 - 63;
 
 /// What kernels may count on, from what a device was opened with.
 pub(super) fn caps(info: &wgpu::AdapterInfo, features: &wgpu::Features, limits: &wgpu::Limits) -> Caps {

@@ -53,8 +53,8 @@ pub struct Dispatch {
     pub bindings: Vec<Operand>,
     /// How many workgroups.
     pub grid: Grid,
-    /// The most iterations that all loops of one invocation run together, nested ones multiplied; those that the compiler unrolls
-    /// do not count.
+    /// The most iterations that all loops of one invocation run together, nested ones multiplied, each of which goes round once more to find
+    /// that it is through; those that the compiler unrolls do not count.
     pub turns: u64,
     /// How much it does.
     pub work: Work,

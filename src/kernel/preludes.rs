@@ -146,8 +146,16 @@ prelude! {
     RECURRENT_PRODUCTS = "recurrent_products";
     /// The first state of a recurrent layer, as it is given.
     RECURRENT_FIRST_STATE = "recurrent_first_state";
-    /// What the kernels share that go back through the steps of a recurrent layer. Wants `const F`, `G` and `H`.
+    /// What the kernels share that go back through the steps of a recurrent layer. Wants `const UNITS`, `CELL`, `GATES`, `SLOPES` and `MADE`.
     RECURRENT_GRADIENT = "recurrent_gradient";
+    /// They read four hidden units at a time. Goes with the prelude of [`Caps::fours`](crate::kernel::Caps::fours).
+    RECURRENT_GRADIENT_GROUPS = "recurrent_gradient_groups";
+    /// They read single units.
+    RECURRENT_GRADIENT_SCALARS = "recurrent_gradient_scalars";
+    /// The products of the way back. Wants `const OWNED`, `TILE`, `LANES`, `SLICES` and `PARTS`.
+    RECURRENT_GRADIENT_SUMS = "recurrent_gradient_sums";
+    /// The same with weights from a texture. Goes with `ROW_SUMS` and `Kernel::texels`, wants `const OWNED`, `TILE` and `LANES`.
+    RECURRENT_GRADIENT_SUMS_TEXELS = "software/recurrent_gradient_sums_texels";
     /// The packed weights of recurrent layers.
     RECURRENT_WEIGHTS = "recurrent_weights";
     /// Recurrent layers read four hidden units at a time.

@@ -363,7 +363,8 @@ impl Pass {
             .set("FIRST_TAPS", first_count)
             .set("SECOND_TAPS", second_count);
         let grid = Dispatch::linear_grid(u64::from(count.div_ceil(WORKGROUP)), caps)?;
-        let turns = first.saturating_mul(second + 1).saturating_add(1).saturating_mul(run);
+        // Each loop goes round once more than it does something.
+        let turns = first.saturating_mul(second + 2).saturating_add(2).saturating_mul(run);
         Ok(Dispatch::new(kernel, params, bindings, grid).turns(turns))
     }
 }

@@ -109,7 +109,7 @@ impl Op for TopK {
             let bindings = vec![Operand::Input(0), Operand::Output(0), Operand::Output(1)];
             let dispatch = Dispatch::new(kernel, TopKParams { extent, inner, rows, k }, bindings, grid);
             // Each lane goes once through its share of the row for each of the k results.
-            let turns = count.saturating_mul(length.div_ceil(WORKGROUP as usize) + 8);
+            let turns = count.saturating_mul(length.div_ceil(WORKGROUP as usize) + 10);
             Ok(Lowering::new(vec![dispatch.turns(turns).work(0, data.gpu_bytes() * count as u64)]))
         });
         Ok(())

@@ -3,8 +3,9 @@
 use super::{Options, Pass};
 use crate::error::Result;
 use crate::graph::{Node, NodeId, OpExt, ValueId, Writer};
+use crate::ops::concat::Concat;
 use crate::ops::view::{StridedView, strided_view};
-use crate::tensor::View;
+use crate::tensor::{Shape, View};
 
 /// Every operator that can reads its inputs through views; the movement nodes left over are collapsed.
 #[derive(Debug)]
@@ -23,7 +24,7 @@ impl Pass for Views {
         if !collapse(writer, id) {
             absorb(writer, id)?;
         }
-        Ok(())
+        join_transposed(writer, id)
     }
 }
 
@@ -95,4 +96,35 @@ fn absorb(writer: &mut Writer, id: NodeId) -> Result<()> {
         writer.replace(id, node);
     }
     Ok(())
+}
+
+/// A transpose of tensors joined along an axis joins their transposes, where each of them is copied by itself anyway.
+fn join_transposed(writer: &mut Writer, id: NodeId) -> Result<()> {
+    let Some(node) = writer.node(id) else { return Ok(()) };
+    let (Some(view), Some(joined)) = (node.op.downcast::<StridedView>().map(|op| op.view.clone()), node.input(0)) else {
+        return Ok(());
+    };
+    let only = writer.only_consumer(joined) == Some(id) && !writer.is_output(joined);
+    let Some(maker) = writer.maker(joined).filter(|_| only).cloned() else { return Ok(()) };
+    let Some(concat) = maker.op.downcast::<Concat>().filter(|concat| concat.views.len() == maker.inputs.len()) else {
+        return Ok(());
+    };
+    let shape = writer.fact(joined)?.shape().clone();
+    let (Some(order), axis) = (permutation(&view, &shape), shape.axis(concat.axis)?) else { return Ok(()) };
+    let Some(axis) = order.iter().position(|from| *from == axis) else { return Ok(()) };
+    let views = concat.views.iter().map(|(input, view)| (*input, view.transpose(&order))).collect();
+    let op = std::sync::Arc::new(Concat { axis: axis as i64, views });
+    let node = Node { op, inputs: maker.inputs.clone(), ..node.clone() };
+    writer.replace(id, node);
+    Ok(())
+}
+
+/// The axes of a tensor of this shape in the order in which a view of all of it shows them.
+fn permutation(view: &View, shape: &Shape) -> Option<Vec<usize>> {
+    let strides = View::contiguous(shape).strides;
+    if view.offset != 0 || view.shape.rank() != shape.rank() || shape.iter().any(|extent| *extent < 2) {
+        return None;
+    }
+    let find = |k: usize| (0..shape.rank()).find(|from| strides[*from] == view.strides[k] && shape[*from] == view.shape[k]);
+    (0..shape.rank()).map(find).collect()
 }

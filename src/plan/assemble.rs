@@ -141,9 +141,9 @@ impl<'a> Assembly<'a> {
         }
         let Found { tensor, upload } = self.values.read(value, &mut self.tensors)?;
         if let Some(upload) = upload {
-            // It arrives before the first step of this segment.
+            // It arrives before the first step of this segment, with all that lies beside what is read of it.
             let before_segment = self.tensors.clock - self.segment().steps.len() - 1;
-            self.tensors.begin(tensor, before_segment);
+            self.tensors.begin(upload.tensor, before_segment);
             self.segment().uploads.push(upload);
         }
         Ok(tensor)

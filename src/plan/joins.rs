@@ -17,8 +17,10 @@ pub(super) fn join(graph: &Graph, caps: &Caps, options: &PlanOptions, placements
         return Ok(Parts::new());
     }
     let mut joining = Joining::new(graph, placements);
-    for node in graph.nodes() {
-        joining.add(node);
+    for (node, placement) in graph.nodes().iter().zip(&*placements) {
+        if matches!(placement, Placement::Gpu(_)) {
+            joining.add(node);
+        }
     }
     joining.separate();
     let Joining { root, parts, .. } = joining;
@@ -45,6 +47,8 @@ struct Joining<'a> {
     placements: &'a [Placement],
     /// For each value, the one whose buffer it shares as a whole.
     root: Vec<ValueId>,
+    /// For each value, the one whose buffer it shares as a whole or in part.
+    base: Vec<ValueId>,
     /// Roots that stay where they are: what runs return, and what is written over.
     fixed: BTreeSet<ValueId>,
     producers: Vec<Option<usize>>,
@@ -63,7 +67,8 @@ impl<'a> Joining<'a> {
                 fixed.extend(node.input(input).map(|id| root[id.index()]));
             }
         }
-        Joining { graph, placements, root, fixed, producers: graph.producers(), parts: Parts::new() }
+        let base = aliases(graph, placements, true);
+        Joining { graph, placements, root, base, fixed, producers: graph.producers(), parts: Parts::new() }
     }
 
     /// Finds out which inputs of a node that joins them can be made in their places.
@@ -76,7 +81,9 @@ impl<'a> Joining<'a> {
             let Some(root) = input.map(|id| self.root[id.index()]) else { continue };
             let Some(maker) = self.producers[root.index()] else { continue };
             let is_made = matches!(self.placements[maker], Placement::Gpu(_)) && self.graph.nodes()[maker].op.joins().is_none();
-            if is_made && super::memory::is_bindable(first) && !self.fixed.contains(&root) {
+            // What lies at two places is copied to both: one dispatch may not read one and write the other.
+            let is_once = node.inputs.iter().flatten().filter(|id| self.root[id.index()] == root).count() == 1;
+            if is_made && is_once && super::memory::is_bindable(first) && !self.fixed.contains(&root) {
                 self.parts.entry(root).or_insert((output, first));
             }
         }
@@ -84,13 +91,13 @@ impl<'a> Joining<'a> {
 
     /// Leaves out what a dispatch would read while it writes another part of the same buffer, which WebGPU forbids.
     fn separate(&mut self) {
-        let whole = |parts: &Parts, id: &ValueId| parts.get(&self.root[id.index()]).map(|part| part.0);
+        let whole = |parts: &Parts, id: &ValueId| parts.get(&self.base[id.index()]).map(|part| part.0);
         let dispatched = |(_, placement): &(&Node, &Placement)| matches!(placement, Placement::Gpu(_));
         for (node, _) in self.graph.nodes().iter().zip(self.placements).filter(dispatched) {
             let written: BTreeSet<ValueId> = node.outputs.iter().flatten().filter_map(|id| whole(&self.parts, id)).collect();
             for input in node.inputs.iter().flatten() {
                 if whole(&self.parts, input).is_some_and(|whole| written.contains(&whole)) {
-                    self.parts.remove(&self.root[input.index()]);
+                    self.parts.remove(&self.base[input.index()]);
                 }
             }
         }

@@ -17,6 +17,7 @@ mod timing;
 mod tuner;
 mod validate;
 
+pub(crate) use data::inputs::fits_alone;
 pub use data::{InputInfo, Outputs};
 pub use explain::{ExplainedHostNode, ExplainedStage, ExplainedState, ExplainedStep, Explanation, Known};
 pub use front::Session;

@@ -81,6 +81,11 @@ fn updates() -> Vec<Case> {
             cases.push(Case::new(format!("optimizer_update/{name}_{columns}_{clipped}_{apply}"), optimizer_update(rule), inputs));
         }
     }
+    // Squares below those of the means, as rounding leaves them of gradients that are always the same.
+    let arena = Tensor::new([3, 4], &[0.1f32, -0.2, 0.3, 0.4, 0.01, 0.02, 0.03, 0.04, 0.5, 0.5, -0.5, 0.5]).expect("three rows");
+    let centered = Rule::RmsProp { momentum: false, centered: true };
+    let inputs = vec![arena, Tensor::vector(&[0.1f32, 0.2, -0.3, 0.4]), controls(true)];
+    cases.push(Case::new("optimizer_update/no_variance", optimizer_update(centered), inputs));
     for (name, norm) in [("infinite", f32::INFINITY), ("undefined", f32::NAN)] {
         let inputs = vec![random.floats(&[3, 8]), random.floats(&[8]), controls(true), Tensor::scalar(norm)];
         cases.push(Case::new(format!("optimizer_update/norm_{name}"), optimizer_update(Rule::Adam), inputs));

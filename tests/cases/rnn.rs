@@ -1,7 +1,9 @@
 //! RNN, GRU and LSTM.
 
 use super::{Case, Random, Tolerance};
-use gristmill::internals::ops::rnn::{Activation, ActivationFunction, Cell, Direction, Recurrent, recurrent, recurrent_gradient};
+use gristmill::internals::ops::rnn::{
+    Activation, ActivationFunction, Cell, Direction, Recurrent, recurrent, recurrent_gradient, recurrent_slopes,
+};
 use gristmill::{DType, Tensor};
 
 /// Errors of a step go into the next.
@@ -70,56 +72,106 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
-/// The way back through the steps.
+/// The way back through the steps, and the slopes that it takes.
 fn gradients(random: &mut Random) -> Vec<Case> {
     let forget = Cell::Lstm { input_forget: true };
     let cells = [("rnn", Cell::Rnn), ("gru", GRU), ("gru_reset_first", GRU_RESET_FIRST), ("lstm", LSTM), ("input_forget", forget)];
     let mut cases = vec![];
     for (name, cell) in cells {
         let layer = Recurrent::new(cell);
-        cases.push(back(random, &format!("{name}/gradient"), layer.clone(), [5, 3, 7], Given::default()));
+        for (size, extents) in [("", [5, 3, 7]), ("_one", [1, 1, 1]), ("_batch_of_nine", [4, 9, 5]), ("_of_33", [3, 5, 33])] {
+            cases.push(slopes(random, &format!("{name}/slopes{size}"), layer.clone(), extents, Given::default()));
+            cases.push(back(random, &format!("{name}/gradient{size}"), layer.clone(), extents, Given::default()));
+        }
         let reverse = Recurrent { direction: Direction::Reverse, clip: Some(0.5), ..layer.clone() };
-        cases.push(back(random, &format!("{name}/gradient_reverse_all_inputs"), reverse, [6, 4, 9], ALL));
-        cases.push(back(random, &format!("{name}/gradient_wide"), layer, [3, 2, 300], ALL));
+        let both = Recurrent { direction: Direction::Bidirectional, batch_first: true, ..layer.clone() };
+        for (what, layer, extents) in [("reverse", reverse, [6, 4, 9]), ("both_batch_first", both, [5, 10, 12])] {
+            cases.push(slopes(random, &format!("{name}/slopes_{what}_all_inputs"), layer.clone(), extents, ALL));
+            cases.push(back(random, &format!("{name}/gradient_{what}_all_inputs"), layer, extents, ALL));
+        }
+        for (size, extents) in [("of_64", [4, 33, 64]), ("of_200", [2, 12, 200]), ("wide", [3, 2, 300])] {
+            cases.push(back(random, &format!("{name}/gradient_{size}"), layer.clone(), extents, ALL));
+        }
     }
     // More steps than the loops of one dispatch may take.
     for (name, cell) in [("gru", GRU), ("lstm", LSTM)] {
-        cases.push(back(random, &format!("{name}/gradient_many_steps"), Recurrent::new(cell), [150, 1, 130], ALL));
+        cases.push(back(random, &format!("{name}/gradient_many_steps"), Recurrent::new(cell), [300, 1, 130], ALL));
     }
     use ActivationFunction::{
         Affine, Elu, HardSigmoid, LeakyRelu, Relu, ScaledTanh, Sigmoid, Softplus, Softsign, Tanh, ThresholdedRelu,
     };
     for function in [Sigmoid, Tanh, Relu, Affine, LeakyRelu, ThresholdedRelu, ScaledTanh, HardSigmoid, Elu, Softsign, Softplus] {
         let layer = Recurrent { activations: vec![Activation { alpha: 0.3, beta: 0.2, function }], ..Recurrent::new(Cell::Rnn) };
-        cases.push(back(random, &format!("rnn/gradient_{function:?}"), layer, [3, 2, 6], ALL));
+        cases.push(slopes(random, &format!("rnn/slopes_{function:?}"), layer, [3, 2, 6], ALL));
     }
     cases
 }
 
-fn back(random: &mut Random, name: &str, layer: Recurrent, [steps, batch, hidden]: [usize; 3], given: Given) -> Case {
-    let (lstm, gates) = (matches!(layer.cell, Cell::Lstm { .. }), layer.cell.gates());
-    let blocks = if layer.cell == GRU { 4 } else { gates };
-    let states = if lstm { 2 } else { 1 };
-    let mut scaled = |shape: &[usize], scale: f64| {
-        let values: Vec<f32> = random.floats(shape).to_f64().iter().map(|x| (x * scale) as f32).collect();
-        Tensor::new(shape, &values).expect("as many elements")
-    };
-    let weights = gates * hidden * hidden + if lstm { 3 * hidden } else { 0 };
-    let before = match layer.cell {
+/// Uniform numbers of a scale.
+fn scaled(random: &mut Random, shape: &[usize], scale: f64) -> Option<Tensor> {
+    let values: Vec<f32> = random.floats(shape).to_f64().iter().map(|x| (x * scale) as f32).collect();
+    Some(Tensor::new(shape, &values).expect("as many elements"))
+}
+
+/// The last direction of a layer, and its states and outputs of all steps.
+fn sides(layer: &Recurrent, [steps, batch, hidden]: [usize; 3]) -> (usize, [usize; 3], [usize; 4]) {
+    let directions = if layer.direction == Direction::Bidirectional { 2 } else { 1 };
+    match layer.batch_first {
+        true => (directions - 1, [batch, directions, hidden], [batch, steps, directions, hidden]),
+        false => (directions - 1, [directions, batch, hidden], [steps, directions, batch, hidden]),
+    }
+}
+
+fn slopes(random: &mut Random, name: &str, layer: Recurrent, extents: [usize; 3], given: Given) -> Case {
+    let [steps, batch, hidden] = extents;
+    let (direction, state, all) = sides(&layer, extents);
+    let (cell, gates) = (layer.cell, layer.cell.gates());
+    // Where there is a first state, the states before each step are given.
+    let shifted = !given.state && cell != GRU_RESET_FIRST;
+    let rows = steps * batch;
+    let columns = if cell == GRU_RESET_FIRST { 2 * hidden } else { gates * hidden };
+    let width = hidden.next_multiple_of(4);
+    let packed = width * width * gates + 2 * gates * width + 3 * width;
+    let seen: Option<&[usize]> = match cell {
         Cell::Rnn => None,
-        Cell::Gru { .. } => Some(scaled(&[steps, batch, hidden], 1.0)),
-        Cell::Lstm { .. } => given.state.then(|| scaled(&[1, batch, hidden], 1.0)),
+        Cell::Gru { .. } => Some(if shifted { &all } else { &[steps, batch, hidden] }),
+        Cell::Lstm { .. } => given.state.then_some(&state),
     };
-    let mut inputs = vec![
-        Some(scaled(&[steps, batch, blocks * hidden], 1.0)),
-        Some(scaled(&[weights], 1.0 / (hidden as f64).sqrt())),
-        before,
-        None,
-        Some(scaled(&[steps, batch, hidden], 1.0)),
-        given.state.then(|| scaled(&[states, batch, hidden], 1.0)),
+    let lengths = given.lengths.then(|| random.integers(DType::I32, &[batch], 0, steps as i64 + 1));
+    let inputs = vec![
+        scaled(random, &[rows, (direction + 1) * gates * hidden], 1.0),
+        scaled(random, &[rows, columns], 1.0),
+        scaled(random, &[direction + 1, packed], 0.5),
+        lengths,
+        seen.and_then(|shape| scaled(random, shape, 1.0)),
+        if cell == GRU_RESET_FIRST { scaled(random, &[rows, hidden], 1.0) } else { None },
     ];
-    inputs[3] = given.lengths.then(|| random.integers(DType::I32, &[batch], 0, steps as i64 + 1));
-    let mut case = Case::new(format!("recurrent/{name}"), recurrent_gradient(layer, 0, [steps, batch, hidden]), vec![]).outputs(2);
+    let outputs = if matches!(cell, Cell::Lstm { .. }) { 2 } else { 1 };
+    let op = recurrent_slopes(layer, direction, shifted, extents);
+    let mut case = Case::new(format!("recurrent/{name}"), op, vec![]).outputs(outputs);
+    case.inputs = inputs;
+    case.tolerance(STEPS)
+}
+
+fn back(random: &mut Random, name: &str, layer: Recurrent, extents: [usize; 3], given: Given) -> Case {
+    let [steps, batch, hidden] = extents;
+    let (direction, state, all) = sides(&layer, extents);
+    let (slopes, lstm) = match layer.cell {
+        Cell::Rnn => (1, false),
+        Cell::Gru { .. } => (5, false),
+        Cell::Lstm { .. } => (6, true),
+    };
+    let lengths = given.lengths.then(|| random.integers(DType::I32, &[batch], 0, steps as i64 + 1));
+    let inputs = vec![
+        // What is handed back fades, as it does through gates.
+        scaled(random, &[steps, batch, slopes * hidden], 0.8),
+        scaled(random, &[direction + 1, layer.cell.gates() * hidden, hidden], 1.0 / (hidden as f64).sqrt()),
+        lengths,
+        scaled(random, &all, 1.0),
+        if given.state { scaled(random, &state, 1.0) } else { None },
+        if given.state && lstm { scaled(random, &state, 1.0) } else { None },
+    ];
+    let mut case = Case::new(format!("recurrent/{name}"), recurrent_gradient(layer, direction, extents), vec![]).outputs(2);
     case.inputs = inputs;
     case.tolerance(STEPS)
 }

@@ -55,8 +55,9 @@ const CIRCLES: &[(&str, &str, &str)] = &[
     ("ops/reduce/", "ops/reduce/mod.rs", "kernels read the operator's attributes"),
     ("ops/rnn/", "ops/rnn/mod.rs", "kernels read the operator's attributes"),
     ("ops/rnn/", "ops/rnn/gradient.rs", "operators name the rules of their gradients"),
-    ("ops/rnn/", "ops/rnn/gradient_steps.rs", "kernels read the operator's attributes"),
+    ("ops/rnn/", "ops/rnn/gradient_lower.rs", "kernels share one description of the way back"),
     ("ops/rnn/", "ops/rnn/lower.rs", "kernels share one description of a layer"),
+    ("ops/rnn/", "ops/rnn/slopes.rs", "kernels read the operator's attributes"),
     ("ops/softmax/", "ops/softmax/mod.rs", "kernels read the operator's attributes"),
 ];
 

@@ -2,7 +2,9 @@
 //! coupled gates, clipping, activations with constants, batch first, all inputs at once.
 
 use crate::cases::Random;
+use crate::support::{optimized, planned};
 use gristmill::internals::graph::{Builder, Dim};
+use gristmill::internals::kernel::Caps;
 use gristmill::internals::ops::rnn::{Activation, ActivationFunction, Cell, Direction, Recurrent, recurrent};
 use gristmill::{DType, Model, Options, Session, Tensor, TensorType, TensorView, train};
 
@@ -145,5 +147,34 @@ fn training_recurrent_layers_against_differences() {
             let layer = Recurrent { activations, ..Recurrent::new(cell) };
             Layer::new(&mut random, layer.clone(), true, 0).check(&mut random, &format!("{layer:?}"));
         }
+    }
+}
+
+#[test]
+fn training_goes_back_through_a_layer_in_few_dispatches() {
+    let [steps, batch, hidden] = [20, 32, 256];
+    let shapes: [&[usize]; 4] = [&[steps, batch, hidden], &[1, 3 * hidden, hidden], &[1, 3 * hidden, hidden], &[1, 6 * hidden]];
+    let mut builder = Builder::new("layer");
+    let ids = NAMES.iter().zip(shapes).map(|(name, shape)| {
+        let dims: Vec<Dim> = shape.iter().map(|d| Dim::Known(*d)).collect();
+        Some(builder.input(name, DType::F32, &dims))
+    });
+    let ids: Vec<_> = ids.collect();
+    let y = builder.node("y", recurrent(Recurrent::new(Cell::Gru { linear_before_reset: true })), &ids);
+    builder.output("y", y).expect("the name is free");
+    let forward = builder.finish().expect("a valid graph");
+    let both = train::with_gradients(&forward, &["y"], &["y"], &NAMES[..4]).expect("it has gradients");
+    for caps in [Caps::portable(), Caps::software()] {
+        let plans = [&forward, &both].map(|graph| {
+            let upstream: [&[usize]; 1] = [&[steps, 1, batch, hidden]];
+            let given = shapes.iter().chain(upstream.iter().filter(|_| !std::ptr::eq(graph, &forward)));
+            let given: Vec<Tensor> = given.map(|shape| Tensor::zeros(TensorType::new(DType::F32, *shape))).collect();
+            let graph = optimized(graph, &given, &caps).expect("the passes keep the graph sound");
+            planned(&graph.expect("no shape depends on data"), &caps).expect("the graph is sound")
+        });
+        let count = plans[1].steps().count() - plans[0].steps().count();
+        // On a software adapter a product packs both of its operands.
+        let most = if caps == Caps::software() { 18 } else { 12 };
+        assert!(count <= most, "{count} dispatches on {caps}\n{}", plans[1]);
     }
 }

@@ -90,14 +90,15 @@ impl Back<'_> {
         bindings.extend([read, Operand::Input(WORTH), write]);
         let grid = Dispatch::linear_grid(workgroups as u64, self.kernels.caps)?;
         let (groups, value_groups) = (self.kernels.groups(), self.kernels.value_groups());
-        // Loops over groups that a compiler may leave as they are, and those that fill a tile.
-        let longer = |groups: usize| if groups > UNROLLED { 2 * groups } else { 0 };
-        let within = longer(groups) + longer(value_groups) + (groups + value_groups).div_ceil(8);
+        // Loops over groups that a compiler may leave as they are, and those that fill a tile; each goes round once more.
+        let longer = |groups: usize| if groups > UNROLLED { 2 * groups + 2 } else { 0 };
+        let within = longer(groups) + longer(value_groups) + (groups + value_groups).div_ceil(8) + 2;
         let shape = &self.kernels.shape;
+        let sharers = shape.heads / shape.key_heads.max(1);
         let work = 2 * shape.batch * shape.heads * shape.queries * shape.keys * 4 * products;
         let bytes = 16 * shape.batch * (shape.heads * shape.queries + shape.key_heads * shape.keys) * (groups + value_groups);
         let dispatch = Dispatch::new(kernel, self.kernels.params, bindings, grid);
-        Ok(dispatch.turns(columns.div_ceil(8) * (1 + within)).work(work as u64, bytes as u64))
+        Ok(dispatch.turns(columns.div_ceil(8) * (1 + within) + 2 * sharers).work(work as u64, bytes as u64))
     }
 
     /// What changes of queries are worth, and what the other kernel wants to know of each row.

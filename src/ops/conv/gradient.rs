@@ -123,8 +123,8 @@ impl ConvShape {
 /// Padding at the start and the end of an axis for the convolution back over it.
 fn back_pads(axis: &WindowAxis) -> Option<[i64; 2]> {
     let reach = (axis.dilation * (axis.kernel - 1)) as i64;
-    let end = axis.input as i64 - axis.output as i64 + axis.begin as i64;
-    let pads = [reach - axis.begin as i64, end];
+    let end = axis.input as i64 - axis.output as i64 + axis.begin;
+    let pads = [reach - axis.begin, end];
     pads.iter().all(|pad| *pad >= 0).then_some(pads)
 }
 

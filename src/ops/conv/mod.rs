@@ -26,7 +26,7 @@ use std::sync::Arc;
 pub use transpose::{ConvTranspose, conv_transpose};
 pub use window::{AutoPad, SlidingWindow};
 pub(crate) use window::{WindowAxis, taps};
-pub(crate) use window_params::{WindowParams, tap_turns};
+pub(crate) use window_params::{WindowParams, axis_turns, tap_turns};
 
 pub(super) static REGISTRATION: Registration = Registration {
     operators: &["Conv", "ConvTranspose"],

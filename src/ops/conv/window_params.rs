@@ -53,7 +53,13 @@ pub(super) fn place(elements: i64) -> Result<i32> {
 
 /// Iterations of the loops over the taps of a window, one loop for each axis.
 pub(crate) fn tap_turns(axes: &[WindowAxis]) -> Result<usize> {
-    Ok(three(axes)?.iter().rev().fold(0, |inner: usize, axis| inner.saturating_add(1).saturating_mul(axis.kernel)))
+    axis_turns(axes, |axis| axis.kernel)
+}
+
+/// Iterations of three loops, one within the other, that go round so often for each axis, and once more to find that they are through.
+pub(crate) fn axis_turns(axes: &[WindowAxis], rounds: impl Fn(&WindowAxis) -> usize) -> Result<usize> {
+    let around = |inner: usize, axis: &WindowAxis| inner.saturating_add(1).saturating_mul(rounds(axis)).saturating_add(1);
+    Ok(three(axes)?.iter().rev().fold(0, around))
 }
 
 impl WindowParams {

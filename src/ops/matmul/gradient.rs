@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::graph::{Gradient, Node, ValueId, Writer};
 use crate::ops::compose::Compose;
 use crate::ops::view::strided_view;
-use crate::tensor::Shape;
+use crate::tensor::{Shape, View};
 
 /// The gradients of both operands.
 pub(super) fn gradient(
@@ -38,6 +38,17 @@ pub(super) fn gradient(
         if !wanted.get(index).copied().unwrap_or(false) {
             continue;
         }
+        let whole = writer.fact(node.needed(index)?)?.shape().clone();
+        if let (1, Some(view)) = (index, view)
+            && is_turned(view, &whole)
+        {
+            // In the order in which the operand lies.
+            let [worth, a] = [rows_of(worth, writer)?, rows_of(a, writer)?];
+            let worth = turned(worth, writer)?;
+            let product = writer.apply(matmul(), &[worth, a])?;
+            found[index] = Some(writer.reshape(product, whole.dims())?);
+            continue;
+        }
         let product = match index {
             0 => {
                 let b = turned(b, writer)?;
@@ -48,10 +59,7 @@ pub(super) fn gradient(
         let sum = writer.sum_to(product, if index == 0 { &shape_a } else { &shape_b })?;
         let sum = writer.reshape(sum, shapes[index].dims())?;
         found[index] = Some(match view {
-            Some(view) => {
-                let whole = writer.fact(node.needed(index)?)?.shape().clone();
-                writer.view_sum(sum, view, &whole)?
-            }
+            Some(view) => writer.view_sum(sum, view, &whole)?,
             None => sum,
         });
     }
@@ -63,14 +71,26 @@ fn of_right(a: ValueId, worth: ValueId, rank: usize, writer: &mut Writer) -> Res
     let (mut a, mut worth) = (a, worth);
     if rank == 2 {
         // One matrix for all rows of all batches: the sum over the batches is within the product.
-        for value in [&mut a, &mut worth] {
-            let shape = writer.fact(*value)?.shape().clone();
-            let last = shape.rank() - 1;
-            *value = writer.reshape(*value, &[shape.product(0..last), shape[last]])?;
-        }
+        a = rows_of(a, writer)?;
+        worth = rows_of(worth, writer)?;
     }
     let turned = turned(a, writer)?;
     writer.apply(matmul(), &[turned, worth])
+}
+
+/// The matrix of the rows of all batches.
+fn rows_of(value: ValueId, writer: &mut Writer) -> Result<ValueId> {
+    let shape = writer.fact(value)?.shape().clone();
+    let last = shape.rank() - 1;
+    writer.reshape(value, &[shape.product(0..last), shape[last]])
+}
+
+/// Whether a view is one matrix, transposed, of all there is.
+fn is_turned(view: &View, whole: &Shape) -> bool {
+    view.shape.rank() == 2
+        && view.offset == 0
+        && view.strides == [1, view.shape[0] as i64]
+        && view.shape.elements() == whole.elements()
 }
 
 /// The shape of a vector as a matrix of one row, or of one column.

@@ -72,7 +72,7 @@ impl Tile {
         let Parts { count, terms } = split.unwrap_or(Parts { count: 1, terms: product.k });
         let [x, y] = self.grid(product);
         // Steps, of which those of a gathered operand are loops themselves, and what is left over whole steps.
-        let inner = if product.gather.is_some() { 1 + self.step() / 4 } else { 1 };
+        let inner = if product.gather.is_some() { 2 + self.step() / 4 } else { 1 };
         let turns = terms / self.step() * inner + self.step() + 16;
         let share = if self.down > 8 { &preludes::MATMUL_SHARE_HALVES } else { &preludes::MATMUL_SHARE_BLOCKS };
         let kernel = Kernel::new(&SHADER, &[Access::Read, Access::Read, Access::Write], [8, self.down, 1])

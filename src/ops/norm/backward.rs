@@ -42,8 +42,8 @@ const MOST_CHUNKS: usize = 256;
 
 /// Lanes of a group of columns, and groups of a workgroup, of norm_gradient_blocks.
 const BLOCK: usize = 16;
-/// The most rows of a lane of it.
-const LONGEST_LOOP: usize = 4096;
+/// The most rows of a lane of it: longer sums are more exact in chunks.
+const LONGEST_LOOP: usize = 64;
 
 /// The gradients of LayerNormalization and RMSNormalization of the rows of a matrix, input 0, with a scale for each column, input 1, from
 /// what a change of the result is worth, input 2: those of the rows, of the scale, and of a bias.

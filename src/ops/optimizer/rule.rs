@@ -67,7 +67,8 @@ impl Rule {
                 let mut square = row[1];
                 if centered {
                     row[2] = number(at::DECAY) * row[2] + number(at::FRESH) * gradient;
-                    square -= row[2] * row[2];
+                    // A variance, but for rounding.
+                    square = (square - row[2] * row[2]).max(0.0);
                 }
                 let mut direction = gradient / (square.sqrt() + number(at::EPSILON));
                 if momentum {

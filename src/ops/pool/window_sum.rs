@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
 use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Offers, Operand, Shader, preludes, shader};
-use crate::ops::conv::{SlidingWindow, WindowAxis, WindowParams, taps};
+use crate::ops::conv::{SlidingWindow, WindowAxis, WindowParams, axis_turns, taps};
 use crate::ops::shared::no_scalar;
 use crate::tensor::{Scalar, Shape, Tensor, TensorType, View};
 use std::sync::Arc;
@@ -43,9 +43,8 @@ impl WindowSum {
     }
 
     /// The most iterations of an invocation: over the windows that cover an element, one loop for each axis.
-    fn turns(&self) -> usize {
-        let covering = |axis: &WindowAxis| (axis.kernel - 1) * axis.dilation / axis.stride + 1;
-        self.axes.iter().rev().fold(1, |inner: usize, axis| inner.saturating_add(1).saturating_mul(covering(axis)))
+    fn turns(&self) -> Result<usize> {
+        axis_turns(&self.axes, |axis| (axis.kernel - 1) * axis.dilation / axis.stride + 1)
     }
 
     /// How many cells there are along each axis, of the extent of a stride each, where a window lies within its cell.
@@ -148,12 +147,12 @@ impl Op for WindowSum {
             for (slot, cells) in params.padded_extents.iter_mut().skip(3 - cells.len()).zip(&cells) {
                 *slot = i32::try_from(*cells).map_err(|_| Error::limit(format!("{cells} cells exceed 32 bits")))?;
             }
-            let turns = self.axes.iter().rev().fold(1, |inner: usize, axis| inner.saturating_add(1).saturating_mul(axis.stride));
+            let turns = axis_turns(&self.axes, |axis| axis.stride)?;
             self.lowering(io, caps, &WINDOW_SUM_CELLS, params, count, turns)
         });
         offers.add("direct", 1, || {
             let count = self.shape.elements();
-            self.lowering(io, caps, &WINDOW_SUM, WindowParams::new(&self.axes, count)?, count, self.turns())
+            self.lowering(io, caps, &WINDOW_SUM, WindowParams::new(&self.axes, count)?, count, self.turns()?)
         });
         Ok(())
     }

@@ -162,7 +162,9 @@ impl Sets<'_> {
         let loads = self.count / width;
         let team = RowWorkgroup::for_items(loads, self.caps);
         let lanes = team.lanes as usize;
-        let wanted = ENOUGH_WORKGROUPS.div_ceil(self.outputs).min(loads.div_ceil(lanes * 16)).max(1);
+        // To halve a set is not worth another kernel.
+        let wanted = ENOUGH_WORKGROUPS.div_ceil(self.outputs).min(loads.div_ceil(lanes * 16));
+        let wanted = if wanted <= 2 { 1 } else { wanted };
         self.reading(Some(team), width, loads.div_ceil(wanted).min(lanes * LONGEST_LOOP))
     }
 

@@ -1,20 +1,22 @@
-//! Gradients of recurrent layers. What all steps take part in at once is written as products; the way back from step to step is an operator
-//! of its own, see [`RecurrentGradient`].
+//! Gradients of recurrent layers. What all steps take part in at once is written as products; the slopes and the way back from step to
+//! step are operators of their own, see [`Slopes`] and [`RecurrentGradient`].
 
 use super::gradient_steps::RecurrentGradient;
 use super::pack::Pack;
+use super::slopes::Slopes;
 use super::steps::Steps;
 use super::{Cell, RecurrentShape};
 use crate::error::Result;
-use crate::graph::{Gradient, Node, ValueId, Writer};
+use crate::graph::{Gradient, Node, OpExt, ValueId, Writer};
 use crate::ops::compose::Compose;
 use crate::ops::concat::concat;
 use crate::ops::elementwise::{cast, clip};
-use crate::ops::matmul::MatMul;
+use crate::ops::matmul::{MatMul, matmul};
 use crate::ops::reduce::Reduction;
 use crate::ops::reverse_sequence::reverse_sequence;
 use crate::ops::view::strided_view;
-use crate::tensor::{DType, Shape, Tensor, TensorType, View};
+use crate::tensor::{DType, Tensor, TensorType, View};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// The gradients of products, packed weights and first states.
@@ -39,44 +41,64 @@ pub(super) fn steps(
         // Nobody asked for them so far.
         None => writer.apply_all(node.op.clone(), &node.inputs, 1)?[0],
     };
-    let sides = (0..g.directions).map(|direction| Side { op, node, direction }.gradient(all, &optional, writer));
-    let sides = sides.collect::<Result<Vec<Found>>>()?;
-    let joined = |writer: &mut Writer, part: &dyn Fn(&Found) -> ValueId, axis: i64| {
-        let parts: Vec<ValueId> = sides.iter().map(part).collect();
-        writer.apply(concat(axis), &parts)
-    };
-    let products = joined(writer, &|side| side.products, 2)?;
-    let products = if op.layer.batch_first { writer.transposed(products, &[1, 0, 2])? } else { products };
-    let columns = g.directions * op.layer.cell.gates() * g.hidden;
-    let answers = [
-        Some(writer.reshape(products, &[g.steps * g.batch, columns])?),
-        if wanted.get(1) == Some(&true) { Some(packed(op, node, &sides, writer)?) } else { None },
-        None,
-        Some(joined(writer, &|side| side.state, if op.layer.batch_first { 1 } else { 0 })?),
-        match sides.iter().all(|side| side.memory.is_some()) {
-            true => Some(joined(writer, &|side| side.memory.unwrap_or(side.state), if op.layer.batch_first { 1 } else { 0 })?),
-            false => None,
-        },
-    ];
-    found.iter_mut().zip(answers).for_each(|(found, answer)| *found = answer);
+    let r = weights_of_state(op, node, writer)?;
+    let sides = (0..g.directions).map(|direction| Side { op, node, direction, all, r });
+    let sides = sides.map(|side| Ok((side, side.gradient(&optional, writer)?))).collect::<Result<Vec<_>>>()?;
+    let wants = |k: usize| wanted.get(k) == Some(&true);
+    let state_axis = if op.layer.batch_first { 1 } else { 0 };
+    if let (true, [(side, only)], false) = (wants(0), sides.as_slice(), op.layer.batch_first) {
+        found[0] = Some(side.matrix(writer, only.made, 0..g.steps, 0..side.rows())?);
+    } else if wants(0) {
+        let parts = sides.iter().map(|(side, found)| Side::part(writer, found.made, 2, 0, side.rows()));
+        let parts = parts.collect::<Result<Vec<_>>>()?;
+        let products = joined(writer, 2, &parts)?;
+        let products = if op.layer.batch_first { writer.transposed(products, &[1, 0, 2])? } else { products };
+        let columns = g.directions * op.layer.cell.gates() * g.hidden;
+        found[0] = Some(writer.reshape(products, &[g.steps * g.batch, columns])?);
+    }
+    if wants(1) {
+        found[1] = Some(packed(op, &sides, writer)?);
+    }
+    for (k, state) in [(3, 0), (4, 1)] {
+        if wants(k) {
+            let parts = sides.iter().map(|(side, found)| side.first(writer, found.first, state)).collect::<Result<Vec<_>>>()?;
+            found[k] = Some(joined(writer, state_axis, &parts)?);
+        }
+    }
     Ok(Gradient::Inputs(found))
 }
 
+/// Values one after another along an axis.
+fn joined(writer: &mut Writer, axis: i64, parts: &[ValueId]) -> Result<ValueId> {
+    if let [part] = parts { Ok(*part) } else { writer.apply(concat(axis), parts) }
+}
+
+/// R of all directions, `[directions, gates * hidden, hidden]`: what the weights were packed from, or a part of them.
+fn weights_of_state(op: &Steps, node: &Node, writer: &mut Writer) -> Result<ValueId> {
+    let RecurrentShape { directions, hidden, .. } = op.geometry;
+    let packed = node.needed(1)?;
+    let maker = writer.maker(packed).filter(|maker| maker.op.downcast::<Pack>().is_some());
+    if let Some(r) = maker.and_then(|maker| maker.input(0)) {
+        return Ok(r);
+    }
+    let [view, ..] = op.layer.packer(op.geometry).views();
+    let r = writer.apply(strided_view(view), &[packed])?;
+    writer.reshape(r, &[directions, op.layer.cell.gates() * hidden, hidden])
+}
+
 /// The gradient of the packed weights, in their order.
-fn packed(op: &Steps, node: &Node, sides: &[Found], writer: &mut Writer) -> Result<ValueId> {
-    let g = op.geometry;
-    let (mut r, mut b, mut p) = (vec![], vec![], vec![]);
-    for (direction, side) in sides.iter().enumerate() {
-        let weights = Side { op, node, direction }.weights(side, writer)?;
-        r.push(weights[0]);
-        b.push(weights[1]);
-        p.extend(weights.get(2));
+fn packed(op: &Steps, sides: &[(Side<'_>, Found)], writer: &mut Writer) -> Result<ValueId> {
+    let mut kinds: Vec<Vec<ValueId>> = vec![];
+    for (side, found) in sides {
+        for (k, weights) in side.weights(found, writer)?.into_iter().enumerate() {
+            if kinds.len() == k {
+                kinds.push(vec![]);
+            }
+            kinds[k].push(weights);
+        }
     }
-    let mut inputs = vec![Some(writer.apply(concat(0), &r)?), Some(writer.apply(concat(0), &b)?)];
-    if !p.is_empty() {
-        inputs.push(Some(writer.apply(concat(0), &p)?));
-    }
-    let packed = writer.apply_all(Arc::new(op.layer.packer(g)), &inputs, 1)?;
+    let inputs = kinds.iter().map(|parts| joined(writer, 0, parts).map(Some)).collect::<Result<Vec<_>>>()?;
+    let packed = writer.apply_all(Arc::new(op.layer.packer(op.geometry)), &inputs, 1)?;
     Ok(packed[0])
 }
 
@@ -86,12 +108,24 @@ pub(super) fn unpacked(pack: &Pack, upstream: Option<ValueId>, wanted: &[bool], 
     let RecurrentShape { hidden, directions, .. } = pack.geometry;
     let rows = pack.cell.gates() * hidden;
     let shapes: [&[usize]; 3] = [&[directions, rows, hidden], &[directions, 2 * rows], &[directions, 3 * hidden]];
+    let is_same = |other: &Pack| {
+        (other.cell, other.geometry.hidden, other.geometry.directions)
+            == (pack.cell, pack.geometry.hidden, pack.geometry.directions)
+    };
+    // What was packed alike need not be packed.
+    let source = writer.maker(worth).filter(|maker| maker.op.downcast::<Pack>().is_some_and(is_same)).cloned();
     let mut found = vec![None; wanted.len()];
-    for ((found, view), (shape, wanted)) in found.iter_mut().zip(pack.views()).zip(shapes.into_iter().zip(wanted)) {
-        if *wanted {
-            let part = writer.apply(strided_view(view), &[worth])?;
-            *found = Some(writer.reshape(part, shape)?);
+    for (k, (view, shape)) in pack.views().into_iter().zip(shapes).enumerate() {
+        if wanted.get(k) != Some(&true) {
+            continue;
         }
+        found[k] = match source.as_ref().and_then(|source| source.input(k)) {
+            Some(part) => Some(part),
+            None => {
+                let part = writer.apply(strided_view(view), &[worth])?;
+                Some(writer.reshape(part, shape)?)
+            }
+        };
     }
     Ok(Gradient::Inputs(found))
 }
@@ -102,20 +136,19 @@ struct Side<'a> {
     op: &'a Steps,
     node: &'a Node,
     direction: usize,
+    /// The states after each step as the layer answers them, and R, of all directions.
+    all: ValueId,
+    r: ValueId,
 }
 
 /// What one direction found.
 struct Found {
-    /// The gradients of what comes from the inputs, `[steps, batch, gates * hidden]`.
-    products: ValueId,
-    /// Of what comes from the state.
-    recurrent: ValueId,
-    /// Of the first state, as the layer takes it.
-    state: ValueId,
-    /// Of the first cell state.
-    memory: Option<ValueId>,
-    /// The states before each step, `[steps, batch, hidden]`, and those that the reset gate has scaled.
-    before: ValueId,
+    /// The gradients of what goes into the gates, see [`RecurrentGradient`], and of the first states.
+    made: ValueId,
+    first: ValueId,
+    /// The states before each step, `[steps, batch, hidden]`, unless they are those after it one step away, and those that the
+    /// reset gate has scaled.
+    before: Option<ValueId>,
     scaled: Option<ValueId>,
     /// The cell states after each step.
     memories: Option<ValueId>,
@@ -135,18 +168,28 @@ impl Side<'_> {
         writer.apply(strided_view(whole.slice(axis, start, count, 1)), &[value])
     }
 
-    /// This direction of R as `[gates * hidden, hidden]`, of B as `[2, gates * hidden]` or of P as `[3, hidden]`.
-    fn weight(&self, writer: &mut Writer, k: usize) -> Result<ValueId> {
-        let pack = self.op.layer.packer(self.op.geometry);
-        let view = pack.views()[k].slice(0, self.direction, 1, 1);
-        let shape = [[self.rows(), self.op.geometry.hidden], [2, self.rows()], [3, self.op.geometry.hidden]][k];
-        let weight = writer.apply(strided_view(view), &[self.node.needed(1)?])?;
-        writer.reshape(weight, &shape)
+    /// Columns of so many steps of what has a row for each batch element at each step, as a matrix.
+    fn matrix(&self, writer: &mut Writer, value: ValueId, steps: Range<usize>, columns: Range<usize>) -> Result<ValueId> {
+        let shape = writer.fact(value)?.shape().clone();
+        let batch = self.op.geometry.batch;
+        let whole = View::contiguous(&[shape[0] * batch, shape[2]].into());
+        let view = whole.slice(0, steps.start * batch, steps.len() * batch, 1).slice(1, columns.start, columns.len(), 1);
+        writer.apply(strided_view(view), &[value])
+    }
+
+    /// This direction of B as `[2, gates * hidden]`.
+    fn bias(&self, writer: &mut Writer) -> Result<ValueId> {
+        let [_, view, _] = self.op.layer.packer(self.op.geometry).views();
+        let bias = writer.apply(strided_view(view.slice(0, self.direction, 1, 1)), &[self.node.needed(1)?])?;
+        writer.reshape(bias, &[2, self.rows()])
     }
 
     /// This direction of a tensor of all steps whose last axis has this extent; with `by_side` the directions stand before the batch.
     fn steps(&self, writer: &mut Writer, value: ValueId, width: usize, by_side: bool) -> Result<ValueId> {
         let RecurrentShape { steps, batch, directions, .. } = self.op.geometry;
+        if directions == 1 && !self.op.layer.batch_first {
+            return writer.reshape(value, &[steps, batch, width]);
+        }
         let row = directions * width;
         let strides = match (self.op.layer.batch_first, by_side) {
             (true, _) => [row, steps * row, 1],
@@ -164,6 +207,14 @@ impl Side<'_> {
         let axis = if self.op.layer.batch_first { 1 } else { 0 };
         let part = Self::part(writer, value, axis, self.direction, 1)?;
         writer.reshape(part, &[1, batch, hidden])
+    }
+
+    /// The gradient of a first state, as the layer takes it.
+    fn first(&self, writer: &mut Writer, first: ValueId, which: usize) -> Result<ValueId> {
+        let RecurrentShape { batch, hidden, .. } = self.op.geometry;
+        let part = Self::part(writer, first, 0, which, 1)?;
+        let shape = if self.op.layer.batch_first { [batch, 1, hidden] } else { [1, batch, hidden] };
+        writer.reshape(part, &shape)
     }
 
     fn zeros(&self, writer: &mut Writer) -> Result<ValueId> {
@@ -204,126 +255,92 @@ impl Side<'_> {
         self.turned(writer, before)
     }
 
-    /// The product of the rows of all steps and a transposed matrix `[columns, hidden]`.
-    fn product(&self, writer: &mut Writer, states: ValueId, matrix: ValueId) -> Result<ValueId> {
-        let RecurrentShape { steps, batch, hidden, .. } = self.op.geometry;
-        let columns = writer.fact(matrix)?.shape()[0];
+    /// The product of states `[steps, batch, hidden]` and so many rows of R from a first one on, `[steps * batch, rows]`.
+    fn product(&self, writer: &mut Writer, states: ValueId, first: usize, rows: usize) -> Result<ValueId> {
+        let RecurrentShape { steps, batch, hidden, directions, .. } = self.op.geometry;
         let a = View::contiguous(&[steps * batch, hidden].into());
-        let b = View::contiguous(&[columns, hidden].into()).transpose(&[1, 0]);
-        let product = writer.apply(Arc::new(MatMul { a: Some(a), b: Some(b) }), &[states, matrix])?;
-        writer.reshape(product, &[steps, batch, columns])
+        let b = View::contiguous(&[directions * self.rows(), hidden].into());
+        let b = b.slice(0, self.direction * self.rows() + first, rows, 1).transpose(&[1, 0]);
+        writer.apply(Arc::new(MatMul { a: Some(a), b: Some(b) }), &[states, self.r])
     }
 
-    /// What goes into the gates at each step, as [`RecurrentGradient`] takes it, and the states that the reset gate has scaled.
-    fn sums(&self, writer: &mut Writer, before: ValueId, weights: ValueId) -> Result<(ValueId, Option<ValueId>)> {
-        let (hidden, rows) = (self.op.geometry.hidden, self.rows());
-        let bias = self.weight(writer, 1)?;
-        let [of_input, of_state] = [Self::part(writer, bias, 0, 0, 1)?, Self::part(writer, bias, 0, 1, 1)?];
-        let x = self.steps(writer, self.node.needed(0)?, rows, false)?;
-        let x = writer.function("Add", &[x, of_input])?;
-        let Cell::Gru { linear_before_reset } = self.op.layer.cell else {
-            let h = self.product(writer, before, weights)?;
-            let h = writer.function("Add", &[h, of_state])?;
-            return Ok((writer.function("Add", &[x, h])?, None));
-        };
-        let product = if linear_before_reset { weights } else { Self::part(writer, weights, 0, 0, 2 * hidden)? };
-        let h = self.product(writer, before, product)?;
-        let own = if linear_before_reset { of_state } else { Self::part(writer, of_state, 1, 0, 2 * hidden)? };
-        let h = writer.function("Add", &[h, own])?;
-        let [x_gates, h_gates] = [Self::part(writer, x, 2, 0, 2 * hidden)?, Self::part(writer, h, 2, 0, 2 * hidden)?];
-        let gates = writer.function("Add", &[x_gates, h_gates])?;
-        let x_candidate = Self::part(writer, x, 2, 2 * hidden, hidden)?;
-        if linear_before_reset {
-            let h_candidate = Self::part(writer, h, 2, 2 * hidden, hidden)?;
-            return Ok((writer.apply(concat(2), &[gates, x_candidate, h_candidate])?, None));
+    /// Of a cell that takes two products: the states that the reset gate scales, given the products of the others.
+    fn scaled(&self, writer: &mut Writer, before: ValueId, products: ValueId) -> Result<ValueId> {
+        let RecurrentShape { steps, batch, hidden, .. } = self.op.geometry;
+        let x = self.steps(writer, self.node.needed(0)?, self.rows(), false)?;
+        let mut sum = Self::part(writer, x, 2, hidden, hidden)?;
+        let products = writer.reshape(products, &[steps, batch, 2 * hidden])?;
+        let product = Self::part(writer, products, 2, hidden, hidden)?;
+        let bias = self.bias(writer)?;
+        for half in 0..2 {
+            let half = Self::part(writer, bias, 0, half, 1)?;
+            let own = Self::part(writer, half, 1, hidden, hidden)?;
+            sum = writer.function("Add", &[sum, own])?;
         }
-        let reset = Self::part(writer, gates, 2, hidden, hidden)?;
-        let reset = match self.op.layer.clip.map(f64::from) {
-            Some(limit) => writer.apply(clip(Some(-limit), Some(limit))?, &[reset])?,
-            None => reset,
-        };
-        let reset = self.op.layer.activation(self.direction, 0).compose(writer, reset)?;
-        let scaled = writer.function("Mul", &[reset, before])?;
-        let matrix = Self::part(writer, weights, 0, 2 * hidden, hidden)?;
-        let candidate = self.product(writer, scaled, matrix)?;
-        let own = Self::part(writer, of_state, 1, 2 * hidden, hidden)?;
-        let candidate = writer.function("Add", &[candidate, own])?;
-        let candidate = writer.function("Add", &[candidate, x_candidate])?;
-        Ok((writer.apply(concat(2), &[gates, candidate])?, Some(scaled)))
+        sum = writer.function("Add", &[sum, product])?;
+        if let Some(limit) = self.op.layer.clip.map(f64::from) {
+            sum = writer.apply(clip(Some(-limit), Some(limit))?, &[sum])?;
+        }
+        let reset = self.op.layer.activation(self.direction, 0).compose(writer, sum)?;
+        writer.function("Mul", &[reset, before])
     }
 
-    /// Goes back, given the states after each step as the layer answers them.
-    fn gradient(&self, all: ValueId, upstream: &dyn Fn(usize) -> Option<ValueId>, writer: &mut Writer) -> Result<Found> {
-        let RecurrentShape { batch, hidden, .. } = self.op.geometry;
-        let (rows, cell, node) = (self.rows(), self.op.layer.cell, self.node);
-        let is_lstm = matches!(cell, Cell::Lstm { .. });
-        let states = self.steps(writer, all, hidden, true)?;
-        let before = self.before(writer, states, node.input(3))?;
-        let matrix = self.weight(writer, 0)?;
-        let (sums, scaled) = self.sums(writer, before, matrix)?;
-        let mut weights = writer.reshape(matrix, &[rows * hidden])?;
-        if is_lstm {
-            let peepholes = self.weight(writer, 2)?;
-            let peepholes = writer.reshape(peepholes, &[3 * hidden])?;
-            weights = writer.apply(concat(0), &[weights, peepholes])?;
+    /// Goes back.
+    fn gradient(&self, upstream: &dyn Fn(usize) -> Option<ValueId>, writer: &mut Writer) -> Result<Found> {
+        let (node, cell, hidden) = (self.node, self.op.layer.cell, self.op.geometry.hidden);
+        let (layer, geometry, direction) = (self.op.layer.clone(), self.op.geometry, self.direction);
+        let states = self.steps(writer, self.all, hidden, true)?;
+        // Where there is no first state, the state before a step is read where the one after the last stands.
+        let shifted = node.input(3).is_none() && !cell.takes_two_products();
+        let before = if shifted { None } else { Some(self.before(writer, states, node.input(3))?) };
+        let first_products = if cell.takes_two_products() { 2 * hidden } else { self.rows() };
+        let products = self.product(writer, before.unwrap_or(states), 0, first_products)?;
+        let (mut scaled, mut candidates) = (None, None);
+        if let (true, Some(before)) = (cell.takes_two_products(), before) {
+            let states = self.scaled(writer, before, products)?;
+            scaled = Some(states);
+            candidates = Some(self.product(writer, states, 2 * hidden, hidden)?);
         }
-        let start = match node.input(4) {
-            _ if cell == Cell::Rnn => None,
-            Some(first) if is_lstm => Some(self.state(writer, first)?),
-            _ if is_lstm => None,
-            _ => Some(before),
+        let seen = match cell {
+            Cell::Rnn => None,
+            Cell::Gru { .. } => Some(before.unwrap_or(self.all)),
+            Cell::Lstm { .. } => node.input(4),
         };
-        let worth = upstream(0).map(|worth| self.steps(writer, worth, hidden, true)).transpose()?;
-        let ends = match (upstream(1), upstream(2)) {
-            (None, None) => None,
-            (h, c) if is_lstm => {
-                let both = [self.state_or_zeros(writer, h)?, self.state_or_zeros(writer, c)?];
-                Some(writer.apply(concat(0), &both)?)
-            }
-            (h, _) => Some(self.state_or_zeros(writer, h)?),
-        };
-        let back = RecurrentGradient { layer: self.op.layer.clone(), geometry: self.op.geometry, direction: self.direction };
-        let made = writer.apply_all(Arc::new(back), &[Some(sums), Some(weights), start, node.input(2), worth, ends], 2)?;
-        let (all, first) = (made[0], made[1]);
-        let products = Self::part(writer, all, 2, 0, rows)?;
-        let recurrent = if cell == (Cell::Gru { linear_before_reset: true }) {
-            let parts = [Self::part(writer, all, 2, 0, 2 * hidden)?, Self::part(writer, all, 2, 3 * hidden, hidden)?];
-            writer.apply(concat(2), &parts)?
-        } else {
-            products
-        };
-        let shape = if self.op.layer.batch_first { [batch, 1, hidden] } else { [1, batch, hidden] };
-        let first_of = |k: usize, writer: &mut Writer| {
-            let part = Self::part(writer, first, 0, k, 1)?;
-            writer.reshape(part, &shape)
-        };
-        let state = first_of(0, writer)?;
-        let memory = if is_lstm { Some(first_of(1, writer)?) } else { None };
-        let memories = if is_lstm { Some(Self::part(writer, all, 2, rows, hidden)?) } else { None };
-        Ok(Found { products, recurrent, state, memory, before, scaled, memories })
+        let (x, packed, lengths) = (node.input(0), node.input(1), node.input(2));
+        let slopes = Slopes { layer: layer.clone(), geometry, direction, shifted };
+        let outputs = 1 + usize::from(cell.is_lstm());
+        let slopes = writer.apply_all(Arc::new(slopes), &[x, Some(products), packed, lengths, seen, candidates], outputs)?;
+        let back = RecurrentGradient { layer, geometry, direction };
+        let inputs = [slopes.first().copied(), Some(self.r), lengths, upstream(0), upstream(1), upstream(2)];
+        let made = writer.apply_all(Arc::new(back), &inputs, 2)?;
+        Ok(Found { made: made[0], first: made[1], before, scaled, memories: slopes.get(1).copied() })
     }
 
     /// The gradients of this direction of R, B and, where the cell has them, P.
     fn weights(&self, found: &Found, writer: &mut Writer) -> Result<Vec<ValueId>> {
         let (hidden, rows) = (self.op.geometry.hidden, self.rows());
-        let r = match found.scaled {
-            None => self.outer(writer, found.recurrent, found.before)?,
-            Some(scaled) => {
-                let gates = Self::part(writer, found.recurrent, 2, 0, rows - hidden)?;
-                let candidate = Self::part(writer, found.recurrent, 2, rows - hidden, hidden)?;
-                let parts = [self.outer(writer, gates, found.before)?, self.outer(writer, candidate, scaled)?];
-                writer.apply(concat(0), &parts)?
+        let blocks = self.op.layer.cell.blocks_made() * hidden;
+        let (all, recurrent) = (0..self.op.geometry.steps, blocks - rows..blocks);
+        let r = match (found.before, found.scaled) {
+            (Some(before), None) => self.outer(writer, [found.made, before], [all.clone(), all], recurrent)?,
+            (Some(before), Some(scaled)) => {
+                let gates = self.outer(writer, [found.made, before], [all.clone(), all.clone()], 0..rows - hidden)?;
+                let candidate = self.outer(writer, [found.made, scaled], [all.clone(), all], rows - hidden..rows)?;
+                writer.apply(concat(0), &[gates, candidate])?
             }
+            (None, _) => self.outer_of_neighbours(writer, found.made, recurrent)?,
         };
-        let b = [self.total(writer, found.products)?, self.total(writer, found.recurrent)?];
-        let b = writer.apply(concat(0), &b)?;
+        let b = self.total(writer, found.made)?;
+        // Where both halves are the same, they are made once.
+        let b = writer.reshape(b, &[blocks / rows, rows])?;
+        let b = writer.stretched(b, &[2, rows].into())?;
         let mut weights = vec![writer.reshape(r, &[1, rows, hidden])?, writer.reshape(b, &[1, 2 * rows])?];
         if let Some(after) = found.memories {
             let before = self.before(writer, after, self.node.input(4))?;
             let mut parts = vec![];
             // Gates i, o and f: the output gate sees the cell state of its own step.
             for (gate, seen) in [before, after, before].into_iter().enumerate() {
-                let gate = Self::part(writer, found.products, 2, gate * hidden, hidden)?;
+                let gate = Self::part(writer, found.made, 2, gate * hidden, hidden)?;
                 let terms = writer.function("Mul", &[gate, seen])?;
                 parts.push(self.total(writer, terms)?);
             }
@@ -336,19 +353,38 @@ impl Side<'_> {
     /// The sum over all steps and the batch.
     fn total(&self, writer: &mut Writer, value: ValueId) -> Result<ValueId> {
         let width = writer.fact(value)?.shape()[2];
-        let shape: Shape = [width].into();
         let rows = self.op.geometry.steps * self.op.geometry.batch;
         let value = writer.reshape(value, &[rows, width])?;
         let sum = writer.reduced(Reduction::Sum, value, &[0])?;
-        writer.reshape(sum, &shape)
+        writer.reshape(sum, &[width])
     }
 
-    /// The sum over all steps and the batch of the products of each of the left and each of the right.
-    fn outer(&self, writer: &mut Writer, left: ValueId, right: ValueId) -> Result<ValueId> {
-        let RecurrentShape { steps, batch, hidden, .. } = self.op.geometry;
-        let width = writer.fact(left)?.shape()[2];
-        let a = View::contiguous(&[steps * batch, width].into()).transpose(&[1, 0]);
-        let b = View::contiguous(&[steps * batch, hidden].into());
-        writer.apply(Arc::new(MatMul { a: Some(a), b: Some(b) }), &[left, right])
+    /// The sum over steps of both and the batch of the products of each of these columns of the left and each of the right.
+    fn outer(
+        &self,
+        writer: &mut Writer,
+        [left, right]: [ValueId; 2],
+        [own, others]: [Range<usize>; 2],
+        columns: Range<usize>,
+    ) -> Result<ValueId> {
+        let hidden = self.op.geometry.hidden;
+        let left = self.matrix(writer, left, own, columns)?;
+        let left = writer.transposed(left, &[1, 0])?;
+        let right = self.matrix(writer, right, others, 0..hidden)?;
+        writer.apply(matmul(), &[left, right])
+    }
+
+    /// The same with the states before each step, which are those after the step before it; before the first there is none, and none
+    /// after the end of a sequence.
+    fn outer_of_neighbours(&self, writer: &mut Writer, made: ValueId, columns: Range<usize>) -> Result<ValueId> {
+        let RecurrentShape { steps, hidden, .. } = self.op.geometry;
+        if steps == 1 {
+            let dtype = writer.fact(made)?.dtype();
+            return Ok(writer.tensor(Tensor::zeros(TensorType::new(dtype, [self.rows(), hidden]))));
+        }
+        let states = self.steps(writer, self.all, hidden, true)?;
+        let (earlier, later) = (0..steps - 1, 1..steps);
+        let steps = if self.op.layer.reversed(self.direction) { [earlier, later] } else { [later, earlier] };
+        self.outer(writer, [made, states], steps, columns)
     }
 }

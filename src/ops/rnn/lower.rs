@@ -52,7 +52,8 @@ pub(super) static SHADERS: &[&Shader] = &[
     &software::STATE,
     &super::pack::SHADER,
     &super::gradient_lower::SHADER,
-    &super::gradient_lower::MEMORY,
+    &super::gradient_lower::TILED,
+    &super::slopes_lower::SHADER,
 ];
 
 /// Dispatches that a plan may hold for the steps of a layer.

@@ -8,12 +8,15 @@ mod lower;
 mod pack;
 mod persistent;
 mod reference;
+mod slopes;
+mod slopes_lower;
 mod software;
 mod steps;
 mod tiled;
 
 pub use activation::{Activation, ActivationFunction, activations};
 pub use gradient_steps::recurrent_gradient;
+pub use slopes::recurrent_slopes;
 
 use super::Registration;
 use super::matmul::MatMul;
@@ -25,7 +28,7 @@ use std::sync::Arc;
 use steps::Steps;
 
 pub(super) static REGISTRATION: Registration = Registration {
-    operators: &["RNN", "GRU", "LSTM", "RecurrentPack", "RecurrentSteps", "RecurrentGradient"],
+    operators: &["RNN", "GRU", "LSTM", "RecurrentPack", "RecurrentSteps", "RecurrentSlopes", "RecurrentGradient"],
     shaders: lower::SHADERS,
 };
 
@@ -152,7 +155,7 @@ impl Recurrent {
             return Err(Error::invalid_model(format!("{name} takes X, W and R of rank 3, found {x}, {w} and {r}")));
         }
         let (steps, batch) = if self.batch_first { (x[1], x[0]) } else { (x[0], x[1]) };
-        let directions = if self.direction == Direction::Bidirectional { 2 } else { 1 };
+        let directions = self.directions();
         let g = RecurrentShape { steps, batch, input: x[2], hidden: self.hidden_size.unwrap_or(r[2]), directions };
         let gates = self.cell.gates().saturating_mul(g.hidden);
         let state: Shape =
@@ -198,6 +201,11 @@ impl Recurrent {
     fn activation(&self, direction: usize, k: usize) -> Activation {
         let chosen = self.activations.get(direction * self.cell.activations() + k).copied();
         chosen.unwrap_or_else(|| self.cell.default_activations()[k].into())
+    }
+
+    /// How many directions there are.
+    fn directions(&self) -> usize {
+        if self.direction == Direction::Bidirectional { 2 } else { 1 }
     }
 
     /// True when a direction runs from the last step to the first.

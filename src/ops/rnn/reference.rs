@@ -41,10 +41,7 @@ pub(super) fn steps(
 ) -> Result<Vec<Tensor>> {
     let RecurrentShape { steps, batch, hidden, directions, .. } = g;
     let gates = op.cell.gates() * hidden;
-    let lengths = start.lengths.map_or_else(|| vec![steps as i64; batch], Tensor::to_i64);
-    if let Some(bad) = lengths.iter().find(|l| **l < 0 || **l > steps as i64) {
-        return Err(Error::invalid_input(format!("{} has {steps} steps, found a sequence length of {bad}", op.name())));
-    }
+    let lengths = g.lengths(op.name(), start.lengths)?;
     let (h0, c0) = (start.h.map(Tensor::to_f64), start.c.map(Tensor::to_f64));
     let mut y = vec![0f64; steps * directions * batch * hidden];
     let mut last_h = vec![0f64; directions * batch * hidden];
@@ -59,7 +56,7 @@ pub(super) fn steps(
             let state = if op.batch_first { n * directions + d } else { d * batch + n } * hidden;
             let begin = |s: &Option<Vec<f64>>| s.as_ref().map_or_else(|| vec![0f64; hidden], |s| s[state..][..hidden].to_vec());
             let (mut h, mut c) = (begin(&h0), begin(&c0));
-            let length = *length as usize;
+            let length = *length;
             for step in 0..length {
                 let t = if op.reversed(d) { length - 1 - step } else { step };
                 let row = if op.batch_first { n * steps + t } else { t * batch + n };
@@ -78,6 +75,16 @@ pub(super) fn steps(
         outputs.push(Tensor::from_f64(TensorType::new(dtype, last), &last_c)?);
     }
     Ok(outputs)
+}
+
+impl RecurrentShape {
+    /// How many steps the sequence of each batch element has.
+    pub(super) fn lengths(&self, name: &str, given: Option<&Tensor>) -> Result<Vec<usize>> {
+        let Some(given) = given else { return Ok(vec![self.steps; self.batch]) };
+        let length = |length: i64| usize::try_from(length).ok().filter(|length| *length <= self.steps);
+        let refuse = |bad: i64| Error::invalid_input(format!("{name} has {} steps, found a sequence length of {bad}", self.steps));
+        given.to_i64().into_iter().map(|found| length(found).ok_or_else(|| refuse(found))).collect()
+    }
 }
 
 /// The product of inputs `[rows, input]` and W `[directions * gates * hidden, input]`.

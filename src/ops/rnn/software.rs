@@ -1,10 +1,11 @@
 //! What recurrent layers have for software adapters: one step per dispatch, by broadcasts within a subgroup, over weights and
 //! states in textures; and how the kernels that serve all adapters are taken there.
 
-use super::Cell;
+use super::gradient_lower::{Back, Products, Walk};
 use super::lower::{Layer, PREFER_PERSISTENT, Part, Preferences, Product, RecurrentParams, StateParams};
 use super::pack::{stride, units};
 use super::persistent::Sharing;
+use super::{Cell, RecurrentShape};
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Dispatch, Kernel, Lowering, Offers, Operand, Packing, Rank, preludes, shader, u32s};
 use crate::tensor::Tensor;
@@ -144,4 +145,43 @@ fn pack(tensor: &Tensor, arguments: &[u32]) -> Vec<u8> {
         }
     }
     bytemuck::cast_slice(&packed).to_vec()
+}
+
+/// Batch elements that travel by broadcast together.
+const TOGETHER: usize = 8;
+
+/// The products of the way back by broadcast, with weights from a texture.
+const BROADCAST: Products = Products {
+    weights: Operand::Nothing,
+    elsewhere: Some((Access::ReadTexture, Operand::Input(1))),
+    preludes: |kernel| kernel.texels().prelude(&preludes::ROW_SUMS).prelude(&preludes::RECURRENT_GRADIENT_SUMS_TEXELS),
+    in_slices: false,
+};
+
+/// Offers the way back that only software adapters take, and answers how the one for all adapters is taken there; `None` on GPUs.
+pub(super) fn offer_back(back: &Back, offers: &mut Offers) -> Option<Walk> {
+    if !back.caps.is_software() {
+        return None;
+    }
+    let RecurrentShape { batch, hidden, .. } = back.op.geometry;
+    // A row of eight is computed whole.
+    if batch >= TOGETHER / 2 {
+        offers.add("broadcast", RANK, || {
+            let bytes = back.io.input(1)?.ty.elements() as u64 * 4;
+            let subgroup = back.caps.broadcasting_lanes().filter(|lanes| lanes.is_power_of_two());
+            let subgroup = subgroup.ok_or_else(|| Error::unsupported("subgroups are too narrow, or their size is not known"))?;
+            if !hidden.is_multiple_of(4) || !back.caps.texture_holds(bytes) {
+                return Err(Error::unsupported("the weights are not groups of four that a texture holds"));
+            }
+            let lanes = units(hidden).next_multiple_of(subgroup as usize).min(64);
+            Walk { lanes, slices: 1, tile: TOGETHER }.lower(back, &BROADCAST)
+        });
+    }
+    let lanes = units(hidden).div_ceil(2).next_multiple_of(8).min(64);
+    let tile = match batch {
+        0..4 => 1,
+        4..16 => 4,
+        _ => 8,
+    };
+    Some(Walk { lanes, slices: 1, tile })
 }

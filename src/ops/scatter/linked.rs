@@ -43,9 +43,9 @@ impl Updates<'_> {
         self.rows as u64 * 8
     }
 
-    /// The most iterations of an invocation: past all other tuples, and for each along its indices.
+    /// The most iterations of an invocation: past all other tuples, and for each along its indices and once more.
     pub(super) fn turns(&self) -> usize {
-        self.rows * (self.tuples.depth + 1)
+        (self.rows + 1) * (self.tuples.depth + 2)
     }
 
     /// The kernel that links them, and the one that combines them with what is bound to `data`, by the numbers that kernels know a scalar type and

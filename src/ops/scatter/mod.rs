@@ -408,8 +408,8 @@ impl ScatterNd {
         let (extents, strides) = tuples.axes(data.shape(), 1)?;
         let kernel = kernel(&TUPLES_COMBINE, Some(how)).prelude(&preludes::INDEX_TUPLES).prelude(&preludes::SCATTER_ND);
         let kernel = in_units(kernel, 1).set("BY_UPDATE", by_update.into());
-        // Each tuple costs one iteration of the loop over tuples and `depth` of the one within.
-        let cost = tuples.depth + 1;
+        // Each tuple costs one iteration of the loop over tuples, `depth` of the one within, and one in which that finds that it is through.
+        let cost = tuples.depth + 2;
         let range = |(first, end): (usize, usize)| {
             let turns = (end - first) * cost;
             let invocations = if by_update { (end - first) * length } else { elements };
@@ -417,7 +417,7 @@ impl ScatterNd {
             let params = TuplesParams { extents, strides, depth, inner, first, end, count };
             Ok(to.dispatch(kernel.clone(), params, invocations)?.turns(turns))
         };
-        let most = to.caps.most_turns(cost + 1);
+        let most = to.caps.most_turns(cost);
         let most = if by_update { most.min(UPDATES_AT_ONCE) } else { most };
         ranges(tuples.rows(to.io.input(1)?.shape()), most).map(range).collect()
     }

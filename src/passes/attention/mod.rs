@@ -4,9 +4,11 @@
 //! Around the four operators stand what exporters leave there: scales on queries or keys instead of scores, masks that are
 //! added or that replace scores, keys repeated for grouped queries, heads split and merged by reshapes and transposes.
 
+mod heads;
 mod mask;
 mod scale;
 
+use self::heads::merge_heads;
 use self::mask::{Mask, masked_scores};
 use self::scale::{Seen, scaled_product, unscaled};
 use super::common::read_as;
@@ -35,7 +37,7 @@ impl Pass for AttentionPattern {
         let Some(node) = writer.node(id) else { return Ok(()) };
         match WrittenAttention::at(writer, node)? {
             Some(attention) => attention.replace(writer),
-            None => Ok(()),
+            None => merge_heads(writer, id),
         }
     }
 }
@@ -51,9 +53,16 @@ impl Pass for AttentionBack {
 
     fn visit(&self, writer: &mut Writer, id: NodeId, _: &Options) -> Result<()> {
         let Some(node) = writer.node(id) else { return Ok(()) };
-        let Some(attention) = WrittenAttention::at(writer, node)? else { return Ok(()) };
+        let attention = WrittenAttention::at(writer, node)?;
+        let is_one = node.op.downcast::<Attention>().is_some();
         let has_gradients = |id: NodeId| writer.node(id).is_some_and(|node| node.op.downcast::<Gradient>().is_some());
-        if writer.nodes().into_iter().any(has_gradients) { attention.replace(writer) } else { Ok(()) }
+        if !(is_one || attention.is_some()) || !writer.nodes().into_iter().any(has_gradients) {
+            return Ok(());
+        }
+        match attention {
+            Some(attention) => attention.replace(writer),
+            None => merge_heads(writer, id),
+        }
     }
 }
 

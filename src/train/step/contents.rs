@@ -3,8 +3,7 @@
 use super::front::Step;
 use super::layout::{Arena, Parameter};
 use crate::error::{Error, Result};
-use crate::graph::Dim;
-use crate::session::InputInfo;
+use crate::session::fits_alone;
 use crate::tensor::{Tensor, TensorView};
 use std::collections::HashSet;
 
@@ -29,7 +28,7 @@ impl Step {
     /// What a parameter or state of this name holds.
     ///
     /// # Errors
-    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for other names; as [`SessionState::get`].
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for other names; as [`SessionState::get`](crate::SessionState::get).
     pub async fn get(&self, name: &str) -> Result<Tensor> {
         match self.find(name) {
             Some((arena, parameter)) => row(&self.state.get(&arena.state).await?, arena, parameter, 0),
@@ -57,7 +56,7 @@ impl Step {
     /// Everything that the step holds. Gradients that are summed for an update to come are not among it.
     ///
     /// # Errors
-    /// As [`SessionState::get`].
+    /// As [`SessionState::get`](crate::SessionState::get).
     pub async fn checkpoint(&self) -> Result<Checkpoint> {
         let mut tensors = Vec::new();
         for arena in &self.arenas {
@@ -68,13 +67,14 @@ impl Step {
                 }
             }
         }
-        for info in self.own_states() {
+        for info in self.state.infos().iter().take(self.own_states) {
             tensors.push((info.name.clone(), self.state.get(&info.name).await?));
         }
         Ok(Checkpoint { steps: self.steps, tensors })
     }
 
-    /// Goes on from a checkpoint, of this or another step with the same parameters, rules and states.
+    /// Goes on from a checkpoint, of this or another step with the same parameters, rules and states. Updates that were skipped are counted
+    /// anew.
     ///
     /// # Errors
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) naming a tensor that is missing, of another type, or none that the step holds. Nothing
@@ -96,15 +96,9 @@ impl Step {
             }
             held_anew.push((arena.state.clone(), Tensor::new([arena.rule.rows(), arena.columns], &held)?));
         }
-        for info in self.own_states() {
+        for info in self.state.infos().iter().take(self.own_states) {
             let tensor = find(&info.name)?;
-            let is_other = |(dim, extent): (&Dim, &usize)| matches!(dim, Dim::Known(known) if known != extent);
-            let differs =
-                |dims: &Vec<Dim>| dims.len() != tensor.shape().rank() || dims.iter().zip(tensor.shape().iter()).any(is_other);
-            if tensor.dtype() != info.dtype || info.dims.as_ref().is_some_and(differs) {
-                let message = format!("tensor `{}` of the checkpoint is {}, which the state cannot be", info.name, tensor.ty());
-                return Err(Error::invalid_input(message));
-            }
+            fits_alone("state", info, tensor.dtype(), tensor.shape())?;
             held_anew.push((info.name.clone(), tensor.clone()));
         }
         let mut unused = known;
@@ -113,16 +107,13 @@ impl Step {
                 "the checkpoint's tensor `{name}` is none that the step holds, or is there twice"
             )));
         }
+        // What else there is, sums and the last loss, may be lost.
+        self.state.reset()?;
         for (name, tensor) in held_anew {
             self.state.set(&name, &tensor.view())?;
         }
         (self.steps, self.summed) = (checkpoint.steps, 0);
         Ok(())
-    }
-
-    /// The network's own states.
-    fn own_states(&self) -> impl Iterator<Item = &InputInfo> {
-        self.state.infos().iter().filter(|info| !info.name.starts_with("train."))
     }
 }
 

@@ -49,6 +49,8 @@ pub struct Step {
     /// The network with gradients and updates.
     graph: Graph,
     pub(super) arenas: Vec<Arena>,
+    /// How many states are the network's own, which stand before those of the step.
+    pub(super) own_states: usize,
     options: StepOptions,
     pub(super) steps: u64,
     /// Batches whose gradients are summed for the next update.
@@ -83,11 +85,12 @@ impl Step {
         let portable = Caps::portable();
         let caps = gpu.map_or(&portable, Gpu::caps);
         let arenas = arenas(graph, &options, caps.max_storage_binding.min(caps.max_buffer))?;
+        let own_states = graph.states().len();
         let graph = step_graph(graph, &arenas, &options)?;
         let model = Model::from_graph(graph.clone());
         let training = Session::on(gpu, &model, options.session.clone())?;
         let state = training.state()?;
-        Ok(Step { training, evaluations: HashMap::new(), state, graph, arenas, options, steps: 0, summed: 0 })
+        Ok(Step { training, evaluations: HashMap::new(), state, graph, arenas, own_states, options, steps: 0, summed: 0 })
     }
 
     /// Learns from one batch. Inputs are those of the network. Returns [`StepOptions::outputs`].

@@ -35,6 +35,11 @@ pub(super) fn step_graph(graph: &Graph, arenas: &[Arena], options: &StepOptions)
     trimmed.defaults.retain(|default| parameters().all(|parameter| parameter.value != default.input.value));
     trimmed.outputs = options.outputs.iter().map(|name| find(graph, name)).collect::<Result<_>>()?;
     trimmed.outputs.extend(graph.states().iter().map(|state| state.output));
+    for parameter in parameters() {
+        // From here on a part of its arena makes it: for whatever reads it, and for callers that ask for it.
+        let value = &mut trimmed.values[parameter.value.index()];
+        (value.constant, value.fact) = (None, None);
+    }
     let mut writer = Writer::rewriting(&trimmed);
     for name in &options.checkpoints {
         let value = find(graph, name)?;
@@ -54,9 +59,9 @@ pub(super) fn step_graph(graph: &Graph, arenas: &[Arena], options: &StepOptions)
     let mut parts = Vec::new();
     for (arena, input) in arenas.iter().zip(&inputs) {
         for parameter in &arena.parameters {
-            let seen = writer.add(&parameter.name, part(parameter.first, parameter.ty.shape.clone()), &[Some(*input)]);
-            writer.redirect(parameter.value, seen);
-            parts.push(seen);
+            let op = part(parameter.first, parameter.ty.shape.clone());
+            writer.push(Node::new(&parameter.name, op, vec![Some(*input)], vec![Some(parameter.value)]));
+            parts.push(parameter.value);
         }
     }
     let mut step = StepWriter { writer, arenas, options };

@@ -2,7 +2,7 @@
 
 use super::node::Single;
 use super::question::{Question, with_gradients};
-use super::report::{GradientReport, GradientValidation, NoGradient, SlopeReport, compare};
+use super::report::{GradientReport, GradientValidation, NoGradient, SlopeReport, compare, greatest_of};
 use super::whole::Whole;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{Tally, boxed};
@@ -120,7 +120,7 @@ impl Work<'_> {
         for ((found, expected), subject) in found.iter().zip(&expected).zip(&subjects) {
             let input = single.graph.value(*subject).name.trim_start_matches('x').parse::<usize>().ok();
             let name = input.and_then(|k| node.input(k)).map_or("", |id| graph.value(id).name.as_str());
-            self.found.nodes.push(compare(&node.path, name, found, expected, &[], self.tolerance));
+            self.found.nodes.push(compare(&node.path, name, found, expected, (&[], 0.0), self.tolerance));
         }
         self.slopes(&node.path, &question)
     }
@@ -206,8 +206,9 @@ impl Work<'_> {
         if found.len() != expected.len() {
             return Err(Error::internal(format!("{} gradients of {} values", found.len(), expected.len())));
         }
+        let others = expected.iter().map(greatest_of).fold(0.0, f64::max);
         for (((found, expected), moved), (name, _)) in found.iter().zip(&expected).zip(&moved).zip(&whole.inputs) {
-            let report: GradientReport = compare("", name, found, expected, moved, self.tolerance);
+            let report: GradientReport = compare("", name, found, expected, (moved, others), self.tolerance);
             self.found.whole.push(report);
         }
         self.slopes("", &question)

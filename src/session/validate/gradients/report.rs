@@ -88,18 +88,29 @@ fn rounding(dtype: DType, greatest: f64) -> f64 {
     }
 }
 
-/// Holds a gradient of the device against that of the references. The absolute part of the tolerance is in parts of the greatest element;
-/// `moved` is by how much each element moves when the inputs are rounded.
+/// The greatest finite element of a gradient, in magnitude.
+pub(super) fn greatest_of(gradient: &Tensor) -> f64 {
+    gradient.to_f64().into_iter().filter(|x| x.is_finite()).map(f64::abs).fold(0.0, f64::max)
+}
+
+/// A gradient that is so much smaller than others of its graph is zero by symmetry, but for rounding (of the bias of keys: all scores of
+/// a query move alike).
+const BY_SYMMETRY: f64 = 1e-9;
+
+/// Holds a gradient of the device against that of the references. The absolute part of the tolerance is in parts of the greatest element, or of
+/// `others`, the greatest of all gradients of the graph, where this one is zero by symmetry; `moved` is by how much each element moves when
+/// the inputs are rounded.
 pub(super) fn compare(
     node: &str,
     value: &str,
     found: &Tensor,
     expected: &Tensor,
-    moved: &[f64],
+    (moved, others): (&[f64], f64),
     tolerance: Tolerance,
 ) -> GradientReport {
     let (all, truth) = (found.to_f64(), expected.to_f64());
-    let greatest = truth.iter().filter(|x| x.is_finite()).map(|x| x.abs()).fold(0.0, f64::max);
+    let own = greatest_of(expected);
+    let greatest = if own < BY_SYMMETRY * others { others } else { own };
     let mut report =
         GradientReport { node: node.into(), value: value.into(), elements: truth.len(), greatest, device_error: 0.0, divergent: 0 };
     if all.len() != truth.len() {
