@@ -27,6 +27,8 @@ pub enum ErrorKind {
     DeviceLost,
     /// What a state held is lost, with the device or since a run of it never ended: set or reset it.
     StateLost,
+    /// Training went out of range: a loss is infinite or no number.
+    Diverged,
     /// A file could not be read or written.
     Io,
     /// A shape depends on the value of an input that is not known before the run; carries the input's index.
@@ -73,6 +75,11 @@ impl Error {
     /// A wrong option or argument.
     pub fn invalid_argument(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::InvalidArgument, message)
+    }
+
+    /// A loss that is infinite or no number.
+    pub fn diverged(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Diverged, message)
     }
 
     /// A size beyond a limit.

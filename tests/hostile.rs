@@ -1,6 +1,6 @@
 //! Files that mean harm, or were damaged: each gives a model or an error, never a panic, in memory that its size bounds.
 
-mod memory;
+pub(crate) mod memory;
 mod named;
 pub(crate) mod wire;
 

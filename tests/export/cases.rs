@@ -24,6 +24,7 @@ const NO_FORM: &[&str] = &[
     "OptimizerUpdate",
     "Part",
     "RecurrentGradient",
+    "RecurrentSlopes",
     "RoiAlignGradient",
     "StridedView",
     "View",

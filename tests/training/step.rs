@@ -10,7 +10,7 @@ use gristmill::{DType, ErrorKind, Tensor, TensorView, operators};
 const PARAMETERS: [&str; 4] = ["fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"];
 
 /// Two layers and a cross-entropy over five classes.
-fn network() -> Graph {
+pub(super) fn network() -> Graph {
     let mut random = Random::new(7);
     let mut b = Builder::new("two layers");
     let rows = || Dim::Named("n".into());
@@ -40,7 +40,7 @@ fn views<'a>(batch: &'a [(&'static str, Tensor)]) -> Vec<(&'a str, TensorView<'a
     batch.iter().map(|(name, tensor)| (*name, tensor.view())).collect()
 }
 
-fn options(optimizer: impl Into<Optimizer>) -> StepOptions {
+pub(super) fn options(optimizer: impl Into<Optimizer>) -> StepOptions {
     StepOptions::new("loss", PARAMETERS.map(String::from).to_vec(), optimizer)
 }
 
@@ -301,7 +301,7 @@ fn training_refuses_labels_that_name_no_class() {
 }
 
 /// A normalization over the batch and dropped elements in front of a layer.
-fn two_modes() -> Graph {
+pub(super) fn two_modes() -> Graph {
     let mut random = Random::new(17);
     let mut b = Builder::new("two modes");
     let x = b.input("x", DType::F32, &[Dim::Named("n".into()), Dim::Known(6)]);

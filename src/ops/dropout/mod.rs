@@ -1,6 +1,6 @@
 //! Dropout in training form: elements are dropped at random, and may be dropped again alike.
 
-mod threefry;
+pub(crate) mod threefry;
 
 use super::Registration;
 use super::compose::Compose;

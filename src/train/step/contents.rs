@@ -5,6 +5,7 @@ use super::layout::{Arena, Parameter};
 use crate::error::{Error, Result};
 use crate::session::fits_alone;
 use crate::tensor::{Tensor, TensorView};
+use std::collections::HashSet;
 
 /// What a step holds at some time, on the host.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,31 +73,43 @@ impl Step {
         Ok(Checkpoint { steps: self.steps, tensors })
     }
 
-    /// Goes on from a checkpoint, of this or another step with the same parameters and rules. Updates that were skipped are counted anew.
+    /// Goes on from a checkpoint, of this or another step with the same parameters, rules and states. Updates that were skipped are counted
+    /// anew.
     ///
     /// # Errors
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) naming a tensor that is missing or of another type. Nothing has changed then.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) naming a tensor that is missing, of another type, or none that the step holds. Nothing
+    /// has changed then.
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
-        let find =
-            |name: &str| checkpoint.get(name).ok_or_else(|| Error::invalid_input(format!("the checkpoint has no tensor `{name}`")));
-        let mut arenas = Vec::with_capacity(self.arenas.len());
+        let mut known = HashSet::new();
+        let mut find = |name: &str| {
+            known.insert(name.to_string());
+            checkpoint.get(name).ok_or_else(|| Error::invalid_input(format!("the checkpoint has no tensor `{name}`")))
+        };
+        let mut held_anew = Vec::with_capacity(self.arenas.len());
         for arena in &self.arenas {
             let mut held = vec![0f32; arena.rule.rows() * arena.columns];
             for parameter in &arena.parameters {
                 for (number, what) in names(arena, &parameter.name).into_iter().enumerate() {
-                    put(&mut held, arena, parameter, number, &find(&what)?.view())?;
+                    let fits = put(&mut held, arena, parameter, number, &find(&what)?.view());
+                    fits.map_err(|error| Error::invalid_input(format!("tensor `{what}` of the checkpoint: {error}")))?;
                 }
             }
-            arenas.push((arena.state.clone(), Tensor::new([arena.rule.rows(), arena.columns], &held)?));
+            held_anew.push((arena.state.clone(), Tensor::new([arena.rule.rows(), arena.columns], &held)?));
         }
         for info in self.state.infos().iter().take(self.own_states) {
             let tensor = find(&info.name)?;
             fits_alone("state", info, tensor.dtype(), tensor.shape())?;
-            arenas.push((info.name.clone(), tensor.clone()));
+            held_anew.push((info.name.clone(), tensor.clone()));
+        }
+        let mut unused = known;
+        if let Some((name, _)) = checkpoint.tensors.iter().find(|(name, _)| !unused.remove(name)) {
+            return Err(Error::invalid_input(format!(
+                "the checkpoint's tensor `{name}` is none that the step holds, or is there twice"
+            )));
         }
         // What else there is, sums and the last loss, may be lost.
         self.state.reset()?;
-        for (name, tensor) in arenas {
+        for (name, tensor) in held_anew {
             self.state.set(&name, &tensor.view())?;
         }
         (self.steps, self.summed) = (checkpoint.steps, 0);

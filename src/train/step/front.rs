@@ -212,6 +212,27 @@ impl Step {
         Ok(())
     }
 
+    /// What the optimizer of each group takes of directions.
+    pub fn learning_rates(&self) -> Vec<f64> {
+        self.options.groups.iter().map(|group| group.optimizer.learning_rate()).collect()
+    }
+
+    /// What random numbers are drawn from.
+    pub fn seed(&self) -> u32 {
+        self.options.seed
+    }
+
+    /// The names of the inputs that a step is given.
+    pub(in crate::train) fn input_names(&self) -> Vec<String> {
+        let own = |name: &str| name == RANDOM_KEY || (0..self.options.groups.len()).any(|group| name == controls_input(group));
+        self.training.inputs().iter().map(|input| input.name.clone()).filter(|name| !own(name)).collect()
+    }
+
+    /// The names of the inputs that these values are computed from when the network does not learn.
+    pub(in crate::train) fn evaluation_input_names(&mut self, outputs: &[&str]) -> Result<Vec<String>> {
+        Ok(self.evaluation(outputs)?.inputs().iter().map(|input| input.name.clone()).collect())
+    }
+
     /// What one step does for inputs of these types: its dispatches, and the memory they take.
     ///
     /// # Errors

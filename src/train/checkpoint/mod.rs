@@ -1,0 +1,8 @@
+//! Checkpoints as files: each written whole or not at all, the last few kept.
+
+mod file;
+mod folder;
+mod whole;
+
+pub use file::{Saved, load, save};
+pub use folder::CheckpointFolder;
