@@ -54,11 +54,7 @@ impl Step {
             let arena = &self.arenas[*arena];
             let parameter = arena.parameters.iter().find(|parameter| parameter.first == part.first);
             let parameter = parameter.ok_or_else(|| Error::internal("a part of an arena that is no parameter"))?;
-            // The constant that it was before the step gives back its name.
-            let (before, seen) = (parameter.value.index(), seen.index());
-            let name = std::mem::take(&mut graph.values[before].name);
-            graph.values[before].name = std::mem::replace(&mut graph.values[seen].name, name);
-            graph.values[seen].constant = Some(row(held, arena, parameter, 0)?);
+            graph.values[seen.index()].constant = Some(row(held, arena, parameter, 0)?);
         }
         Ok(())
     }
