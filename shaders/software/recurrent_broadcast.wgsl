@@ -1,5 +1,6 @@
 // Takes four_words; recurrent (Place, is_backward, product_row); recurrent_groups or recurrent_scalars; activation; cell_rnn or
-// cell_gru or cell_lstm (GATES); texels (texel); row_sums (Rows, add_product); recurrent_products (set_sums, take_product).
+// cell_gru or cell_lstm; texels (texel); row_sums (Rows, add_product); recurrent_weights_texels or recurrent_weights_blocks
+// (BLOCK, weight_block, weight_start); recurrent_products (set_sums, take_product).
 // One step of a recurrent layer, for adapters that are a CPU: no workgroup memory, no barriers; weights and state are read
 // from textures, and values of the state travel by broadcast. A prelude holds the equations of the cell.
 //
@@ -7,16 +8,10 @@
 // batch elements. For each four units of the state before, every lane reads a 4x4 block of weights per gate and, of each
 // eight batch elements, the four values of its own element; a single element needs no broadcast, since all lanes read it.
 // The grid runs over groups of units (x), batch elements (y) and directions (z).
-//
-// `const SLOTS` is the number of gates that a block of weights has room for.
-@group(0) @binding(2) var weights: texture_storage_2d<rgba32float, read>; // [directions, blocks of units, STRIDE], see ops/rnn/software.rs
 // [directions, tiles, UNITS, ROWS]; before a second product three of these.
 @group(0) @binding(4) var state: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(7) var<storage, read_write> last_state: array<f32>; // [directions, batch, hidden], or batch first
 @group(0) @binding(9) var next: texture_storage_2d<rgba32float, write>; // as the next dispatch takes the state
-
-// Texels of one direction and LANES groups of units: UNITS blocks of weights, and room for biases and peepholes in two more.
-const STRIDE: u32 = (UNITS + 2u) * 4u * SLOTS * LANES;
 
 // Sums of eight batch elements, by gate from FIRST_GATE on.
 struct Sums {
@@ -32,22 +27,6 @@ struct Block {
     g1: mat4x4<f32>,
     g2: mat4x4<f32>,
     g3: mat4x4<f32>,
-}
-
-// Where a lane's weights begin.
-fn weight_start(direction: u32, unit: u32) -> u32 {
-    return (direction * ((UNITS + LANES - 1u) / LANES) + unit / LANES) * STRIDE + unit % LANES;
-}
-
-// Bias `half` (0 of the input product, 1 of the recurrent one) of a gate.
-fn bias(place: Place, half: u32, gate: u32) -> vec4<f32> {
-    let at = weight_start(place.direction, place.unit) + (UNITS * 4u * SLOTS + half * GATES + gate) * LANES;
-    return textureLoad(weights, texel(at));
-}
-
-fn peephole(place: Place, which: u32) -> vec4<f32> {
-    let at = weight_start(place.direction, place.unit) + (UNITS * 4u * SLOTS + 2u * GATES + which) * LANES;
-    return textureLoad(weights, texel(at));
 }
 
 // `sums` and the products of four values of the state (lane i holds those of row i) with weights.
@@ -78,28 +57,17 @@ fn add_products(sums: Sums, h: vec4<f32>, w: Block) -> Sums {
     return s;
 }
 
-// Four rows of weights of one gate, which lie in one row of the texture.
-fn weight_block(at: vec2<u32>, gate: u32) -> mat4x4<f32> {
-    return mat4x4<f32>(
-        textureLoad(weights, at + vec2(gate * LANES, 0u)),
-        textureLoad(weights, at + vec2((SLOTS + gate) * LANES, 0u)),
-        textureLoad(weights, at + vec2((2u * SLOTS + gate) * LANES, 0u)),
-        textureLoad(weights, at + vec2((3u * SLOTS + gate) * LANES, 0u)),
-    );
-}
-
 fn weight_blocks(start: u32) -> Block {
-    let at = texel(start);
     var w: Block;
-    w.g0 = weight_block(at, FIRST_GATE);
+    w.g0 = weight_block(start, FIRST_GATE);
     if SUMMED > 1u {
-        w.g1 = weight_block(at, 1u);
+        w.g1 = weight_block(start, 1u);
     }
     if SUMMED > 2u {
-        w.g2 = weight_block(at, 2u);
+        w.g2 = weight_block(start, 2u);
     }
     if SUMMED > 3u {
-        w.g3 = weight_block(at, 3u);
+        w.g3 = weight_block(start, 3u);
     }
     return w;
 }
@@ -178,7 +146,7 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id)
                 s3 = add_products(s3, textureLoad(state, at + vec2(24u, 0u)), w);
             }
             own += ROWS;
-            block += 4u * SLOTS * LANES;
+            block += BLOCK;
         }
     }
     if unit >= UNITS {

@@ -158,6 +158,10 @@ prelude! {
     RECURRENT_GRADIENT_SUMS_TEXELS = "software/recurrent_gradient_sums_texels";
     /// The packed weights of recurrent layers.
     RECURRENT_WEIGHTS = "recurrent_weights";
+    /// The same from a texture. Goes with `Kernel::texels`.
+    RECURRENT_WEIGHTS_TEXELS = "software/recurrent_weights_texels";
+    /// Those weights in blocks, from a texture. Goes with `Kernel::texels`, wants `const LANES` and `SLOTS`.
+    RECURRENT_WEIGHTS_BLOCKS = "software/recurrent_weights_blocks";
     /// Recurrent layers read four hidden units at a time.
     RECURRENT_GROUPS = "recurrent_groups";
     /// Recurrent layers read single units.

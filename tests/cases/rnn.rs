@@ -60,6 +60,13 @@ pub fn cases() -> Vec<Case> {
         let clipped = Recurrent { clip: Some(0.25), ..reverse };
         cases.push(case(&mut random, &format!("{cell_name}/clipped"), clipped, [4, 3, 5, 9], ALL));
     }
+    // Weights that are packed at run time, of which rows of units begin and end anywhere.
+    for (cell_name, cell) in [("rnn", Cell::Rnn), ("gru", GRU), ("gru_reset_first", GRU_RESET_FIRST), ("lstm", LSTM)] {
+        let layer = Recurrent { direction: Direction::Bidirectional, ..Recurrent::new(cell) };
+        for (name, extents) in [("learned", [3, 18, 5, 36]), ("learned_wide", [2, 9, 5, 150])] {
+            cases.push(case(&mut random, &format!("{cell_name}/{name}"), layer.clone(), extents, ALL).weights(&[]));
+        }
+    }
     // More steps than the loops of one dispatch may take.
     for (cell_name, cell) in [("gru", GRU), ("lstm", LSTM)] {
         let bias = Given { bias: true, ..Given::default() };

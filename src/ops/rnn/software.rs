@@ -15,6 +15,10 @@ shader!(pub(super) static STATE: StateParams = "software/recurrent_state");
 
 /// These go first.
 const RANK: Rank = 0;
+/// Steps that read weights where they lie go last, where too few batch elements share what is read.
+const LAST: Rank = 3;
+/// Batch elements that are enough for them.
+const ENOUGH: usize = 8;
 
 /// Batch elements of a workgroup, the better choices first, with the names of their variants.
 fn tiles(batch: usize) -> &'static [(usize, &'static str)] {
@@ -31,8 +35,9 @@ pub(super) fn offer(layer: &Layer, offers: &mut Offers) -> Option<Preferences> {
     if !layer.caps.is_software() {
         return None;
     }
+    let rank = if weights_are_constants(layer) || layer.shape().batch >= ENOUGH { RANK } else { LAST };
     for (rows, variant) in tiles(layer.shape().batch) {
-        offers.add(variant, RANK, || steps(layer, *rows));
+        offers.add(variant, rank, || steps(layer, *rows));
     }
     // A sum spelled out whole is long to compile where every instruction becomes many.
     Some(Preferences { ranks: PREFER_PERSISTENT, sharing: sharing(layer), terms: 4 })
@@ -55,18 +60,23 @@ fn slots(cell: Cell) -> usize {
     cell.gates().next_power_of_two()
 }
 
+/// Whether the weights can be put into blocks before the model runs.
+fn weights_are_constants(layer: &Layer) -> bool {
+    layer.io.optional(1).is_some_and(|fact| fact.value.is_some())
+}
+
 /// Lanes of a workgroup, which is a subgroup, where they can exchange states and the weights fit a texture.
 fn lanes(layer: &Layer) -> Result<u32> {
     let caps = layer.caps;
     let lanes = caps.broadcasting_lanes().filter(|lanes| lanes.is_power_of_two());
     let lanes = lanes.ok_or_else(|| Error::unsupported("subgroups are too narrow, or their size is not known"))?;
-    if layer.io.optional(1).is_none_or(|fact| fact.value.is_none()) {
-        return Err(Error::unsupported("the weights are no constants"));
-    }
     let (cell, shape, units) = (layer.cell(), layer.shape(), units(layer.shape().hidden));
     let blocks = shape.directions * units.div_ceil(lanes as usize);
-    let weights = blocks * (units + 2) * 4 * slots(cell) * lanes as usize * 16;
-    if !caps.constants_in_textures(weights as u64) {
+    let fits = match weights_are_constants(layer) {
+        true => caps.constants_in_textures((blocks * (units + 2) * 4 * slots(cell) * lanes as usize * 16) as u64),
+        false => caps.texture_holds((shape.directions * stride(cell, shape.hidden) * 16) as u64),
+    };
+    if !fits {
         return Err(Error::unsupported("the weights exceed a texture"));
     }
     Ok(lanes)
@@ -74,12 +84,8 @@ fn lanes(layer: &Layer) -> Result<u32> {
 
 /// The variant with so many batch elements in a workgroup.
 fn steps(layer: &Layer, rows: usize) -> Result<Lowering> {
-    let (shape, cell, lanes) = (layer.shape(), layer.cell(), lanes(layer)?);
+    let (shape, lanes) = (layer.shape(), lanes(layer)?);
     let units = units(shape.hidden);
-    let [directions, gates, unit_count, stride] = u32s([shape.directions, cell.gates(), units, stride(cell, shape.hidden)])?;
-    let [slots] = u32s([slots(cell)])?;
-    let arguments = vec![directions, gates, unit_count, stride, slots, lanes];
-    let packing = Packing { input: 1, layout: "recurrent_texels", arguments, pack };
     let parts = layer.single_steps()?;
     let given = u32::from(layer.io.optional(3).is_some());
     let state = Kernel::new(&STATE, &[Access::Read, Access::WriteTexture], [64, 1, 1]).texels().set("GIVEN", given);
@@ -90,7 +96,18 @@ fn steps(layer: &Layer, rows: usize) -> Result<Lowering> {
         }
     }
     let state_bytes = (shape.directions * shape.batch.next_multiple_of(rows) * units * 16) as u64;
-    Ok(Lowering::new(dispatches).temporaries(layer.scratch(state_bytes)).packed(vec![packing]))
+    Ok(Lowering::new(dispatches).temporaries(layer.scratch(state_bytes)).packed(packings(layer, lanes)?))
+}
+
+/// How the weights are put into blocks, where they are constants.
+fn packings(layer: &Layer, lanes: u32) -> Result<Vec<Packing>> {
+    if !weights_are_constants(layer) {
+        return Ok(vec![]);
+    }
+    let (shape, cell) = (layer.shape(), layer.cell());
+    let stride = stride(cell, shape.hidden);
+    let arguments = u32s([shape.directions, cell.gates(), units(shape.hidden), stride, slots(cell), lanes as usize])?;
+    Ok(vec![Packing { input: 1, layout: "recurrent_texels", arguments: arguments.to_vec(), pack }])
 }
 
 /// The dispatch of one product of one step.
@@ -100,9 +117,10 @@ fn step(layer: &Layer, lanes: u32, rows: usize, part: Part, product: Product) ->
     (access[1], access[3], access[8]) = (Access::ReadTexture, Access::ReadTexture, Access::WriteTexture);
     access[5..8].fill(Access::Write);
     let states = layer.states(part, product, Operand::Temporary(1), None);
+    let in_blocks = weights_are_constants(layer);
     let bindings = vec![
         Operand::Input(0),
-        Operand::Packed(0),
+        if in_blocks { Operand::Packed(0) } else { Operand::Input(1) },
         layer.optional(2),
         states.before,
         states.cell_before,
@@ -113,7 +131,11 @@ fn step(layer: &Layer, lanes: u32, rows: usize, part: Part, product: Product) ->
     ];
     let [row_count, slots] = u32s([rows, slots(layer.cell())])?;
     let kernel = layer.kernel(&SHADER, &access, lanes, part)?.texels().prelude(&preludes::ROW_SUMS);
-    let kernel = kernel.constant("LANES", lanes).constant("ROWS", row_count).constant("SLOTS", slots);
+    let kernel = match in_blocks {
+        true => kernel.prelude(&preludes::RECURRENT_WEIGHTS_BLOCKS).constant("SLOTS", slots),
+        false => kernel.prelude(&preludes::RECURRENT_WEIGHTS_TEXELS),
+    };
+    let kernel = kernel.constant("LANES", lanes).constant("ROWS", row_count);
     let grid = [units(shape.hidden).div_ceil(lanes as usize), shape.batch.div_ceil(rows), part.directions];
     // The walk over the state, then for each batch element the four units that are written.
     let turns = units(shape.hidden) + 5 * rows;
