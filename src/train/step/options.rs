@@ -1,6 +1,6 @@
 //! What a training step is told.
 
-use crate::graph::Graph;
+use crate::graph::{Graph, ValueId};
 use crate::session::Options;
 use crate::train::optimizer::Optimizer;
 
@@ -55,6 +55,13 @@ impl StepOptions {
 /// Names of the float constants of one axis or more that a value of a graph is computed from: what models have as parameters.
 pub fn parameters(graph: &Graph, value: &str) -> Vec<String> {
     let Some(value) = graph.find(value) else { return Vec::new() };
+    let values = graph.values().iter().zip(computed_from(graph, value)).filter(|(_, needed)| *needed);
+    let is_parameter = |constant: &crate::tensor::Tensor| constant.dtype().is_float() && constant.shape().rank() > 0;
+    values.filter(|(value, _)| value.constant.as_ref().is_some_and(is_parameter)).map(|(value, _)| value.name.clone()).collect()
+}
+
+/// For each value of a graph, whether a value is computed from it, or is it.
+pub(super) fn computed_from(graph: &Graph, value: ValueId) -> Vec<bool> {
     let mut needed = vec![false; graph.values().len()];
     needed[value.index()] = true;
     for node in graph.nodes().iter().rev() {
@@ -62,7 +69,5 @@ pub fn parameters(graph: &Graph, value: &str) -> Vec<String> {
             node.inputs.iter().flatten().for_each(|input| needed[input.index()] = true);
         }
     }
-    let values = graph.values().iter().zip(needed).filter(|(_, needed)| *needed);
-    let is_parameter = |constant: &crate::tensor::Tensor| constant.dtype().is_float() && constant.shape().rank() > 0;
-    values.filter(|(value, _)| value.constant.as_ref().is_some_and(is_parameter)).map(|(value, _)| value.name.clone()).collect()
+    needed
 }

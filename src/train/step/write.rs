@@ -2,7 +2,7 @@
 
 use super::evaluation::needed;
 use super::layout::Arena;
-use super::options::StepOptions;
+use super::options::{StepOptions, computed_from};
 use crate::error::{Error, Result};
 use crate::graph::{Dim, Graph, Node, ValueId, Writer};
 use crate::ops::arena::{join, part};
@@ -77,13 +77,7 @@ fn find(graph: &Graph, name: &str) -> Result<ValueId> {
 
 /// Checks that the loss is computed from every parameter.
 fn check_reached(graph: &Graph, arenas: &[Arena], loss: ValueId, name: &str) -> Result<()> {
-    let mut needed = vec![false; graph.values().len()];
-    needed[loss.index()] = true;
-    for node in graph.nodes().iter().rev() {
-        if node.outputs.iter().flatten().any(|output| needed[output.index()]) {
-            node.inputs.iter().flatten().for_each(|input| needed[input.index()] = true);
-        }
-    }
+    let needed = computed_from(graph, loss);
     match arenas.iter().flat_map(|arena| &arena.parameters).find(|parameter| !needed[parameter.value.index()]) {
         Some(parameter) => {
             let message = format!("the loss `{name}` does not depend on parameter `{}`", parameter.name);
