@@ -7,6 +7,7 @@ mod cases;
 mod corners;
 mod ctc;
 mod curves;
+mod datasets;
 mod differences;
 mod dropout;
 mod files;

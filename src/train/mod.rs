@@ -16,7 +16,10 @@ mod trainer;
 
 pub use checkpoint::{CheckpointFolder, Saved, load, save};
 pub use ctc::{CtcInputs, CtcOptions, ctc_loss};
-pub use data::{Batch, Dataset, Examples, Loader, LoaderOptions, Padding, Place};
+pub use data::{
+    Batch, Conversion, Converted, Dataset, Examples, Loader, LoaderOptions, Padding, Place, Shuffle, Subset, TeacherForcing,
+    TokenWindows,
+};
 pub use decode::beam_search;
 pub use gradients::with_gradients;
 pub use losses::{
