@@ -48,6 +48,7 @@ mod import;
 #[doc(hidden)]
 pub mod internals;
 mod kernel;
+pub mod models;
 pub mod operators;
 mod ops;
 mod passes;

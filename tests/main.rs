@@ -17,6 +17,7 @@ mod layering;
 mod lengths;
 mod lists;
 mod models;
+mod networks;
 mod onnx;
 mod passes;
 mod patterns;

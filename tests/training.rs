@@ -22,7 +22,7 @@ mod optimizers;
 mod places;
 mod recurrent;
 mod rule_check;
-mod rules;
+pub mod rules;
 mod safetensors;
 mod saving;
 mod schedules;

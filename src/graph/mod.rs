@@ -2,6 +2,7 @@
 //! before a run ([`Fact`]), the one [`Writer`] that makes nodes, and the checks every graph passes. Knows no operator by name.
 
 mod builder;
+mod constants;
 pub(crate) mod evaluate;
 pub(crate) mod fact;
 pub(crate) mod flow;

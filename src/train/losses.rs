@@ -179,7 +179,7 @@ impl Writing<'_> {
 /// None; the type is that of its neighbours.
 pub fn cross_entropy(builder: &mut Builder, name: &str, input: ValueId, target: ValueId, options: &ClassLoss) -> Result<ValueId> {
     if options.target == Target::Classes {
-        return of_labels(builder, name, [input, target], options);
+        return cross_entropy_along(builder, name, [input, target], 1, options);
     }
     let mut w = Writing { builder, name };
     let logarithms = w.node(log_softmax(1), &[input]);
@@ -194,9 +194,15 @@ pub fn cross_entropy(builder: &mut Builder, name: &str, input: ValueId, target: 
     w.reduced(options.reduction, loss, None)
 }
 
-/// The same where the target names classes.
-fn of_labels(builder: &mut Builder, name: &str, [input, target]: [ValueId; 2], options: &ClassLoss) -> Result<ValueId> {
-    let op = cross_entropy_op(1, options.ignore_index, options.label_smoothing);
+/// The same where the target names classes, which stand along an axis of the input.
+pub(super) fn cross_entropy_along(
+    builder: &mut Builder,
+    name: &str,
+    [input, target]: [ValueId; 2],
+    axis: i64,
+    options: &ClassLoss,
+) -> Result<ValueId> {
+    let op = cross_entropy_op(axis, options.ignore_index, options.label_smoothing);
     let loss = builder.value(&format!("{name}.rows"), None);
     let all_count = options.weight.is_none() && options.ignore_index.is_none();
     let counted = (!all_count).then(|| builder.value(&format!("{name}.counted"), None));

@@ -8,6 +8,7 @@ mod gradients;
 mod losses;
 mod metrics;
 mod modes;
+mod named_loss;
 mod optimizer;
 mod safetensors;
 mod schedule;
@@ -28,6 +29,7 @@ pub use losses::{
 };
 pub use metrics::{Accuracy, MeanOf, Metric, TokenErrorRate, edit_distance};
 pub use modes::{BatchNormalizationStart, batch_normalization, evaluation, training};
+pub use named_loss::{LossKind, NamedLoss, with_loss};
 pub use optimizer::{Adam, Optimizer, RmsProp, Sgd};
 pub use safetensors::Safetensors;
 pub use schedule::Schedule;
