@@ -22,9 +22,9 @@ HELD_OUT_ACCENT = "en-gb-x-gbcwmd"
 VARIANTS = """m1 m2 m3 m4 m5 m6 m8 f1 f2 f3 f5 Alex Alicia Andrea Andy Annie Denis Diogo Gene Hugo Lee Marco Mario Michael Mike adam belinda benjamin
 boris david ed edward john linda max michel paul rob robert steph travis victor""".split()
 HELD_OUT_VARIANTS = ["m7", "f4", "Jacky", "anika", "caleb", "quincy"]
-WHOLE = {"train": 3000, "held_out": 300}
-# Short sequences, so that a small file holds some.
-SMALL = {"train": (220, 2), "held_out": (50, 2)}
+# How many sequences of how many digits at most, and how many frames at most: short ones, so that a small file holds some.
+WHOLE = {"train": (3000, 5, 1000), "held_out": (300, 5, 1000)}
+SMALL = {"train": (300, 2, 96), "held_out": (60, 2, 96)}
 
 RATE, WINDOW, HOP, SPECTRUM, BANDS, LOWEST = 8000, 200, 80, 256, 32, 60.0
 # What a step of a stored byte is worth; the bytes lie around 128.
@@ -72,8 +72,8 @@ def features(samples, random):
     return np.clip(np.rint(logarithm / logarithm.std() / STEP) + 128, 0, 255).astype(np.uint8)
 
 
-def sequences(part, count, most, seed):
-    """So many sequences of up to so many digits: features, digits and voices."""
+def sequences(part, count, most, longest, seed):
+    """Features, digits and voices of so many sequences of up to so many digits, but those of more frames."""
     random = np.random.Generator(np.random.PCG64(seed))
     orders = []
     for number in range(count):
@@ -88,7 +88,8 @@ def sequences(part, count, most, seed):
         return features(spoken(" ".join(WORDS[digit] for digit in digits), voice, speed, pitch, gap), random)
 
     with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(made, orders)), [digits for digits, *_ in orders], [voice for _, voice, *_ in orders]
+        found = zip(pool.map(made, orders), orders)
+        return [(frames, digits, voice) for frames, (digits, voice, *_) in found if len(frames) <= longest]
 
 
 def main():
@@ -104,8 +105,8 @@ def main():
     }
     heard = set()
     for seed, part in enumerate(WHOLE):
-        for folder, (count, most), seed in ((whole, (WHOLE[part], 5), seed), (small, SMALL[part], seed + 10)):
-            found, digits, voices = sequences(part, count, most, seed)
+        for folder, sizes, seed in ((whole, WHOLE[part], seed), (small, SMALL[part], seed + 10)):
+            found, digits, voices = zip(*sequences(part, *sizes, seed))
             stored, feature_lengths = files.padded(found)
             target, target_lengths = files.padded([row + 1 for row in digits])
             tensors = {
