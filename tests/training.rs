@@ -10,6 +10,7 @@ mod curves;
 mod datasets;
 mod differences;
 mod dropout;
+mod example_data;
 mod files;
 mod first_step;
 mod fitting;
