@@ -2,13 +2,15 @@
 // AdamW and RMSprop.
 //
 // Four neighbouring parameters per invocation, with all that is remembered of them; the grid is one-dimensional, folded into y. Nothing is
-// written where the controls say so, or where the norm of the gradients is infinite or no number.
+// written where the controls say so, where the norm of the gradients is infinite or no number, or once a batch was told of which
+// nothing may be learned.
 
 override RULE: u32;     // 0: SGD, 1: Adam, 2: RMSprop
 override MOMENTUM: bool; // SGD, RMSprop: directions are averaged over steps
 override NESTEROV: bool; // SGD: the direction looks ahead by the momentum
 override CENTERED: bool; // RMSprop: squares are about the mean
 override CLIPPED: bool;  // gradients are scaled down to a norm
+override WATCHED: bool;  // a batch may be told
 
 struct Params {
     count: u32, // vectors of a row
@@ -18,7 +20,8 @@ struct Params {
 @group(0) @binding(1) var<storage, read> gradients: array<vec4<f32>>;    // count
 @group(0) @binding(2) var<storage, read> controls: array<f32>;           // see ops/optimizer/controls.rs
 @group(0) @binding(3) var<storage, read> norm: array<f32>;               // one
-@group(0) @binding(4) var<storage, read_write> arena: array<vec4<f32>>;  // rows, count: parameters, then what is remembered
+@group(0) @binding(4) var<storage, read> first: array<i32>;              // one, not 0 once a batch was told
+@group(0) @binding(5) var<storage, read_write> arena: array<vec4<f32>>;  // rows, count: parameters, then what is remembered
 
 const APPLY: u32 = 0u;
 const CLIP_NORM: u32 = 1u;
@@ -74,6 +77,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     let place = id.x + id.y * groups.x * 64u;
     if place >= params.count || controls[APPLY] == 0.0 {
         return;
+    }
+    if WATCHED {
+        if first[0] != 0 {
+            return;
+        }
     }
     var gradient = gradients[place];
     if CLIPPED {

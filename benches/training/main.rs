@@ -1,10 +1,12 @@
 //! What steps of training cost: `cargo bench --bench training -- [seq2seq] [cnn] [gpt] [--plan]`. The networks are those of `benches/peers`, and so
 //! are the lines: milliseconds of a forward pass with its loss, and of a whole step by AdamW. `--plan` prints dispatches and memory instead
-//! (`--portable`: on an adapter of WebGPU's guaranteed limits), `--nodes` the nodes of a step by the time of their kernels.
+//! (`--portable`: on an adapter of WebGPU's guaranteed limits), `--nodes` the nodes of a step by the time of their kernels, `--trainer` what a
+//! trainer takes beside its steps, and what reading losses and looking for what is not finite do.
 //!
 //! A sample is so many passes and one read of the last loss, divided by their number. Samples of both kinds alternate.
 
 mod networks;
+mod trainer;
 
 use gristmill::train::{self, Adam, Step, StepOptions};
 use gristmill::{Gpu, Power, TensorView};
@@ -84,7 +86,11 @@ fn main() {
         if !wanted.is_empty() && !wanted.iter().any(|wanted| wanted == name) {
             continue;
         }
-        let Learning { graph, batch } = make();
+        if flag("--trainer") {
+            trainer::compare(&gpu, name, &make(true));
+            continue;
+        }
+        let Learning { graph, batch } = make(false);
         let parameters = train::parameters(&graph, "loss");
         let count = parameters.iter().filter_map(|name| Some(graph.constant(graph.find(name)?)?.elements())).sum();
         let options = StepOptions::new("loss", parameters, Adam::decoupled());

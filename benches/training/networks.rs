@@ -11,11 +11,15 @@ pub(crate) struct Learning {
     pub(crate) batch: Vec<(&'static str, Tensor)>,
 }
 
-/// A name and what makes the network.
-type Named = (&'static str, fn() -> Learning);
+/// A name, and what makes the network; whether inputs have an axis of one in front, as an example that is a whole batch has in a loader.
+type Named = (&'static str, fn(bool) -> Learning);
 
 /// All networks by name.
-pub(crate) const NETWORKS: &[Named] = &[("seq2seq", || made(seq2seq())), ("cnn", || made(cnn())), ("gpt", || made(gpt()))];
+pub(crate) const NETWORKS: &[Named] = &[
+    ("seq2seq", |is_example| made(seq2seq(is_example))),
+    ("cnn", |is_example| made(cnn(is_example))),
+    ("gpt", |is_example| made(gpt(is_example))),
+];
 
 fn made(network: Result<Learning>) -> Learning {
     network.expect("the networks are well written")
@@ -25,11 +29,12 @@ fn made(network: Result<Learning>) -> Learning {
 struct Net {
     builder: Builder,
     random: u64,
+    is_example: bool,
 }
 
 impl Net {
-    fn new(name: &str) -> Self {
-        Net { builder: Builder::new(name), random: 3 }
+    fn new(name: &str, is_example: bool) -> Self {
+        Net { builder: Builder::new(name), random: 3, is_example }
     }
 
     /// A number in -1..1 (splitmix64).
@@ -53,8 +58,13 @@ impl Net {
     }
 
     fn input(&mut self, name: &str, tensor: &Tensor) -> ValueId {
-        let dims: Vec<Dim> = tensor.shape().iter().map(|d| Dim::Known(*d)).collect();
-        self.builder.input(name, tensor.dtype(), &dims)
+        let known = |dims: &[usize]| dims.iter().map(|d| Dim::Known(*d)).collect::<Vec<_>>();
+        if !self.is_example {
+            return self.builder.input(name, tensor.dtype(), &known(tensor.shape()));
+        }
+        let input = self.builder.input(name, tensor.dtype(), &[&known(&[1])[..], &known(tensor.shape())[..]].concat());
+        let shape: Vec<i64> = tensor.shape().iter().map(|d| *d as i64).collect();
+        self.reshape(input, &shape)
     }
 
     fn weight(&mut self, name: &str, shape: &[usize], scale: f32) -> Result<ValueId> {
@@ -112,14 +122,21 @@ impl Net {
         let y = self.input("target", &target);
         let loss = train::cross_entropy(&mut self.builder, "loss", logits, y, &ClassLoss::default())?;
         self.builder.output("loss", loss)?;
-        Ok(Learning { graph: self.builder.finish()?, batch: vec![("input", input), ("target", target)] })
+        let mut batch = vec![("input", input), ("target", target)];
+        if self.is_example {
+            for (_, tensor) in &mut batch {
+                let shape: Vec<usize> = [1].into_iter().chain(tensor.shape().iter().copied()).collect();
+                *tensor = Tensor::from_bytes(gristmill::TensorType::new(tensor.dtype(), shape), tensor.bytes())?;
+            }
+        }
+        Ok(Learning { graph: self.builder.finish()?, batch })
     }
 }
 
 /// Embedding, GRU over 20 steps (steps before batch), linear at every step.
-fn seq2seq() -> Result<Learning> {
+fn seq2seq(is_example: bool) -> Result<Learning> {
     let (words, hidden, steps, batch) = (1000, 256, 20, 32);
-    let mut n = Net::new("seq2seq");
+    let mut n = Net::new("seq2seq", is_example);
     let input = n.ids(&[steps, batch], words)?;
     let target = n.ids(&[steps * batch], words)?;
     let x = n.input("input", &input);
@@ -137,9 +154,9 @@ fn seq2seq() -> Result<Learning> {
 }
 
 /// Three 3x3 convolutions, two 2x2 max-pools, two fully connected.
-fn cnn() -> Result<Learning> {
+fn cnn(is_example: bool) -> Result<Learning> {
     let (batch, size, hidden) = (32, 28, 128);
-    let mut n = Net::new("cnn");
+    let mut n = Net::new("cnn", is_example);
     let input = n.floats(&[batch, 1, size, size], 1.7)?;
     let target = n.ids(&[batch], 10)?;
     let x = n.input("input", &input);
@@ -157,9 +174,9 @@ fn cnn() -> Result<Learning> {
 }
 
 /// Token and position embeddings, four pre-norm blocks, norm, head without bias.
-fn gpt() -> Result<Learning> {
+fn gpt(is_example: bool) -> Result<Learning> {
     let (words, width, blocks, context, batch) = (96, 128, 4, 64, 12);
-    let mut n = Net::new("gpt");
+    let mut n = Net::new("gpt", is_example);
     let input = n.ids(&[batch, context], words)?;
     let target = n.ids(&[batch * context], words)?;
     let ids = n.input("input", &input);

@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod ctc;
+mod curve;
 mod data;
 mod decode;
 mod gradients;
@@ -17,6 +18,7 @@ mod trainer;
 
 pub use checkpoint::{CheckpointFolder, Saved, load, save};
 pub use ctc::{CtcInputs, CtcOptions, ctc_loss};
+pub use curve::LossCurve;
 pub use data::{
     Batch, Conversion, Converted, Dataset, Examples, Loader, LoaderOptions, Padding, Place, Shuffle, Subset, TeacherForcing,
     TokenWindows,
@@ -33,5 +35,5 @@ pub use named_loss::{LossKind, NamedLoss, with_loss};
 pub use optimizer::{Adam, Optimizer, RmsProp, Sgd};
 pub use safetensors::Safetensors;
 pub use schedule::Schedule;
-pub use step::{Checkpoint, ParameterGroup, Step, StepOptions, parameters};
+pub use step::{Checkpoint, Guard, NonFinite, ParameterGroup, Pass, Step, StepOptions, ValueRange, parameters};
 pub use trainer::{Callback, EarlyStop, Ended, Evaluation, Fit, FitOptions, JsonLines, StepLog, Trainer};

@@ -3,11 +3,13 @@
 use super::{Case, Random};
 use gristmill::Tensor;
 use gristmill::internals::ops::arena::{join, part};
-use gristmill::internals::ops::optimizer::{Rule, accumulate, controls as at, optimizer_update};
+use gristmill::internals::ops::optimizer::{
+    GREATEST, Rule, accumulate, controls as at, first_non_finite, optimizer_update, word_of,
+};
 use gristmill::internals::ops::recompute::{checkpoint, held};
 
 pub fn cases() -> Vec<Case> {
-    [arenas(), updates(), sums(), kept()].into_iter().flatten().collect()
+    [arenas(), updates(), sums(), watched(), kept()].into_iter().flatten().collect()
 }
 
 fn arenas() -> Vec<Case> {
@@ -51,6 +53,8 @@ fn controls(apply: bool) -> Tensor {
         (at::SECOND_FRESH, 0.3),
         (at::EPSILON, 1e-3),
         (at::ROOT_SCALE, 1.5),
+        (at::BATCH, 17.0),
+        (at::BATCHES, 2.0),
     ] {
         controls[place] = number;
     }
@@ -98,6 +102,53 @@ fn sums() -> Vec<Case> {
     let mut cases = vec![];
     for (name, shape, goes_on) in [("goes_on", vec![3, 70], true), ("begins", vec![70], false), ("one", vec![1], true)] {
         let inputs = vec![random.floats(&shape), random.floats(&shape), controls(goes_on)];
+        cases.push(Case::new(format!("accumulate/{name}"), accumulate(), inputs));
+    }
+    cases
+}
+
+/// Batches that are not finite, and what is done once one was.
+fn watched() -> Vec<Case> {
+    let mut random = Random::new(0x0FF);
+    let mut cases = vec![];
+    let (earlier, later) = (word_of(3), word_of(1 << 20));
+    let greatest = GREATEST as f32;
+    for (name, word, loss, lengths, number) in [
+        ("fine", 0, 1.5f32, vec![132], 0.5f32),
+        ("nearly", 0, f32::MAX, vec![64, 260], greatest.next_down()),
+        ("loss_undefined", 0, f32::NAN, vec![64], 0.5),
+        ("loss_infinite", later, f32::NEG_INFINITY, vec![], 0.5),
+        ("loss_alone", 0, -2.0, vec![], 0.5),
+        ("undefined", 0, 1.5, vec![132, 4], f32::NAN),
+        ("infinite", later, 1.5, vec![4, 260], f32::NEG_INFINITY),
+        ("square", 0, 1.5, vec![260], -greatest),
+        ("not_the_first", earlier, f32::NAN, vec![64], f32::INFINITY),
+        ("fine_again", earlier, 1.5, vec![64], 0.5),
+    ] {
+        let mut inputs = vec![Tensor::scalar(word), Tensor::scalar(loss), controls(true)];
+        for length in &lengths {
+            let mut numbers: Vec<f32> = random.floats(&[*length]).to_f64().into_iter().map(|x| x as f32).collect();
+            // In the last vector of the last gradient.
+            let last = numbers.len() - 2;
+            if inputs.len() == 2 + lengths.len() {
+                numbers[last] = number;
+            }
+            inputs.push(Tensor::vector(&numbers));
+        }
+        cases.push(Case::new(format!("first_non_finite/{name}"), first_non_finite(), inputs));
+    }
+    for (name, word, norm) in
+        [("on", 0, None), ("over", later, None), ("clipped_on", 0, Some(0.3f32)), ("clipped_over", later, Some(0.3))]
+    {
+        let mut inputs =
+            vec![Some(random.floats(&[3, 64])), Some(random.floats(&[64])), Some(controls(true)), norm.map(Tensor::scalar)];
+        inputs[0] = inputs[0].take().map(|arena| {
+            let squares: Vec<f32> = arena.to_f64().into_iter().map(|x| x.abs() as f32).collect();
+            Tensor::new([3, 64], &squares).expect("as many")
+        });
+        inputs.push(Some(Tensor::scalar(word)));
+        cases.push(Case { inputs, ..Case::new(format!("optimizer_update/{name}"), optimizer_update(Rule::Adam), vec![]) });
+        let inputs = vec![random.floats(&[70]), random.floats(&[70]), controls(true), Tensor::scalar(word)];
         cases.push(Case::new(format!("accumulate/{name}"), accumulate(), inputs));
     }
     cases

@@ -16,14 +16,14 @@ use std::fs;
 use std::path::Path;
 
 /// Data for `two_modes`: 11 examples in batches of 3, of which the last has 2.
-fn data() -> Loader {
+pub fn data() -> Loader {
     let mut random = Random::new(31);
     let inputs = vec![("x".into(), random.floats(&[11, 6])), ("y".into(), random.floats(&[11, 2]))];
     let options = LoaderOptions { shuffle: true, seed: 5, ..LoaderOptions::new(3) };
     Loader::new(Examples::new(inputs).expect("examples"), options).expect("a loader")
 }
 
-fn trainer(device: bool, seed: u32, accumulate: u32) -> Trainer {
+pub fn trainer(device: bool, seed: u32, accumulate: u32) -> Trainer {
     let parameters = ["scale", "bias", "weight"].map(String::from).to_vec();
     let adam = Adam { learning_rate: 0.05, ..Adam::decoupled() };
     let options = StepOptions { seed, accumulate, clip_norm: Some(1.0), ..StepOptions::new("loss", parameters, adam) };
@@ -31,7 +31,7 @@ fn trainer(device: bool, seed: u32, accumulate: u32) -> Trainer {
     Trainer::new(if device { Step::new(gpu(), &graph, options) } else { Step::cpu(&graph, options) }.expect("a step"))
 }
 
-fn fit_options(steps: u64, folder: &Path) -> FitOptions {
+pub fn fit_options(steps: u64, folder: &Path) -> FitOptions {
     let evaluation = Evaluation { data: data(), metrics: vec![Box::new(MeanOf::new("loss"))] };
     FitOptions {
         schedule: Schedule::Cosine { steps: 16, least: 1e-3 }.after_warm_up(4, 0.1),
@@ -198,7 +198,7 @@ fn training_stops_at_a_loss_that_is_none_and_saves_nothing_of_it() {
     let mut options = FitOptions { log_every: 4, save_every: 1, folder: Some(folder), ..FitOptions::new(20) };
     let error = Trainer::new(step).fit_blocking(&mut data(), &mut options, &mut []).expect_err("it diverges");
     assert_eq!(error.kind(), ErrorKind::Diverged, "{error}");
-    assert!(error.to_string().contains("the loss of step "), "{error}");
+    assert!(error.to_string().contains("of step "), "{error}");
     let (_, saved) = options.folder.expect("one").latest().expect("it is read").expect("it is there");
     assert!(error.to_string().contains(&format!("step {} ", saved.checkpoint.steps + 1)), "{error}");
 }
@@ -300,4 +300,54 @@ fn training_counts_errors_of_tokens() {
     assert_eq!(found[1].1, 5.0 / 5.0);
     // Of the same sequences the first two have no error.
     assert_eq!(found[2], ("exact".into(), 2.0 / 3.0));
+}
+
+#[test]
+fn training_goes_on_with_other_numbers_and_says_which() {
+    let place = Folder::new();
+    trainer(false, 1, 1).fit_blocking(&mut data(), &mut fit_options(2, &place.0), &mut []).expect("a run");
+    let parameters = ["scale", "bias", "weight"].map(String::from).to_vec();
+    let adam = Adam { learning_rate: 0.05, ..Adam::decoupled() };
+    let with = |optimizer: train::Optimizer, accumulate, clip_norm| {
+        let options = StepOptions { seed: 1, accumulate, clip_norm, ..StepOptions::new("loss", parameters.clone(), optimizer) };
+        Trainer::new(Step::cpu(&two_modes(), options).expect("a step"))
+    };
+    let fails = |mut trainer: Trainer, words: [&str; 3]| {
+        let error = trainer.fit_blocking(&mut data(), &mut fit_options(3, &place.0), &mut []).expect_err(words[0]);
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        words.into_iter().for_each(|word| assert!(error.to_string().contains(word), "{word}: {error}"));
+        assert_eq!(trainer.step().steps(), 0);
+    };
+    let coupled = Adam { decoupled: false, ..adam.clone() };
+    fails(with(coupled.into(), 1, Some(1.0)), ["`groups.0.optimizer`", "is adamw", "has adam"]);
+    fails(with(Sgd::default().into(), 1, Some(1.0)), ["`groups.0.optimizer`", "is adamw", "has sgd"]);
+    fails(with(adam.clone().into(), 2, Some(1.0)), ["`accumulate`", "is 1", "has 2"]);
+    let fit = with(adam.clone().into(), 1, Some(1.0)).fit_blocking(&mut data(), &mut fit_options(3, &place.0), &mut []);
+    assert_eq!(fit.expect("a run").changes, [""; 0], "nothing is another");
+    let slower = Adam { learning_rate: 0.01, weight_decay: 0.5, ..adam };
+    let mut options = FitOptions { schedule: Schedule::Constant, ..fit_options(4, &place.0) };
+    let mut trainer = with(slower.into(), 1, None);
+    let fit = trainer.fit_blocking(&mut data(), &mut options, &mut []).expect("a run");
+    let found: Vec<&str> = fit.changes.iter().filter_map(|change| change.split('`').nth(1)).collect();
+    assert_eq!(found, ["groups.0.learning_rate", "groups.0.weight_decay", "schedule", "clip_norm"]);
+    assert_eq!(fit.changes[0], "`groups.0.learning_rate` was 0.05 and is 0.01");
+    assert_eq!(trainer.step().learning_rates(), [0.01]);
+    let (_, saved) = CheckpointFolder::new(&place.0, 2).latest().expect("it is read").expect("it is there");
+    assert_eq!(saved.text("adapter"), Some("references"));
+    assert_eq!(saved.text("variants"), Some("by table"));
+    assert_eq!(saved.text("groups.0.learning_rate"), Some("0.01"), "the rate that schedules start from");
+}
+
+#[test]
+fn training_goes_on_with_the_same_examples_alone() {
+    let place = Folder::new();
+    trainer(false, 1, 1).fit_blocking(&mut data(), &mut fit_options(2, &place.0), &mut []).expect("a run");
+    let mut random = Random::new(32);
+    let inputs = vec![("x".into(), random.floats(&[11, 6])), ("y".into(), random.floats(&[11, 2]))];
+    let mut other = Loader::new(Examples::new(inputs).expect("examples"), data().options().clone()).expect("a loader");
+    let error = trainer(false, 1, 1).fit_blocking(&mut other, &mut fit_options(3, &place.0), &mut []).expect_err("others");
+    assert!(error.kind() == ErrorKind::InvalidInput && error.to_string().contains("`data.fingerprint`"), "{error}");
+    // On another adapter it goes on, and says so.
+    let fit = trainer(true, 1, 1).fit_blocking(&mut data(), &mut fit_options(3, &place.0), &mut []).expect("a run");
+    assert!(fit.changes.len() == 1 && fit.changes[0].starts_with("`adapter` was references and is "), "{:?}", fit.changes);
 }

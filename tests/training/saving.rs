@@ -1,8 +1,9 @@
 //! Checkpoints as files: written whole or not at all, the last ones kept, held against the step that goes on from them.
 
 use super::step::{network, options};
+use crate::cases::Random;
 use gristmill::train::{self, Adam, Checkpoint, CheckpointFolder, Optimizer, Sgd, Step, StepOptions};
-use gristmill::{ErrorKind, Tensor};
+use gristmill::{DType, ErrorKind, Tensor};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -166,4 +167,94 @@ fn training_keeps_the_checkpoint_before_one_that_cannot_be_written() {
     assert_eq!(names(&place.0), ["step-000000000001.safetensors"]);
     let (_, saved) = CheckpointFolder::new(&place.0, 1).latest().expect("it is read").expect("it is there");
     assert_eq!(saved.checkpoint, checkpoint(1, 100));
+}
+
+#[test]
+fn training_finds_every_byte_that_is_not_as_it_was_saved() {
+    let place = Folder::new();
+    fs::create_dir_all(&place.0).expect("a folder");
+    let (good, bad) = (place.0.join("good"), place.0.join("bad"));
+    let tensors = vec![("weight".into(), Tensor::new([2, 3], &[0.0f32, -0.0, 1.5, f32::NAN, 1e-42, 3.0]).expect("a tensor"))];
+    let held = Checkpoint { steps: 12, tensors };
+    train::save(&good, &held, &[("epoch".into(), "1".into()), ("batch".into(), "2".into())]).expect("it is saved");
+    let bytes = fs::read(&good).expect("it is read");
+    for length in 0..bytes.len() {
+        fs::write(&bad, &bytes[..length]).expect("it is written");
+        let error = train::load(&bad).expect_err("it is not whole");
+        assert!(error.kind() == ErrorKind::InvalidModel && error.to_string().contains("bad"), "{length}: {error}");
+    }
+    let same = |saved: &train::Saved| {
+        let pairs = saved.checkpoint.tensors.iter().zip(&held.tensors);
+        saved.checkpoint.steps == 12 && saved.metadata.len() == 2 && pairs.clone().count() == 1 && {
+            let mut pairs = pairs;
+            pairs.all(|((a, x), (b, y))| a == b && x.ty() == y.ty() && x.bytes() == y.bytes())
+        }
+    };
+    let mut random = Random::new(0xF11);
+    for place in 0..bytes.len() {
+        let flips = random.integers(DType::I64, &[3], 1, 256).to_f64();
+        for flip in flips.into_iter().map(|flip| flip as u8).chain([1, 0x20]) {
+            let mut bytes = bytes.clone();
+            bytes[place] ^= flip;
+            fs::write(&bad, &bytes).expect("it is written");
+            match train::load(&bad) {
+                Ok(saved) => assert!(same(&saved), "byte {place} ^ {flip:#x} is not found"),
+                Err(error) => assert!(matches!(error.kind(), ErrorKind::InvalidModel | ErrorKind::Limit), "{error}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn training_skips_checkpoints_whose_numbers_changed_on_the_disk() {
+    crate::support::warnings("");
+    let place = Folder::new();
+    let folder = CheckpointFolder::new(&place.0, 3);
+    let paths: Vec<PathBuf> = (1..=2).map(|step| folder.save(&checkpoint(step, 64), &[]).expect("it is saved")).collect();
+    let mut bytes = fs::read(&paths[1]).expect("it is read");
+    let last = bytes.len() - 2;
+    bytes[last] ^= 4;
+    fs::write(&paths[1], &bytes).expect("it is written");
+    assert_eq!(folder.latest().expect("one is whole").expect("it is there").1.checkpoint, checkpoint(1, 64));
+    let warnings = crate::support::warnings(&paths[1].display().to_string());
+    assert!(warnings.len() == 1 && warnings[0].contains("checksum"), "{warnings:?}");
+}
+
+#[test]
+#[ignore = "the other process of training_goes_on_after_a_disk_was_full"]
+fn training_on_a_full_disk() {
+    let Some(place) = std::env::var_os(FOLDER) else { return };
+    let place = PathBuf::from(place);
+    let mut options = train::FitOptions { save_every: 1, ..super::fitting::fit_options(6, &place) };
+    let error = super::fitting::trainer(false, 1, 1)
+        .fit_blocking(&mut super::fitting::data(), &mut options, &mut [])
+        .expect_err("nothing can be saved");
+    assert!(error.kind() == ErrorKind::Io && error.to_string().contains("step-000000000004"), "{error}");
+}
+
+/// A run whose checkpoints cannot be written any more ends with an error that names the file, and goes on from the last whole one.
+#[cfg(unix)]
+#[test]
+fn training_goes_on_after_a_disk_was_full() {
+    let (whole, broken) = (Folder::new(), Folder::new());
+    let run = |place: &Folder, steps| {
+        let mut options = super::fitting::fit_options(steps, &place.0);
+        let mut data = super::fitting::data();
+        super::fitting::trainer(false, 1, 1).fit_blocking(&mut data, &mut options, &mut []).expect("a run")
+    };
+    run(&whole, 6);
+    run(&broken, 3);
+    let output = std::process::Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 1; exec \"$@\"", "sh"])
+        .arg(std::env::current_exe().expect("this program"))
+        .args(["--exact", "--ignored", "training::saving::training_on_a_full_disk"])
+        .env(FOLDER, &broken.0)
+        .output()
+        .expect("it starts");
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && told.contains("1 passed"), "{told}");
+    assert_eq!(names(&broken.0), ["step-000000000003.safetensors"]);
+    assert_eq!(run(&broken, 6).resumed, Some(3));
+    let [a, b] = [&whole, &broken].map(|place| fs::read(place.0.join("step-000000000006.safetensors")).expect("it is read"));
+    assert!(a == b, "the bytes differ");
 }

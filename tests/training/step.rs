@@ -141,29 +141,6 @@ fn training_on_several_batches_equals_training_on_all_of_them_at_once() {
 }
 
 #[test]
-fn training_skips_updates_of_gradients_without_a_norm() {
-    let graph = network();
-    let options = StepOptions { clip_norm: Some(1.0), ..options(Adam::default()) };
-    for mut step in [Step::new(gpu(), &graph, options.clone()).expect("a step"), Step::cpu(&graph, options).expect("a step")] {
-        step.step_blocking(&views(&batch(4, 1))).expect("a step");
-        let before = step.checkpoint_blocking().expect("a checkpoint");
-        let mut broken = batch(4, 2);
-        broken[0].1 = Tensor::new([4, 6], &[f32::NAN; 24]).expect("a batch");
-        step.step_blocking(&views(&broken)).expect("a step");
-        let after = step.checkpoint_blocking().expect("a checkpoint");
-        assert_eq!(before.tensors, after.tensors);
-        let norm = norm_and_skips(&step);
-        assert!(norm.0.is_some_and(f64::is_nan) && norm.1 == 1, "{norm:?}");
-        step.step_blocking(&views(&batch(4, 3))).expect("a step");
-        assert_eq!(norm_and_skips(&step).1, 1);
-    }
-}
-
-fn norm_and_skips(step: &Step) -> (Option<f64>, u64) {
-    (step.gradient_norm_blocking().expect("a norm"), step.skipped_blocking().expect("a count"))
-}
-
-#[test]
 fn training_goes_on_from_a_checkpoint_as_if_it_had_never_stopped() {
     let graph = network();
     let make = || Step::new(gpu(), &graph, options(Adam::default())).expect("a step");
@@ -193,7 +170,9 @@ fn training_computes_anew_what_checkpoints_leave_out() {
     let mut x = b.input("x", DType::F32, &[Dim::Known(256), Dim::Known(32)]);
     let y = b.input("y", DType::F32, &[Dim::Known(256), Dim::Known(32)]);
     for layer in 0..12 {
-        let weight = b.constant(&format!("{layer}.weight"), random.floats(&[32, 32]));
+        // So small that what goes through all layers stays of its size.
+        let weight: Vec<f32> = random.floats(&[32, 32]).to_f64().into_iter().map(|number| number as f32 * 0.3).collect();
+        let weight = b.constant(&format!("{layer}.weight"), Tensor::new([32, 32], &weight).expect("as many"));
         let product = b.node(&format!("{layer}.product"), operators::matmul(), &[Some(x), Some(weight)]);
         x = b.node(&format!("{layer}.gelu"), operators::unary("Gelu").expect("a function"), &[Some(product)]);
     }

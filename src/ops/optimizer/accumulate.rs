@@ -1,6 +1,7 @@
 //! Accumulate: gradients added to those of earlier runs.
 
 use super::controls as at;
+use super::watch::{is_held_back, is_word};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
 use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Offers, Operand, params, shader, u32s};
@@ -21,7 +22,8 @@ shader!(pub(super) static ACCUMULATE: AccumulateParams = "accumulate");
 pub(super) const NAME: &str = "Accumulate";
 
 /// Input 0, a sum, and input 1, what is added to it, of one shape: output 0 is the sum with a share of what is added, which input 2, the
-/// [`controls`](super::controls), tells, or that share alone where it says that a new sum begins.
+/// [`controls`](super::controls), tells, or that share alone where it says that a new sum begins. Where input 3, the word of
+/// [`FirstNonFinite`](super::FirstNonFinite), which may be left out, tells a batch, it is the sum as it was.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Accumulate;
 
@@ -33,10 +35,12 @@ pub fn accumulate() -> Arc<dyn Op> {
 impl Accumulate {
     fn add(&self, io: &Io, sum: Operand, caps: &Caps) -> Result<Dispatch> {
         let count = io.input(0)?.ty.elements();
-        let access = [Access::Read, Access::Read, Access::Write];
+        let access = [Access::Read, Access::Read, Access::Read, Access::Write];
         let params = AccumulateParams { count: u32s([count])?[0] };
-        let bindings = vec![Operand::Input(1), Operand::Input(2), sum];
-        let dispatch = one_each(Kernel::new(&ACCUMULATE, &access, [64, 1, 1]), params, count, bindings, caps)?;
+        let word = io.optional(3).map_or(Operand::Nothing, |_| Operand::Input(3));
+        let bindings = vec![Operand::Input(1), Operand::Input(2), word, sum];
+        let kernel = Kernel::new(&ACCUMULATE, &access, [64, 1, 1]).set("WATCHED", io.optional(3).is_some().into());
+        let dispatch = one_each(kernel, params, count, bindings, caps)?;
         Ok(dispatch.work(count as u64, count as u64 * 12))
     }
 }
@@ -60,12 +64,20 @@ impl Op for Accumulate {
                 controls.ty
             )));
         }
-        Ok(vec![Fact::new(sum.dtype(), sum.shape().clone())])
+        match inputs.get(3).copied().flatten() {
+            Some(word) if !is_word(word) => {
+                Err(Error::invalid_model(format!("{NAME} expects the word of the first batch to be one i32, found {}", word.ty)))
+            }
+            _ => Ok(vec![Fact::new(sum.dtype(), sum.shape().clone())]),
+        }
     }
 
     fn reference(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
         let (sum, added) = (required(NAME, inputs, 0)?, required(NAME, inputs, 1)?);
         let controls = required(NAME, inputs, 2)?.to_f64();
+        if is_held_back(inputs.get(3).copied().flatten()) {
+            return Ok(vec![sum.clone()]);
+        }
         let (goes_on, share) = (controls[at::SUMMED] != 0.0, controls[at::SHARE]);
         let before = sum.to_f64().into_iter().map(|sum| if goes_on { sum } else { 0.0 });
         let both: Vec<f64> = before.zip(added.to_f64()).map(|(sum, added)| sum + share * added).collect();

@@ -29,3 +29,9 @@ pub const SECOND_FRESH: usize = 9;
 pub const EPSILON: usize = 10;
 /// What Adam's root of squares is multiplied by.
 pub const ROOT_SCALE: usize = 11;
+/// The number of a batch, of which nothing is learned where it is the first that is not finite: what is left of it by pages of [`PAGE`].
+pub const BATCH: usize = 13;
+/// How many pages there are before it. Both are exact in 32 bits.
+pub const BATCHES: usize = 14;
+/// Numbers of batches on a page.
+pub const PAGE: f64 = 65_536.0;

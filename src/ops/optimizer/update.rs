@@ -2,6 +2,7 @@
 
 use super::controls as at;
 use super::rule::Rule;
+use super::watch::{is_held_back, is_word};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Io, Op, required};
 use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Offers, Operand, params, shader, u32s};
@@ -26,8 +27,8 @@ const WIDTH: usize = 4;
 
 /// One update of many parameters. Input 0, `[rows, n]`: the parameters, then what the rule remembers of each ([`Rule::rows`]); input 1, `[n]`: their
 /// gradients; input 2: [`controls`](super::controls); input 3, a scalar that may be left out: the norm of all gradients, which
-/// scales them down to the norm that is allowed. Output 0 is what input 0 becomes: itself where the norm is infinite or no number, or
-/// where the controls say so.
+/// scales them down to the norm that is allowed; input 4, which may be left out: the word of [`FirstNonFinite`](super::FirstNonFinite). Output 0 is what
+/// input 0 becomes: itself where the norm is infinite or no number, where the word tells a batch, or where the controls say so.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OptimizerUpdate {
     /// The rule.
@@ -48,16 +49,17 @@ impl OptimizerUpdate {
             Rule::Adam => (1, false, false, false),
             Rule::RmsProp { momentum, centered } => (2, momentum, false, centered),
         };
-        let access = [Access::Read, Access::Read, Access::Read, Access::Write];
+        let access = [Access::Read, Access::Read, Access::Read, Access::Read, Access::Write];
         let kernel = Kernel::new(&OPTIMIZER_UPDATE, &access, [64, 1, 1])
             .set("RULE", number)
             .set("MOMENTUM", momentum.into())
             .set("NESTEROV", nesterov.into())
             .set("CENTERED", centered.into())
-            .set("CLIPPED", io.optional(3).is_some().into());
+            .set("CLIPPED", io.optional(3).is_some().into())
+            .set("WATCHED", io.optional(4).is_some().into());
         let [count] = u32s([columns])?;
-        let norm = io.optional(3).map_or(Operand::Nothing, |_| Operand::Input(3));
-        let bindings = vec![Operand::Input(1), Operand::Input(2), norm, arena];
+        let given = |k: usize| io.optional(k).map_or(Operand::Nothing, |_| Operand::Input(k));
+        let bindings = vec![Operand::Input(1), Operand::Input(2), given(3), given(4), arena];
         let bytes = (2 * self.rule.rows() + 1) * whole.shape[1] * 4;
         Ok(one_each(kernel, OptimizerUpdateParams { count }, columns, bindings, caps)?.work(0, bytes as u64))
     }
@@ -89,6 +91,14 @@ impl Op for OptimizerUpdate {
         {
             return Err(Error::invalid_model(format!("{NAME} expects one norm of all gradients, found {}", norm.ty)));
         }
+        if let Some(word) = inputs.get(4).copied().flatten()
+            && !is_word(word)
+        {
+            return Err(Error::invalid_model(format!(
+                "{NAME} expects the word of the first batch to be one i32, found {}",
+                word.ty
+            )));
+        }
         Ok(vec![Fact::new(arena.dtype(), arena.shape().clone())])
     }
 
@@ -96,7 +106,8 @@ impl Op for OptimizerUpdate {
         let (arena, gradient) = (required(NAME, inputs, 0)?, required(NAME, inputs, 1)?.to_f64());
         let controls = required(NAME, inputs, 2)?.to_f64();
         let norm = inputs.get(3).copied().flatten().and_then(|norm| norm.to_f64().first().copied());
-        if controls[at::APPLY] == 0.0 || norm.is_some_and(|norm| !norm.is_finite()) {
+        let is_held_back = is_held_back(inputs.get(4).copied().flatten());
+        if controls[at::APPLY] == 0.0 || is_held_back || norm.is_some_and(|norm| !norm.is_finite()) {
             return Ok(vec![arena.clone()]);
         }
         let scale = norm.map_or(1.0, |norm| (controls[at::CLIP_NORM] / (norm + 1e-6)).min(1.0));
@@ -115,7 +126,7 @@ impl Op for OptimizerUpdate {
     }
 
     fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
-        let given = (0..io.inputs.len()).filter_map(|k| io.optional(k));
+        let given = (0..io.inputs.len().min(4)).filter_map(|k| io.optional(k));
         if let Some(fact) = given.into_iter().find(|fact| fact.scalar() != Some(Scalar::F32)) {
             return Err(no_scalar(fact));
         }

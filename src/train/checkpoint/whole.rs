@@ -11,7 +11,7 @@ pub(super) const UNFINISHED: &str = "new";
 
 /// Puts what `write` writes in the place of a file. Until all of it is on the disk the path names what it named before, and so it does
 /// when anything fails.
-pub(super) fn write_whole(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> Result<()>) -> Result<()> {
+pub(in crate::train) fn write_whole(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> Result<()>) -> Result<()> {
     let temporary = temporary(path)?;
     let replaced = write_to(&temporary, write).and_then(|()| Ok(fs::rename(&temporary, path)?));
     if replaced.is_err() {

@@ -56,8 +56,10 @@ impl Step {
     /// Everything that the step holds. Gradients that are summed for an update to come are not among it.
     ///
     /// # Errors
-    /// As [`SessionState::get`](crate::SessionState::get).
+    /// As [`SessionState::get`](crate::SessionState::get); [`Diverged`](crate::ErrorKind::Diverged) where batches were
+    /// [held back](Step::held_back).
     pub async fn checkpoint(&self) -> Result<Checkpoint> {
+        self.check_learned().await?;
         let mut tensors = Vec::new();
         for arena in &self.arenas {
             let held = self.state.get(&arena.state).await?;
@@ -112,7 +114,7 @@ impl Step {
         for (name, tensor) in held_anew {
             self.state.set(&name, &tensor.view())?;
         }
-        (self.steps, self.summed) = (checkpoint.steps, 0);
+        (self.steps, self.summed, self.watched) = (checkpoint.steps, 0, 0);
         Ok(())
     }
 }

@@ -42,7 +42,7 @@ const RANDOM_KEY: &str = "dropout_key";
 /// # Ok::<(), gristmill::Error>(())
 /// ```
 pub struct Step {
-    training: Session,
+    pub(super) training: Session,
     /// By the outputs that they make.
     evaluations: HashMap<Vec<String>, Session>,
     pub(super) state: SessionState,
@@ -51,10 +51,12 @@ pub struct Step {
     pub(super) arenas: Vec<Arena>,
     /// How many states are the network's own, which stand before those of the step.
     pub(super) own_states: usize,
-    options: StepOptions,
+    pub(super) options: StepOptions,
     pub(super) steps: u64,
     /// Batches whose gradients are summed for the next update.
     pub(super) summed: u32,
+    /// Batches since nothing was known to be wrong.
+    pub(super) watched: u64,
 }
 
 impl Step {
@@ -90,10 +92,22 @@ impl Step {
         let model = Model::from_graph(graph.clone());
         let training = Session::on(gpu, &model, options.session.clone())?;
         let state = training.state()?;
-        Ok(Step { training, evaluations: HashMap::new(), state, graph, arenas, own_states, options, steps: 0, summed: 0 })
+        Ok(Step {
+            training,
+            evaluations: HashMap::new(),
+            state,
+            graph,
+            arenas,
+            own_states,
+            options,
+            steps: 0,
+            summed: 0,
+            watched: 0,
+        })
     }
 
-    /// Learns from one batch. Inputs are those of the network. Returns [`StepOptions::outputs`].
+    /// Learns from one batch. Inputs are those of the network. Returns [`StepOptions::outputs`]. A batch whose loss or gradients are not finite changes
+    /// nothing, and neither does any after it: [`held_back`](Step::held_back) tells how many there were, see [`Guard`](crate::train::Guard).
     ///
     /// # Errors
     /// As [`Session::run_with`]; [`InvalidInput`](crate::ErrorKind::InvalidInput) naming an input without elements. Nothing has changed then,
@@ -102,6 +116,7 @@ impl Step {
         let own = self.own_inputs()?;
         let given = with_own(inputs, &own)?;
         let outputs = self.training.run_with(&mut self.state, &given).await?;
+        self.watched = self.watched.saturating_add(1);
         self.summed += 1;
         if self.summed == self.options.accumulate {
             self.summed = 0;
@@ -111,13 +126,14 @@ impl Step {
     }
 
     /// The inputs that the step gives itself.
-    fn own_inputs(&self) -> Result<Vec<(String, Tensor)>> {
+    pub(super) fn own_inputs(&self) -> Result<Vec<(String, Tensor)>> {
         let mut own = Vec::with_capacity(self.options.groups.len() + 1);
         for (number, group) in self.options.groups.iter().enumerate() {
             let mut controls = group.optimizer.controls(self.steps + 1);
             controls[at::APPLY] = f64::from(self.summed + 1 == self.options.accumulate);
             controls[at::SUMMED] = f64::from(self.summed > 0);
             controls[at::SHARE] = f64::from(self.options.accumulate).recip();
+            [controls[at::BATCH], controls[at::BATCHES]] = self.batch_number();
             controls[at::CLIP_NORM] = self.options.clip_norm.unwrap_or(0.0);
             own.push((controls_input(number), Tensor::vector(&controls.map(|number| number as f32))));
         }
@@ -161,8 +177,14 @@ impl Step {
     /// The loss of the last step, before its update.
     ///
     /// # Errors
-    /// As [`SessionState::get`].
+    /// As [`SessionState::get`]; [`Diverged`](crate::ErrorKind::Diverged) where batches were [held back](Step::held_back).
     pub async fn loss(&self) -> Result<f64> {
+        self.check_learned().await?;
+        self.last_loss().await
+    }
+
+    /// The loss of the last step, be it learned from or not.
+    pub(in crate::train) async fn last_loss(&self) -> Result<f64> {
         self.number(LOSS).await
     }
 
@@ -188,7 +210,7 @@ impl Step {
         }
     }
 
-    async fn number(&self, state: &str) -> Result<f64> {
+    pub(super) async fn number(&self, state: &str) -> Result<f64> {
         let tensor = self.state.get(state).await?;
         tensor.to_f64().first().copied().ok_or_else(|| Error::internal(format!("state `{state}` is empty")))
     }
@@ -273,7 +295,10 @@ fn names_of(outputs: &[&str]) -> Vec<String> {
 }
 
 /// Inputs of a batch with those of the step itself.
-fn with_own<'a>(inputs: &[(&'a str, TensorView<'a>)], own: &'a [(String, Tensor)]) -> Result<Vec<(&'a str, TensorView<'a>)>> {
+pub(super) fn with_own<'a>(
+    inputs: &[(&'a str, TensorView<'a>)],
+    own: &'a [(String, Tensor)],
+) -> Result<Vec<(&'a str, TensorView<'a>)>> {
     if let Some((name, view)) = inputs.iter().find(|(_, view)| view.shape().contains(&0)) {
         return Err(Error::invalid_input(format!("input `{name}` is {:?}: a batch of none teaches nothing", view.shape())));
     }

@@ -2,13 +2,18 @@
 
 mod blocking;
 mod contents;
+mod described;
 mod evaluation;
+mod examine;
 mod front;
+mod guard;
 mod layout;
 mod network;
+mod non_finite;
 mod options;
 mod write;
 
 pub use contents::Checkpoint;
 pub use front::Step;
-pub use options::{ParameterGroup, StepOptions, parameters};
+pub use non_finite::{NonFinite, Pass, ValueRange};
+pub use options::{Guard, ParameterGroup, StepOptions, parameters};

@@ -13,6 +13,20 @@ pub struct ParameterGroup {
     pub optimizer: Optimizer,
 }
 
+/// What must be finite for a batch to be learned from. Where it is not, nothing is learned from that batch, nor from any after it, until the step
+/// [goes back](crate::train::Step::go_back): parameters, what optimizers remember, sums of gradients and states of the network stay as they were before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Guard {
+    /// Nothing: a loss that is no number ends in parameters that are none.
+    Nothing,
+    /// The loss.
+    Loss,
+    /// The loss, and the squares of all gradients; where [`clip_norm`](StepOptions::clip_norm) skips updates of such gradients, the loss alone. Gradients of
+    /// all parameters are held until the last is known.
+    #[default]
+    Gradients,
+}
+
 /// What a step does beside the network.
 #[derive(Clone, Debug)]
 pub struct StepOptions {
@@ -21,8 +35,10 @@ pub struct StepOptions {
     /// Which parameters change, and how.
     pub groups: Vec<ParameterGroup>,
     /// The norm of all gradients together that they are scaled down to where they exceed it. An update whose norm is infinite or no number is
-    /// skipped then.
+    /// skipped then, and training goes on, unless the loss is so, too.
     pub clip_norm: Option<f64>,
+    /// What must be finite for a batch to be learned from.
+    pub guard: Guard,
     /// Names of values of the network that are kept for the backward pass, which computes anew what it needs of all that comes before the last of
     /// them: less memory, for about one more forward pass (Chen et al. 2016).
     pub checkpoints: Vec<String>,
@@ -43,6 +59,7 @@ impl StepOptions {
             loss: loss.into(),
             groups: vec![ParameterGroup { parameters, optimizer: optimizer.into() }],
             clip_norm: None,
+            guard: Guard::default(),
             checkpoints: vec![],
             accumulate: 1,
             outputs: vec![],

@@ -2,13 +2,13 @@
 
 use super::evaluation::needed;
 use super::layout::Arena;
-use super::options::{StepOptions, computed_from};
+use super::options::{Guard, StepOptions, computed_from};
 use crate::error::{Error, Result};
-use crate::graph::{Dim, Graph, Node, ValueId, Writer};
+use crate::graph::{Dim, Graph, Node, Value, ValueId, Writer};
 use crate::ops::arena::{join, part};
-use crate::ops::elementwise::{binary, cast, unary, unary_with};
+use crate::ops::elementwise::{binary, cast, select, unary, unary_with};
 use crate::ops::gradient::complete_gradient;
-use crate::ops::optimizer::{accumulate, controls, optimizer_update};
+use crate::ops::optimizer::{accumulate, controls, first_non_finite, optimizer_update};
 use crate::ops::recompute::checkpoint;
 use crate::ops::reduce::{Reduction, reduce};
 use crate::ops::reshape::{identity, reshape};
@@ -20,6 +20,8 @@ pub(super) const LOSS: &str = "train.loss";
 pub(super) const NORM: &str = "train.norm";
 /// The state that counts the updates that were skipped.
 pub(super) const SKIPPED: &str = "train.skipped";
+/// The state that tells the first batch that nothing was learned from.
+pub(super) const FIRST: &str = "train.first";
 
 /// The name of the input that holds the controls of a group.
 pub(super) fn controls_input(group: usize) -> String {
@@ -34,7 +36,8 @@ pub(super) fn step_graph(graph: &Graph, arenas: &[Arena], options: &StepOptions)
     let parameters = || arenas.iter().flat_map(|arena| &arena.parameters);
     trimmed.defaults.retain(|default| parameters().all(|parameter| parameter.value != default.input.value));
     trimmed.outputs = options.outputs.iter().map(|name| find(graph, name)).collect::<Result<_>>()?;
-    trimmed.outputs.extend(graph.states().iter().map(|state| state.output));
+    let kept = keep_states(&mut trimmed, options.guard);
+    trimmed.outputs.extend(trimmed.states.iter().map(|state| state.output));
     for parameter in parameters() {
         // From here on a part of its arena makes it: for whatever reads it, and for callers that ask for it.
         let value = &mut trimmed.values[parameter.value.index()];
@@ -66,9 +69,40 @@ pub(super) fn step_graph(graph: &Graph, arenas: &[Arena], options: &StepOptions)
     }
     let mut step = StepWriter { writer, arenas, options };
     let gradients = step.gradients(loss, parts);
-    step.hold_loss(loss)?;
-    step.update(&inputs, &gradients)?;
+    let loss = step.hold_loss(loss)?;
+    let first = step.update(&inputs, &gradients, loss)?;
+    step.hold_states(&kept, first)?;
     needed(step.writer.finish()?)
+}
+
+/// A state of the network: what it holds before a batch, what the network would have it hold, and what it will.
+struct KeptState {
+    before: ValueId,
+    after: ValueId,
+    held: ValueId,
+}
+
+/// Gives the states of a network outputs of their own, for what they hold once it is known whether a batch is learned from.
+fn keep_states(graph: &mut Graph, guard: Guard) -> Vec<KeptState> {
+    if guard == Guard::Nothing {
+        return Vec::new();
+    }
+    let mut kept = Vec::with_capacity(graph.states.len());
+    for place in 0..graph.states.len() {
+        let (before, after) = (graph.states[place].input, graph.states[place].output);
+        if before == after {
+            continue;
+        }
+        let mut name = format!("train.held.{}", graph.states[place].name);
+        while graph.find(&name).is_some() {
+            name.push('_');
+        }
+        graph.values.push(Value { name, constant: None, fact: None });
+        let held = ValueId(graph.values.len() - 1);
+        graph.states[place].output = held;
+        kept.push(KeptState { before, after, held });
+    }
+    kept
 }
 
 fn find(graph: &Graph, name: &str) -> Result<ValueId> {
@@ -104,16 +138,42 @@ impl StepWriter<'_> {
         outputs
     }
 
-    fn hold_loss(&mut self, loss: ValueId) -> Result<()> {
+    fn hold_loss(&mut self, loss: ValueId) -> Result<ValueId> {
         self.writer.state(LOSS, Tensor::scalar(0f32));
         let scalar = self.writer.constant("train.scalar", Tensor::new([0], &[] as &[i64])?);
         let loss = self.writer.add("train.loss.value", cast(DType::F32)?, &[Some(loss)]);
         let loss = self.writer.add("train.loss.scalar", reshape(false), &[Some(loss), Some(scalar)]);
-        self.writer.write_state(LOSS, loss)
+        self.writer.write_state(LOSS, loss)?;
+        Ok(loss)
     }
 
-    /// Updates all arenas by the gradients of their parts.
-    fn update(&mut self, inputs: &[ValueId], gradients: &[ValueId]) -> Result<()> {
+    /// Tells the first batch that is not finite: its loss, or one of the gradients of all arenas.
+    fn watch(&mut self, loss: ValueId, gradients: &[ValueId], controls: ValueId) -> Result<Option<ValueId>> {
+        let gradients = match self.options.guard {
+            Guard::Nothing => return Ok(None),
+            Guard::Gradients if self.options.clip_norm.is_none() => gradients,
+            _ => &[],
+        };
+        let first = self.writer.state(FIRST, Tensor::scalar(0i32));
+        let given: Vec<_> = [first, loss, controls].into_iter().chain(gradients.iter().copied()).map(Some).collect();
+        let first = self.writer.add("train.first.batch", first_non_finite(), &given);
+        self.writer.write_state(FIRST, first)?;
+        Ok(Some(first))
+    }
+
+    /// States of the network hold what they held before the first batch that nothing is learned from.
+    fn hold_states(&mut self, kept: &[KeptState], first: Option<ValueId>) -> Result<()> {
+        let Some(first) = first.filter(|_| !kept.is_empty()) else { return Ok(()) };
+        let is_over = self.writer.add("train.over", cast(DType::Bool)?, &[Some(first)]);
+        for KeptState { before, after, held } in kept {
+            let inputs = vec![Some(is_over), Some(*before), Some(*after)];
+            self.writer.push(Node::new("train.held", select()?, inputs, vec![Some(*held)]));
+        }
+        Ok(())
+    }
+
+    /// Updates all arenas by the gradients of their parts. Returns what tells the first batch that nothing is learned from.
+    fn update(&mut self, inputs: &[ValueId], gradients: &[ValueId], loss: ValueId) -> Result<Option<ValueId>> {
         let controls: Vec<ValueId> = (0..self.options.groups.len())
             .map(|group| self.writer.declare(&controls_input(group), DType::F32, Some(vec![Dim::Known(controls::COUNT)])))
             .collect();
@@ -124,30 +184,38 @@ impl StepWriter<'_> {
             rest = others;
             let own: Vec<Option<ValueId>> = own.iter().copied().map(Some).collect();
             let places = arena.parameters.iter().map(|parameter| parameter.first).collect();
-            let mut gradient = self.writer.add(&format!("train.gradient.{number}"), join(places, arena.columns), &own);
-            if self.options.accumulate > 1 {
+            joined.push(self.writer.add(&format!("train.gradient.{number}"), join(places, arena.columns), &own));
+        }
+        let first = self.watch(loss, &joined, controls[0])?;
+        if self.options.accumulate > 1 {
+            for (number, (arena, gradient)) in self.arenas.iter().zip(&mut joined).enumerate() {
                 let name = format!("train.sum.{number}");
                 let sum = self.writer.state(&name, Tensor::zeros(crate::tensor::TensorType::new(DType::F32, [arena.columns])));
-                gradient = self.writer.add(&name, accumulate(), &[Some(sum), Some(gradient), Some(controls[arena.group])]);
-                self.writer.write_state(&name, gradient)?;
+                let mut given = vec![Some(sum), Some(*gradient), Some(controls[arena.group])];
+                given.extend(first.map(Some));
+                *gradient = self.writer.add(&name, accumulate(), &given);
+                self.writer.write_state(&name, *gradient)?;
             }
-            joined.push(gradient);
         }
         let norm = match self.options.clip_norm {
-            Some(_) => Some(self.norm(&joined, controls[0])?),
+            Some(_) => Some(self.norm(&joined, controls[0], first)?),
             None => None,
         };
         for ((arena, input), gradient) in self.arenas.iter().zip(inputs).zip(joined) {
             let mut given = vec![Some(*input), Some(gradient), Some(controls[arena.group])];
-            given.extend(norm.map(Some));
+            match first {
+                Some(first) => given.extend([norm, Some(first)]),
+                None => given.extend(norm.map(Some)),
+            }
             let updated = self.writer.add(&format!("{}.update", arena.state), optimizer_update(arena.rule), &given);
             self.writer.write_state(&arena.state, updated)?;
         }
-        Ok(())
+        Ok(first)
     }
 
-    /// The norm of all gradients together, and what is noted of it.
-    fn norm(&mut self, gradients: &[ValueId], controls: ValueId) -> Result<ValueId> {
+    /// The norm of all gradients together, and what is noted of it. Updates are skipped, and not held back, before the first batch that nothing is
+    /// learned from.
+    fn norm(&mut self, gradients: &[ValueId], controls: ValueId, first: Option<ValueId>) -> Result<ValueId> {
         self.writer.state(NORM, Tensor::scalar(0f32));
         let skipped = self.writer.state(SKIPPED, Tensor::scalar(0i32));
         let mut sum = None;
@@ -167,7 +235,12 @@ impl StepWriter<'_> {
         let either = self.writer.add("train.norm.either", binary("Or")?, &[Some(infinite), Some(undefined)]);
         let apply = self.writer.add("train.apply", part(controls::APPLY, Vec::<usize>::new()), &[Some(controls)]);
         let apply = self.writer.add("train.apply.flag", cast(DType::Bool)?, &[Some(apply)]);
-        let both = self.writer.add("train.skip", binary("And")?, &[Some(either), Some(apply)]);
+        let mut both = self.writer.add("train.skip", binary("And")?, &[Some(either), Some(apply)]);
+        if let Some(first) = first {
+            let is_over = self.writer.add("train.over", cast(DType::Bool)?, &[Some(first)]);
+            let goes_on = self.writer.add("train.on", unary("Not")?, &[Some(is_over)]);
+            both = self.writer.add("train.skip", binary("And")?, &[Some(both), Some(goes_on)]);
+        }
         let one = self.writer.add("train.skip.count", cast(DType::I32)?, &[Some(both)]);
         let count = self.writer.add("train.skipped.count", binary("Add")?, &[Some(skipped), Some(one)]);
         self.writer.write_state(SKIPPED, count)?;

@@ -2,8 +2,6 @@
 
 use crate::error::Result;
 use crate::train::data::Place;
-use serde_json::{Value as Json, json};
-use std::io::Write;
 use std::path::Path;
 
 /// What is logged of a step.
@@ -19,6 +17,10 @@ pub struct StepLog {
     pub learning_rates: Vec<f64>,
     /// The norm of all gradients, where they are clipped.
     pub gradient_norm: Option<f64>,
+    /// Seconds since the run began, with what was evaluated and saved in between; `None` in a browser.
+    pub elapsed_seconds: Option<f64>,
+    /// How many steps were made in a second since the last log.
+    pub steps_per_second: Option<f64>,
 }
 
 /// What somebody does beside the steps of a run. An error ends it.
@@ -71,56 +73,5 @@ pub trait Callback {
     /// Whether the run is to end; asked after each step.
     fn stops(&self) -> bool {
         false
-    }
-}
-
-/// A log as lines of JSON: one for each step that is logged, each evaluation, each epoch's end and each checkpoint, told apart by `event`. Numbers
-/// that JSON has no word for are null.
-#[derive(Debug)]
-pub struct JsonLines<W: Write> {
-    writer: W,
-}
-
-impl<W: Write> JsonLines<W> {
-    /// A log that is written here, and flushed after each line.
-    pub fn new(writer: W) -> Self {
-        JsonLines { writer }
-    }
-
-    /// What it was written to.
-    pub fn into_inner(self) -> W {
-        self.writer
-    }
-
-    fn line(&mut self, line: &Json) -> Result<()> {
-        writeln!(self.writer, "{line}")?;
-        Ok(self.writer.flush()?)
-    }
-}
-
-impl<W: Write> Callback for JsonLines<W> {
-    fn logged(&mut self, log: &StepLog) -> Result<()> {
-        let StepLog { step, place, loss, learning_rates, gradient_norm } = log;
-        let (epoch, batch) = (place.epoch, place.batch);
-        let mut line = json!({
-            "event": "step", "step": step, "epoch": epoch, "batch": batch, "loss": loss, "learning_rates": learning_rates,
-        });
-        if let (Some(norm), Some(members)) = (gradient_norm, line.as_object_mut()) {
-            members.insert("gradient_norm".into(), json!(norm));
-        }
-        self.line(&line)
-    }
-
-    fn evaluated(&mut self, step: u64, metrics: &[(String, f64)]) -> Result<()> {
-        let metrics: serde_json::Map<String, Json> = metrics.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
-        self.line(&json!({ "event": "evaluation", "step": step, "metrics": metrics }))
-    }
-
-    fn epoch_ended(&mut self, step: u64, epoch: u64) -> Result<()> {
-        self.line(&json!({ "event": "epoch", "step": step, "epoch": epoch }))
-    }
-
-    fn saved(&mut self, step: u64, path: &Path) -> Result<()> {
-        self.line(&json!({ "event": "checkpoint", "step": step, "path": path.display().to_string() }))
     }
 }

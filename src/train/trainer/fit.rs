@@ -2,7 +2,9 @@
 
 use super::callback::{Callback, StepLog};
 use super::options::{Evaluation, FitOptions};
+use super::pace::Pace;
 use super::progress::Progress;
+use super::recent::Recent;
 use crate::error::{Error, Result};
 use crate::train::checkpoint::CheckpointFolder;
 use crate::train::data::{Loader, Place};
@@ -62,6 +64,9 @@ pub struct Fit {
     pub steps: u64,
     /// The step that it went on from, where that was one of a checkpoint.
     pub resumed: Option<u64>,
+    /// What the run has otherwise than the one that it went on from: learning rates and other numbers of optimizers, the schedule, the norm to clip at,
+    /// the adapter, on which bytes may differ, the variants of kernels.
+    pub changes: Vec<String>,
     /// Why it ended.
     pub ended: Ended,
     /// What was evaluated last.
@@ -94,25 +99,29 @@ impl Trainer {
     ///
     /// # Errors
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) naming what is wrong with the options; [`InvalidInput`](crate::ErrorKind::InvalidInput)
-    /// naming what does not fit of a checkpoint; [`Diverged`](crate::ErrorKind::Diverged) naming the step whose loss is infinite or no number; as
-    /// [`Step::step`], [`Loader::next_batch`], [`CheckpointFolder::save`], and those of callbacks.
+    /// naming what does not fit of a checkpoint; [`Diverged`](crate::ErrorKind::Diverged) naming the step whose loss or gradients are infinite or no
+    /// number, its batch, and the first node that makes something of the kind, in forward or backward pass. Step and data stand before that batch then, as if
+    /// it and those after it had never been (see [`Guard`](crate::train::Guard)). As [`Step::step`], [`Loader::next_batch`], [`CheckpointFolder::save`], and those of callbacks.
     pub async fn fit(&mut self, data: &mut Loader, options: &mut FitOptions, callbacks: &mut [&mut dyn Callback]) -> Result<Fit> {
         options.check()?;
-        let (mut progress, resumed) = self.begin(data, options)?;
-        let mut fit = Fit { steps: self.step.steps(), resumed, ended: Ended::Steps, metrics: Vec::new() };
+        let (mut progress, resumed, changes) = self.begin(data, options)?;
+        let mut fit = Fit { steps: self.step.steps(), resumed, changes, ended: Ended::Steps, metrics: Vec::new() };
         let inputs = self.step.input_names();
-        let mut saved = resumed;
+        let (mut saved, mut pace, mut recent) = (resumed, Pace::start(fit.steps), Recent::default());
         while fit.steps < options.steps {
             if progress.is_over(options.early_stop.as_ref()) {
                 fit.ended = Ended::Early;
                 break;
             }
             let epoch = data.place().epoch;
-            self.update(data, &inputs, &options.schedule).await?;
+            self.update(data, &inputs, &options.schedule, &mut recent).await?;
             fit.steps = self.step.steps();
             each(callbacks, |callback| callback.stepped(fit.steps))?;
+            if options.looks_after(fit.steps) || recent.are_many() {
+                self.look(data, &inputs, &mut recent).await?;
+            }
             if fit.steps.is_multiple_of(options.log_every) {
-                let log = self.log(data.place()).await?;
+                let log = self.log(data.place(), &mut pace).await?;
                 each(callbacks, |callback| callback.logged(&log))?;
             }
             if data.place().epoch > epoch {
@@ -126,7 +135,7 @@ impl Trainer {
             if let Some(folder) =
                 options.folder.as_ref().filter(|_| options.save_every > 0 && fit.steps.is_multiple_of(options.save_every))
             {
-                self.save(folder, &progress, data, callbacks).await?;
+                self.save(folder, options, &progress, data, callbacks).await?;
                 saved = Some(fit.steps);
             }
             if callbacks.iter().any(|callback| callback.stops()) {
@@ -134,8 +143,9 @@ impl Trainer {
                 break;
             }
         }
+        self.look(data, &inputs, &mut recent).await?;
         if let Some(folder) = options.folder.as_ref().filter(|_| saved != Some(fit.steps)) {
-            self.save(folder, &progress, data, callbacks).await?;
+            self.save(folder, options, &progress, data, callbacks).await?;
         }
         Ok(fit)
     }
@@ -154,25 +164,35 @@ impl Trainer {
         crate::gpu::block_on(self.fit(data, options, callbacks))
     }
 
-    /// Goes on from the last checkpoint, where that is wanted and there is one.
-    fn begin(&mut self, data: &mut Loader, options: &FitOptions) -> Result<(Progress, Option<u64>)> {
-        let Some(folder) = options.folder.as_ref().filter(|_| options.resume) else { return Ok((Progress::default(), None)) };
-        let Some((path, saved)) = folder.latest()? else { return Ok((Progress::default(), None)) };
+    /// The rates that schedules start from.
+    pub(super) fn bases(&self) -> &[f64] {
+        &self.bases
+    }
+
+    /// Goes on from the last checkpoint, where that is wanted and there is one. What the run has otherwise than the one before is said.
+    fn begin(&mut self, data: &mut Loader, options: &FitOptions) -> Result<(Progress, Option<u64>, Vec<String>)> {
+        let nothing = (Progress::default(), None, Vec::new());
+        let Some(folder) = options.folder.as_ref().filter(|_| options.resume) else { return Ok(nothing) };
+        let Some((path, saved)) = folder.latest()? else { return Ok(nothing) };
         let named = |error: Error| Error::new(error.kind(), format!("{}: {}", path.display(), error.message()));
-        let (progress, place) = Progress::read(&saved, self.step.seed(), data).map_err(named)?;
+        let changes = self.record(data, options).compared(&saved).map_err(named)?;
+        let (progress, place) = Progress::read(&saved).map_err(named)?;
         self.step.restore(&saved.checkpoint).map_err(named)?;
         data.go_to(place).map_err(named)?;
-        Ok((progress, Some(saved.checkpoint.steps)))
+        changes.iter().for_each(|change| log::warn!("the run goes on with other options: {change}"));
+        Ok((progress, Some(saved.checkpoint.steps), changes))
     }
 
     /// Makes one update, of as many batches as it takes.
-    async fn update(&mut self, data: &mut Loader, inputs: &[String], schedule: &Schedule) -> Result<()> {
+    async fn update(&mut self, data: &mut Loader, inputs: &[String], schedule: &Schedule, recent: &mut Recent) -> Result<()> {
         let before = self.step.steps();
         for (group, base) in self.bases.iter().enumerate() {
             self.step.set_learning_rate(group, schedule.rate(*base, before))?;
         }
         while self.step.steps() == before {
+            let place = data.place();
             let batch = data.next_batch()?;
+            recent.push(place);
             self.step.step(&batch.views(inputs)).await?;
         }
         Ok(())
@@ -183,20 +203,25 @@ impl Trainer {
     /// # Errors
     /// [`Diverged`](crate::ErrorKind::Diverged) where it is infinite or no number.
     async fn loss(&self) -> Result<f64> {
-        let loss = self.step.loss().await?;
+        let loss = self.step.last_loss().await?;
         match loss.is_finite() {
             true => Ok(loss),
             false => Err(Error::diverged(format!("the loss of step {} is {loss}", self.step.steps()))),
         }
     }
 
-    async fn log(&self, place: Place) -> Result<StepLog> {
+    async fn log(&self, place: Place, pace: &mut Pace) -> Result<StepLog> {
+        let (loss, gradient_norm) = (self.loss().await?, self.step.gradient_norm().await?);
+        // All steps have ended now.
+        let (elapsed_seconds, steps_per_second) = pace.read(self.step.steps());
         Ok(StepLog {
             step: self.step.steps(),
             place,
-            loss: self.loss().await?,
+            loss,
             learning_rates: self.step.learning_rates(),
-            gradient_norm: self.step.gradient_norm().await?,
+            gradient_norm,
+            elapsed_seconds,
+            steps_per_second,
         })
     }
 
@@ -223,13 +248,15 @@ impl Trainer {
     async fn save(
         &self,
         folder: &CheckpointFolder,
+        options: &FitOptions,
         progress: &Progress,
         data: &Loader,
         callbacks: &mut [&mut dyn Callback],
     ) -> Result<()> {
         self.loss().await?;
         let checkpoint = self.step.checkpoint().await?;
-        let path = folder.save(&checkpoint, &progress.texts(self.step.seed(), data))?;
+        let texts: Vec<_> = self.record(data, options).texts().chain(progress.texts(data.place())).collect();
+        let path = folder.save(&checkpoint, &texts)?;
         each(callbacks, |callback| callback.saved(checkpoint.steps, &path))
     }
 }

@@ -13,7 +13,8 @@ pub struct FitOptions {
     pub steps: u64,
     /// How the learning rates of all groups change.
     pub schedule: Schedule,
-    /// How many steps lie between two logs. The loss is read for logs and checkpoints only: reading waits for the device.
+    /// How many steps lie between two logs. The loss is read for logs and checkpoints only, and whether all batches were finite for these and
+    /// evaluations: reading waits for the device.
     pub log_every: u64,
     /// How many steps lie between two evaluations.
     pub evaluate_every: u64,
@@ -64,6 +65,12 @@ impl FitOptions {
             save_every: 0,
             resume: false,
         }
+    }
+
+    /// Whether something is told or saved after a step, so that all before it must be well.
+    pub(super) fn looks_after(&self, step: u64) -> bool {
+        let every = |number: u64| number > 0 && step.is_multiple_of(number);
+        every(self.log_every) || (self.evaluation.is_some() && every(self.evaluate_every)) || every(self.save_every)
     }
 
     /// Checks what does not depend on a step.
