@@ -10,6 +10,7 @@ mod curves;
 mod differences;
 mod dropout;
 mod files;
+mod fine_tuning;
 mod first_step;
 mod fitting;
 mod loading;

@@ -1,6 +1,5 @@
 //! The graph of a training step.
 
-use super::evaluation::needed;
 use super::layout::Arena;
 use super::options::{StepOptions, computed_from};
 use crate::error::{Error, Result};
@@ -26,7 +25,8 @@ pub(super) fn controls_input(group: usize) -> String {
     format!("train.controls.{group}")
 }
 
-/// The graph of a step: its parameters are parts of arenas, which are states as the loss is; its outputs are those that are asked for.
+/// The graph of a step: its parameters are parts of arenas, which are states as the loss is; its outputs are those that are asked for. All nodes of
+/// the network are there, those too that only evaluations need.
 pub(super) fn step_graph(graph: &Graph, arenas: &[Arena], options: &StepOptions) -> Result<Graph> {
     let loss = find(graph, &options.loss)?;
     check_reached(graph, arenas, loss, &options.loss)?;
@@ -68,7 +68,7 @@ pub(super) fn step_graph(graph: &Graph, arenas: &[Arena], options: &StepOptions)
     let gradients = step.gradients(loss, parts);
     step.hold_loss(loss)?;
     step.update(&inputs, &gradients)?;
-    needed(step.writer.finish()?)
+    step.writer.finish()
 }
 
 fn find(graph: &Graph, name: &str) -> Result<ValueId> {
