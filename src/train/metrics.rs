@@ -90,7 +90,7 @@ impl Metric for MeanOf {
 pub struct Accuracy {
     scores: String,
     labels: String,
-    axis: usize,
+    axis: i64,
     ignored: Option<i64>,
     share: Share,
 }
@@ -101,8 +101,8 @@ impl Accuracy {
         Accuracy { scores: scores.into(), labels: labels.into(), axis: 1, ignored: None, share: Share::default() }
     }
 
-    /// The same with classes on another axis of the scores.
-    pub fn with_axis(self, axis: usize) -> Self {
+    /// The same with classes on another axis of the scores; negative counts from the end.
+    pub fn with_axis(self, axis: i64) -> Self {
         Accuracy { axis, ..self }
     }
 
@@ -193,16 +193,9 @@ impl TokenErrorRate {
     }
 }
 
-impl Metric for TokenErrorRate {
-    fn name(&self) -> &str {
-        "token_error_rate"
-    }
-
-    fn outputs(&self) -> Vec<String> {
-        vec![self.scores.clone()]
-    }
-
-    fn add(&mut self, outputs: &Outputs, batch: &Batch) -> Result<()> {
+impl TokenErrorRate {
+    /// The tokens that were found and the true ones, of each example of a batch.
+    fn sequences(&self, outputs: &Outputs, batch: &Batch) -> Result<Vec<[Vec<i64>; 2]>> {
         let (scores, targets) = (output(outputs, &self.scores)?, input(batch, &self.targets)?);
         let ([first, second, _], [rows, width]) = (&scores.shape()[..], &targets.shape()[..]) else {
             let message = format!("`{}` is {} and `{}` {}", self.scores, scores.ty(), self.targets, targets.ty());
@@ -217,13 +210,30 @@ impl Metric for TokenErrorRate {
         if *rows != count || lengths.len() != count || target_lengths.len() != count {
             return Err(Error::invalid_input(format!("`{}` has scores of {count} examples, not as many as others", self.scores)));
         }
-        let (best, targets) = (highest(scores, 2, &self.scores)?, targets.to_i64());
-        for (example, (length, target_length)) in lengths.into_iter().zip(target_lengths).enumerate() {
+        let (best, targets) = (highest(scores, -1, &self.scores)?, targets.to_i64());
+        let pair = |(example, (length, target_length)): (usize, (usize, usize))| {
             let place = |frame: usize| if self.time_first { frame * count + example } else { example * time + frame };
             let row: Vec<i64> = (0..time).map(|frame| best[place(frame)]).collect();
             let found = self.collapsed(self.tokens(&row, length));
             let truth = self.tokens(&targets[example * width..(example + 1) * width], target_length);
-            self.errors.sum += edit_distance(&found, truth) as f64;
+            [found, truth.to_vec()]
+        };
+        Ok(lengths.into_iter().zip(target_lengths).enumerate().map(pair).collect())
+    }
+}
+
+impl Metric for TokenErrorRate {
+    fn name(&self) -> &str {
+        "token_error_rate"
+    }
+
+    fn outputs(&self) -> Vec<String> {
+        vec![self.scores.clone()]
+    }
+
+    fn add(&mut self, outputs: &Outputs, batch: &Batch) -> Result<()> {
+        for [found, truth] in self.sequences(outputs, batch)? {
+            self.errors.sum += edit_distance(&found, &truth) as f64;
             self.errors.of += truth.len() as f64;
         }
         Ok(())
@@ -231,6 +241,42 @@ impl Metric for TokenErrorRate {
 
     fn take(&mut self) -> f64 {
         self.errors.take()
+    }
+}
+
+/// What part of sequences was found without an error. Named `exact`.
+#[derive(Clone, Debug)]
+pub struct Exact {
+    of: TokenErrorRate,
+    share: Share,
+}
+
+impl Exact {
+    /// Of the sequences whose errors this would count.
+    pub fn new(of: TokenErrorRate) -> Self {
+        Exact { of, share: Share::default() }
+    }
+}
+
+impl Metric for Exact {
+    fn name(&self) -> &str {
+        "exact"
+    }
+
+    fn outputs(&self) -> Vec<String> {
+        self.of.outputs()
+    }
+
+    fn add(&mut self, outputs: &Outputs, batch: &Batch) -> Result<()> {
+        for [found, truth] in self.of.sequences(outputs, batch)? {
+            self.share.sum += f64::from(u8::from(found == truth));
+            self.share.of += 1.0;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self) -> f64 {
+        self.share.take()
     }
 }
 
@@ -262,12 +308,14 @@ fn input<'a>(batch: &'a Batch, name: &str) -> Result<&'a Tensor> {
     batch.get(name).ok_or_else(|| Error::invalid_input(format!("the batch has no input `{name}`")))
 }
 
-/// The place of the highest score along an axis, the first of equal ones, for all that the other axes count.
-fn highest(scores: &Tensor, axis: usize, name: &str) -> Result<Vec<i64>> {
+/// The place of the highest score along an axis, the first of equal ones, for all that the other axes count. Negative axes count from the end.
+fn highest(scores: &Tensor, axis: i64, name: &str) -> Result<Vec<i64>> {
     let shape = scores.shape();
+    let place = if axis < 0 { axis + shape.rank() as i64 } else { axis };
+    let axis = usize::try_from(place).unwrap_or(usize::MAX);
     let classes = shape.get(axis).copied().filter(|classes| *classes > 0);
     let classes =
-        classes.ok_or_else(|| Error::invalid_input(format!("`{name}` is {}, without classes on axis {axis}", scores.ty())))?;
+        classes.ok_or_else(|| Error::invalid_input(format!("`{name}` is {}, without classes on axis {place}", scores.ty())))?;
     let (numbers, inner) = (scores.to_f64(), shape.product(axis + 1..shape.rank()));
     let mut found = Vec::with_capacity(numbers.len() / classes);
     for block in numbers.chunks((classes * inner).max(1)) {

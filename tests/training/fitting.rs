@@ -7,8 +7,8 @@ use crate::cases::Random;
 use crate::support::gpu;
 use gristmill::graph::{Builder, Dim, Graph};
 use gristmill::train::{
-    self, Accuracy, Adam, Callback, CheckpointFolder, ClassLoss, EarlyStop, Ended, Evaluation, Examples, FitOptions, JsonLines,
-    Loader, LoaderOptions, MeanOf, Metric, Schedule, Sgd, Step, StepOptions, TokenErrorRate, Trainer, edit_distance,
+    self, Accuracy, Adam, Callback, CheckpointFolder, ClassLoss, EarlyStop, Ended, Evaluation, Exact, Examples, FitOptions,
+    JsonLines, Loader, LoaderOptions, MeanOf, Metric, Schedule, Sgd, Step, StepOptions, TokenErrorRate, Trainer, edit_distance,
 };
 use gristmill::{DType, Error, ErrorKind, Result, Tensor, operators};
 use serde_json::Value as Json;
@@ -291,10 +291,13 @@ fn training_counts_errors_of_tokens() {
         (rate.blank, rate.end) = (blank, end);
         rate
     };
-    let metrics: Vec<Box<dyn Metric>> = vec![Box::new(with(Some(0), None)), Box::new(with(None, Some(2)))];
+    let metrics: Vec<Box<dyn Metric>> =
+        vec![Box::new(with(Some(0), None)), Box::new(with(None, Some(2))), Box::new(Exact::new(with(Some(0), None)))];
     let found = evaluated(&[5, 4], inputs, metrics).expect("metrics");
     // With the blank: 1 1 2, 3 3 and 2 against 1 1 2, 3 3 and 1 2.
     assert_eq!(found[0], ("token_error_rate".into(), 1.0 / 7.0));
     // Ended before 2: 1 1 0 1, 3 0 0 3 and none against 1 1, 3 3 and 1.
     assert_eq!(found[1].1, 5.0 / 5.0);
+    // Of the same sequences the first two have no error.
+    assert_eq!(found[2], ("exact".into(), 2.0 / 3.0));
 }

@@ -2,7 +2,7 @@
 
 use super::order::Place;
 use crate::error::{Error, Result};
-use crate::tensor::{Shape, Tensor, TensorType, TensorView};
+use crate::tensor::{DType, Shape, Tensor, TensorType, TensorView};
 
 /// How an input whose first axis differs from example to example is made as long as the others of its batch.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,7 +51,13 @@ pub(super) fn stacked(examples: &[Vec<(String, Tensor)>], padding: &[Padding]) -
         let tensors: Vec<Tensor> = examples.iter().map(find).collect::<Result<_>>()?;
         let padding = padding.iter().find(|padding| padding.input == *name);
         let shape = common(name, model, &tensors, padding)?;
-        let element = Tensor::from_f64(TensorType::new(model.dtype(), [1]), &[padding.map_or(0.0, |padding| padding.value)])?;
+        let dims: Vec<usize> = [tensors.len()].into_iter().chain(shape.iter().copied()).collect();
+        let ty =
+            TensorType::new(model.dtype(), dims).checked().map_err(|error| Error::limit(format!("input `{name}`: {error}")))?;
+        let element = match padding {
+            Some(padding) => filling(padding, model.dtype())?,
+            None => Tensor::zeros(TensorType::new(model.dtype(), [1])),
+        };
         let bytes = shape.elements() * model.dtype().size();
         let mut data = Vec::with_capacity(tensors.len() * bytes);
         for tensor in &tensors {
@@ -59,8 +65,7 @@ pub(super) fn stacked(examples: &[Vec<(String, Tensor)>], padding: &[Padding]) -
             let missing = (bytes - tensor.bytes().len()) / model.dtype().size();
             (0..missing).for_each(|_| data.extend_from_slice(element.bytes()));
         }
-        let dims: Vec<usize> = [tensors.len()].into_iter().chain(shape.iter().copied()).collect();
-        inputs.push((name.clone(), Tensor::from_bytes(TensorType::new(model.dtype(), dims), &data)?));
+        inputs.push((name.clone(), Tensor::from_bytes(ty, &data)?));
     }
     Ok(inputs)
 }
@@ -84,7 +89,19 @@ fn common(name: &str, model: &Tensor, tensors: &[Tensor], padding: Option<&Paddi
         }
     }
     if let (Some(most), Some(padding)) = (dims.first_mut(), padding) {
-        *most = most.next_multiple_of(padding.multiple.max(1));
+        let multiple = most.checked_next_multiple_of(padding.multiple.max(1));
+        *most =
+            multiple.ok_or_else(|| Error::limit(format!("input `{name}` would be padded to multiples of {}", padding.multiple)))?;
     }
     Ok(Shape::new(dims))
+}
+
+/// What stands past the end, as one element.
+fn filling(padding: &Padding, dtype: DType) -> Result<Tensor> {
+    let Padding { input, value, .. } = padding;
+    let element = Tensor::from_f64(TensorType::new(dtype, [1]), &[*value])?;
+    match dtype.is_float() || element.to_f64() == [*value] {
+        true => Ok(element),
+        false => Err(Error::invalid_input(format!("input `{input}` is padded with {value}, which is no {dtype}: convert it"))),
+    }
 }

@@ -1,8 +1,8 @@
 //! Batches, epoch after epoch.
 
 use super::batch::{Batch, Padding, stacked};
-use super::examples::Dataset;
-use super::order::{Place, batches, shuffled};
+use super::dataset::{Dataset, Shuffle};
+use super::order::{Place, batches, shuffle};
 use crate::error::{Error, Result};
 
 /// How examples become batches.
@@ -86,6 +86,11 @@ impl Loader {
         self.data.count()
     }
 
+    /// A text that other data do not have: that of the dataset.
+    pub fn fingerprint(&self) -> Option<String> {
+        self.data.fingerprint()
+    }
+
     /// The batch that comes next.
     pub fn place(&self) -> Place {
         self.place
@@ -133,11 +138,10 @@ impl Loader {
 
     /// The examples of all batches of an epoch.
     fn batches_of(&self, epoch: u64) -> Vec<Vec<usize>> {
-        let (count, options) = (self.data.count(), &self.options);
-        let order = match options.shuffle {
-            true => shuffled(count, options.seed, epoch),
-            false => (0..count).collect(),
-        };
+        let options = &self.options;
+        let by = options.shuffle.then_some(Shuffle { seed: options.seed, epoch });
+        let mut order = self.data.epoch(by);
+        by.iter().for_each(|by| shuffle(&mut order, *by));
         batches(&order, |number| self.data.length(number), &options.buckets, options.batch_size, options.drop_last)
     }
 }

@@ -1,5 +1,6 @@
 //! The order of examples in an epoch: a function of the seed and the epoch.
 
+use super::dataset::Shuffle;
 use crate::ops::dropout::threefry::threefry;
 
 /// A place in the data: the batch that comes next.
@@ -11,20 +12,25 @@ pub struct Place {
     pub batch: usize,
 }
 
-/// The numbers below `count` in an order of their own for each seed and epoch (Fisher and Yates, by a generator that counts, so that the
-/// order of an epoch needs none before it).
-pub(super) fn shuffled(count: usize, seed: u32, epoch: u64) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..count).collect();
-    for last in (1..count).rev() {
-        let other = below(last as u64 + 1, seed, epoch, last as u64);
-        order.swap(last, other as usize);
+/// Gives numbers an order of their own for each seed and epoch (Fisher and Yates, by a generator that counts, so that the order of an epoch
+/// needs none before it).
+pub(super) fn shuffle(numbers: &mut [usize], by: Shuffle) {
+    for last in (1..numbers.len()).rev() {
+        let other = below(last as u64 + 1, by, last as u64);
+        numbers.swap(last, other as usize);
     }
-    order
+}
+
+/// The numbers below `count` in an order of their own for each seed and epoch.
+pub(super) fn shuffled(count: usize, by: Shuffle) -> Vec<usize> {
+    let mut numbers: Vec<usize> = (0..count).collect();
+    shuffle(&mut numbers, by);
+    numbers
 }
 
 /// A random number below a bound: the upper half of its product with 64 random bits, which no number gets more often than another by more
 /// than the bound in 2^64.
-fn below(bound: u64, seed: u32, epoch: u64, draw: u64) -> u64 {
+pub(super) fn below(bound: u64, Shuffle { seed, epoch }: Shuffle, draw: u64) -> u64 {
     let words = threefry([seed, epoch as u32], [draw as u32, (draw >> 32) as u32 ^ (epoch >> 32) as u32]);
     let bits = (u64::from(words[0]) << 32) | u64::from(words[1]);
     ((u128::from(bits) * u128::from(bound)) >> 64) as u64
