@@ -1,10 +1,13 @@
 //! The networks of `gristmill::models`, and the losses that any graph is given by name.
 
+mod anew;
 mod constants;
 mod images;
 mod losses;
+mod sequences;
 
-use crate::support::gpu;
+use crate::cases::F32;
+use crate::support::{difference, gpu};
 use gristmill::graph::Graph;
 use gristmill::train::{Safetensors, Step, StepOptions, parameters};
 use gristmill::{Model, Options, Outputs, Session, Tensor, TensorView};
@@ -81,6 +84,7 @@ pub fn check_round_trip(graph: &Graph, inputs: &Tensors) {
     let (there, back) = (run(graph, false, inputs), run(back.graph(), false, inputs));
     for id in graph.outputs() {
         let name = &graph.value(*id).name;
-        assert_eq!(there[name.as_str()], back[name.as_str()], "{name}");
+        // A file may have several nodes for one of the graph's, whose results are rounded.
+        assert_eq!(difference(&back[name.as_str()], &there[name.as_str()], F32), None, "{name}");
     }
 }

@@ -13,6 +13,7 @@ mod diverging;
 mod dropout;
 mod example_data;
 mod files;
+mod fine_tuning;
 mod first_step;
 mod fitting;
 mod killed;

@@ -7,7 +7,6 @@ use std::f64::consts::TAU;
 
 /// How the numbers of a parameter are distributed.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[allow(dead_code, reason = "embeddings and normalizations start otherwise than layers of images do")]
 pub(super) enum Initial {
     /// Evenly from minus this to this.
     Uniform(f64),

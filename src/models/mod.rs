@@ -24,8 +24,19 @@
 //! # Ok::<(), gristmill::Error>(())
 //! ```
 
+mod anew;
+mod gpt;
 mod images;
 mod initial;
 mod layers;
+mod pytorch;
+mod recurrent;
+mod seq2seq;
+mod speech;
 
+pub use anew::drawn_anew;
+pub use gpt::Gpt;
 pub use images::{Cnn, LeNet};
+pub use pytorch::from_pytorch;
+pub use seq2seq::Seq2Seq;
+pub use speech::{Speech, Subsampling};

@@ -8,6 +8,7 @@ use crate::graph::{Gradient as Rule, Node, NodeId, OpExt, ValueId, Writer};
 use crate::ops::compose::Compose;
 use crate::ops::concat::concat;
 use crate::ops::gradient::Gradient;
+use crate::ops::matmul::exchanged_product;
 use crate::ops::pad::{Pad, PadMode};
 use crate::ops::reshape::identity;
 use crate::ops::variable::Variable;
@@ -39,7 +40,8 @@ impl Pass for Gradients {
         let (worth, subjects) = rest.split_at(gradient.values.min(rest.len()));
         let subjects: Vec<ValueId> = subjects.iter().flatten().copied().collect();
         let recompute = Recompute::new(writer, &all_before(writer, values));
-        let mut reverse = Reverse { between: between(writer, values, &subjects), found: HashMap::new(), recompute };
+        let mut reverse =
+            Reverse { between: between(writer, values, &subjects), found: HashMap::new(), recompute, missing: Vec::new() };
         for (value, worth) in values.iter().zip(worth) {
             let Some(value) = *value else { continue };
             let worth = match worth {
@@ -51,10 +53,11 @@ impl Pass for Gradients {
         for node in ordered(writer, values, &reverse.between)? {
             reverse.step(writer, &node).map_err(|error| error.at(&node.path))?;
         }
+        reverse.complete()?;
         let mut results = Vec::with_capacity(subjects.len());
         for subject in &subjects {
             results.push(match reverse.take(writer, *subject)? {
-                Some(found) => found,
+                Some(found) => exchanged_product(found, writer)?.unwrap_or(found),
                 None if gradient.complete => {
                     let name = &writer.get(*subject).name;
                     return Err(Error::invalid_model(format!("nothing changes with `{name}`")).at(&node.path));
@@ -132,9 +135,28 @@ struct Reverse {
     /// What was found so far of each value's gradient: terms of a sum.
     found: HashMap<ValueId, Vec<ValueId>>,
     recompute: Recompute,
+    /// Nodes without a gradient, and why.
+    missing: Vec<(Node, &'static str)>,
 }
 
 impl Reverse {
+    /// Fails where nodes have no gradient: with all of them, the first of the network first.
+    fn complete(&self) -> Result<()> {
+        let without = |(node, reason): &(Node, &str)| format!("{} has no gradient: {reason}", node.op.name());
+        match &self.missing[..] {
+            [] => Ok(()),
+            [only] => Err(Error::unsupported(without(only)).at(&only.0.path)),
+            several => {
+                let list = several.iter().rev().map(|missing| format!("`{}`: {}", missing.0.path, without(missing)));
+                let list = list.collect::<Vec<_>>().join("; ");
+                Err(Error::unsupported(format!(
+                    "{} nodes between the loss and its parameters have no gradient: {list}",
+                    several.len()
+                )))
+            }
+        }
+    }
+
     /// The gradient of a value, all of whose readers were looked at.
     fn take(&mut self, writer: &mut Writer, value: ValueId) -> Result<Option<ValueId>> {
         let Some(terms) = self.found.get(&value).cloned() else { return Ok(None) };
@@ -181,7 +203,8 @@ impl Reverse {
             Rule::Inputs(inputs) => inputs,
             Rule::Zero => return Ok(()),
             Rule::Undefined(reason) => {
-                return Err(Error::unsupported(format!("{} has no gradient: {reason}", node.op.name())));
+                self.missing.push((node.clone(), reason));
+                return Ok(());
             }
         };
         for ((input, found), wanted) in node.inputs.iter().zip(inputs).zip(wanted) {

@@ -2,9 +2,9 @@
 
 use super::{MatMul, matmul};
 use crate::error::Result;
-use crate::graph::{Gradient, Node, ValueId, Writer};
+use crate::graph::{Gradient, Node, OpExt, ValueId, Writer};
 use crate::ops::compose::Compose;
-use crate::ops::view::strided_view;
+use crate::ops::view::{StridedView, strided_view};
 use crate::tensor::{Shape, View};
 
 /// The gradients of both operands.
@@ -64,6 +64,27 @@ pub(super) fn gradient(
         });
     }
     Ok(Gradient::Inputs(found))
+}
+
+/// A product that is only read transposed, as the product of its operands exchanged, each transposed: what a weight is worth that was read transposed
+/// is then made in the order in which it lies. `None` for any other value.
+pub fn exchanged_product(value: ValueId, writer: &mut Writer) -> Result<Option<ValueId>> {
+    let maker = |id: ValueId| writer.maker(id);
+    let Some((view, product)) = maker(value).and_then(|node| Some((node.op.downcast::<StridedView>()?, node.input(0)?))) else {
+        return Ok(None);
+    };
+    let Some(node) = maker(product).filter(|node| node.op.downcast::<MatMul>().is_some_and(|op| op.a.is_none() && op.b.is_none()))
+    else {
+        return Ok(None);
+    };
+    let (a, b) = (node.needed(0)?, node.needed(1)?);
+    let is_matrix = |id: ValueId| writer.fact(id).is_ok_and(|fact| fact.shape().rank() == 2);
+    let is_only_reader = writer.consumers(product).count() == 1 && !writer.is_output(product);
+    if !is_turned(&view.view, writer.fact(product)?.shape()) || !is_only_reader || !is_matrix(a) || !is_matrix(b) {
+        return Ok(None);
+    }
+    let (a, b) = (turned(a, writer)?, turned(b, writer)?);
+    writer.apply(matmul(), &[b, a]).map(Some)
 }
 
 /// What the right operand is worth, before sums over what it was stretched along.

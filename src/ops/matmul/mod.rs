@@ -24,6 +24,7 @@ use crate::kernel::{Caps, Lowering, Offers};
 use crate::tensor::{DType, Scalar, Tensor, TensorType, View};
 use std::sync::Arc;
 
+pub use gradient::exchanged_product;
 pub use integer::{MatMulInteger, matmul_integer};
 pub(crate) use product::{Gather, Product};
 pub use quantized::{MatMulNBits, matmul_nbits};

@@ -1,6 +1,6 @@
 //! A training step, as callers see it.
 
-use super::evaluation::evaluation_graph;
+use super::evaluation::{evaluation_graph, needed};
 use super::layout::{Arena, arenas};
 use super::options::StepOptions;
 use super::write::{LOSS, NORM, SKIPPED, controls_input, step_graph};
@@ -46,7 +46,7 @@ pub struct Step {
     /// By the outputs that they make.
     evaluations: HashMap<Vec<String>, Session>,
     pub(super) state: SessionState,
-    /// The network with gradients and updates.
+    /// The whole network with gradients and updates, of which training runs what updates are made from.
     pub(super) graph: Graph,
     pub(super) arenas: Vec<Arena>,
     /// How many states are the network's own, which stand before those of the step.
@@ -89,7 +89,7 @@ impl Step {
         let arenas = arenas(graph, &options, caps.max_storage_binding.min(caps.max_buffer))?;
         let own_states = graph.states().len();
         let graph = step_graph(graph, &arenas, &options)?;
-        let model = Model::from_graph(graph.clone());
+        let model = Model::from_graph(needed(graph.clone())?);
         let training = Session::on(gpu, &model, options.session.clone())?;
         let state = training.state()?;
         Ok(Step {
@@ -146,7 +146,8 @@ impl Step {
         Ok(own)
     }
 
-    /// Values of the network for a batch, as it is when it does not learn. Only the inputs that they are computed from are given.
+    /// Values of the network for a batch, as it is when it does not learn: any of the graph that the step was made of, also those that the loss
+    /// does not depend on. Only the inputs that they are computed from are given.
     ///
     /// # Errors
     /// As [`Session::run_with`]; [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a name that the network has not.

@@ -1,6 +1,5 @@
 //! The graph of a training step.
 
-use super::evaluation::needed;
 use super::layout::Arena;
 use super::options::{Guard, StepOptions, computed_from};
 use crate::error::{Error, Result};
@@ -28,7 +27,8 @@ pub(super) fn controls_input(group: usize) -> String {
     format!("train.controls.{group}")
 }
 
-/// The graph of a step: its parameters are parts of arenas, which are states as the loss is; its outputs are those that are asked for.
+/// The graph of a step: its parameters are parts of arenas, which are states as the loss is; its outputs are those that are asked for. All nodes of
+/// the network are there, those too that only evaluations need.
 pub(super) fn step_graph(graph: &Graph, arenas: &[Arena], options: &StepOptions) -> Result<Graph> {
     let loss = find(graph, &options.loss)?;
     check_reached(graph, arenas, loss, &options.loss)?;
@@ -72,7 +72,7 @@ pub(super) fn step_graph(graph: &Graph, arenas: &[Arena], options: &StepOptions)
     let loss = step.hold_loss(loss)?;
     let first = step.update(&inputs, &gradients, loss)?;
     step.hold_states(&kept, first)?;
-    needed(step.writer.finish()?)
+    step.writer.finish()
 }
 
 /// A state of the network: what it holds before a batch, what the network would have it hold, and what it will.
