@@ -141,10 +141,10 @@ impl Metric for Accuracy {
 }
 
 /// How many tokens have to be put in, left out or replaced to make of the found sequences the true ones, by the tokens of the true ones. Found are
-/// the tokens of the highest scores. Named `token_error_rate`.
+/// the tokens of the highest scores, or those that the network itself says. Named `token_error_rate`.
 #[derive(Clone, Debug)]
 pub struct TokenErrorRate {
-    /// The value of the network that holds scores: `[batch, time, tokens]`.
+    /// The value of the network that holds scores, `[batch, time, tokens]`, or the tokens themselves, integers `[batch, time]`.
     pub scores: String,
     /// Whether they are `[time, batch, tokens]` instead.
     pub time_first: bool,
@@ -197,9 +197,14 @@ impl TokenErrorRate {
     /// The tokens that were found and the true ones, of each example of a batch.
     fn sequences(&self, outputs: &Outputs, batch: &Batch) -> Result<Vec<[Vec<i64>; 2]>> {
         let (scores, targets) = (output(outputs, &self.scores)?, input(batch, &self.targets)?);
-        let ([first, second, _], [rows, width]) = (&scores.shape()[..], &targets.shape()[..]) else {
-            let message = format!("`{}` is {} and `{}` {}", self.scores, scores.ty(), self.targets, targets.ty());
-            return Err(Error::invalid_input(format!("{message}; token errors need scores of three axes and targets of two")));
+        let (([first, second], [rows, width]), are_tokens) = match (&scores.shape()[..], &targets.shape()[..]) {
+            ([first, second, _], [rows, width]) => (([first, second], [rows, width]), false),
+            ([first, second], [rows, width]) if scores.dtype().is_integer() => (([first, second], [rows, width]), true),
+            _ => {
+                let message = format!("`{}` is {} and `{}` {}", self.scores, scores.ty(), self.targets, targets.ty());
+                let needed = "token errors need scores of three axes, or tokens of two, and targets of two";
+                return Err(Error::invalid_input(format!("{message}; {needed}")));
+            }
         };
         let (count, time) = if self.time_first { (*second, *first) } else { (*first, *second) };
         let lengths_of = |name: &Option<String>, all: usize| match name {
@@ -210,7 +215,8 @@ impl TokenErrorRate {
         if *rows != count || lengths.len() != count || target_lengths.len() != count {
             return Err(Error::invalid_input(format!("`{}` has scores of {count} examples, not as many as others", self.scores)));
         }
-        let (best, targets) = (highest(scores, -1, &self.scores)?, targets.to_i64());
+        let best = if are_tokens { scores.to_i64() } else { highest(scores, -1, &self.scores)? };
+        let targets = targets.to_i64();
         let pair = |(example, (length, target_length)): (usize, (usize, usize))| {
             let place = |frame: usize| if self.time_first { frame * count + example } else { example * time + frame };
             let row: Vec<i64> = (0..time).map(|frame| best[place(frame)]).collect();

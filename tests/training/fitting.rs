@@ -7,10 +7,11 @@ use crate::cases::Random;
 use crate::support::gpu;
 use gristmill::graph::{Builder, Dim, Graph};
 use gristmill::train::{
-    self, Accuracy, Adam, Callback, CheckpointFolder, ClassLoss, EarlyStop, Ended, Evaluation, Exact, Examples, FitOptions,
-    JsonLines, Loader, LoaderOptions, MeanOf, Metric, Schedule, Sgd, Step, StepOptions, TokenErrorRate, Trainer, edit_distance,
+    self, Accuracy, Adam, Batch, Callback, CheckpointFolder, ClassLoss, EarlyStop, Ended, Evaluation, Exact, Examples, FitOptions,
+    JsonLines, Loader, LoaderOptions, MeanOf, Metric, Place, Schedule, Sgd, Step, StepOptions, TokenErrorRate, Trainer,
+    edit_distance,
 };
-use gristmill::{DType, Error, ErrorKind, Result, Tensor, operators};
+use gristmill::{DType, Error, ErrorKind, Model, Options, Result, Session, Tensor, operators};
 use serde_json::Value as Json;
 use std::fs;
 use std::path::Path;
@@ -300,6 +301,19 @@ fn training_counts_errors_of_tokens() {
     assert_eq!(found[1].1, 5.0 / 5.0);
     // Of the same sequences the first two have no error.
     assert_eq!(found[2], ("exact".into(), 2.0 / 3.0));
+    // Of tokens that a network says by itself: "1 2" and "3" against "1 2" and "1", all before an end.
+    let tokens = Tensor::new([2, 3], &[1i32, 2, 9, 3, 9, 9]).expect("tokens");
+    let inputs = vec![("x".into(), tokens), ("truth".into(), Tensor::new([2, 3], &[1i64, 2, 9, 1, 9, -7]).expect("targets"))];
+    let batch = Batch { place: Place::default(), examples: vec![0, 1], inputs: inputs.clone() };
+    let mut b = Builder::new("tokens");
+    let x = b.input("x", DType::I32, &[Dim::Known(2), Dim::Known(3)]);
+    let scores = b.node("scores", operators::identity(), &[Some(x)]);
+    b.output("scores", scores).expect("an output");
+    let model = Model::from_graph(b.finish().expect("a graph"));
+    let outputs = Session::cpu(&model, Options::default()).and_then(|session| session.run_blocking(&[("x", inputs[0].1.view())]));
+    let mut rate = TokenErrorRate { end: Some(9), ..TokenErrorRate::new("scores", "truth") };
+    rate.add(&outputs.expect("outputs"), &batch).expect("a rate");
+    assert_eq!(rate.take(), 1.0 / 3.0);
 }
 
 #[test]
