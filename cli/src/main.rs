@@ -25,6 +25,7 @@ mod spirv;
 mod states;
 mod table;
 mod test;
+mod train;
 mod tune;
 mod validate;
 mod warnings;
@@ -37,7 +38,12 @@ use std::process::ExitCode;
 
 /// Runs neural networks on any GPU through hand-written WGSL compute kernels.
 #[derive(Parser)]
-#[command(name = "gristmill", version, about, after_help = "Exit status: 0 success, 1 a comparison failed, 2 any other error.")]
+#[command(
+    name = "gristmill",
+    version,
+    about,
+    after_help = "Exit status: 0 success, 1 a comparison failed, 2 any other error, 130 ended by Ctrl-C after saving."
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -52,6 +58,7 @@ enum Command {
     Explain(explain::Explain),
     Profile(profile::Profile),
     Bench(bench::Bench),
+    Train(train::Train),
     #[cfg(all(feature = "isa", target_os = "linux"))]
     Isa(isa::Isa),
 }
@@ -63,6 +70,8 @@ enum Verdict {
     Good,
     /// Something lies outside the tolerance.
     Bad,
+    /// It was ended from outside, and has saved what it had.
+    Interrupted,
 }
 
 impl Command {
@@ -75,6 +84,7 @@ impl Command {
             Command::Explain(command) => command.run(out),
             Command::Profile(command) => command.run(out),
             Command::Bench(command) => command.run(out),
+            Command::Train(command) => command.run(out),
             #[cfg(all(feature = "isa", target_os = "linux"))]
             Command::Isa(command) => command.run(out),
         }
@@ -101,6 +111,7 @@ fn main() -> ExitCode {
     match result {
         Ok(Ok(Verdict::Good)) => ExitCode::SUCCESS,
         Ok(Ok(Verdict::Bad)) => ExitCode::from(1),
+        Ok(Ok(Verdict::Interrupted)) => ExitCode::from(train::INTERRUPTED),
         Ok(Err(failure)) if failure::Failure::is_closed_pipe(&failure) => ExitCode::SUCCESS,
         Ok(Err(failure)) => {
             eprintln!("error: {failure}");

@@ -6,3 +6,4 @@ mod cli;
 #[cfg(all(target_os = "linux", feature = "isa"))]
 mod isa;
 mod support;
+mod train;
