@@ -11,6 +11,7 @@ mod datasets;
 mod differences;
 mod diverging;
 mod dropout;
+mod example_data;
 mod files;
 mod first_step;
 mod fitting;

@@ -1,5 +1,7 @@
 //! Datasets: files of examples, sequences, texts, conversions, parts, and what tells data apart.
 
+use crate::cases::Random;
+use crate::hostile::memory::peak;
 use gristmill::train::{
     Conversion, Converted, Dataset, Examples, Loader, LoaderOptions, Padding, Place, Safetensors, Shuffle, Subset, TeacherForcing,
     TokenWindows,
@@ -121,6 +123,41 @@ fn training_files_that_lie_are_refused_by_name() {
     let nothing = Tensor::zeros(TensorType::new(DType::U8, [1 << 31, 0]));
     says(&load("nothing", named(&[("x", nothing)])), ErrorKind::InvalidArgument, &["no examples"]);
     says(&Examples::load("no such file").expect_err("it is not there"), ErrorKind::Io, &["no such file"]);
+}
+
+/// Reads all that there is of examples with any bytes.
+fn read_all(bytes: &[u8]) -> Result<usize> {
+    let examples = Examples::new(Safetensors::from_bytes(bytes)?.tensors).and_then(Examples::cut)?;
+    let padding = ["word", "label"].map(|input| Padding { input: input.into(), value: 0.0, multiple: 4 }).to_vec();
+    let options = LoaderOptions { shuffle: true, buckets: vec![2], padding, ..LoaderOptions::new(2) };
+    let mut loader = Loader::new(examples, options)?;
+    let epoch: Result<Vec<usize>> = (0..loader.batches()).map(|_| Ok(loader.next_batch()?.examples.len())).collect();
+    Ok(epoch?.iter().sum())
+}
+
+#[test]
+fn training_examples_with_changed_bytes_neither_panic_nor_take_memory() {
+    let mut inputs = words();
+    inputs.push(("label".into(), Tensor::new([3, 1, 2], &[9i16; 6]).expect("six")));
+    let mut whole = Vec::new();
+    Safetensors { metadata: Vec::new(), tensors: inputs }.write(&mut whole).expect("names that differ");
+    assert_eq!(read_all(&whole).expect("three examples"), 3);
+    let mut random = Random::new(43);
+    let places = random.integers(DType::I64, &[6000, 2], 0, 1 << 30).to_i64();
+    let mut survived = 0;
+    for pair in places.chunks(2) {
+        let mut changed = whole.clone();
+        let at = pair[0] as usize % whole.len();
+        match pair[1] % 3 {
+            0 => changed[at] = (pair[1] / 4) as u8,
+            1 => changed[at] ^= 1 << (pair[1] / 4 % 8),
+            _ => changed[at] = b"0123456789[]{},:\""[(pair[1] / 4) as usize % 17],
+        }
+        let (found, most) = peak(|| read_all(&changed));
+        survived += usize::from(found.is_ok());
+        assert!(most < 1 << 20, "{most} bytes for a file of {}", whole.len());
+    }
+    assert!((100..5900).contains(&survived), "{survived}");
 }
 
 #[test]

@@ -39,14 +39,14 @@ impl Conversion {
         if self.scale == 1.0 && self.offset == 0.0 {
             return match (self.dtype == tensor.dtype(), tensor.dtype().is_float() || self.dtype.is_float()) {
                 (true, _) => Ok(tensor.clone()),
-                (false, true) => self.from_floats(ty, tensor.to_f64()),
-                (false, false) => self.from_integers(ty, tensor.to_i128()),
+                (false, true) => self.of_floats(ty, tensor.to_f64()),
+                (false, false) => self.of_integers(ty, tensor.to_i128()),
             };
         }
-        self.from_floats(ty, tensor.to_f64().iter().map(|x| x * self.scale + self.offset).collect())
+        self.of_floats(ty, tensor.to_f64().iter().map(|x| x * self.scale + self.offset).collect())
     }
 
-    fn from_floats(&self, ty: TensorType, numbers: Vec<f64>) -> Result<Tensor> {
+    fn of_floats(&self, ty: TensorType, numbers: Vec<f64>) -> Result<Tensor> {
         let tensor = Tensor::from_f64(ty, &numbers)?;
         if !self.dtype.is_float() {
             // What was truncated or saturated differs, compared as integers too: of floats, the greatest i64 is equal to the next number.
@@ -57,7 +57,7 @@ impl Conversion {
         Ok(tensor)
     }
 
-    fn from_integers(&self, ty: TensorType, numbers: Vec<i128>) -> Result<Tensor> {
+    fn of_integers(&self, ty: TensorType, numbers: Vec<i128>) -> Result<Tensor> {
         let (least, most) = self.dtype.range().unwrap_or((i128::MIN, i128::MAX));
         match numbers.iter().position(|number| *number < least || *number > most) {
             Some(at) => Err(self.wrong(at, numbers[at])),
