@@ -21,6 +21,8 @@ mod random;
 mod report;
 mod rows;
 mod run;
+#[cfg(feature = "serve")]
+mod serve;
 mod spirv;
 mod states;
 mod table;
@@ -52,6 +54,8 @@ enum Command {
     Explain(explain::Explain),
     Profile(profile::Profile),
     Bench(bench::Bench),
+    #[cfg(feature = "serve")]
+    Serve(serve::Serve),
     #[cfg(all(feature = "isa", target_os = "linux"))]
     Isa(isa::Isa),
 }
@@ -75,6 +79,8 @@ impl Command {
             Command::Explain(command) => command.run(out),
             Command::Profile(command) => command.run(out),
             Command::Bench(command) => command.run(out),
+            #[cfg(feature = "serve")]
+            Command::Serve(command) => command.run(out),
             #[cfg(all(feature = "isa", target_os = "linux"))]
             Command::Isa(command) => command.run(out),
         }

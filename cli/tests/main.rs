@@ -5,4 +5,6 @@ mod cache;
 mod cli;
 #[cfg(all(target_os = "linux", feature = "isa"))]
 mod isa;
+#[cfg(all(unix, feature = "serve"))]
+mod serve;
 mod support;
