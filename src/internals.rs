@@ -1,5 +1,5 @@
-//! The floors of the engine, for the tests, the benches and the command line of this project. They change from one version to the
-//! next without notice: nothing here is part of what the crate promises.
+//! The floors of the engine, for the tests, the benches, the command line and the server of this project. They change from one version to
+//! the next without notice: nothing here is part of what the crate promises.
 
 /// Floor 0: dtypes, shapes, strided views and host tensors.
 pub mod tensor {

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Where the code of the packages lies, tests and examples aside.
-pub const CODE: &[&str] = &["src", "cli/src"];
+pub const CODE: &[&str] = &["src", "cli/src", "serve/src"];
 
 /// Where Rust is written.
-pub const RUST: &[&str] = &["src", "cli/src", "cli/tests", "tests", "benches", "examples"];
+pub const RUST: &[&str] = &["src", "cli/src", "cli/tests", "serve/src", "serve/tests", "tests", "benches", "examples"];
 
 /// One source file.
 pub struct Source {

@@ -21,6 +21,8 @@ mod random;
 mod report;
 mod rows;
 mod run;
+#[cfg(feature = "serve")]
+mod serve;
 mod spirv;
 mod states;
 mod table;
@@ -59,6 +61,8 @@ enum Command {
     Profile(profile::Profile),
     Bench(bench::Bench),
     Train(train::Train),
+    #[cfg(feature = "serve")]
+    Serve(serve::Serve),
     #[cfg(all(feature = "isa", target_os = "linux"))]
     Isa(isa::Isa),
 }
@@ -85,6 +89,8 @@ impl Command {
             Command::Profile(command) => command.run(out),
             Command::Bench(command) => command.run(out),
             Command::Train(command) => command.run(out),
+            #[cfg(feature = "serve")]
+            Command::Serve(command) => command.run(out),
             #[cfg(all(feature = "isa", target_os = "linux"))]
             Command::Isa(command) => command.run(out),
         }

@@ -5,5 +5,7 @@ mod cache;
 mod cli;
 #[cfg(all(target_os = "linux", feature = "isa"))]
 mod isa;
+#[cfg(all(unix, feature = "serve"))]
+mod serve;
 mod support;
 mod train;

@@ -112,7 +112,8 @@ impl Graph {
     }
 
     /// Element types of all values as far as operators tell them without extents: open ones are taken to be 1.
-    pub(crate) fn dtypes(&self) -> Vec<Option<DType>> {
+    #[doc(hidden)]
+    pub fn dtypes(&self) -> Vec<Option<DType>> {
         let mut facts: Vec<Option<Fact>> = self.values.iter().map(|value| value.constant.clone().map(Fact::of)).collect();
         for input in &self.inputs {
             let extent = |dim: &Dim| if let Dim::Known(extent) = dim { *extent } else { 1 };

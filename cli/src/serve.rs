@@ -1,0 +1,95 @@
+//! `gristmill serve`.
+
+use crate::Verdict;
+use crate::device::{Device, DeviceArguments};
+use crate::failure::{Failure, Result};
+use crate::tune::TuneArguments;
+use clap::Args;
+use gristmill_serve::{Level, Settings, repository, serve_until_signal};
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// Serves the models of a folder over HTTP and gRPC, by the Open Inference Protocol
+#[derive(Args)]
+pub(crate) struct Serve {
+    /// The model repository: NAME/[VERSION/]model.onnx, and perhaps NAME/model.toml
+    models: PathBuf,
+    /// Where to listen for HTTP
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
+    http: SocketAddr,
+    /// Where to listen for gRPC, or `off`
+    #[arg(long, value_name = "ADDRESS|off", default_value = "127.0.0.1:8001")]
+    grpc: Address,
+    #[command(flatten)]
+    device: DeviceArguments,
+    #[command(flatten)]
+    tune: TuneArguments,
+    /// Look for changes of the repository this often; without it, when a client asks
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    poll: Option<Duration>,
+    /// The longest body of a request, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    max_body: u32,
+    /// How long one batch may take until the server says that it does not live
+    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = seconds)]
+    hang_limit: Duration,
+    /// After SIGTERM: how long requests are still taken, for proxies to notice that the server is not ready
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
+    drain_delay: Duration,
+    /// After that: how long requests that were taken may go on
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    drain_limit: Duration,
+    /// What to write to stderr: `info` has a line for each request
+    #[arg(long, value_name = "error|warn|info", default_value = "info")]
+    log: Level,
+}
+
+/// An address, or none.
+#[derive(Clone, Copy, Debug)]
+struct Address(Option<SocketAddr>);
+
+impl FromStr for Address {
+    type Err = std::net::AddrParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "off" { Ok(Address(None)) } else { text.parse().map(|address| Address(Some(address))) }
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let number = text.parse::<f64>().ok().and_then(|number| Duration::try_from_secs_f64(number).ok());
+    number.ok_or_else(|| "expected a number of seconds".into())
+}
+
+impl Serve {
+    pub(crate) fn run(&self, out: &mut dyn Write) -> Result<Verdict> {
+        let device = self.device.open()?;
+        writeln!(out, "device: {}", device.name())?;
+        let device = match device {
+            Device::Gpu(gpu) => repository::Device::Gpu(gpu),
+            Device::Cpu => repository::Device::Cpu,
+        };
+        let settings = Settings {
+            http: self.http,
+            grpc: self.grpc.0,
+            poll: self.poll.filter(|poll| !poll.is_zero()),
+            max_body: self.max_body as usize * (1 << 20),
+            hang_limit: self.hang_limit,
+            drain_delay: self.drain_delay,
+            drain_limit: self.drain_limit,
+            ..Settings::new(&self.models)
+        };
+        let mut listening = |http: SocketAddr, grpc: Option<SocketAddr>| {
+            // Whoever reads this may have gone; the server stays.
+            writeln!(out, "http: {http}").ok();
+            grpc.into_iter().for_each(|grpc| drop(writeln!(out, "grpc: {grpc}")));
+            out.flush().ok();
+        };
+        let served = serve_until_signal(settings, device, self.tune.options(), self.log, &mut listening);
+        served.map_err(|failure| Failure::message(failure.to_string()))?;
+        Ok(Verdict::Good)
+    }
+}

@@ -1,0 +1,13 @@
+//! gRPC: `inference.GRPCInferenceService` and `grpc.health.v1.Health`. Messages are declared by hand, so that no compiler runs at build
+//! time.
+
+mod contents;
+mod convert;
+mod health;
+mod inference;
+mod messages;
+mod router;
+mod statistics;
+
+pub use messages::*;
+pub(crate) use router::serve;

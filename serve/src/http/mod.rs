@@ -1,0 +1,11 @@
+//! REST: paths, bodies and connections.
+
+mod body;
+mod connections;
+mod infer;
+mod models;
+mod reply;
+mod routes;
+
+pub(crate) use connections::serve;
+pub(crate) use routes::router;

@@ -1,0 +1,151 @@
+//! What is measured, in the text format of Prometheus.
+
+use crate::engine::{Dispatcher, Served};
+use crate::failure::{Code, Failure, Result};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+use std::fmt::{self, Write};
+use std::time::Duration;
+
+/// What carries a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// REST.
+    Http,
+    /// gRPC.
+    Grpc,
+}
+
+impl EncodeLabelValue for Protocol {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), fmt::Error> {
+        encoder.write_str(match self {
+            Protocol::Http => "http",
+            Protocol::Grpc => "grpc",
+        })
+    }
+}
+
+/// A request by model, protocol and how it ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Ended {
+    model: String,
+    protocol: Protocol,
+    code: &'static str,
+}
+
+/// A model.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfModel {
+    model: String,
+}
+
+/// Times from a tenth of a millisecond to a minute.
+fn times() -> Histogram {
+    Histogram::new(exponential_buckets(0.000_1, 2.0, 20))
+}
+
+/// Numbers of rows.
+fn sizes() -> Histogram {
+    Histogram::new(exponential_buckets(1.0, 2.0, 10))
+}
+
+/// What is measured of all requests.
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<Ended, Counter>,
+    duration: Family<OfModel, Histogram>,
+    queued: Family<OfModel, Histogram>,
+    computed: Family<OfModel, Histogram>,
+    batch: Family<OfModel, Histogram>,
+    waiting: Family<OfModel, Gauge>,
+    all_waiting: Gauge,
+    waiting_bytes: Gauge,
+    loads: Family<OfModel, Counter>,
+    plans: Family<OfModel, Gauge>,
+    ready: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("gristmill");
+        let requests = Family::default();
+        registry.register("requests", "Inference requests by how they ended", requests.clone());
+        let duration = Family::new_with_constructor(times as fn() -> Histogram);
+        registry.register_with_unit("request", "From a request to its answer", Unit::Seconds, duration.clone());
+        let queued = Family::new_with_constructor(times as fn() -> Histogram);
+        registry.register_with_unit("queue", "Time in the queue of requests that were computed", Unit::Seconds, queued.clone());
+        let computed = Family::new_with_constructor(times as fn() -> Histogram);
+        registry.register_with_unit("compute", "Time that a request's batch took", Unit::Seconds, computed.clone());
+        let batch = Family::new_with_constructor(sizes as fn() -> Histogram);
+        registry.register("batch_rows", "Rows of the batch that a request was computed in", batch.clone());
+        let waiting = Family::default();
+        registry.register("model_queue_requests", "Requests that wait for a model", waiting.clone());
+        let all_waiting = Gauge::default();
+        registry.register("queue_requests", "Requests that wait", all_waiting.clone());
+        let waiting_bytes = Gauge::default();
+        registry.register_with_unit("queue", "Memory of requests that wait", Unit::Bytes, waiting_bytes.clone());
+        let loads = Family::default();
+        registry.register("model_loads", "How often a model was loaded", loads.clone());
+        let plans = Family::default();
+        registry.register("model_plans", "Plans that a model's session made so far", plans.clone());
+        let ready = Gauge::default();
+        registry.register("ready", "1 while the server is ready", ready.clone());
+        Metrics { registry, requests, duration, queued, computed, batch, waiting, all_waiting, waiting_bytes, loads, plans, ready }
+    }
+}
+
+impl Metrics {
+    /// Counts a request that ended. A model that is not there has no label of its own, as clients could make any number of those.
+    pub(crate) fn ended(&self, model: Option<&str>, protocol: Protocol, code: Option<Code>, time: Duration) {
+        let model = model.unwrap_or_default().to_string();
+        let code = code.map_or("ok", Code::name);
+        self.requests.get_or_create(&Ended { model: model.clone(), protocol, code }).inc();
+        self.duration.get_or_create(&OfModel { model }).observe(time.as_secs_f64());
+    }
+
+    /// Counts a request that was computed.
+    pub(crate) fn computed(&self, model: &str, queued: Duration, computed: Duration, rows: usize) {
+        let label = OfModel { model: model.into() };
+        self.queued.get_or_create(&label).observe(queued.as_secs_f64());
+        self.computed.get_or_create(&label).observe(computed.as_secs_f64());
+        self.batch.get_or_create(&label).observe(rows as f64);
+    }
+
+    /// Counts a model that was loaded.
+    pub(crate) fn loaded(&self, model: &str) {
+        self.loads.get_or_create(&OfModel { model: model.into() }).inc();
+    }
+
+    /// What was measured so far, as text.
+    ///
+    /// # Errors
+    /// [`Internal`](Code::Internal) when it cannot be written.
+    pub(crate) fn text<'a>(
+        &self,
+        dispatcher: &Dispatcher,
+        models: impl Iterator<Item = &'a Served>,
+        ready: bool,
+    ) -> Result<String> {
+        let gauge = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        self.waiting.clear();
+        self.plans.clear();
+        for served in models {
+            let label = OfModel { model: served.model.name.clone() };
+            self.waiting.get_or_create(&label).set(gauge(dispatcher.waiting(served).0));
+            let plans = served.model.session.counters().plans;
+            self.plans.get_or_create(&label).set(i64::try_from(plans).unwrap_or(i64::MAX));
+        }
+        let (requests, bytes) = dispatcher.all_waiting();
+        self.all_waiting.set(gauge(requests));
+        self.waiting_bytes.set(gauge(bytes));
+        self.ready.set(i64::from(ready));
+        let mut text = String::new();
+        encode(&mut text, &self.registry).map_err(|e| Failure::internal(format!("the metrics cannot be written: {e}")))?;
+        Ok(text)
+    }
+}

@@ -1,0 +1,132 @@
+//! A model that is ready to serve.
+
+use super::config::ModelConfig;
+use super::interface::{BatchDimension, Interface};
+use super::layout::Folder;
+use crate::failure::{Failure, Result};
+use gristmill::{Gpu, Model, Options, Session, Tensor, TensorType};
+use std::sync::Arc;
+
+/// Where models run.
+#[derive(Clone)]
+pub enum Device {
+    /// On an adapter.
+    Gpu(Gpu),
+    /// On the CPU, through the references: slow, and right.
+    Cpu,
+}
+
+/// A model that is ready to serve.
+pub struct LoadedModel {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: u32,
+    /// What it takes and returns.
+    pub interface: Interface,
+    /// How it is served.
+    pub config: ModelConfig,
+    /// Numbers of rows that are planned for.
+    pub rows: Vec<usize>,
+    /// What runs it.
+    pub session: Session,
+}
+
+impl LoadedModel {
+    /// Reads a model and makes it warm: what its configuration names is run once.
+    ///
+    /// # Errors
+    /// What is wrong with its files or its configuration, and what the warming runs report.
+    pub fn load(folder: &Folder, device: &Device, options: &Options) -> Result<Arc<Self>> {
+        let config = ModelConfig::parse(&folder.config)?;
+        let mut model = Model::load(&folder.version.file)?;
+        if !config.states.is_empty() {
+            let pairs: Vec<(&str, &str)> = config.states.iter().map(|[output, input]| (&**output, &**input)).collect();
+            model = model.with_states(&pairs)?;
+        }
+        let session = match device {
+            Device::Gpu(gpu) => Session::new_blocking(gpu, &model, options.clone())?,
+            Device::Cpu => Session::cpu(&model, options.clone())?,
+        };
+        let interface = Interface::of(&model, &session)?;
+        let rows = rows(&config, &interface)?;
+        let (name, version) = (folder.name.clone(), folder.version.number);
+        let loaded = LoadedModel { name, version, interface, config, rows, session };
+        loaded.warm()?;
+        Ok(Arc::new(loaded))
+    }
+
+    /// The most rows of a batch.
+    pub fn max_rows(&self) -> usize {
+        self.rows.last().copied().unwrap_or(1)
+    }
+
+    /// The dimension along which requests are joined, if they are.
+    pub fn joined(&self) -> Option<&BatchDimension> {
+        self.interface.batch.as_ref().filter(|_| self.max_rows() > 1)
+    }
+
+    /// The number of rows that so many are filled up to.
+    pub fn filled(&self, rows: usize) -> usize {
+        self.rows.iter().copied().find(|bucket| *bucket >= rows).unwrap_or(rows)
+    }
+
+    /// Runs the shapes of the configuration; where it names none and nothing but the number of rows is open, those.
+    fn warm(&self) -> Result<()> {
+        let shapes = match self.config.warm.is_empty() {
+            false => self.config.warm.iter().map(|shapes| self.named(shapes)).collect::<Result<Vec<_>>>()?,
+            true => self.closed_shapes(),
+        };
+        for shape in shapes {
+            let tensors: Vec<(String, Tensor)> = shape.into_iter().map(|(name, ty)| (name, Tensor::zeros(ty))).collect();
+            let views: Vec<_> = tensors.iter().map(|(name, tensor)| (&**name, tensor.view())).collect();
+            let run = match self.session.states().is_empty() {
+                true => self.session.run_blocking(&views).map(|_| ()),
+                false => self.session.state().and_then(|mut state| self.session.run_with_blocking(&mut state, &views)).map(|_| ()),
+            };
+            run.map_err(|e| Failure::from(e).within("warming up"))?;
+        }
+        Ok(())
+    }
+
+    /// The types of inputs of these shapes.
+    fn named(&self, shapes: &std::collections::BTreeMap<String, Vec<usize>>) -> Result<Vec<(String, TensorType)>> {
+        let described = |(name, shape): (&String, &Vec<usize>)| {
+            crate::protocol::elements(name, shape)?;
+            let input = self.interface.input(name);
+            let dtype = input.and_then(|input| input.datatype.dtype());
+            let unknown = || Failure::invalid(format!("model.toml: warm: the model has no input `{name}`"));
+            Ok((name.clone(), TensorType::new(dtype.ok_or_else(unknown)?, shape.clone())))
+        };
+        shapes.iter().map(described).collect()
+    }
+
+    /// For each number of rows the types of all inputs, where nothing else of them is open.
+    fn closed_shapes(&self) -> Vec<Vec<(String, TensorType)>> {
+        let needed = || self.interface.inputs.iter().enumerate().filter(|(_, input)| !input.optional);
+        let of = |rows: usize| {
+            let input = |(index, input): (usize, &super::TensorDescription)| {
+                let dims = input.dims.as_ref()?.iter().enumerate();
+                let along = self.interface.batch.as_ref().and_then(|batch| batch.inputs.get(index));
+                let extent = |(axis, dim): (usize, &Option<usize>)| dim.or_else(|| (along == Some(&axis)).then_some(rows));
+                let shape = dims.map(extent).collect::<Option<Vec<usize>>>()?;
+                Some((input.name.clone(), TensorType::new(input.datatype.dtype()?, shape)))
+            };
+            needed().map(input).collect::<Option<Vec<_>>>()
+        };
+        self.rows.iter().filter_map(|rows| of(*rows)).collect()
+    }
+}
+
+/// The numbers of rows that are planned for.
+fn rows(config: &ModelConfig, interface: &Interface) -> Result<Vec<usize>> {
+    match &config.batching.rows {
+        Some(rows) if rows.last().is_some_and(|rows| *rows > 1) && interface.batch.is_none() => {
+            let message = "model.toml: batching.rows: the inputs and outputs of the model share no open dimension";
+            Err(Failure::invalid(message))
+        }
+        Some(rows) => Ok(rows.clone()),
+        None if interface.says_batch() && config.states.is_empty() => Ok(vec![1, 2, 4, 8]),
+        None => Ok(vec![1]),
+    }
+}

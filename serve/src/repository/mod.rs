@@ -1,0 +1,12 @@
+//! Models on disk: folders, their configuration, and models read, described and made warm. What serves requests stands above.
+
+mod config;
+mod interface;
+mod layout;
+mod loaded;
+mod probe;
+
+pub use config::{Batching, ModelConfig, Queue};
+pub use interface::{BatchDimension, Interface, TensorDescription};
+pub use layout::{Folder, Version, is_name, scan};
+pub use loaded::{Device, LoadedModel};

@@ -1,0 +1,180 @@
+//! What the server does, whatever protocol asks for it.
+
+use crate::catalog::Catalog;
+use crate::engine::{Dispatcher, Done, Prepared, Served};
+use crate::failure::{Code, Failure, Result};
+use crate::metrics::{Metrics, Protocol};
+use crate::protocol::{InferRequest, InferResponse, InferTensor, classify};
+use crate::settings::Settings;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// What the server does.
+pub struct Service {
+    pub(crate) settings: Settings,
+    pub(crate) catalog: Catalog,
+    pub(crate) dispatcher: Arc<Dispatcher>,
+    pub(crate) metrics: Arc<Metrics>,
+    /// The repository was gone through once.
+    pub(crate) started: AtomicBool,
+    /// The end has begun.
+    pub(crate) draining: AtomicBool,
+    /// Bytes of bodies in memory.
+    bodies: AtomicUsize,
+}
+
+/// A share of the memory for bodies, given back when it is dropped.
+pub(crate) struct Share<'a> {
+    service: &'a Service,
+    bytes: usize,
+}
+
+impl Service {
+    pub(crate) fn new(settings: Settings, catalog: Catalog, dispatcher: Arc<Dispatcher>, metrics: Arc<Metrics>) -> Self {
+        let (started, draining, bodies) = (AtomicBool::new(false), AtomicBool::new(false), AtomicUsize::new(0));
+        Service { settings, catalog, dispatcher, metrics, started, draining, bodies }
+    }
+
+    /// Whether the engine makes progress.
+    pub fn lives(&self) -> bool {
+        self.dispatcher.heartbeat().age() < self.settings.hang_limit
+    }
+
+    /// Whether requests should be sent here.
+    pub fn is_ready(&self) -> bool {
+        self.started.load(Ordering::Acquire) && !self.draining.load(Ordering::Acquire) && self.lives()
+    }
+
+    /// Whether a model serves.
+    pub fn model_is_ready(&self, name: &str, version: Option<&str>) -> Result<bool> {
+        match self.catalog.find(name, version) {
+            Ok(_) => Ok(self.lives()),
+            Err(failure) if failure.code() == Code::Unavailable => Ok(false),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Runs a model. When the future is dropped before the request is computed, it never is.
+    ///
+    /// # Errors
+    /// What is wrong with the request; [`Busy`](Code::Busy) when a queue is full, [`Expired`](Code::Expired) when its time was over before it
+    /// was computed.
+    pub async fn infer(
+        &self,
+        protocol: Protocol,
+        model: &str,
+        version: Option<&str>,
+        request: &InferRequest,
+    ) -> Result<InferResponse> {
+        let start = Instant::now();
+        let mut found = None;
+        let result = self.answered(model, version, request, start, &mut found).await;
+        let code = result.as_ref().err().map(Failure::code);
+        let time = start.elapsed();
+        if let Some(served) = &found {
+            served.count_answer(code, time);
+        }
+        self.metrics.ended(found.as_ref().map(|served| &*served.model.name), protocol, code, time);
+        tracing::info!(
+            target: "gristmill_serve::access",
+            ?protocol,
+            model = found.as_ref().map(|served| &*served.model.name),
+            id = request.id,
+            code = code.map_or("ok", Code::name),
+            milliseconds = time.as_secs_f64() * 1e3,
+        );
+        result
+    }
+
+    async fn answered(
+        &self,
+        model: &str,
+        version: Option<&str>,
+        request: &InferRequest,
+        start: Instant,
+        found: &mut Option<Arc<Served>>,
+    ) -> Result<InferResponse> {
+        // A model that is reloaded in between is found anew.
+        for _ in 0..100 {
+            let served = found.insert(self.catalog.find(model, version)?);
+            served.count(|statistics| statistics.last = Some(std::time::SystemTime::now()));
+            let interface = &served.model.interface;
+            interface.check_outputs(request.outputs.iter().map(|output| output.name.as_str()))?;
+            let prepared = Prepared::new(&served.model, request.inputs.clone())?;
+            let usual = served.model.config.queue.timeout_ms;
+            let usual = (usual > 0).then(|| Duration::from_millis(usual.into()));
+            // So late that a clock does not count to it is never.
+            let deadline = request.timeout.or(usual).and_then(|timeout| start.checked_add(timeout));
+            let ticket = self.dispatcher.submit(served, &prepared, request.priority, deadline)?;
+            let Some(ticket) = ticket else { continue };
+            drop(prepared);
+            let done = ticket.answer(deadline).await?;
+            self.metrics.computed(&served.model.name, done.queued, done.computed, done.rows);
+            return response(served, request, &done);
+        }
+        Err(Failure::new(Code::Unavailable, format!("the model `{model}` is being replaced all the time")))
+    }
+
+    /// Takes a share of the memory for bodies.
+    ///
+    /// # Errors
+    /// [`Busy`](Code::Busy) when there is not so much left.
+    pub(crate) fn share(&self, bytes: usize) -> Result<Share<'_>> {
+        let mut share = Share { service: self, bytes: 0 };
+        share.grow(bytes)?;
+        Ok(share)
+    }
+
+    /// What was measured so far, as text.
+    ///
+    /// # Errors
+    /// [`Internal`](Code::Internal) when it cannot be written.
+    pub(crate) fn metrics_text(&self) -> Result<String> {
+        let served = self.catalog.served();
+        self.metrics.text(&self.dispatcher, served.iter().map(|served| &**served), self.is_ready())
+    }
+}
+
+impl Share<'_> {
+    /// Takes more.
+    pub(crate) fn grow(&mut self, bytes: usize) -> Result<()> {
+        let limit = self.service.settings.max_bodies;
+        let more = |held: usize| held.checked_add(bytes).filter(|held| *held <= limit);
+        match self.service.bodies.fetch_update(Ordering::AcqRel, Ordering::Acquire, more) {
+            Ok(_) => {
+                self.bytes += bytes;
+                Ok(())
+            }
+            Err(_) => Err(Failure::new(Code::Busy, format!("requests hold as much memory as they may, {limit} bytes"))),
+        }
+    }
+}
+
+impl Drop for Share<'_> {
+    fn drop(&mut self) {
+        self.service.bodies.fetch_sub(self.bytes, Ordering::AcqRel);
+    }
+}
+
+/// The outputs that were asked for.
+fn response(served: &Served, request: &InferRequest, done: &Done) -> Result<InferResponse> {
+    let tensor = |(name, dtype, shape, bytes): &(String, gristmill::DType, Vec<usize>, bytes::Bytes)| {
+        InferTensor::new(name.clone(), (*dtype).into(), shape.clone(), bytes.clone())
+    };
+    let outputs = match request.outputs.is_empty() {
+        true => done.outputs.iter().map(tensor).collect::<Result<_>>()?,
+        false => {
+            let mut outputs = Vec::new();
+            for requested in &request.outputs {
+                let found = done.outputs.iter().find(|(name, ..)| *name == requested.name);
+                let missing = || Failure::internal(format!("the run gave no output `{}`", requested.name));
+                let output = tensor(found.ok_or_else(missing)?)?;
+                outputs.push(if requested.classes > 0 { classify(&output, requested.classes)? } else { output });
+            }
+            outputs
+        }
+    };
+    let (model, version) = (served.model.name.clone(), served.model.version.to_string());
+    Ok(InferResponse { model, version, id: request.id.clone(), outputs })
+}

@@ -1,0 +1,54 @@
+//! How a server is set up.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How a server is set up. [`new`](Settings::new) gives what suits most.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The model repository.
+    pub models: PathBuf,
+    /// Where HTTP is listened for; port 0 takes a free one.
+    pub http: SocketAddr,
+    /// Where gRPC is listened for, if at all.
+    pub grpc: Option<SocketAddr>,
+    /// How often the repository is looked at for changes; not at all by default.
+    pub poll: Option<Duration>,
+    /// The longest body of a request, in bytes, before and after decompression.
+    pub max_body: usize,
+    /// The most bytes of bodies that are in memory at a time, whether read, waiting or computed.
+    pub max_bodies: usize,
+    /// The most requests that wait, of all models together.
+    pub max_requests: usize,
+    /// The most connections of HTTP.
+    pub max_connections: usize,
+    /// How long the head of a request, or its body, may take to arrive; also how long a connection may be idle.
+    pub read_limit: Duration,
+    /// How long one batch may take until the server says that it does not live.
+    pub hang_limit: Duration,
+    /// At the end: how long requests are still taken after the server said that it is not ready, for proxies to notice.
+    pub drain_delay: Duration,
+    /// At the end: how long requests that were taken may go on.
+    pub drain_limit: Duration,
+}
+
+impl Settings {
+    /// The usual settings for a repository: HTTP on port 8000 and gRPC on 8001 of the loopback address.
+    pub fn new(models: impl Into<PathBuf>) -> Self {
+        Settings {
+            models: models.into(),
+            http: SocketAddr::from(([127, 0, 0, 1], 8000)),
+            grpc: Some(SocketAddr::from(([127, 0, 0, 1], 8001))),
+            poll: None,
+            max_body: 64 << 20,
+            max_bodies: 1 << 30,
+            max_requests: 4096,
+            max_connections: 4096,
+            read_limit: Duration::from_secs(30),
+            hang_limit: Duration::from_secs(120),
+            drain_delay: Duration::from_secs(2),
+            drain_limit: Duration::from_secs(30),
+        }
+    }
+}

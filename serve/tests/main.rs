@@ -1,0 +1,12 @@
+//! The server as clients use it, and the scheduler by its laws.
+#![allow(unreachable_pub, reason = "a test binary exports nothing")]
+
+mod admission;
+mod client;
+mod fuzz;
+mod grpc;
+mod life;
+mod repositories;
+mod rest;
+mod schedule;
+mod support;
