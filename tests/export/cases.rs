@@ -17,6 +17,7 @@ const NO_FORM: &[&str] = &[
     "ConvolutionalAttention",
     "CtcGreedyDecode",
     "CtcLoss",
+    "FirstNonFinite",
     "Held",
     "Join",
     "LinearAttentionGradient",

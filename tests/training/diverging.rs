@@ -202,6 +202,9 @@ fn training_is_guarded_as_it_is_told() {
     }
 }
 
+/// A network, its parameters and a batch.
+type Learning<'a> = (Graph, Vec<String>, [(&'a str, TensorView<'a>); 2]);
+
 #[test]
 fn training_is_guarded_by_a_dispatch_or_two() {
     let (x, y) = (Tensor::new([4, 6], &[0.5f32; 24]).expect("a batch"), Tensor::vector(&[0i64, 1, 2, 3]));
@@ -209,7 +212,7 @@ fn training_is_guarded_by_a_dispatch_or_two() {
         (Tensor::new([4, 6], &[0.5f32; 24]).expect("a batch"), Tensor::new([4, 2], &[0.5f32; 8]).expect("a batch"));
     let modes = ["scale", "bias", "weight"].map(String::from).to_vec();
     let plain = super::step::options(Adam::default()).groups[0].parameters.clone();
-    let cases: [(Graph, Vec<String>, [(&str, TensorView<'_>); 2]); 2] =
+    let cases: [Learning<'_>; 2] =
         [(network(), plain, [("x", x.view()), ("y", y.view())]), (two_modes(), modes, [("x", rows.view()), ("y", targets.view())])];
     for (graph, parameters, batch) in cases {
         for (clip_norm, accumulate) in [(None, 1), (Some(1.0), 1), (None, 2)] {
