@@ -67,11 +67,7 @@ impl Uses<'_> {
                 let Some(hidden) = self.contents(node.input(2)).and_then(|tensor| tensor.shape().last().copied()) else { return };
                 (1..=3).for_each(|k| self.note(node.input(k), Initial::of_inputs(hidden)));
             }
-            "Gather" if node.op.downcast::<Gather>().is_some_and(|gather| gather.axis == 0) => {
-                if self.contents(node.input(0)).is_some_and(|table| table.shape().rank() == 2) {
-                    self.note(node.input(0), Initial::Normal(1.0));
-                }
-            }
+            "Gather" if self.picks_rows(node) => self.note(node.input(0), Initial::Normal(1.0)),
             name if name.ends_with("Normalization") => {
                 for (k, number) in [(1, 1.0), (2, 0.0), (3, 0.0), (4, 1.0)] {
                     self.note(node.input(k), Initial::Constant(number));
@@ -79,6 +75,12 @@ impl Uses<'_> {
             }
             _ => {}
         }
+    }
+
+    /// Whether ids pick rows of a table.
+    fn picks_rows(&self, node: &Node) -> bool {
+        let is_table = self.contents(node.input(0)).is_some_and(|table| table.shape().rank() == 2);
+        is_table && node.op.downcast::<Gather>().is_some_and(|gather| gather.axis == 0)
     }
 
     /// What a constant holds, or a state before the first run.

@@ -1,7 +1,7 @@
 //! A language model: tokens, each of which is told from those before it (Radford et al. 2019).
 
 use super::initial::Initial;
-use super::layers::Layers;
+use super::layers::{Layers, are_sizes};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, ValueId};
 use crate::operators::{self, Attention};
@@ -49,7 +49,7 @@ impl Gpt {
     /// `tokens`, i64 `[batch, length]` of at most the context, to `logits`, `[batch, length, vocabulary]`: what comes after each token.
     ///
     /// # Errors
-    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a size of 0, or a width that is no multiple of the heads.
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a size of 0 or above 2^20, or a width that is no multiple of the heads.
     pub fn graph(&self, seed: u32) -> Result<Graph> {
         self.check()?;
         let mut layers = Layers::new("gpt", seed);
@@ -91,7 +91,7 @@ impl Gpt {
     /// As [`graph`](Gpt::graph); for a capacity that is 0 or exceeds the context.
     pub fn step(&self, seed: u32, batch: usize, capacity: usize) -> Result<Graph> {
         self.check()?;
-        if batch == 0 || capacity == 0 || capacity > self.context {
+        if !are_sizes(&[batch, capacity]) || capacity > self.context {
             let message =
                 format!("{batch} sequences of up to {capacity} tokens; expected one or more of 1 to {} tokens", self.context);
             return Err(Error::invalid_argument(message));
@@ -123,9 +123,11 @@ impl Gpt {
 
     fn check(&self) -> Result<()> {
         let sizes = [self.vocabulary, self.context, self.layers, self.heads, self.width];
-        match sizes.contains(&0) || self.width % self.heads.max(1) != 0 {
-            true => Err(Error::invalid_argument(format!("a size is 0, or the width is no multiple of the heads: {self:?}"))),
-            false => Ok(()),
+        match are_sizes(&sizes) && self.width.is_multiple_of(self.heads) {
+            true => Ok(()),
+            false => {
+                Err(Error::invalid_argument(format!("a size is out of bounds, or the width is no multiple of the heads: {self:?}")))
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! Networks that tell images apart.
 
-use super::layers::{Layers, halving};
+use super::layers::{Layers, are_sizes, halving};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, ValueId};
 use crate::operators;
@@ -35,7 +35,7 @@ impl Cnn {
     /// `image`, f32 `[batch, colors, height, width]`, to `logits`, `[batch, classes]`. Parameters: `conv1` to `conv3`, `fc1`, `fc2`.
     ///
     /// # Errors
-    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for images too small, or a size of 0.
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for images too small, or a size of 0 or above 2^20.
     pub fn graph(&self, seed: u32) -> Result<Graph> {
         let Cnn { colors, height, width, channels: [a, b, c], hidden, classes } = *self;
         check_sizes("Cnn", &[colors, height / 4, width / 4, a, b, c, hidden, classes], self)?;
@@ -49,7 +49,8 @@ impl Cnn {
         let x = layers.convolution("conv3", x, [b, c], 3, 1)?;
         let x = layers.function("relu3", "Relu", &[x])?;
         let x = layers.node("pool3", operators::max_pool(halving(), false, false), &[x]);
-        let logits = connected(&mut layers, x, "Relu", &[c * (height / 4) * (width / 4), hidden, classes])?;
+        let logits =
+            connected(&mut layers, x, "Relu", &[c.saturating_mul((height / 4).saturating_mul(width / 4)), hidden, classes])?;
         layers.finish(&[("logits", logits)])
     }
 }
@@ -83,7 +84,7 @@ impl LeNet {
     /// `image`, f32 `[batch, colors, height, width]`, to `logits`, `[batch, classes]`. Parameters: `conv1`, `conv2`, `fc1` to `fc3`.
     ///
     /// # Errors
-    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for images too small, or a size of 0.
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for images too small, or a size of 0 or above 2^20.
     pub fn graph(&self, seed: u32) -> Result<Graph> {
         let LeNet { colors, height, width, channels: [a, b], hidden: [f, g], classes } = *self;
         // Half, less the 4 that a kernel without zeros takes, and half of that.
@@ -96,7 +97,8 @@ impl LeNet {
             x = layers.function(&format!("tanh{k}"), "Tanh", &[x])?;
             x = layers.node(&format!("pool{k}"), operators::average_pool(halving(), false, false), &[x]);
         }
-        let logits = connected(&mut layers, x, "Tanh", &[b * left(height) * left(width), f, g, classes])?;
+        let logits =
+            connected(&mut layers, x, "Tanh", &[b.saturating_mul(left(height).saturating_mul(left(width))), f, g, classes])?;
         layers.finish(&[("logits", logits)])
     }
 }
@@ -115,10 +117,10 @@ fn connected(layers: &mut Layers, x: ValueId, function: &str, widths: &[usize]) 
     Ok(x)
 }
 
-/// Checks that no extent within a network is 0.
+/// Checks that no extent within a network is 0, or too large.
 fn check_sizes(name: &str, extents: &[usize], sizes: &dyn std::fmt::Debug) -> Result<()> {
-    match extents.contains(&0) {
-        true => Err(Error::invalid_argument(format!("{name} leaves nothing of an image, or makes nothing of it: {sizes:?}"))),
-        false => Ok(()),
+    match are_sizes(extents) {
+        true => Ok(()),
+        false => Err(Error::invalid_argument(format!("{name} leaves nothing of an image, or has a size out of bounds: {sizes:?}"))),
     }
 }

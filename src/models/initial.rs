@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::ops::dropout::threefry::threefry;
-use crate::tensor::{Shape, Tensor};
+use crate::tensor::{DType, Shape, Tensor, TensorType};
 use std::f64::consts::TAU;
 
 /// How the numbers of a parameter are distributed.
@@ -25,9 +25,9 @@ impl Initial {
     /// Numbers for the parameter of this name.
     ///
     /// # Errors
-    /// As [`Tensor::new`].
+    /// As [`TensorType::checked`].
     pub(super) fn draw(self, shape: impl Into<Shape>, name: &str, seed: u32) -> Result<Tensor> {
-        let shape = shape.into();
+        let shape = TensorType::new(DType::F32, shape.into()).checked()?.shape;
         let key = key(seed, name);
         // A word is the middle of its share of the numbers from 0 to 1, and so never either of them.
         let words =

@@ -206,6 +206,14 @@ impl Extent for &str {
     }
 }
 
+/// The largest size of a network: sums and products of a few of them are numbers still.
+const LARGEST: usize = 1 << 20;
+
+/// Whether a network can have these sizes.
+pub(super) fn are_sizes(extents: &[usize]) -> bool {
+    extents.iter().all(|extent| (1..=LARGEST).contains(extent))
+}
+
 /// Windows of two by two that do not overlap; a row or column that is left over is left out.
 pub(super) fn halving() -> SlidingWindow {
     SlidingWindow { kernel_shape: vec![2, 2], strides: vec![2, 2], ..SlidingWindow::default() }

@@ -50,7 +50,7 @@ fn joined(known: &HashMap<&str, &Tensor>, names: &[String], directions: usize) -
         let tensor = known.get(name.as_str()).ok_or_else(|| Error::invalid_input(format!("there is no parameter `{name}`")))?;
         let all = tensor.shape().first().copied().unwrap_or(0);
         let rest = tensor.shape().get(1..).unwrap_or(&[]).to_vec();
-        if all == 0 || all % GATES.len() != 0 || *width.get_or_insert_with(|| rest.clone()) != rest {
+        if all == 0 || !all.is_multiple_of(GATES.len()) || *width.get_or_insert_with(|| rest.clone()) != rest {
             return Err(Error::invalid_input(format!(
                 "parameter `{name}` is {}; expected that of a GRU's three gates",
                 tensor.ty()

@@ -1,7 +1,7 @@
 //! Sequences into sequences: an encoder, and a decoder that starts where it ends (Cho et al. 2014; Sutskever et al. 2014).
 
 use super::initial::Initial;
-use super::layers::Layers;
+use super::layers::{Captured, Layers, are_sizes};
 use super::recurrent::Gru;
 use crate::error::{Error, Result};
 use crate::graph::{Body, Graph, ValueId};
@@ -44,7 +44,7 @@ impl Seq2Seq {
     /// i64.
     ///
     /// # Errors
-    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a size of 0, or a token that the vocabulary has not.
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a size of 0 or above 2^20, or a token that the vocabulary has not.
     pub fn graph(&self, seed: u32) -> Result<Graph> {
         let (mut layers, state) = self.encoded(seed)?;
         let logits = self.told(&mut layers, &state)?;
@@ -88,9 +88,11 @@ impl Seq2Seq {
     fn check(&self) -> Result<()> {
         let is_token = |token: i32| usize::try_from(token).is_ok_and(|token| token < self.target_vocabulary);
         let sizes = [self.source_vocabulary, self.target_vocabulary, self.embedding, self.hidden, self.layers];
-        match sizes.contains(&0) || !is_token(self.start) || !is_token(self.end) {
-            true => Err(Error::invalid_argument(format!("a size is 0, or a token is none of the vocabulary: {self:?}"))),
-            false => Ok(()),
+        match are_sizes(&sizes) && is_token(self.start) && is_token(self.end) {
+            true => Ok(()),
+            false => {
+                Err(Error::invalid_argument(format!("a size is out of bounds, or a token is none of the vocabulary: {self:?}")))
+            }
         }
     }
 
@@ -132,8 +134,8 @@ impl Seq2Seq {
 
     /// The decoder that reads what it wrote, in a loop: the tokens and how many there are before the end.
     fn untold(&self, layers: &mut Layers, state: &[ValueId], most: usize) -> Result<[ValueId; 2]> {
-        let count = i64::try_from(most).ok().filter(|most| *most > 0);
-        let count = count.ok_or_else(|| Error::invalid_argument("a decoder writes one token or more"))?;
+        let count = i64::try_from(most).ok().filter(|_| are_sizes(&[most]));
+        let count = count.ok_or_else(|| Error::invalid_argument("a decoder writes one token or more, and no more than 2^20"))?;
         let (turn, captured) = self.turn(count)?;
         let turns = layers.builder.constant("greedy.turns", Tensor::scalar(count));
         // A row of each sequence, filled with one number.
@@ -171,7 +173,7 @@ impl Seq2Seq {
 
     /// One token of each sequence: given its number and a condition, then the token before it, whether the end has been (1), all tokens and
     /// the states, it makes these anew behind whether any sequence goes on. All in 32 bits, so that nothing is up to a host.
-    fn turn(&self, most: i64) -> Result<(Graph, Vec<super::layers::Captured>)> {
+    fn turn(&self, most: i64) -> Result<(Graph, Vec<Captured>)> {
         let mut layers = Layers::of_turn("greedy turn");
         let number = layers.input("turn", DType::I64, []);
         layers.input("goes_on", DType::Bool, []);
@@ -192,8 +194,7 @@ impl Seq2Seq {
         let is_end = layers.function("is_end", "Equal", &[next, end])?;
         let next_ended = layers.cast("next_ended", is_end, DType::I32)?;
         // Where the turn's token belongs, and nowhere else.
-        let columns: Vec<i32> =
-            (0..i32::try_from(most).map_err(|_| Error::invalid_argument("a decoder writes fewer than 2^31 tokens"))?).collect();
+        let columns: Vec<i32> = (0i32..).zip(0..most).map(|(column, _)| column).collect();
         let columns = layers.builder.constant("columns", Tensor::new([1, columns.len()], &columns)?);
         let number = layers.cast("turn.i32", number, DType::I32)?;
         let here = layers.function("here", "Equal", &[columns, number])?;

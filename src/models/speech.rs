@@ -1,7 +1,7 @@
 //! Speech into labels without knowing where they stand (Graves et al. 2013).
 
 use super::initial::Initial;
-use super::layers::Layers;
+use super::layers::{Layers, are_sizes};
 use super::recurrent::Gru;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, ValueId};
@@ -57,7 +57,7 @@ impl Speech {
     /// classes]`, of which `frame_lengths`, i64 `[batch]`, count.
     ///
     /// # Errors
-    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a size of 0, or an even kernel.
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a size of 0 or above 2^20, or an even kernel.
     pub fn graph(&self, seed: u32) -> Result<Graph> {
         let mut layers = Layers::new("speech", seed);
         let outputs = self.write(&mut layers)?;
@@ -113,12 +113,12 @@ impl Speech {
     fn check(&self) -> Result<()> {
         let fits = match self.subsampling {
             Subsampling::None => true,
-            Subsampling::Stacked(count) => count > 0,
-            Subsampling::Convolved { kernel, stride, channels } => kernel % 2 == 1 && stride > 0 && channels > 0,
+            Subsampling::Stacked(count) => are_sizes(&[count]),
+            Subsampling::Convolved { kernel, stride, channels } => kernel % 2 == 1 && are_sizes(&[kernel, stride, channels]),
         };
-        match !fits || [self.bands, self.hidden, self.layers, self.classes].contains(&0) {
-            true => Err(Error::invalid_argument(format!("a size is 0, or a kernel even: {self:?}"))),
-            false => Ok(()),
+        match fits && are_sizes(&[self.bands, self.hidden, self.layers, self.classes]) {
+            true => Ok(()),
+            false => Err(Error::invalid_argument(format!("a size is out of bounds, or a kernel even: {self:?}"))),
         }
     }
 

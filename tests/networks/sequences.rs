@@ -334,6 +334,9 @@ fn sizes_that_fit_nothing_are_refused() {
     let refused = [
         Seq2Seq { end: 11, ..SEQ2SEQ }.graph(0),
         Seq2Seq { hidden: 0, ..SEQ2SEQ }.graph(0),
+        Seq2Seq { hidden: usize::MAX, ..SEQ2SEQ }.graph(0),
+        Gpt { width: usize::MAX, heads: 1, ..GPT }.graph(0),
+        Speech { bands: usize::MAX, ..SPEECH }.graph(0),
         SEQ2SEQ.greedy(0, 0),
         Gpt { heads: 3, ..GPT }.graph(0),
         GPT.step(0, 1, 11),
