@@ -42,7 +42,7 @@ pub(crate) fn compare(gpu: &Gpu, name: &str, learning: &Learning) {
         }
         begun.elapsed().as_secs_f64() / count as f64
     };
-    (0..KINDS.len()).for_each(|kind| drop(round(kind, 3)));
+    (0..KINDS.len()).for_each(|kind| _ = round(kind, 3));
     let mut taken = vec![vec![]; KINDS.len()];
     for number in 0..ROUNDS {
         for turn in 0..KINDS.len() {

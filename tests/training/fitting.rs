@@ -180,7 +180,7 @@ impl Metric for Counter {
         vec!["loss".into()]
     }
 
-    fn add(&mut self, _: &gristmill::Outputs, _: &train::Batch) -> Result<()> {
+    fn add(&mut self, _: &gristmill::Outputs, _: &Batch) -> Result<()> {
         Ok(())
     }
 
@@ -311,7 +311,8 @@ fn training_counts_errors_of_tokens() {
     b.output("scores", scores).expect("an output");
     let model = Model::from_graph(b.finish().expect("a graph"));
     let outputs = Session::cpu(&model, Options::default()).and_then(|session| session.run_blocking(&[("x", inputs[0].1.view())]));
-    let mut rate = TokenErrorRate { end: Some(9), ..TokenErrorRate::new("scores", "truth") };
+    let mut rate = TokenErrorRate::new("scores", "truth");
+    rate.end = Some(9);
     rate.add(&outputs.expect("outputs"), &batch).expect("a rate");
     assert_eq!(rate.take(), 1.0 / 3.0);
 }
