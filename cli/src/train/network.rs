@@ -59,7 +59,7 @@ fn written(network: Network, table: &ModelTable, source: &Source) -> Result<Grap
         }
         Network::Seq2seq => seq2seq(table, source)?.learning(table.seed, needed("longest", table.longest, source)?),
         Network::Gpt => gpt(table, source)?.graph(table.seed),
-        Network::Speech => speech(table, source)?.graph(table.seed),
+        Network::Speech => speech(table, source)?.learning(table.seed),
     };
     graph.map_err(source.because("model"))
 }
