@@ -40,13 +40,13 @@ pub(crate) fn fit(mut run: Run, arguments: &Train, out: &mut dyn Write) -> Resul
         return Err(Failure::Output(failed));
     }
     let (loss, saved) = (show.loss, show.saved.take());
-    let fitted = fitted.map_err(|error| failed(&error, saved.as_ref(), &arguments.configuration))?;
+    let fitted = fitted.map_err(|error| failed(&error, saved.as_ref()))?;
     ended(out, &fitted, loss, start)?;
     for path in results::write(trainer.step(), &curve, &run.configuration, &run.output)? {
         writeln!(out, "wrote {}", path.display())?;
     }
     match interrupt.is_asked() && fitted.ended == Ended::Callback {
-        true => interrupted(out, &fitted, saved.as_ref(), &arguments.configuration).map(|()| Verdict::Interrupted),
+        true => interrupted(out, &fitted, saved.as_ref()).map(|()| Verdict::Interrupted),
         false => Ok(Verdict::Good),
     }
 }
@@ -143,33 +143,24 @@ fn ended(out: &mut dyn Write, fitted: &Fit, loss: Option<f64>, start: Instant) -
 }
 
 /// How to go on after a run that failed.
-fn failed(error: &gristmill::Error, saved: Option<&(u64, PathBuf)>, configuration: &Path) -> Failure {
+fn failed(error: &gristmill::Error, saved: Option<&(u64, PathBuf)>) -> Failure {
     Failure::message(match saved {
         Some((step, _)) => {
-            format!(
-                "{error}; the last checkpoint is that of step {step}: `gristmill train {} --resume` goes on from there",
-                configuration.display()
-            )
+            format!("{error}; the last checkpoint is that of step {step}: the same command with --resume goes on from there")
         }
         None => error.to_string(),
     })
 }
 
 /// How to go on after a run that was ended.
-fn interrupted(out: &mut dyn Write, fitted: &Fit, saved: Option<&(u64, PathBuf)>, configuration: &Path) -> Result<()> {
+fn interrupted(out: &mut dyn Write, fitted: &Fit, saved: Option<&(u64, PathBuf)>) -> Result<()> {
+    let step = fitted.steps;
     match saved {
-        Some((step, path)) => writeln!(
-            out,
-            "ended after step {} as was asked; saved {}: `gristmill train {} --resume` goes on from step {step}",
-            fitted.steps,
-            path.display(),
-            configuration.display()
-        )?,
-        None => writeln!(
-            out,
-            "ended after step {} as was asked; without a table [checkpoints] nothing goes on from there",
-            fitted.steps
-        )?,
+        Some((_, path)) => {
+            let path = path.display();
+            writeln!(out, "ended after step {step} as was asked; saved {path}: the same command with --resume goes on from there")?;
+        }
+        None => writeln!(out, "ended after step {step} as was asked; without a table [checkpoints] nothing goes on from there")?,
     }
     Ok(())
 }

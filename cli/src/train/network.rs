@@ -37,69 +37,75 @@ fn imported(table: &ModelTable, path: &Path, source: &Source) -> Result<Graph> {
 }
 
 fn written(network: Network, table: &ModelTable, source: &Source) -> Result<Graph> {
-    let allow = |own: &[&str]| source.allow("model", "this network", &[&COMMON[..], &["network"]].concat(), own);
-    let needed = |key: &str, value: Option<usize>| {
-        value.ok_or_else(|| source.wrong(&format!("model.{key}"), "the key is missing: this network needs it"))
+    let own: &[&str] = match network {
+        Network::Cnn => &["classes", "hidden"],
+        Network::Lenet => &["classes"],
+        Network::Seq2seq => {
+            &["source_vocabulary", "target_vocabulary", "embedding", "hidden", "layers", "dropout", "start", "end", "longest"]
+        }
+        Network::Gpt => &["vocabulary", "context", "layers", "heads", "width", "dropout", "bias", "tied"],
+        Network::Speech => &["bands", "classes", "hidden", "layers", "dropout", "stacked"],
     };
+    source.allow("model", "this network", &[&COMMON[..], &["network"]].concat(), own)?;
     let graph = match network {
         Network::Cnn => {
-            allow(&["classes", "hidden"])?;
             let base = Cnn::default();
             let (hidden, classes) = (table.hidden.unwrap_or(base.hidden), table.classes.unwrap_or(base.classes));
             Cnn { hidden, classes, ..base }.graph(table.seed)
         }
         Network::Lenet => {
-            allow(&["classes"])?;
             let base = LeNet::default();
             LeNet { classes: table.classes.unwrap_or(base.classes), ..base }.graph(table.seed)
         }
-        Network::Seq2seq => {
-            let own =
-                ["source_vocabulary", "target_vocabulary", "embedding", "hidden", "layers", "dropout", "start", "end", "longest"];
-            allow(&own)?;
-            let source_vocabulary = needed("source_vocabulary", table.source_vocabulary)?;
-            let target_vocabulary = needed("target_vocabulary", table.target_vocabulary)?;
-            let base = Seq2Seq::new(source_vocabulary, target_vocabulary);
-            let network = Seq2Seq {
-                embedding: table.embedding.unwrap_or(base.embedding),
-                hidden: table.hidden.unwrap_or(base.hidden),
-                layers: table.layers.unwrap_or(base.layers),
-                dropout: table.dropout.unwrap_or(base.dropout),
-                start: table.start.unwrap_or(base.start),
-                end: table.end.unwrap_or(base.end),
-                ..base
-            };
-            network.learning(table.seed, needed("longest", table.longest)?)
-        }
-        Network::Gpt => {
-            allow(&["vocabulary", "context", "layers", "heads", "width", "dropout", "bias", "tied"])?;
-            let base = Gpt::new(needed("vocabulary", table.vocabulary)?);
-            let network = Gpt {
-                context: table.context.unwrap_or(base.context),
-                layers: table.layers.unwrap_or(base.layers),
-                heads: table.heads.unwrap_or(base.heads),
-                width: table.width.unwrap_or(base.width),
-                dropout: table.dropout.unwrap_or(base.dropout),
-                bias: table.bias.unwrap_or(base.bias),
-                tied: table.tied.unwrap_or(base.tied),
-                ..base
-            };
-            network.graph(table.seed)
-        }
-        Network::Speech => {
-            allow(&["bands", "classes", "hidden", "layers", "dropout", "stacked"])?;
-            let base = Speech::new(needed("bands", table.bands)?, needed("classes", table.classes)?);
-            let network = Speech {
-                subsampling: table.stacked.map_or(base.subsampling, Subsampling::Stacked),
-                hidden: table.hidden.unwrap_or(base.hidden),
-                layers: table.layers.unwrap_or(base.layers),
-                dropout: table.dropout.unwrap_or(base.dropout),
-                ..base
-            };
-            network.graph(table.seed)
-        }
+        Network::Seq2seq => seq2seq(table, source)?.learning(table.seed, needed("longest", table.longest, source)?),
+        Network::Gpt => gpt(table, source)?.graph(table.seed),
+        Network::Speech => speech(table, source)?.learning(table.seed),
     };
     graph.map_err(source.because("model"))
+}
+
+fn needed(key: &str, value: Option<usize>, source: &Source) -> Result<usize> {
+    value.ok_or_else(|| source.wrong(&format!("model.{key}"), "the key is missing: this network needs it"))
+}
+
+fn seq2seq(table: &ModelTable, source: &Source) -> Result<Seq2Seq> {
+    let source_vocabulary = needed("source_vocabulary", table.source_vocabulary, source)?;
+    let target_vocabulary = needed("target_vocabulary", table.target_vocabulary, source)?;
+    let base = Seq2Seq::new(source_vocabulary, target_vocabulary);
+    Ok(Seq2Seq {
+        embedding: table.embedding.unwrap_or(base.embedding),
+        hidden: table.hidden.unwrap_or(base.hidden),
+        layers: table.layers.unwrap_or(base.layers),
+        dropout: table.dropout.unwrap_or(base.dropout),
+        start: table.start.unwrap_or(base.start),
+        end: table.end.unwrap_or(base.end),
+        ..base
+    })
+}
+
+fn gpt(table: &ModelTable, source: &Source) -> Result<Gpt> {
+    let base = Gpt::new(needed("vocabulary", table.vocabulary, source)?);
+    Ok(Gpt {
+        context: table.context.unwrap_or(base.context),
+        layers: table.layers.unwrap_or(base.layers),
+        heads: table.heads.unwrap_or(base.heads),
+        width: table.width.unwrap_or(base.width),
+        dropout: table.dropout.unwrap_or(base.dropout),
+        bias: table.bias.unwrap_or(base.bias),
+        tied: table.tied.unwrap_or(base.tied),
+        ..base
+    })
+}
+
+fn speech(table: &ModelTable, source: &Source) -> Result<Speech> {
+    let base = Speech::new(needed("bands", table.bands, source)?, needed("classes", table.classes, source)?);
+    Ok(Speech {
+        subsampling: table.stacked.map_or(base.subsampling, Subsampling::Stacked),
+        hidden: table.hidden.unwrap_or(base.hidden),
+        layers: table.layers.unwrap_or(base.layers),
+        dropout: table.dropout.unwrap_or(base.dropout),
+        ..base
+    })
 }
 
 /// The graph with the parameters of a file, which may hold more than those.

@@ -61,10 +61,7 @@ impl Run {
         let groups = optimizer::groups(&configuration.optimizer, &parameters, &source)?;
         let training = &configuration.training;
         let metrics = loss::metrics(&training.metrics, &configuration.loss, training.decoded.as_ref(), &source)?;
-        evaluable(&configuration, &source)?;
-        if let Some(decoded) = training.decoded.as_ref().filter(|decoded| graph.find(&decoded.value).is_none()) {
-            return Err(source.wrong("training.decoded.value", format!("the network has no value `{}`", decoded.value)));
-        }
+        evaluable(&configuration, &graph, &source)?;
 
         let data_folder = placed(&arguments.data, &configuration.data.folder);
         let mut data = data::load(&configuration.data, &data_folder, &graph, &source)?;
@@ -75,22 +72,17 @@ impl Run {
         let device = arguments.device.open()?;
         let bars = MultiProgress::new();
         let options = StepOptions {
-            loss: loss::LOSS.into(),
             groups,
-            clip_norm: configuration.optimizer.clip_norm,
-            guard: Guard::default(),
             checkpoints: kept(&graph, &training.recompute, &source)?,
-            accumulate: configuration.optimizer.accumulate.unwrap_or(1),
-            outputs: vec![],
-            seed: training.seed,
             session: Watch::among(&bars).options(Options::default()),
+            ..step_options(&configuration)
         };
         let step = match &device {
             Device::Gpu(gpu) => Step::new(gpu, &graph, options),
             Device::Cpu => Step::cpu(&graph, options),
         };
         let mut step = step.map_err(source.because("optimizer"))?;
-        let plan = plan(&step, &graph, &mut data, &source)?;
+        let plan = plan(&step, &graph, &mut data, &configuration.loss.target, &source)?;
         measurable(metrics, &mut step, &graph, &mut data, &source)?;
         Ok(Run {
             frozen: count - parameters.len(),
@@ -123,9 +115,27 @@ impl Run {
     }
 }
 
+/// What a step is told by numbers alone.
+fn step_options(configuration: &Configuration) -> StepOptions {
+    StepOptions {
+        loss: loss::LOSS.into(),
+        groups: vec![],
+        clip_norm: configuration.optimizer.clip_norm,
+        guard: Guard::default(),
+        checkpoints: vec![],
+        accumulate: configuration.optimizer.accumulate.unwrap_or(1),
+        outputs: vec![],
+        seed: configuration.training.seed,
+        session: Options::default(),
+    }
+}
+
 /// Checks what is said of evaluations, logs and checkpoints.
-fn evaluable(configuration: &Configuration, source: &Source) -> Result<()> {
+fn evaluable(configuration: &Configuration, graph: &Graph, source: &Source) -> Result<()> {
     let training = &configuration.training;
+    if let Some(decoded) = training.decoded.as_ref().filter(|decoded| graph.find(&decoded.value).is_none()) {
+        return Err(source.wrong("training.decoded.value", format!("the network has no value `{}`", decoded.value)));
+    }
     if !training.metrics.is_empty() && configuration.data.held_out.is_none() {
         return Err(source.wrong("training.metrics", "nothing is held out to be evaluated: expected `data.held_out`"));
     }
@@ -200,13 +210,16 @@ fn kept(graph: &Graph, patterns: &[String], source: &Source) -> Result<Vec<Strin
 }
 
 /// What a step does with the first batch. Shapes that do not fit and nodes without gradients are found here.
-fn plan(step: &Step, graph: &Graph, data: &mut Data, source: &Source) -> Result<Explanation> {
+fn plan(step: &Step, graph: &Graph, data: &mut Data, target: &str, source: &Source) -> Result<Explanation> {
     let names = check::inputs_of(graph, loss::LOSS);
     let start = data.training.place();
     let batch = data.training.next_batch()?;
     data.training.go_to(start)?;
     step.explain_run(&batch.views(&names)).map_err(|error| {
-        let is_of_loss = error.node().is_some_and(|node| node.split(':').nth(1).is_some_and(|name| name.starts_with(loss::LOSS)));
+        // What a loss is made of is named after it, and what makes its target fit after that.
+        let of_target = format!("{target}.");
+        let is_of_loss = |name: &str| name.starts_with(loss::LOSS) || name.starts_with(&of_target);
+        let is_of_loss = error.node().and_then(|node| node.split(':').nth(1)).is_some_and(is_of_loss);
         source.because(if is_of_loss { "loss" } else { "model" })(error)
     })
 }

@@ -168,7 +168,7 @@ fn checkpoints_of_other_runs_are_refused() {
     let cases = [
         ("batch_size = 8", "batch_size = 4", "batch_size"),
         ("kind = \"adam\"", "kind = \"sgd\"", "sgd"),
-        ("network = \"lenet\"", "network = \"cnn\"", "conv3.weight"),
+        ("network = \"lenet\"", "network = \"cnn\"", "`fc2.bias`"),
         ("training = \"train.safetensors\"", "training = \"held_out.safetensors\"", "data"),
     ];
     for (part, other, expected) in cases {

@@ -44,6 +44,36 @@ fn digits_are_learned() {
     assert!(folder.has("out/curve.svg") && folder.has("out/checkpoints"));
 }
 
+/// A step of an example on the small part of its data, with every metric on some of what is held out.
+fn begins(name: &str, data: &str) {
+    let folder = Folder::new(name);
+    let examples = root().join("examples/training");
+    let place = |part: &str| examples.join(part).to_string_lossy().into_owned();
+    let (config, data, output) = (place(&format!("{name}.toml")), place(&format!("data/{data}")), folder.at("out"));
+    let told = trains(&[&config, "--data", &data, "--output", &output, "--steps", "1"]);
+    assert!(told.contains("1 steps") && folder.has("out/log.jsonl"), "{told}");
+}
+
+#[test]
+fn phonemes_begin() {
+    begins("phonemes", "phonemes");
+}
+
+#[test]
+fn shakespeare_begins() {
+    begins("shakespeare", "shakespeare");
+}
+
+#[test]
+fn spoken_digits_begin() {
+    begins("spoken_digits", "spoken_digits");
+}
+
+#[test]
+fn fine_tuning_begins() {
+    begins("digits_fine_tuned", "digits");
+}
+
 #[test]
 fn a_run_goes_on_to_the_same_bytes() {
     let (folder, config) = small("resume");
