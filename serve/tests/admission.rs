@@ -1,8 +1,9 @@
 //! Queues: joined, bounded, timed, and left.
 
 use crate::client::{Answer, post, post_json, request, send};
-use crate::repositories::{doubling, put, times};
+use crate::repositories::{doubling, empty, multiplying, put, times};
 use crate::support::{Running, ready, until};
+use gristmill::graph::Dim;
 use serde_json::{Value, json};
 use std::io::Read;
 use std::net::SocketAddr;
@@ -37,6 +38,41 @@ fn requests_are_joined_and_each_gets_its_own_rows() {
     }
     let statistics = server.statistics("double");
     assert_eq!((&statistics["inference_count"], &statistics["execution_count"]), (&json!(8), &json!(2)));
+}
+
+#[test]
+fn rows_may_lie_along_any_axis() {
+    let repository = empty("columns");
+    put(&repository, "columns", &multiplying(3.0, &[Dim::Known(2), Dim::Named("batch".into()), Dim::Known(2)]), SLOW);
+    let server = ready(&repository, |_| {});
+    let address = server.http;
+    let of = |k: i32, rows: i32| (0..4 * rows).map(|element| element + 100 * k).collect::<Vec<i32>>();
+    let ask = |k: i32, rows: i32| {
+        let input = json!({"name": "x", "shape": [2, rows, 2], "datatype": "FP32", "data": of(k, rows)});
+        spawn(move || post_json(address, "/v2/models/columns/infer", &json!({"inputs": [input]})).json())
+    };
+    let all = |sizes: [i32; 2]| -> Asked {
+        sizes.into_iter().enumerate().map(|(k, rows)| (k as i32, rows, ask(k as i32, rows))).collect()
+    };
+    check(all([1, 3]), of);
+    check(all([2, 2]), of);
+    // Three rows are filled up to four, when the server ends.
+    let asked = all([1, 2]);
+    waiting(&server, 2);
+    drop(server);
+    check(asked, of);
+}
+
+/// Requests with their numbers and their rows.
+type Asked = Vec<(i32, i32, JoinHandle<Value>)>;
+
+fn check(asked: Asked, of: impl Fn(i32, i32) -> Vec<i32>) {
+    for (k, rows, asked) in asked {
+        let answer = asked.join().expect("it is answered");
+        let expected: Vec<f64> = of(k, rows).into_iter().map(|element| f64::from(element) * 3.0).collect();
+        assert_eq!(answer["outputs"][0]["data"], json!(expected), "{answer}");
+        assert_eq!(answer["outputs"][0]["shape"], json!([2, rows, 2]));
+    }
 }
 
 #[test]

@@ -20,8 +20,13 @@ pub fn empty(name: &str) -> PathBuf {
 
 /// A model that multiplies its input `x` of shape `[batch, width]` by a number.
 pub fn times(factor: f32, width: usize) -> Vec<u8> {
+    multiplying(factor, &[Dim::Named("batch".into()), Dim::Known(width)])
+}
+
+/// A model that multiplies its input `x` of these extents by a number.
+pub fn multiplying(factor: f32, dims: &[Dim]) -> Vec<u8> {
     let mut b = Builder::new("times");
-    let x = b.input("x", DType::F32, &[Dim::Named("batch".into()), Dim::Known(width)]);
+    let x = b.input("x", DType::F32, dims);
     let factor = b.constant("factor", Tensor::scalar(factor));
     let y = b.node("y", operators::binary("Mul").expect("there is one"), &[Some(x), Some(factor)]);
     b.output("y", y).expect("it is a value");
