@@ -23,6 +23,7 @@ const NO_FORM: &[&str] = &[
     "NormGradient",
     "OptimizerUpdate",
     "Part",
+    "ReadCeiling",
     "RecurrentGradient",
     "RecurrentSlopes",
     "RoiAlignGradient",
