@@ -14,8 +14,10 @@ pub(crate) struct Row {
     pub(crate) inputs: Vec<(String, Tensor)>,
     /// Floating-point operations of the problem, a multiply-add counting two.
     pub(crate) flops: u64,
-    /// Bytes of its inputs, weights and outputs on the GPU.
-    pub(crate) bytes: u64,
+    /// Bytes of its inputs and weights on the GPU.
+    pub(crate) read: u64,
+    /// Bytes of its outputs there.
+    pub(crate) written: u64,
 }
 
 impl Row {
@@ -47,14 +49,15 @@ impl Row {
             model: Model::from_graph(b.finish()?),
             inputs,
             flops: problem.flops,
-            bytes: problem.bytes,
+            read: problem.read,
+            written: problem.written,
         })
     }
 }
 
 /// The families with the form of their shapes, for `--help`.
 pub(crate) fn help() -> String {
-    let lines = FAMILIES.iter().map(|f| format!("  {:<15} {}", f.name, f.form));
+    let lines = FAMILIES.iter().map(|f| format!("  {:<17} {}", f.name, f.form));
     format!("Families and their shapes (options follow a comma):\n{}", lines.collect::<Vec<_>>().join("\n"))
 }
 

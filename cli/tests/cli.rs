@@ -136,7 +136,17 @@ fn explain_prints_the_shader_of_a_step() {
 #[test]
 fn profile_writes_a_trace() {
     let file = std::env::temp_dir().join(format!("gristmill-trace-{}.json", std::process::id()));
-    succeeds(&["profile", &model("digit_cnn"), "--trace", &file.to_string_lossy()]);
+    let report = file.with_extension("losses.json");
+    let paths = [file.to_string_lossy(), report.to_string_lossy()];
+    let text = succeeds(&["profile", &model("digit_cnn"), "--trace", &paths[0], "--json", &paths[1]]);
+    assert!(text.contains("most is lost by"), "{text}");
+    let losses = std::fs::read_to_string(&report).expect("the report was written");
+    let losses: serde_json::Value = serde_json::from_str(&losses).expect("it is JSON");
+    let named = losses["losses"].as_array().expect("it names kernels");
+    let lost: Vec<f64> = named.iter().map(|loss| loss["lost_us"].as_f64().expect("a time")).collect();
+    assert!(!lost.is_empty() && lost.len() <= 3 && lost.is_sorted_by(|a, b| a >= b), "{losses}");
+    assert!(losses["ceiling"]["memory"].as_array().is_some_and(|ways| !ways.is_empty()), "{losses}");
+    std::fs::remove_file(&report).expect("the report can be removed");
     let json = std::fs::read_to_string(&file).expect("the trace was written");
     let json: serde_json::Value = serde_json::from_str(&json).expect("it is JSON");
     assert!(json["traceEvents"].as_array().is_some_and(|events| !events.is_empty()), "{json}");

@@ -25,6 +25,9 @@ pub const READ_OFTEN: WorthCopying = WorthCopying { read: 1 << 15, copied: 2 };
 /// Elements of one invocation where finding a place costs more than loads and stores do.
 pub const RUN: usize = 4;
 
+/// Elements that take longer to move by a kernel with branches than a dispatch takes.
+const WORTH_A_DISPATCH: usize = 1 << 20;
+
 /// Tiles below which cores would stand idle.
 const ENOUGH_TILES: usize = 16;
 
@@ -64,6 +67,12 @@ impl Caps {
     /// Whether two dispatches cost less than one whose invocations wait for each other: a software driver splits a kernel at its barriers.
     pub fn prefers_dispatches(&self) -> bool {
         self.is_software()
+    }
+
+    /// Whether a kernel that branches over so many elements, to read one of several arrays, takes longer than a dispatch for each array: a
+    /// software driver walks every branch, with what is not asked for masked out.
+    pub fn branches_cost(&self, elements: usize) -> bool {
+        self.is_software() && elements >= WORTH_A_DISPATCH
     }
 
     /// Whether kernels without barriers go first though they read more: on software adapters whose subgroups are too narrow for

@@ -7,7 +7,7 @@ use super::shared::{WORKGROUP, in_units, no_scalar, one_each, union, unit};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Gradient, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Offers, Operand, params, preludes, shader, u32s};
-use crate::tensor::{Shape, Tensor, TensorType, View};
+use crate::tensor::{Tensor, TensorType, View};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -86,24 +86,25 @@ impl Concat {
         Ok(parts)
     }
 
-    /// Inputs read through a view are copied one by one, the others up to four at a time.
-    fn dispatches(&self, parts: &[Part], output: &Shape, axis: usize, caps: &Caps) -> Result<Vec<Dispatch>> {
+    /// Inputs read through a view are copied one by one, the others up to `BATCH` at a time or one by one as well.
+    fn dispatches(&self, parts: &[Part], io: &Io, axis: usize, apart: bool, caps: &Caps) -> Result<Vec<Dispatch>> {
+        let output = io.outputs[0].shape();
         let whole = View::contiguous(output);
         let (rows, stride) = (output.product(0..axis), output.product(axis..output.rank()));
-        let is_plain = |part: &Part| !self.views.contains_key(&part.input);
+        let is_plain = |part: &Part| !apart && !self.views.contains_key(&part.input);
         let mut dispatches = Vec::new();
         for neighbours in parts.chunk_by(|a, b| is_plain(a) && is_plain(b)) {
-            match self.views.get(&neighbours[0].input) {
-                Some(view) => {
-                    let Part { input, first, extent, .. } = neighbours[0];
-                    let to = whole.slice(axis, first, extent, 1);
-                    dispatches.push(copy::strided(view, &to, [Operand::Input(input), Operand::Output(0)], caps)?);
+            if is_plain(&neighbours[0]) {
+                for batch in neighbours.chunks(BATCH) {
+                    dispatches.push(side_by_side(batch, rows, stride, caps)?);
                 }
-                None => {
-                    for batch in neighbours.chunks(BATCH) {
-                        dispatches.push(side_by_side(batch, rows, stride, caps)?);
-                    }
-                }
+                continue;
+            }
+            for Part { input, first, extent, .. } in neighbours.iter().copied() {
+                let to = whole.slice(axis, first, extent, 1);
+                let given = View::contiguous(io.input(input)?.shape());
+                let from = self.views.get(&input).unwrap_or(&given);
+                dispatches.push(copy::strided(from, &to, [Operand::Input(input), Operand::Output(0)], caps)?);
             }
         }
         Ok(dispatches)
@@ -188,7 +189,12 @@ impl Op for Concat {
             return Ok(());
         }
         let caps = offers.caps();
-        offers.only("concat", || self.dispatches(&parts, output.shape(), axis, caps).map(Lowering::new));
+        let (together, apart) = if caps.branches_cost(output.ty.elements()) { (1, 0) } else { (0, 1) };
+        offers.add("concat", together, || self.dispatches(&parts, io, axis, false, caps).map(Lowering::new));
+        offers.add("copies", apart, || match parts.len() - self.views.len().min(parts.len()) {
+            0 | 1 => Err(Error::unsupported("its inputs are copied one by one anyway")),
+            _ => self.dispatches(&parts, io, axis, true, caps).map(Lowering::new),
+        });
         Ok(())
     }
 

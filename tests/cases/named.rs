@@ -14,15 +14,19 @@ const LARGEST: (u64, u64) = (240_000_000, 20_000_000);
 pub fn cases() -> Vec<Case> {
     let timed = FAMILIES.iter().flat_map(|family| family.timed.iter().map(|shape| family.problem(shape)));
     let problems = timed.map(|problem| problem.expect("rows of the table are well written"));
-    problems.filter(|p| p.flops <= LARGEST.0 && p.bytes <= LARGEST.1).filter_map(|p| case(&p)).collect()
+    problems.filter(|p| p.flops <= LARGEST.0 && p.read + p.written <= LARGEST.1).filter_map(|p| case(&p)).collect()
 }
 
 /// A problem of one operator; a chain of several is for passes to join, and the case table has rows of what they make of it.
 fn case(problem: &Problem) -> Option<Case> {
     let [step] = problem.steps.as_slice() else { return None };
     let inputs = problem.data(DType::F32).expect("the shapes are valid");
-    let weights: Vec<usize> = (0..inputs.len()).filter(|k| problem.operands[*k].is_weight).collect();
-    Some(Case::new(problem.name(), step.op.clone(), inputs).weights(&weights).tolerance(tolerance(problem)))
+    let is_weight = |input: &Option<usize>| input.is_some_and(|k| problem.operands[k].is_weight);
+    let weights: Vec<usize> = (0..step.inputs.len()).filter(|k| is_weight(&step.inputs[*k])).collect();
+    // Some inputs are left out.
+    let inputs = step.inputs.iter().map(|input| input.map(|k| inputs[k].clone())).collect();
+    let case = Case { inputs, ..Case::new(problem.name(), step.op.clone(), vec![]) };
+    Some(case.weights(&weights).tolerance(tolerance(problem)))
 }
 
 /// Sums of many products differ by their order.
@@ -35,7 +39,7 @@ fn tolerance(problem: &Problem) -> Tolerance {
             let exact = sums(dims(0).last().copied().unwrap_or(1));
             Tolerance { absolute: exact.absolute * 256.0, ..exact }
         }
-        "conv" | "conv_transpose" => sums(dims(1)[1..].iter().product()),
+        "conv" | "conv_transpose" | "conv_1d" => sums(dims(1)[1..].iter().product()),
         "gru" | "lstm" => STEPS,
         "linear_attention" => STATES,
         _ => F32,

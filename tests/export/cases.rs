@@ -24,6 +24,7 @@ const NO_FORM: &[&str] = &[
     "NormGradient",
     "OptimizerUpdate",
     "Part",
+    "ReadCeiling",
     "RecurrentGradient",
     "RecurrentSlopes",
     "RoiAlignGradient",

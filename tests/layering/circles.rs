@@ -29,6 +29,11 @@ const CIRCLES: &[(&str, &str, &str)] = &[
         "a family calls its software room, which makes kernels of the family's own terms",
     ),
     (
+        "ops/ceiling/software.rs",
+        "ops/ceiling/reads.rs",
+        "a family calls its software room, which makes kernels of the family's own terms",
+    ),
+    (
         "ops/norm/software.rs",
         "ops/norm/lower.rs",
         "a family calls its software room, which makes kernels of the family's own terms",

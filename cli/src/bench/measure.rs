@@ -109,17 +109,18 @@ pub(crate) fn measure(gpu: &Gpu, row: &Row, expected: &Expected, options: Option
     let steps: Vec<&str> = plan.steps().map(|s| s.variant).collect();
     let node = subject(&plan.variants);
     let variant = plan.steps().find(|s| Some(s.node) == node).map_or("none", |s| s.variant);
-    let times = Times::new(time(gpu, &session, &inputs)?);
+    let times = Times::new(time(gpu, &session, &inputs, BUDGET)?);
     let count = ((BUDGET / 4.0 / times.median().max(1.0)) as usize).clamp(1, most_per_submit(gpu));
     let wall = session.pace_blocking(&inputs, count)?;
     Ok(Measured { variant: variant.to_string(), dispatches: steps.len(), times, wall })
 }
 
-fn time(gpu: &Gpu, session: &Session, inputs: &[(&str, gristmill::TensorView<'_>)]) -> Result<Vec<f64>> {
+/// Microseconds of a session's dispatches in each of several runs, which may take so many together.
+pub(super) fn time(gpu: &Gpu, session: &Session, inputs: &[(&str, gristmill::TensorView<'_>)], budget: f64) -> Result<Vec<f64>> {
     if gpu.caps().timestamps {
         match session.profile_blocking(inputs, 3) {
             Ok(first) => {
-                let repeats = ((BUDGET / first.device_microseconds().max(1.0)) as usize).clamp(REPEATS.0, REPEATS.1);
+                let repeats = ((budget / first.device_microseconds().max(1.0)) as usize).clamp(REPEATS.0, REPEATS.1);
                 let times = session.profile_blocking(inputs, repeats)?.totals;
                 // A clock that stands still or runs backwards tells nothing.
                 if times.iter().all(|t| *t > 0.0) {
@@ -131,7 +132,7 @@ fn time(gpu: &Gpu, session: &Session, inputs: &[(&str, gristmill::TensorView<'_>
         }
     }
     let once = session.pace_blocking(inputs, 1)?;
-    let count = ((BUDGET / 10.0 / once.max(1.0)) as usize).clamp(1, most_per_submit(gpu));
+    let count = ((budget / 10.0 / once.max(1.0)) as usize).clamp(1, most_per_submit(gpu));
     Ok((0..REPEATS.0).map(|_| session.pace_blocking(inputs, count)).collect::<gristmill::Result<Vec<f64>>>()?)
 }
 

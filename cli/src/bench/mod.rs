@@ -1,6 +1,6 @@
 //! `gristmill bench`: what kernels cost, and how far that is from what the adapter can do.
 
-mod ceiling;
+pub(crate) mod ceiling;
 mod measure;
 mod model;
 mod plot;
@@ -22,11 +22,15 @@ use report::{Line, Report, table};
 use std::io::Write;
 use std::path::PathBuf;
 
+/// How often ceilings are measured anew where rows are faster than they allow.
+const REMEASURED: usize = 2;
+
 /// Times kernels: the median of many runs by the device's own clock, without uploads and readback
 ///
-/// Each row is checked against the CPU reference before it is timed. The ceilings are measured first: a copy for
-/// bandwidth, a loop of multiply-adds in registers for arithmetic. Where an adapter has no timestamps, many runs go into one
-/// submission that is timed as a whole.
+/// Each row is checked against the CPU reference before it is timed. The ceilings are measured first: copies and reads by each way
+/// that this adapter's kernels have to memory, a loop of multiply-adds in registers, and the least dispatch. A row is held against the
+/// one that allows it least, by the best way to memory. Where an adapter has no timestamps, many runs go into one submission that is
+/// timed as a whole.
 #[derive(Args)]
 #[command(after_long_help = rows::help())]
 pub(crate) struct Bench {
@@ -80,25 +84,32 @@ impl Bench {
         // What is asked for in vain is told before anything is timed.
         let variants =
             problems.iter().map(|problem| self.variants(&gpu, &Row::new(problem, dtype)?)).collect::<Result<Vec<_>>>()?;
-        let ceiling = Ceiling::measure(&gpu)?;
+        let mut ceiling = Ceiling::measure(&gpu)?;
         writeln!(out, "adapter  {caps}")?;
         writeln!(out, "driver   {}", caps.driver)?;
-        writeln!(out, "ceiling  {:.1} GFLOP/s, {:.1} GB/s\n", ceiling.gflops, ceiling.gbps)?;
         let mut lines = Vec::new();
         for (problem, variants) in problems.iter().zip(variants) {
             let row = Row::new(problem, dtype)?;
             let expected = Expected::new(&row.model, &row.inputs)?;
             for variant in variants {
                 let options = Options { checked: self.checked, variant, ..self.tune.options() };
-                lines.push(Line::new(&row, &measure(&gpu, &row, &expected, options)?, ceiling));
+                lines.push(Line::new(&row, &measure(&gpu, &row, &expected, options)?, &ceiling));
             }
         }
+        for _ in 0..REMEASURED {
+            if !lines.iter().any(Line::is_beyond) {
+                break;
+            }
+            ceiling = ceiling.raised(&Ceiling::measure(&gpu)?);
+            lines.iter_mut().for_each(|line| line.hold_against(&ceiling));
+        }
+        writeln!(out, "{ceiling}")?;
         write!(out, "{}", table(&lines))?;
         if let Some(path) = &self.json {
-            write_json(path, &Report { adapter: &caps.name, driver: &caps.driver, ceiling, rows: &lines })?;
+            write_json(path, &Report { adapter: &caps.name, driver: &caps.driver, ceiling: &ceiling, rows: &lines })?;
         }
         if let Some(path) = &self.plot {
-            plot::write(path, &format!("{} ({})", caps.name, caps.driver), ceiling, &lines)?;
+            plot::write(path, &format!("{} ({})", caps.name, caps.driver), &ceiling, &lines)?;
         }
         Ok(Verdict::Good)
     }

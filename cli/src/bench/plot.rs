@@ -40,7 +40,7 @@ impl Axis {
 }
 
 /// Writes the picture.
-pub(crate) fn write(path: &Path, title: &str, ceiling: Ceiling, lines: &[Line]) -> Result<()> {
+pub(crate) fn write(path: &Path, title: &str, ceiling: &Ceiling, lines: &[Line]) -> Result<()> {
     fs::write(path, svg(title, ceiling, lines)).map_err(|e| Failure::file("write", path, e))
 }
 
@@ -48,9 +48,9 @@ fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-fn svg(title: &str, ceiling: Ceiling, lines: &[Line]) -> String {
+fn svg(title: &str, ceiling: &Ceiling, lines: &[Line]) -> String {
     let (left, top, bottom, right) = MARGIN;
-    let ridge = ceiling.gflops / ceiling.gbps;
+    let ridge = ceiling.gflops / ceiling.gbps();
     let xs = Axis::new(lines.iter().map(intensity).chain([LEAST, ridge * 10.0]), left, SIZE.0 - right);
     let lowest = lines.iter().map(rate).filter(|r| *r > 0.0).fold(ceiling.gflops, f64::min);
     let ys = Axis::new([lowest, ceiling.gflops].into_iter(), SIZE.1 - bottom, top);
@@ -145,10 +145,10 @@ fn marks(out: &mut String, xs: &Axis, ys: &Axis, lines: &[Line]) {
     }
 }
 
-fn roof(out: &mut String, xs: &Axis, ys: &Axis, ceiling: Ceiling) {
-    let (first, last) = (10f64.powf(xs.low).max(10f64.powf(ys.low) / ceiling.gbps), 10f64.powf(xs.high));
-    let ridge = ceiling.gflops / ceiling.gbps;
-    let points = [(first, first * ceiling.gbps), (ridge, ceiling.gflops), (last, ceiling.gflops)];
+fn roof(out: &mut String, xs: &Axis, ys: &Axis, ceiling: &Ceiling) {
+    let (first, last) = (10f64.powf(xs.low).max(10f64.powf(ys.low) / ceiling.gbps()), 10f64.powf(xs.high));
+    let ridge = ceiling.gflops / ceiling.gbps();
+    let points = [(first, first * ceiling.gbps()), (ridge, ceiling.gflops), (last, ceiling.gflops)];
     let text: Vec<String> = points.iter().map(|(x, y)| format!("{:.1},{:.1}", xs.at(*x), ys.at(*y))).collect();
     let _ = writeln!(out, "<polyline points=\"{}\" fill=\"none\" stroke=\"#555\" stroke-width=\"2\"/>", text.join(" "));
     let _ = writeln!(
@@ -163,7 +163,7 @@ fn roof(out: &mut String, xs: &Axis, ys: &Axis, ceiling: Ceiling) {
         out,
         "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\" fill=\"#555\">{:.1} GB/s</text>",
         xs.at(half) - 6.0,
-        ys.at(half * ceiling.gbps) - 6.0,
-        ceiling.gbps
+        ys.at(half * ceiling.gbps()) - 6.0,
+        ceiling.gbps()
     );
 }

@@ -1,6 +1,6 @@
 //! The rows that `bench` prints, and their JSON form.
 
-use super::ceiling::Ceiling;
+use super::ceiling::{Ceiling, Holder};
 use super::measure::Measured;
 use crate::rows::Row;
 use crate::table::{Table, duration};
@@ -23,11 +23,16 @@ pub(crate) struct Line {
     pub(crate) spread: f64,
     pub(crate) gflops: f64,
     pub(crate) gbps: f64,
-    /// The time that the adapter's ceilings allow, over the median.
+    /// The least time that the adapter's ceilings allow, over the median.
     pub(crate) percent_of_ceiling: f64,
+    /// The ceiling that this is.
+    pub(crate) held_against: Holder,
     /// Floating-point operations per byte.
     #[serde(skip)]
     pub(crate) intensity: f64,
+    /// What is held against the ceilings: operations, and bytes read and written.
+    #[serde(skip)]
+    work: [u64; 3],
 }
 
 /// All of a run.
@@ -35,14 +40,17 @@ pub(crate) struct Line {
 pub(crate) struct Report<'a> {
     pub(crate) adapter: &'a str,
     pub(crate) driver: &'a str,
-    pub(crate) ceiling: Ceiling,
+    pub(crate) ceiling: &'a Ceiling,
     pub(crate) rows: &'a [Line],
 }
 
+/// From where on a row says that the ceiling is measured too low.
+const TOO_LOW: f64 = 105.0;
+
 impl Line {
-    pub(crate) fn new(row: &Row, measured: &Measured, ceiling: Ceiling) -> Self {
-        let median = measured.times.median();
-        Line {
+    pub(crate) fn new(row: &Row, measured: &Measured, ceiling: &Ceiling) -> Self {
+        let (median, bytes) = (measured.times.median(), row.read + row.written);
+        let mut line = Line {
             family: row.family,
             shape: row.shape.clone(),
             dtype: row.dtype.to_string(),
@@ -53,10 +61,27 @@ impl Line {
             wall_us: measured.wall,
             spread: measured.times.spread(),
             gflops: row.flops as f64 / median / 1e3,
-            gbps: row.bytes as f64 / median / 1e3,
-            percent_of_ceiling: 100.0 * ceiling.microseconds(row.flops, row.bytes) / median,
-            intensity: row.flops as f64 / row.bytes.max(1) as f64,
-        }
+            gbps: bytes as f64 / median / 1e3,
+            percent_of_ceiling: 0.0,
+            held_against: Holder::Dispatch,
+            intensity: row.flops as f64 / bytes.max(1) as f64,
+            work: [row.flops, row.read, row.written],
+        };
+        line.hold_against(ceiling);
+        line
+    }
+
+    /// Says how much of a ceiling the row reaches.
+    pub(crate) fn hold_against(&mut self, ceiling: &Ceiling) {
+        let [flops, read, written] = self.work;
+        let bound = ceiling.bound(flops, read, written);
+        self.percent_of_ceiling = 100.0 * bound.microseconds / self.median_us.max(f64::MIN_POSITIVE);
+        self.held_against = bound.by;
+    }
+
+    /// Whether the row is faster than its ceiling allows, which is a fault of the ceiling.
+    pub(crate) fn is_beyond(&self) -> bool {
+        self.percent_of_ceiling > TOO_LOW
     }
 }
 
@@ -75,6 +100,7 @@ pub(crate) fn table(lines: &[Line]) -> Table {
         ">GFLOP/s",
         ">GB/s",
         ">% of ceiling",
+        "held against",
     ]);
     for line in lines {
         table.row([
@@ -89,6 +115,7 @@ pub(crate) fn table(lines: &[Line]) -> Table {
             format!("{:.1}", line.gflops),
             format!("{:.1}", line.gbps),
             format!("{:.1}", line.percent_of_ceiling),
+            line.held_against.to_string(),
         ]);
     }
     table

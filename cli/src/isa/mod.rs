@@ -11,6 +11,7 @@ mod snapshot;
 
 use crate::Verdict;
 use crate::failure::{Failure, Result};
+use crate::problems::FAMILIES;
 use crate::rows::{self, Row, wanted};
 use crate::table::Table;
 use clap::Args;
@@ -22,9 +23,11 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-/// The families of the committed file.
-const COMMITTED: &[&str] =
-    &["matmul", "conv", "attention", "linear_attention", "gru", "softmax", "layer_norm", "reduce", "elementwise", "transpose"];
+/// The rows of the committed file.
+fn committed_rows() -> Vec<String> {
+    FAMILIES.iter().flat_map(|f| f.compiled.iter().map(|shape| format!("{}:{shape}", f.name))).collect()
+}
+
 /// The GPU of the committed file, and the one that is looked at when none is named.
 const TARGET: &str = "GFX1100";
 
@@ -50,7 +53,7 @@ pub(crate) struct Isa {
     /// Print the disassembly too
     #[arg(long)]
     asm: bool,
-    /// Write the figures of every variant of the committed families to the snapshot
+    /// Write the figures of every variant of the committed rows to the snapshot
     #[arg(long, conflicts_with_all = ["compare", "rows", "variant", "checked", "targets"])]
     write: bool,
     /// Compare the figures with the snapshot; exit status 1 where one is worse
@@ -70,7 +73,7 @@ impl Isa {
             return self.compile(out);
         }
         let committed = self.write || self.compare;
-        let rows: Vec<String> = if committed { COMMITTED.iter().map(ToString::to_string).collect() } else { self.rows.clone() };
+        let rows: Vec<String> = if committed { committed_rows() } else { self.rows.clone() };
         wanted(&rows)?;
         let before = if self.compare { Some(self.read()?) } else { None };
         let mut figures = Vec::new();

@@ -5,89 +5,16 @@
 //! (`tests/cases/named.rs`) takes its rows from here, too.
 
 mod build;
+mod families;
 mod shape;
+
+pub(crate) use families::{FAMILIES, Family};
 
 use super::random::Random;
 use gristmill::internals::graph::Op;
 use gristmill::{DType, Error, Result, Tensor, TensorType};
 use shape::Shape;
 use std::sync::Arc;
-
-/// How a family's shapes are written, and the rows that are timed when none is named.
-pub(crate) struct Family {
-    pub(crate) name: &'static str,
-    pub(crate) form: &'static str,
-    pub(crate) timed: &'static [&'static str],
-    build: fn(&Shape, &mut Problem) -> Result<u64>,
-}
-
-/// What `gristmill bench` and `gristmill isa` look at, and the case table of the tests where a row is small enough for the references.
-pub(crate) const FAMILIES: &[Family] = &[
-    Family {
-        name: "matmul",
-        form: "N, MxKxN or BATCHxMxKxN; weights=0 makes the right operand an input, halves=1 weights of half floats",
-        timed: &["512", "1024", "32x4096x4096", "1x4096x4096", "500x300x700", "1023", "512,weights=0", "12x128x64x128,weights=0"],
-        build: build::matmul,
-    },
-    Family {
-        name: "matmul_nbits",
-        form: "MxKxN; bits=4 or 8, block=",
-        timed: &["1x4096x4096", "32x4096x4096", "512x512x512", "1x4096x4096,bits=8"],
-        build: build::matmul_nbits,
-    },
-    Family {
-        name: "conv",
-        form: "CHANNELSxHEIGHTxWIDTH-FILTERSxHEIGHTxWIDTH; stride=, pad=, group=, batch=",
-        timed: &[
-            "64x56x56-64x3x3,pad=1",
-            "3x224x224-64x7x7,stride=2,pad=3",
-            "128x56x56-128x3x3,pad=1,group=128",
-            "256x28x28-256x1x1",
-            "64x56x56-128x3x3,pad=1,stride=2",
-        ],
-        build: build::conv,
-    },
-    Family {
-        name: "conv_transpose",
-        form: "CHANNELSxHEIGHTxWIDTH-FILTERSxHEIGHTxWIDTH; stride=, pad=, group=, batch=",
-        timed: &["64x28x28-32x4x4,stride=2,pad=1"],
-        build: build::conv_transpose,
-    },
-    Family {
-        name: "attention",
-        form: "HEADSxQUERIESxKEYSxSIZE; causal=1, batch=, length= of the keys that count",
-        timed: &["8x512x512x64", "8x1x2048x64"],
-        build: build::attention,
-    },
-    Family {
-        name: "linear_attention",
-        form: "HEADSxSTEPSxSIZE by the gated delta rule; query_heads=, batch=",
-        timed: &["16x1x128", "16x256x128"],
-        build: build::linear_attention,
-    },
-    Family {
-        name: "gru",
-        form: "HIDDENxSTEPSxBATCH; input=; linear_before_reset=0 resets the state before its product",
-        timed: &["256x100x1", "256x100x32", "512x20x64", "512x20x64,linear_before_reset=0"],
-        build: build::gru,
-    },
-    Family { name: "lstm", form: "HIDDENxSTEPSxBATCH; input=", timed: &["256x100x1", "256x100x32"], build: build::lstm },
-    Family { name: "softmax", form: "ROWSxCOLUMNS; axis=", timed: &["1024x1024", "1024x1024,axis=0"], build: build::softmax },
-    Family { name: "layer_norm", form: "ROWSxCOLUMNS", timed: &["1024x768"], build: build::layer_norm },
-    Family {
-        name: "reduce",
-        form: "ROWSxCOLUMNS; axis=",
-        timed: &["1024x1024", "1024x1024,axis=0", "1x4194304"],
-        build: build::reduce,
-    },
-    Family {
-        name: "elementwise",
-        form: "ELEMENTS of a chain of four operators, relu((x + y) * x - y)",
-        timed: &["1048576"],
-        build: build::elementwise,
-    },
-    Family { name: "transpose", form: "ROWSxCOLUMNS", timed: &["1024x1024", "1023x1025"], build: build::transpose },
-];
 
 /// Operators on operands of known shapes.
 pub(crate) struct Problem {
@@ -101,8 +28,10 @@ pub(crate) struct Problem {
     pub(crate) steps: Vec<Step>,
     /// Floating-point operations, a multiply-add counting two.
     pub(crate) flops: u64,
-    /// Bytes of operands and result on the GPU.
-    pub(crate) bytes: u64,
+    /// Bytes of what is needed of its operands on the GPU.
+    pub(crate) read: u64,
+    /// Bytes of the result there.
+    pub(crate) written: u64,
 }
 
 /// One operand: an input of the run, or a weight.
@@ -114,7 +43,7 @@ pub(crate) struct Operand {
 }
 
 /// What an operand holds.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum Fill {
     /// Seeded values in -scale..scale.
     Scaled(f64),
@@ -122,8 +51,14 @@ enum Fill {
     Halves,
     /// Bytes of every value.
     Bytes,
+    /// Integers of 32 bits below this one, neighbours far from each other and different as far as there are enough.
+    Spread(usize),
+    /// A step that floats are counted in.
+    Step,
     /// One integer of 32 bits everywhere.
     Number(i64),
+    /// These integers of 64 bits.
+    Numbers(Vec<i64>),
 }
 
 /// One operator.
@@ -148,7 +83,7 @@ impl Family {
         let wrong = || Error::invalid_argument(format!("`{}:{text}`: expected a shape like {}", self.name, self.form));
         let shape = Shape::parse(text).ok_or_else(wrong)?;
         let mut problem =
-            Problem { family: self.name, shape: text.to_string(), operands: vec![], steps: vec![], flops: 0, bytes: 0 };
+            Problem { family: self.name, shape: text.to_string(), operands: vec![], steps: vec![], flops: 0, read: 0, written: 0 };
         problem.flops = (self.build)(&shape, &mut problem)?;
         Ok(problem)
     }
@@ -169,7 +104,7 @@ impl Problem {
     fn operand(&mut self, name: impl Into<String>, dims: &[usize], is_weight: bool, fill: Fill) -> usize {
         let elements: usize = dims.iter().product();
         // A GPU holds every float in four bytes, and bytes as they are.
-        self.bytes += if matches!(fill, Fill::Bytes) { elements } else { 4 * elements } as u64;
+        self.read += if matches!(fill, Fill::Bytes) { elements } else { 4 * elements } as u64;
         self.operands.push(Operand { name: name.into(), dims: dims.to_vec(), is_weight, fill });
         self.operands.len() - 1
     }
@@ -180,6 +115,15 @@ impl Problem {
 
     fn weight(&mut self, name: &str, dims: &[usize]) -> usize {
         self.operand(name, dims, true, Fill::Scaled(1.0))
+    }
+
+    /// Integers that are known beforehand; the device reads none of them.
+    fn numbers(&mut self, name: &str, numbers: &[usize]) -> usize {
+        let read = self.read;
+        let numbers: Vec<i64> = numbers.iter().map(|n| *n as i64).collect();
+        let operand = self.operand(name, &[numbers.len()], true, Fill::Numbers(numbers));
+        self.read = read;
+        operand
     }
 
     fn step(&mut self, name: &'static str, op: Arc<dyn Op>, inputs: &[usize]) -> usize {
@@ -195,7 +139,7 @@ impl Problem {
     /// The last step likewise, with operands left out.
     fn finish_some(&mut self, op: Arc<dyn Op>, inputs: &[Option<usize>], elements: usize) {
         self.steps.push(Step { name: "node", op, inputs: inputs.to_vec() });
-        self.bytes += 4 * elements as u64;
+        self.written += 4 * elements as u64;
     }
 }
 
@@ -206,14 +150,21 @@ impl Operand {
             let values: Vec<f64> = (0..elements).map(|_| random.unit() * scale).collect();
             Tensor::from_f64(TensorType::new(dtype, self.dims.as_slice()), &values)
         };
-        match self.fill {
-            Fill::Scaled(scale) => drawn(dtype, scale),
+        match &self.fill {
+            Fill::Scaled(scale) => drawn(dtype, *scale),
             Fill::Halves => {
                 let halves = drawn(DType::F16, 1.0)?;
                 Tensor::from_f64(TensorType::new(dtype, self.dims.as_slice()), &halves.to_f64())
             }
             Fill::Number(number) => {
-                Tensor::from_i128(TensorType::new(DType::I32, self.dims.as_slice()), &vec![number.into(); elements])
+                Tensor::from_i128(TensorType::new(DType::I32, self.dims.as_slice()), &vec![i128::from(*number); elements])
+            }
+            Fill::Numbers(numbers) => Tensor::new(self.dims.as_slice(), numbers),
+            Fill::Step => Tensor::from_f64(TensorType::new(dtype, self.dims.as_slice()), &vec![1.0 / 64.0; elements]),
+            Fill::Spread(below) => {
+                // A prime leads to every number before it comes to one twice, unless it divides them.
+                let numbers: Vec<i128> = (0..elements).map(|i| (i * 7919 % below.max(&1)) as i128).collect();
+                Tensor::from_i128(TensorType::new(DType::I32, self.dims.as_slice()), &numbers)
             }
             Fill::Bytes => {
                 let bytes: Vec<u8> = (0..elements).map(|i| ((i * 2_654_435_761) >> 11) as u8).collect();

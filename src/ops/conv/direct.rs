@@ -23,6 +23,7 @@ fn element_per_invocation(conv: &ConvShape, transposed: bool, io: &Io, caps: &Ca
     let mut bindings = vec![Operand::Input(0), Operand::Input(1), Operand::Output(0)];
     let kernel = Kernel::new(&SHADER, &[Access::Read, Access::Read, Access::Write], [64, 1, 1])
         .prelude(&preludes::WINDOW_PARAMS)
+        .prelude(&preludes::DIVIDE)
         .prelude(&preludes::VOLUME_ELEMENT)
         .set("TRANSPOSED", transposed.into());
     let kernel = io.attach_epilogue(kernel, &mut bindings, 1, caps)?;

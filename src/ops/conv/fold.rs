@@ -49,7 +49,9 @@ pub(super) fn lower(conv: &ConvShape, io: &Io, caps: &Caps) -> Result<Lowering> 
 /// The dispatch that sums columns.
 fn sums(conv: &ConvShape, columns: Operand, io: &Io, caps: &Caps) -> Result<Dispatch> {
     let elements = io.outputs[0].ty.elements();
-    let mut kernel = Kernel::new(&SHADER, &[Access::Read, Access::Write], [64, 1, 1]).prelude(&preludes::VOLUME_ELEMENT);
+    let mut kernel = Kernel::new(&SHADER, &[Access::Read, Access::Write], [64, 1, 1])
+        .prelude(&preludes::DIVIDE)
+        .prelude(&preludes::VOLUME_ELEMENT);
     kernel.constants.extend(conv.window_constants()?);
     let mut bindings = vec![columns, Operand::Output(0)];
     let kernel = io.attach_epilogue(kernel, &mut bindings, 1, caps)?;

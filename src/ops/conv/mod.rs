@@ -23,6 +23,7 @@ use crate::tensor::{Scalar, Tensor, TensorType};
 use std::borrow::Cow;
 use std::sync::Arc;
 
+pub(crate) use software::exchanged_rows;
 pub use transpose::{ConvTranspose, conv_transpose};
 pub use window::{AutoPad, SlidingWindow};
 pub(crate) use window::{WindowAxis, taps};
@@ -205,7 +206,7 @@ fn check_scratch(what: &str, bytes: u64, caps: &Caps) -> Result<()> {
 
 /// Gives a kernel that makes four neighbours at a time its epilogue, and `store_four` for rows of so many elements. Call it last, as
 /// [`Io::attach_epilogue`].
-fn with_stores(kernel: Kernel, bindings: &mut Vec<Operand>, row: usize, io: &Io, caps: &Caps) -> Result<Kernel> {
+pub(crate) fn with_stores(kernel: Kernel, bindings: &mut Vec<Operand>, row: usize, io: &Io, caps: &Caps) -> Result<Kernel> {
     if row.is_multiple_of(4) {
         io.attach_epilogue(kernel.prelude(&preludes::STORE_WIDTH4), bindings, 4, caps)
     } else {

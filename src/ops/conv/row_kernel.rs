@@ -5,9 +5,9 @@ use crate::error::Result;
 use crate::kernel::{Access, Caps, Dispatch, Grid, Kernel, Shader, preludes, u32s};
 
 /// A kernel that reads rows, and how its work is divided.
-pub(super) struct RowKernel {
+pub(crate) struct RowKernel {
     /// The kernel with the preludes that read.
-    pub(super) kernel: Kernel,
+    pub(crate) kernel: Kernel,
     pub(super) division: Division,
 }
 
@@ -33,7 +33,7 @@ impl RowKernel {
     }
 
     /// Workgroups for so many rows of the whole batch.
-    pub(super) fn workgroups(&self, rows: usize) -> usize {
+    pub(crate) fn workgroups(&self, rows: usize) -> usize {
         match self.division {
             Division::Workgroups(along) => rows * along,
             Division::Invocations(along) => (rows * along).div_ceil(WORKGROUP as usize),
@@ -44,7 +44,7 @@ impl RowKernel {
     ///
     /// # Errors
     /// [`Limit`](crate::ErrorKind::Limit) when it exceeds the adapter's.
-    pub(super) fn grid(&self, segments: usize, planes: usize, caps: &Caps) -> Result<Grid> {
+    pub(crate) fn grid(&self, segments: usize, planes: usize, caps: &Caps) -> Result<Grid> {
         match self.division {
             Division::Workgroups(along) => u32s([along, segments, planes]),
             Division::Invocations(_) => Dispatch::linear_grid(self.workgroups(segments * planes) as u64, caps),

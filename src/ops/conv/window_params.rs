@@ -99,7 +99,7 @@ impl ConvShape {
     ///
     /// # Errors
     /// [`Unsupported`](crate::ErrorKind::Unsupported) when there is a third.
-    pub(super) fn plane(&self) -> Result<[WindowAxis; 2]> {
+    pub(crate) fn plane(&self) -> Result<[WindowAxis; 2]> {
         match self.spatial()? {
             [WindowAxis::ABSENT, height, width] => Ok([height, width]),
             _ => Err(Error::unsupported("a window over 3 spatial axes: expected at most 2")),

@@ -4,6 +4,7 @@ mod global;
 mod gradient;
 mod lower;
 mod reference;
+mod software;
 mod window_sum;
 
 use super::Registration;
@@ -19,7 +20,7 @@ pub use window_sum::{WindowSum, sum_of_windows};
 
 pub(super) static REGISTRATION: Registration = Registration {
     operators: &["MaxPool", "AveragePool", "LpPool", "GlobalMaxPool", "GlobalAveragePool", "GlobalLpPool", window_sum::NAME],
-    shaders: &[&lower::SHADER, &window_sum::WINDOW_SUM, &window_sum::WINDOW_SUM_CELLS],
+    shaders: &[&lower::SHADER, &software::SHADER, &window_sum::WINDOW_SUM, &window_sum::WINDOW_SUM_CELLS],
 };
 
 /// What the values under the window become.
@@ -156,8 +157,12 @@ impl Op for Pool {
 
     fn lower(&self, io: &Io, offers: &mut Offers) -> Result<()> {
         let (pool, caps) = (self.resolve(&io.input(0)?.ty)?, offers.caps());
-        let variant = if lower::positions_are_read(io) { "indices" } else { "direct" };
-        offers.only(variant, || lower::lower(&pool, io, caps));
+        if lower::positions_are_read(io) {
+            offers.only("indices", || lower::lower(&pool, io, caps));
+            return Ok(());
+        }
+        software::offer(&pool, io, offers);
+        offers.add("direct", 1, || lower::lower(&pool, io, caps));
         Ok(())
     }
 

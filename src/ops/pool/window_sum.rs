@@ -69,6 +69,7 @@ impl WindowSum {
         let chosen = io.optional(1);
         let kernel = Kernel::new(shader, &[Access::Read, Access::Read, Access::Write], [64, 1, 1])
             .prelude(&preludes::WINDOW_PARAMS)
+            .prelude(&preludes::DIVIDE)
             .prelude(&preludes::VOLUME_ELEMENT)
             .set("CHOSEN", chosen.is_some().into());
         let chosen = chosen.map_or(Operand::Nothing, |_| Operand::Input(1));

@@ -11,7 +11,7 @@ use crate::kernel::{
 use crate::tensor::{DType, JoinedAxis, Scalar, Shape, joined_axes};
 
 params! {
-    /// Parameters of `reduce_rows.wgsl` and `reduce_columns.wgsl`, see the prelude `reduce_sets`.
+    /// Parameters of the kernels that read sets, see the prelude `reduce_sets`.
     struct ReduceParams {
         kept_extents: [u32; 8],
         kept_strides: [u32; 8],
@@ -36,11 +36,14 @@ params! {
 
 shader!(static ROWS: ReduceParams = "reduce_rows");
 shader!(static COLUMNS: ReduceParams = "reduce_columns");
+shader!(static FOURS: ReduceParams = "reduce_fours");
 shader!(static BLOCKS: ReduceParams = "reduce_blocks");
 shader!(static JOIN: JoinParams = "reduce_join");
 
-pub(super) static SHADERS: &[&Shader] = &[&ROWS, &COLUMNS, &BLOCKS, &JOIN];
+pub(super) static SHADERS: &[&Shader] = &[&ROWS, &COLUMNS, &FOURS, &BLOCKS, &JOIN];
 
+/// Invocations that keep an adapter busy which has a few cores.
+const FEW_INVOCATIONS: usize = 64;
 /// Loads of an invocation, at most.
 const LONGEST_LOOP: usize = 4096;
 
@@ -76,6 +79,8 @@ struct Reading {
     team: Option<RowWorkgroup>,
     /// Values per load.
     width: usize,
+    /// Neighbouring sets of an invocation, a value of each per load.
+    sets: usize,
     /// Loads of a chunk.
     chunk: usize,
     /// Chunks of a set.
@@ -168,10 +173,23 @@ impl Sets<'_> {
         self.reading(Some(team), width, loads.div_ceil(wanted).min(lanes * LONGEST_LOOP))
     }
 
-    /// An invocation per chunk.
+    /// An invocation per chunk, of four neighbouring sets where that leaves enough of them.
     fn columns(&self) -> Reading {
-        let wanted = (ENOUGH_WORKGROUPS * 16).div_ceil(self.outputs).min(self.count.div_ceil(64)).max(1);
-        self.reading(None, 1, self.count.div_ceil(wanted).min(LONGEST_LOOP))
+        let enough = if self.caps.prefers_dispatches() { FEW_INVOCATIONS } else { ENOUGH_WORKGROUPS * 16 };
+        let sets = if self.lie_in_fours() && self.outputs / 4 >= enough { 4 } else { 1 };
+        let enough = if sets == 4 { enough } else { ENOUGH_WORKGROUPS * 16 };
+        let wanted = enough.div_ceil(self.outputs / sets).min(self.count.div_ceil(64)).max(1);
+        Reading { sets, ..self.reading(None, 1, self.count.div_ceil(wanted).min(LONGEST_LOOP)) }
+    }
+
+    /// Whether four neighbouring sets lie side by side, in fours, all the way.
+    fn lie_in_fours(&self) -> bool {
+        let in_fours = |axis: &Axis| axis.strides[0] % 4 == 0;
+        let neighbours = self
+            .kept
+            .split_last()
+            .is_some_and(|(last, outer)| last.strides[0] == 1 && last.extent.is_multiple_of(4) && outer.iter().all(in_fours));
+        self.scalar == Scalar::F32 && neighbours && self.reduced.iter().all(in_fours)
     }
 
     /// A workgroup for neighbouring sets, which reads all of them.
@@ -180,7 +198,7 @@ impl Sets<'_> {
         if turns > LONGEST_LOOP || self.outputs < BLOCK {
             return Err(Error::unsupported("sets that are too few or too long for workgroups of several"));
         }
-        let reading = Reading { team: None, width: 1, chunk: self.count.max(1), chunks: 1 };
+        let reading = Reading { team: None, width: 1, sets: 1, chunk: self.count.max(1), chunks: 1 };
         let [kept, reduced] = u32s([self.kept.len(), self.reduced.len()])?;
         let lanes = BLOCK * BLOCK;
         let kernel = Kernel::new(&BLOCKS, &[Access::Read, Access::Write], [u32s([lanes])?[0], 1, 1]);
@@ -195,7 +213,7 @@ impl Sets<'_> {
 
     fn reading(&self, team: Option<RowWorkgroup>, width: usize, chunk: usize) -> Reading {
         let chunk = chunk.max(1);
-        Reading { team, width, chunk, chunks: (self.count / width).div_ceil(chunk).max(1) }
+        Reading { team, width, sets: 1, chunk, chunks: (self.count / width).div_ceil(chunk).max(1) }
     }
 
     /// The preludes that say what is folded and how.
@@ -259,11 +277,12 @@ impl Sets<'_> {
 
     /// The kernel that reads the sets.
     fn reading_kernel(&self, reading: Reading) -> Result<Kernel> {
-        let (shader, workgroup) = reading.team.map_or((&COLUMNS, WORKGROUP), |team| (&ROWS, team.lanes));
+        let alone = if reading.sets == 4 { &FOURS } else { &COLUMNS };
+        let (shader, workgroup) = reading.team.map_or((alone, WORKGROUP), |team| (&ROWS, team.lanes));
         let [kept, reduced] = u32s([self.kept.len(), self.reduced.len()])?;
         let kernel = Kernel::new(shader, &[Access::Read, Access::Write], [workgroup, 1, 1]);
         let kernel = self.folding(kernel.prelude(&preludes::REDUCE_SETS).set("KEPT", kept).set("REDUCED", reduced));
-        let kernel = match (reading.width, self.scalar) {
+        let kernel = match (reading.width.max(reading.sets), self.scalar) {
             (4, Scalar::F32) => kernel.prelude(self.caps.fours()).prelude(&preludes::LOAD4_FLOATS),
             (4, _) => kernel.prelude(&preludes::LOAD4),
             _ => kernel.prelude(&preludes::LOAD1),
@@ -288,7 +307,7 @@ impl Sets<'_> {
         let dispatch = match reading.team {
             Some(team) => Dispatch::new(kernel, params, bindings, Dispatch::linear_grid(parts as u64, self.caps)?)
                 .turns(reading.chunk.div_ceil(team.lanes as usize)),
-            None => one_each(kernel, params, parts, bindings, self.caps)?.turns(reading.chunk),
+            None => one_each(kernel, params, parts / reading.sets, bindings, self.caps)?.turns(reading.chunk),
         };
         let values = (self.outputs * self.count) as u64;
         Ok(dispatch.work(values, values * 4))

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::kernel::{Access, Caps, Kernel, Shader, preludes};
 
 /// A kernel whose lanes exchange columns, where the window suits that and a grid holds so many segments and planes.
-pub(super) fn rows(
+pub(crate) fn rows(
     shader: &'static Shader,
     access: &[Access],
     conv: &ConvShape,

@@ -8,6 +8,8 @@ mod unfolded;
 pub(super) mod unfolded_textures;
 pub(super) mod winograd;
 
+pub(crate) use exchange::rows as exchanged_rows;
+
 use super::{ConvShape, FEW_FILTERS, Ranks, depthwise as direct_depthwise};
 use crate::graph::Io;
 use crate::kernel::{Offers, Rank};

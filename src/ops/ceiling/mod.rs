@@ -1,4 +1,7 @@
-//! Ceiling: a load of multiply-adds and nothing else, to measure what an adapter's arithmetic can do. No ONNX operator.
+//! Ceilings, to measure what an adapter can do: a load of multiply-adds and nothing else, and a load of reads. No ONNX operators.
+
+mod reads;
+mod software;
 
 use super::Registration;
 use super::shared::{WORKGROUP, one_each};
@@ -18,8 +21,11 @@ params! {
 
 shader!(static CEILING: CeilingParams = "ceiling");
 
-/// The operator of this file.
-pub static REGISTRATION: Registration = Registration { operators: &["Ceiling"], shaders: &[&CEILING] };
+/// The operators of this family.
+pub static REGISTRATION: Registration =
+    Registration { operators: &["Ceiling", reads::NAME], shaders: &[&CEILING, &reads::CEILING_READS] };
+
+pub use reads::{ReadCeiling, read_ceiling};
 
 /// What a chain is multiplied by in each step; it then goes towards twice what is added.
 const FACTOR: f32 = 0.5;
