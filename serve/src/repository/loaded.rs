@@ -71,12 +71,21 @@ impl LoadedModel {
         self.rows.iter().copied().find(|bucket| *bucket >= rows).unwrap_or(rows)
     }
 
-    /// Runs the shapes of the configuration; where it names none and nothing but the number of rows is open, those.
+    /// Runs the shapes of the configuration; where it names none and nothing but the number of rows is open, those. Nobody said that a
+    /// model takes zeros there, as a length for instance: one that does not is warm after its first request.
     fn warm(&self) -> Result<()> {
-        let shapes = match self.config.warm.is_empty() {
-            false => self.config.warm.iter().map(|shapes| self.named(shapes)).collect::<Result<Vec<_>>>()?,
-            true => self.closed_shapes(),
-        };
+        if self.config.warm.is_empty() {
+            let warmed = self.run_zeros(self.closed_shapes());
+            if let Err(failure) = warmed {
+                tracing::info!(target: "gristmill_serve", model = self.name, reason = failure.message(), "not warm");
+            }
+            return Ok(());
+        }
+        self.run_zeros(self.config.warm.iter().map(|shapes| self.named(shapes)).collect::<Result<Vec<_>>>()?)
+    }
+
+    /// Runs inputs of these types that are all zeros.
+    fn run_zeros(&self, shapes: Vec<Vec<(String, TensorType)>>) -> Result<()> {
         for shape in shapes {
             let tensors: Vec<(String, Tensor)> = shape.into_iter().map(|(name, ty)| (name, Tensor::zeros(ty))).collect();
             let views: Vec<_> = tensors.iter().map(|(name, tensor)| (&**name, tensor.view())).collect();
