@@ -28,9 +28,9 @@ fn main(
     var total = Float(0.0);
     // Never another number, but one that Mesa's lavapipe does not take for a uniform alone: it would compile anew for each.
     let length = min(params.length, params.length + group.x);
-    let fours = length / 4u;
+    let steps = length / 4u;
     var from_x = start;
-    for (var four = 0u; four < fours; four++) {
+    for (var step = 0u; step < steps; step++) {
         let a = floats(x[from_x]);
         let b = floats(x[from_x + params.stride]);
         let c = floats(x[from_x + 2u * params.stride]);
@@ -41,7 +41,7 @@ fn main(
         peak = higher;
         from_x += 4u * params.stride;
     }
-    for (var k = fours * 4u; k < length; k++) {
+    for (var k = steps * 4u; k < length; k++) {
         let value = floats(x[start + k * params.stride]);
         let higher = max(peak, value);
         total = total * exp(peak - higher) + exp(value - higher);

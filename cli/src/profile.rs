@@ -138,7 +138,7 @@ fn print_losses(out: &mut dyn Write, losses: &[Loss]) -> Result<()> {
         let title = if k == 0 { "most is lost by" } else { "" };
         writeln!(
             out,
-            "{title:<18} {} ({}), {} beyond what {} allows in {} of {} dispatches",
+            "{title:<18} {} ({}), {} beyond the ceiling of {}, of {} in {} dispatches",
             loss.kernel,
             loss.variant,
             microseconds(loss.lost_us),
