@@ -1,5 +1,5 @@
 // Takes norm_chunks; row_chunks (chunk_at); reduce_shared or reduce_subgroup (reduce_sum); width1 or width4 (Float, WIDTH,
-// sum_of); perhaps four_vectors or four_words; stored_width1 or stored_width4 (Stored, floats).
+// sum_of); stored_width1 or stored_width4 (Stored, floats); perhaps four_vectors or four_words.
 // First of two kernels that normalise long rows: mean of each chunk of a row, and sum of squared differences from it.
 //
 // One workgroup per row and chunk. Without CENTERED the mean counts as 0.
