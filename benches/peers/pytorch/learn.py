@@ -129,7 +129,8 @@ class Speech(nn.Module):
 
 
 def batches(count, size, seed, lengths=None):
-    """Batches of numbers below `count`, epoch after epoch; where there are lengths, each of the examples of a sixteenth of the orders alike."""
+    """Batches of numbers below `count`, epoch after epoch; where there are lengths, those of a batch are
+    alike: each sixteen batches of an order are sorted by them."""
     random = np.random.default_rng(seed)
     while True:
         order = random.permutation(count)
