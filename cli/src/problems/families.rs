@@ -12,7 +12,7 @@ pub(crate) struct Family {
     /// The rows that are timed when none is named.
     pub(crate) timed: &'static [&'static str],
     /// Those of them whose kernels are compared with committed figures of a GPU's compiler.
-    #[allow(dead_code, reason = "only `gristmill isa` reads it, which is a feature")]
+    #[allow(dead_code, reason = "the case table and `gristmill isa` read it, which is a feature")]
     pub(crate) compiled: &'static [&'static str],
     pub(super) build: fn(&Shape, &mut Problem) -> Result<u64>,
 }
