@@ -3,9 +3,11 @@
 
 mod admission;
 mod client;
+mod copies;
 mod fuzz;
 mod grpc;
 mod life;
+mod proof;
 mod repositories;
 mod rest;
 mod schedule;
