@@ -37,14 +37,14 @@ async fn infer(service: &Service, model: &str, version: Option<&str>, request: R
     let (parts, body) = request.into_parts();
     let headers = parts.headers;
     let limit = service.settings.max_body;
+    let json_length = json_length(&headers)?;
     let mut share = service.share(0)?;
-    let body = tokio::time::timeout(service.settings.read_limit, read(&headers, body, limit, &mut share));
+    let body = tokio::time::timeout(service.settings.read_limit, read(&headers, body, limit, json_length.unwrap_or(0), &mut share));
     let slow = |_| Failure::invalid(format!("the body came too slowly: expected it within {:?}", service.settings.read_limit));
     let mut body = body.await.map_err(slow)??;
     if let Some(encoding) = Encoding::of_content(&headers)? {
         body = busy(body.len(), || decompressed(&body, encoding, limit, &mut share))?;
     }
-    let json_length = json_length(&headers)?;
     let request = busy(body.len(), || read_request(&body, json_length))?;
     drop(body);
     let response = service.infer(Protocol::Http, model, version, &request).await?;
