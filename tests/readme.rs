@@ -44,3 +44,34 @@ fn its_times_are_those_of_benchmarks() {
         assert_eq!(shown, measured, "{name}: benches/peers/compare writes both tables");
     }
 }
+
+/// The cells of a table's rows, from the line that begins so on; without its head, and without stars.
+fn table(file: &str, head: &str) -> Vec<Vec<String>> {
+    let cells = |line: &str| line.split('|').skip(1).map(|cell| cell.trim().replace("**", "")).collect();
+    let rows: Vec<Vec<String>> = file
+        .lines()
+        .skip_while(|line| !line.starts_with(head))
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .map(cells)
+        .collect();
+    assert!(!rows.is_empty(), "there is no table {head}");
+    rows
+}
+
+#[test]
+fn its_training_figures_are_those_that_were_measured() {
+    let readme = include_str!("../README.md");
+    let columns = |rows: Vec<Vec<String>>, columns: &[usize]| -> Vec<Vec<String>> {
+        rows.into_iter().map(|row| columns.iter().map(|column| row[*column].clone()).collect()).collect()
+    };
+    let measured = table(include_str!("../BENCHMARKS.md"), "| network | gristmill forward |");
+    assert_eq!(table(readme, "| a training step"), columns(measured, &[0, 2, 3, 7, 8]));
+    // What networks came to: the figure of a cell is its first word.
+    let figures = |rows: Vec<Vec<String>>, places: [usize; 2]| -> Vec<Vec<String>> {
+        let first = |cell: &String| cell.split(' ').next().unwrap_or_default().to_string();
+        columns(rows, &places).iter().map(|row| row.iter().map(first).collect()).collect()
+    };
+    let learned = figures(table(include_str!("../docs/training/README.md"), "| network | trained on |"), [3, 5]);
+    assert_eq!(figures(table(readme, "| network | held out | Gristmill |"), [2, 3]), learned);
+}
