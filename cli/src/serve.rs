@@ -30,6 +30,9 @@ pub(crate) struct Serve {
     /// Look for changes of the repository this often; without it, when a client asks
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     poll: Option<Duration>,
+    /// A TOML file of tenants with the hashes of their keys and what is theirs; without it, whoever comes may do everything
+    #[arg(long, value_name = "FILE")]
+    keys: Option<PathBuf>,
     /// The longest body of a request, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4096))]
     max_body: u32,
@@ -75,6 +78,7 @@ impl Serve {
         let settings = Settings {
             http: self.http,
             grpc: self.grpc.0,
+            keys: self.keys.clone(),
             poll: self.poll.filter(|poll| !poll.is_zero()),
             max_body: self.max_body as usize * (1 << 20),
             hang_limit: self.hang_limit,

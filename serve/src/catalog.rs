@@ -57,6 +57,12 @@ struct Entry {
     unloaded: bool,
 }
 
+/// What is said of a model that is not there.
+pub(crate) fn missing(name: &str) -> Failure {
+    let shown: String = name.chars().take(128).collect();
+    Failure::new(Code::NotFound, format!("there is no model `{shown}`"))
+}
+
 /// The models of a server.
 pub struct Catalog {
     repository: PathBuf,
@@ -87,8 +93,7 @@ impl Catalog {
     pub fn find(&self, name: &str, version: Option<&str>) -> Result<Arc<Served>> {
         let entries = self.entries();
         let shown: String = name.chars().take(128).collect();
-        let entry = entries.get(name);
-        let entry = entry.ok_or_else(|| Failure::new(Code::NotFound, format!("there is no model `{shown}`")))?;
+        let entry = entries.get(name).ok_or_else(|| missing(name))?;
         let Some(served) = &entry.served else {
             let why = if entry.loading { "it is being loaded" } else { &entry.reason };
             return Err(Failure::new(Code::Unavailable, format!("the model `{shown}` is not ready: {why}")));
@@ -177,9 +182,7 @@ impl Catalog {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let served = {
             let mut entries = self.entries();
-            let shown: String = name.chars().take(128).collect();
-            let entry = entries.get_mut(name);
-            let entry = entry.ok_or_else(|| Failure::new(Code::NotFound, format!("there is no model `{shown}`")))?;
+            let entry = entries.get_mut(name).ok_or_else(|| missing(name))?;
             entry.unloaded = true;
             entry.loading = false;
             entry.reason = "unloaded".into();

@@ -16,6 +16,8 @@
 //! ```
 #![warn(missing_docs)]
 
+mod access;
+mod caller;
 mod catalog;
 mod describe;
 pub mod engine;
@@ -31,6 +33,7 @@ mod server;
 mod service;
 mod settings;
 
+pub use caller::Origin;
 pub use catalog::{Catalog, IndexEntry, State};
 pub use failure::{Code, Failure, Result};
 pub use metrics::{Metrics, Protocol};

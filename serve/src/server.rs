@@ -1,5 +1,6 @@
 //! The life of a server: from its start to the answer of the last request.
 
+use crate::access::Door;
 use crate::catalog::Catalog;
 use crate::engine::{Bounds, Dispatcher, start};
 use crate::failure::{Code, Failure, Result};
@@ -14,9 +15,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+
+/// How often the file of keys is looked at for changes.
+const KEYS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A server that listens. It answers from the start, and is ready once the models of its repository were loaded.
 pub struct Server {
@@ -30,8 +35,10 @@ impl Server {
     /// Listens, and starts the engine.
     ///
     /// # Errors
-    /// [`Unavailable`](Code::Unavailable) when an address cannot be listened on.
+    /// [`Unavailable`](Code::Unavailable) when an address cannot be listened on, [`InvalidArgument`](Code::InvalidArgument) for keys that
+    /// cannot be read.
     pub async fn bind(settings: Settings, device: Device, options: Options) -> Result<Server> {
+        let door = Door::new(settings.keys.clone())?;
         let http = listen(settings.http).await?;
         let grpc = match settings.grpc {
             Some(address) => Some(listen(address).await?),
@@ -43,7 +50,7 @@ impl Server {
         let metrics = Arc::<Metrics>::default();
         let models = settings.models.clone();
         let catalog = Catalog::new(models, device, options, dispatcher.clone(), metrics.clone());
-        let service = Arc::new(Service::new(settings, catalog, dispatcher, metrics));
+        let service = Arc::new(Service::new(settings, door, catalog, dispatcher, metrics));
         Ok(Server { service, http, grpc, engine })
     }
 
@@ -82,6 +89,7 @@ impl Server {
         if let Some((listener, _)) = grpc {
             protocols.spawn(grpc::serve(listener, service.clone(), stopped.clone(), settings.drain_limit));
         }
+        let watching = tokio::spawn(watch_keys(service.clone()));
         let loading = tokio::spawn(load(service.clone(), stopped));
         tokio::pin!(end);
         let failed = tokio::select! {
@@ -96,6 +104,7 @@ impl Server {
         }
         stop.send_replace(true);
         while protocols.join_next().await.is_some() {}
+        watching.abort();
         service.dispatcher.stop();
         // An engine that hangs ends with the process.
         let ended = tokio::task::spawn_blocking(move || engine.join());
@@ -109,6 +118,15 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok((listener, address))
+}
+
+/// Reads the keys again whenever their file changes, for ever.
+async fn watch_keys(service: Arc<Service>) {
+    loop {
+        tokio::time::sleep(KEYS_INTERVAL).await;
+        let service = service.clone();
+        tokio::task::spawn_blocking(move || service.door.reload(true)).await.ok();
+    }
 }
 
 /// Loads the repository, then looks for changes until the end.

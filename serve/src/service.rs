@@ -1,13 +1,15 @@
 //! What the server does, whatever protocol asks for it.
 
+use crate::access::{Door, Pool};
+use crate::caller::Origin;
 use crate::catalog::Catalog;
 use crate::engine::{Dispatcher, Done, Prepared, Served};
 use crate::failure::{Code, Failure, Result};
-use crate::metrics::{Metrics, Protocol};
+use crate::metrics::Metrics;
 use crate::protocol::{InferRequest, InferResponse, InferTensor, classify};
 use crate::settings::Settings;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// What the server does.
@@ -21,19 +23,27 @@ pub struct Service {
     /// The end has begun.
     pub(crate) draining: AtomicBool,
     /// Bytes of bodies in memory.
-    bodies: AtomicUsize,
-}
-
-/// A share of the memory for bodies, given back when it is dropped.
-pub(crate) struct Share<'a> {
-    service: &'a Service,
-    bytes: usize,
+    pub(crate) bodies: Pool,
+    /// Where keys are shown.
+    pub(crate) door: Door,
 }
 
 impl Service {
-    pub(crate) fn new(settings: Settings, catalog: Catalog, dispatcher: Arc<Dispatcher>, metrics: Arc<Metrics>) -> Self {
-        let (started, draining, bodies) = (AtomicBool::new(false), AtomicBool::new(false), AtomicUsize::new(0));
-        Service { settings, catalog, dispatcher, metrics, started, draining, bodies }
+    pub(crate) fn new(
+        settings: Settings,
+        door: Door,
+        catalog: Catalog,
+        dispatcher: Arc<Dispatcher>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let (started, draining) = (AtomicBool::new(false), AtomicBool::new(false));
+        let bodies = Pool::new(Arc::default(), settings.max_bodies, "requests");
+        Service { settings, catalog, dispatcher, metrics, started, draining, bodies, door }
+    }
+
+    /// Reads the keys again, as when the process is told to. Blocks.
+    pub fn reload(&self) {
+        self.door.reload(false);
     }
 
     /// Whether the engine makes progress.
@@ -62,12 +72,12 @@ impl Service {
     /// was computed.
     pub async fn infer(
         &self,
-        protocol: Protocol,
+        origin: impl Into<Origin>,
         model: &str,
         version: Option<&str>,
         request: &InferRequest,
     ) -> Result<InferResponse> {
-        let start = Instant::now();
+        let (start, origin) = (Instant::now(), origin.into());
         let mut found = None;
         let result = self.answered(model, version, request, start, &mut found).await;
         let code = result.as_ref().err().map(Failure::code);
@@ -75,10 +85,11 @@ impl Service {
         if let Some(served) = &found {
             served.count_answer(code, time);
         }
-        self.metrics.ended(found.as_ref().map(|served| &*served.model.name), protocol, code, time);
+        self.metrics.ended(found.as_ref().map(|served| &*served.model.name), &origin, code, time);
         tracing::info!(
             target: "gristmill_serve::access",
-            ?protocol,
+            protocol = ?origin.protocol,
+            tenant = origin.tenant(),
             model = found.as_ref().map(|served| &*served.model.name),
             id = request.id,
             code = code.map_or("ok", Code::name),
@@ -116,16 +127,6 @@ impl Service {
         Err(Failure::new(Code::Unavailable, format!("the model `{model}` is being replaced all the time")))
     }
 
-    /// Takes a share of the memory for bodies.
-    ///
-    /// # Errors
-    /// [`Busy`](Code::Busy) when there is not so much left.
-    pub(crate) fn share(&self, bytes: usize) -> Result<Share<'_>> {
-        let mut share = Share { service: self, bytes: 0 };
-        share.grow(bytes)?;
-        Ok(share)
-    }
-
     /// What was measured so far, as text.
     ///
     /// # Errors
@@ -133,27 +134,6 @@ impl Service {
     pub(crate) fn metrics_text(&self) -> Result<String> {
         let served = self.catalog.served();
         self.metrics.text(&self.dispatcher, served.iter().map(|served| &**served), self.is_ready())
-    }
-}
-
-impl Share<'_> {
-    /// Takes more.
-    pub(crate) fn grow(&mut self, bytes: usize) -> Result<()> {
-        let limit = self.service.settings.max_bodies;
-        let more = |held: usize| held.checked_add(bytes).filter(|held| *held <= limit);
-        match self.service.bodies.fetch_update(Ordering::AcqRel, Ordering::Acquire, more) {
-            Ok(_) => {
-                self.bytes += bytes;
-                Ok(())
-            }
-            Err(_) => Err(Failure::new(Code::Busy, format!("requests hold as much memory as they may, {limit} bytes"))),
-        }
-    }
-}
-
-impl Drop for Share<'_> {
-    fn drop(&mut self) {
-        self.service.bodies.fetch_sub(self.bytes, Ordering::AcqRel);
     }
 }
 

@@ -13,6 +13,8 @@ pub struct Settings {
     pub http: SocketAddr,
     /// Where gRPC is listened for, if at all.
     pub grpc: Option<SocketAddr>,
+    /// The file of keys; without one, whoever comes may do everything. It is read again when it changes.
+    pub keys: Option<PathBuf>,
     /// How often the repository is looked at for changes; not at all by default.
     pub poll: Option<Duration>,
     /// The longest body of a request, in bytes, before and after decompression.
@@ -40,6 +42,7 @@ impl Settings {
             models: models.into(),
             http: SocketAddr::from(([127, 0, 0, 1], 8000)),
             grpc: Some(SocketAddr::from(([127, 0, 0, 1], 8001))),
+            keys: None,
             poll: None,
             max_body: 64 << 20,
             max_bodies: 1 << 30,

@@ -5,6 +5,7 @@ mod admission;
 mod client;
 mod fuzz;
 mod grpc;
+mod keys;
 mod life;
 mod repositories;
 mod rest;

@@ -264,8 +264,8 @@ fn what_is_counted_is_shown() {
     assert_eq!((&counts["success"]["count"], &counts["fail"]["count"]), (&json!(1), &json!(1)));
     let metrics = server.get("/metrics").text();
     for line in [
-        "gristmill_requests_total{model=\"double\",protocol=\"http\",code=\"ok\"} 1",
-        "gristmill_requests_total{model=\"double\",protocol=\"http\",code=\"invalid_argument\"} 1",
+        "gristmill_requests_total{model=\"double\",protocol=\"http\",tenant=\"\",code=\"ok\"} 1",
+        "gristmill_requests_total{model=\"double\",protocol=\"http\",tenant=\"\",code=\"invalid_argument\"} 1",
         "gristmill_queue_requests 0",
         "gristmill_ready 1",
         "gristmill_model_loads_total{model=\"double\"} 1",

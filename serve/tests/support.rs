@@ -3,7 +3,7 @@
 use crate::client::{Answer, get};
 use gristmill::{Gpu, Options, Power};
 use gristmill_serve::repository::Device;
-use gristmill_serve::{Server, Settings};
+use gristmill_serve::{Failure, Server, Settings};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -55,6 +55,15 @@ pub fn ready(models: &Path, change: impl FnOnce(&mut Settings)) -> Running {
     let running = start(models, change);
     until(|| get(running.http, "/v2/health/ready").status == 200);
     running
+}
+
+/// Why a server with these settings does not start.
+pub fn refused(mut settings: Settings) -> Failure {
+    let free = SocketAddr::from(([127, 0, 0, 1], 0));
+    (settings.http, settings.grpc) = (free, Some(free));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let bound = runtime.block_on(Server::bind(settings, Device::Cpu, Options::default()));
+    bound.err().expect("it does not start")
 }
 
 /// Waits for something to come true.

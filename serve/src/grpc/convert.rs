@@ -16,6 +16,8 @@ use tonic::Status;
 pub(super) fn status(failure: &Failure) -> Status {
     let code = match failure.code() {
         Code::InvalidArgument => tonic::Code::InvalidArgument,
+        Code::Unauthenticated => tonic::Code::Unauthenticated,
+        Code::Forbidden => tonic::Code::PermissionDenied,
         Code::NotFound => tonic::Code::NotFound,
         Code::TooLarge | Code::Busy => tonic::Code::ResourceExhausted,
         Code::Internal => tonic::Code::Internal,
@@ -23,7 +25,12 @@ pub(super) fn status(failure: &Failure) -> Status {
         Code::Unavailable => tonic::Code::Unavailable,
         Code::Expired => tonic::Code::DeadlineExceeded,
     };
-    Status::new(code, failure.message())
+    let mut status = Status::new(code, failure.message());
+    if let Some(seconds) = failure.retry_after() {
+        // What clients that try again by themselves look for, in milliseconds.
+        status.metadata_mut().insert("grpc-retry-pushback-ms", (u64::from(seconds) * 1000).into());
+    }
+    status
 }
 
 /// Reads a request.

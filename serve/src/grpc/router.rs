@@ -1,8 +1,11 @@
 //! Which call is whose, and the connections of gRPC.
 
+use super::convert::status;
 use super::messages::{HealthCheckRequest, HealthCheckResponse, ModelInferRequest, ModelStreamInferResponse};
 use super::{health, inference};
+use crate::caller::Caller;
 use crate::failure::Result;
+use crate::metrics::Protocol;
 use crate::service::Service;
 use prost::Message;
 use std::convert::Infallible;
@@ -32,12 +35,13 @@ type Answering = Pin<Box<dyn Future<Output = Result<http::Response<tonic::body::
 /// Bytes of a request beside those of its tensors.
 const MARGIN: usize = 1 << 20;
 
-/// A call that gives one answer.
-struct Unary<F>(Arc<Service>, F);
+/// A call that gives one answer: for whom, and what it does.
+struct Unary<C, F>(C, F);
 
-impl<Q, A, F, W> UnaryService<Q> for Unary<F>
+impl<Q, A, C, F, W> UnaryService<Q> for Unary<C, F>
 where
-    F: Fn(Arc<Service>, Q) -> W,
+    C: Clone,
+    F: Fn(C, Q) -> W,
     W: Future<Output = Result<A>> + Send + 'static,
     A: 'static,
 {
@@ -59,7 +63,8 @@ impl StreamingService<ModelInferRequest> for Stream {
     type Future = Ready<Result<Response<Self::ResponseStream>, Status>>;
 
     fn call(&mut self, request: Request<Streaming<ModelInferRequest>>) -> Self::Future {
-        ready(Ok(Response::new(inference::stream(self.0.clone(), request.into_inner()))))
+        let (metadata, _, requests) = request.into_parts();
+        ready(Ok(Response::new(inference::stream(self.0.clone(), metadata.into_headers(), requests))))
     }
 }
 
@@ -90,7 +95,8 @@ where
         .send_compressed(CompressionEncoding::Gzip)
 }
 
-fn unary<Q, A, F, W>(service: Arc<Service>, request: http::Request<tonic::body::Body>, work: F) -> Answering
+/// A call that needs no key.
+fn open<Q, A, F, W>(service: Arc<Service>, request: http::Request<tonic::body::Body>, work: F) -> Answering
 where
     Q: Message + Default + 'static,
     A: Message + 'static,
@@ -98,6 +104,34 @@ where
     W: Future<Output = Result<A>> + Send + 'static,
 {
     Box::pin(async move { Ok(grpc(&service).unary(Unary(service.clone(), work), request).await) })
+}
+
+/// A call of somebody.
+fn unary<Q, A, F, W>(service: Arc<Service>, request: http::Request<tonic::body::Body>, work: F) -> Answering
+where
+    Q: Message + Default + 'static,
+    A: Message + 'static,
+    F: Fn(Caller, Q) -> W + Send + 'static,
+    W: Future<Output = Result<A>> + Send + 'static,
+{
+    Box::pin(async move {
+        let known = Caller::known(&service, Protocol::Grpc, request.headers());
+        let begun = known.and_then(|caller| Ok((caller.begin()?, caller)));
+        Ok(match begun {
+            Ok((_turn, caller)) => grpc(&service).unary(Unary(caller, work), request).await,
+            Err(failure) => status(&failure).into_http(),
+        })
+    })
+}
+
+/// The stream of inference. Whoever brings no key learns so before the first request.
+fn stream(service: Arc<Service>, request: http::Request<tonic::body::Body>) -> Answering {
+    Box::pin(async move {
+        Ok(match Caller::known(&service, Protocol::Grpc, request.headers()) {
+            Ok(_) => grpc(&service).streaming(Stream(service.clone()), request).await,
+            Err(failure) => status(&failure).into_http(),
+        })
+    })
 }
 
 fn unimplemented() -> Answering {
@@ -124,8 +158,8 @@ impl tower::Service<http::Request<tonic::body::Body>> for Inference {
     fn call(&mut self, request: http::Request<tonic::body::Body>) -> Answering {
         let service = self.0.clone();
         match request.uri().path().rsplit('/').next().unwrap_or_default() {
-            "ServerLive" => unary(service, request, inference::server_live),
-            "ServerReady" => unary(service, request, inference::server_ready),
+            "ServerLive" => open(service, request, inference::server_live),
+            "ServerReady" => open(service, request, inference::server_ready),
             "ModelReady" => unary(service, request, inference::model_ready),
             "ServerMetadata" => unary(service, request, inference::server_metadata),
             "ModelMetadata" => unary(service, request, inference::model_metadata),
@@ -135,7 +169,7 @@ impl tower::Service<http::Request<tonic::body::Body>> for Inference {
             "RepositoryIndex" => unary(service, request, inference::repository_index),
             "RepositoryModelLoad" => unary(service, request, inference::repository_load),
             "RepositoryModelUnload" => unary(service, request, inference::repository_unload),
-            "ModelStreamInfer" => Box::pin(async move { Ok(grpc(&service).streaming(Stream(service.clone()), request).await) }),
+            "ModelStreamInfer" => stream(service, request),
             _ => unimplemented(),
         }
     }
@@ -161,7 +195,7 @@ impl tower::Service<http::Request<tonic::body::Body>> for Health {
     fn call(&mut self, request: http::Request<tonic::body::Body>) -> Answering {
         let service = self.0.clone();
         match request.uri().path().rsplit('/').next().unwrap_or_default() {
-            "Check" => unary(service, request, health::check),
+            "Check" => open(service, request, health::check),
             "Watch" => Box::pin(async move { Ok(grpc(&service).server_streaming(Watch(service.clone()), request).await) }),
             _ => unimplemented(),
         }
