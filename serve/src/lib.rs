@@ -19,6 +19,7 @@
 mod access;
 mod caller;
 mod catalog;
+mod connections;
 mod describe;
 pub mod engine;
 mod failure;
@@ -40,7 +41,7 @@ pub use metrics::{Metrics, Protocol};
 pub use process::{Level, serve_until_signal};
 pub use server::Server;
 pub use service::Service;
-pub use settings::Settings;
+pub use settings::{Settings, TlsFiles};
 
 #[cfg(target_endian = "big")]
 compile_error!("tensors of the protocol are little-endian, and taken as they come");

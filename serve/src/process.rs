@@ -36,12 +36,12 @@ impl FromStr for Level {
     }
 }
 
-/// Serves until the process is told to end (SIGTERM, SIGINT, Ctrl-C), reading the keys again at SIGHUP, and then until all requests that were taken are answered. `listening` is
+/// Serves until the process is told to end (SIGTERM, SIGINT, Ctrl-C), reading the keys and the certificate again at SIGHUP, and then until all requests that were taken are answered. `listening` is
 /// given the addresses of HTTP and gRPC.
 ///
 /// # Errors
 /// [`Unavailable`](Code::Unavailable) when an address cannot be listened on or the repository cannot be listed,
-/// [`InvalidArgument`](Code::InvalidArgument) for keys that cannot be read.
+/// [`InvalidArgument`](Code::InvalidArgument) for keys or a certificate that cannot be read.
 pub fn serve_until_signal(
     settings: Settings,
     device: Device,
@@ -71,7 +71,7 @@ pub fn serve_until_signal(
     served
 }
 
-/// Reads the keys again at each SIGHUP, for ever.
+/// Reads the keys and the certificate again at each SIGHUP, for ever.
 #[cfg(unix)]
 fn reload(service: Arc<Service>) -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};

@@ -2,7 +2,8 @@
 
 use crate::access::Door;
 use crate::catalog::Catalog;
-use crate::engine::{Bounds, Dispatcher, start};
+use crate::connections::{Bounds, Lock, Tls};
+use crate::engine::{self, Dispatcher};
 use crate::failure::{Code, Failure, Result};
 use crate::metrics::Metrics;
 use crate::repository::Device;
@@ -35,22 +36,23 @@ impl Server {
     /// Listens, and starts the engine.
     ///
     /// # Errors
-    /// [`Unavailable`](Code::Unavailable) when an address cannot be listened on, [`InvalidArgument`](Code::InvalidArgument) for keys that
-    /// cannot be read.
+    /// [`Unavailable`](Code::Unavailable) when an address cannot be listened on, [`InvalidArgument`](Code::InvalidArgument) for keys or a
+    /// certificate that cannot be read.
     pub async fn bind(settings: Settings, device: Device, options: Options) -> Result<Server> {
         let door = Door::new(settings.keys.clone())?;
+        let tls = settings.tls.clone().map(Tls::new).transpose()?;
         let http = listen(settings.http).await?;
         let grpc = match settings.grpc {
             Some(address) => Some(listen(address).await?),
             None => None,
         };
-        let dispatcher = Dispatcher::new(&Bounds { requests: settings.max_requests, bytes: settings.max_bodies });
-        let engine = start(dispatcher.clone());
+        let dispatcher = Dispatcher::new(&engine::Bounds { requests: settings.max_requests, bytes: settings.max_bodies });
+        let engine = engine::start(dispatcher.clone());
         let engine = engine.map_err(|e| Failure::new(Code::Unavailable, format!("the engine cannot be started: {e}")))?;
         let metrics = Arc::<Metrics>::default();
         let models = settings.models.clone();
         let catalog = Catalog::new(models, device, options, dispatcher.clone(), metrics.clone());
-        let service = Arc::new(Service::new(settings, door, catalog, dispatcher, metrics));
+        let service = Arc::new(Service::new(settings, door, tls, catalog, dispatcher, metrics));
         Ok(Server { service, http, grpc, engine })
     }
 
@@ -76,18 +78,16 @@ impl Server {
     pub async fn run(self, end: impl Future<Output = ()>) -> Result<()> {
         let Server { service, http, grpc, engine } = self;
         let settings = service.settings.clone();
+        let lock = |protocol: &[u8]| service.tls.as_ref().map(|tls| tls.lock(protocol)).transpose();
+        let locks: (Option<Lock>, Option<Lock>) = (lock(b"http/1.1")?, lock(b"h2")?);
         let (stop, stopped) = watch::channel(false);
         let mut protocols = JoinSet::new();
-        protocols.spawn(http::serve(
-            http.0,
-            http::router(service.clone()),
-            settings.max_connections,
-            settings.read_limit,
-            stopped.clone(),
-            settings.drain_limit,
-        ));
+        let (connections, stall, drain) = (settings.max_connections, settings.read_limit, settings.drain_limit);
+        let bounds = Bounds { connections, stall, drain };
+        let router = http::router(service.clone());
+        protocols.spawn(http::serve(http.0, locks.0, bounds, router, stopped.clone()));
         if let Some((listener, _)) = grpc {
-            protocols.spawn(grpc::serve(listener, service.clone(), stopped.clone(), settings.drain_limit));
+            protocols.spawn(grpc::serve(listener, locks.1, bounds, service.clone(), stopped.clone()));
         }
         let watching = tokio::spawn(watch_keys(service.clone()));
         let loading = tokio::spawn(load(service.clone(), stopped));

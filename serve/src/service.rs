@@ -3,6 +3,7 @@
 use crate::access::{Door, Pool};
 use crate::caller::Origin;
 use crate::catalog::Catalog;
+use crate::connections::Tls;
 use crate::engine::{Dispatcher, Done, Prepared, Served};
 use crate::failure::{Code, Failure, Result};
 use crate::metrics::Metrics;
@@ -26,24 +27,28 @@ pub struct Service {
     pub(crate) bodies: Pool,
     /// Where keys are shown.
     pub(crate) door: Door,
+    /// What connections are encrypted by.
+    pub(crate) tls: Option<Tls>,
 }
 
 impl Service {
     pub(crate) fn new(
         settings: Settings,
         door: Door,
+        tls: Option<Tls>,
         catalog: Catalog,
         dispatcher: Arc<Dispatcher>,
         metrics: Arc<Metrics>,
     ) -> Self {
         let (started, draining) = (AtomicBool::new(false), AtomicBool::new(false));
         let bodies = Pool::new(Arc::default(), settings.max_bodies, "requests");
-        Service { settings, catalog, dispatcher, metrics, started, draining, bodies, door }
+        Service { settings, catalog, dispatcher, metrics, started, draining, bodies, door, tls }
     }
 
-    /// Reads the keys again, as when the process is told to. Blocks.
+    /// Reads the keys and the certificate again, as when the process is told to. Blocks.
     pub fn reload(&self) {
         self.door.reload(false);
+        self.tls.iter().for_each(Tls::reload);
     }
 
     /// Whether the engine makes progress.

@@ -4,25 +4,25 @@ use crate::repositories::{doubling, put, times};
 use crate::rest::shared;
 use crate::support::ready;
 use gristmill_serve::grpc::*;
+use hyper::http::uri::PathAndQuery;
 use prost::Message;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tonic::client::Grpc;
-use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
 
 /// A connection with a runtime of its own.
 pub struct Client {
-    runtime: tokio::runtime::Runtime,
-    grpc: Grpc<Channel>,
+    pub runtime: tokio::runtime::Runtime,
+    pub grpc: Grpc<Channel>,
     /// Sent with each call.
     pub authorization: Option<String>,
 }
 
-fn path(call: &str) -> PathAndQuery {
+pub fn path(call: &str) -> PathAndQuery {
     let service = if ["Check", "Watch"].contains(&call) { "grpc.health.v1.Health" } else { "inference.GRPCInferenceService" };
     format!("/{service}/{call}").parse().expect("it is a path")
 }
@@ -43,7 +43,7 @@ impl Client {
         self.call_within(call, message, Duration::from_secs(60))
     }
 
-    fn request<Q>(&self, message: Q) -> Request<Q> {
+    pub fn request<Q>(&self, message: Q) -> Request<Q> {
         let mut request = Request::new(message);
         if let Some(value) = &self.authorization {
             request.metadata_mut().insert("authorization", value.parse().expect("it is a header"));

@@ -3,6 +3,9 @@
 
 mod admission;
 mod client;
+mod connections;
+#[cfg(all(feature = "tls", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod encrypted;
 mod fuzz;
 mod grpc;
 mod keys;

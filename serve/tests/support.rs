@@ -3,11 +3,11 @@
 use crate::client::{Answer, get};
 use gristmill::{Gpu, Options, Power};
 use gristmill_serve::repository::Device;
-use gristmill_serve::{Failure, Server, Settings};
+use gristmill_serve::{Failure, Server, Service, Settings};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 pub struct Running {
     pub http: SocketAddr,
     pub grpc: SocketAddr,
+    pub service: Arc<Service>,
     end: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<Result<(), String>>>,
 }
@@ -40,14 +41,14 @@ pub fn start(models: &Path, change: impl FnOnce(&mut Settings)) -> Running {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("threads");
         runtime.block_on(async {
             let server = Server::bind(settings, device, Options::default()).await.map_err(|e| e.to_string())?;
-            let both = (server.http_address(), server.grpc_address().expect("it listens for gRPC"));
-            addresses.send(both).expect("the test waits for it");
+            let grpc = server.grpc_address().expect("it listens for gRPC");
+            addresses.send((server.http_address(), grpc, server.service())).expect("the test waits for it");
             let end = async move { ended.await.unwrap_or(()) };
             server.run(end).await.map_err(|e| e.to_string())
         })
     });
-    let (http, grpc) = found.recv().expect("the server listens");
-    Running { http, grpc, end: Some(end), thread: Some(thread) }
+    let (http, grpc, service) = found.recv().expect("the server listens");
+    Running { http, grpc, service, end: Some(end), thread: Some(thread) }
 }
 
 /// Starts a server and waits until it is ready.
