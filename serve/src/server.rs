@@ -1,7 +1,7 @@
 //! The life of a server: from its start to the answer of the last request.
 
 use crate::catalog::Catalog;
-use crate::engine::{Bounds, Dispatcher, start};
+use crate::engine::{Bounds, Dispatcher};
 use crate::failure::{Code, Failure, Result};
 use crate::metrics::Metrics;
 use crate::repository::Device;
@@ -13,7 +13,6 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread::JoinHandle;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -23,11 +22,10 @@ pub struct Server {
     service: Arc<Service>,
     http: (TcpListener, SocketAddr),
     grpc: Option<(TcpListener, SocketAddr)>,
-    engine: JoinHandle<()>,
 }
 
 impl Server {
-    /// Listens, and starts the engine.
+    /// Listens.
     ///
     /// # Errors
     /// [`Unavailable`](Code::Unavailable) when an address cannot be listened on.
@@ -38,13 +36,11 @@ impl Server {
             None => None,
         };
         let dispatcher = Dispatcher::new(&Bounds { requests: settings.max_requests, bytes: settings.max_bodies });
-        let engine = start(dispatcher.clone());
-        let engine = engine.map_err(|e| Failure::new(Code::Unavailable, format!("the engine cannot be started: {e}")))?;
         let metrics = Arc::<Metrics>::default();
         let models = settings.models.clone();
         let catalog = Catalog::new(models, device, options, dispatcher.clone(), metrics.clone());
         let service = Arc::new(Service::new(settings, catalog, dispatcher, metrics));
-        Ok(Server { service, http, grpc, engine })
+        Ok(Server { service, http, grpc })
     }
 
     /// Where HTTP is listened for.
@@ -67,7 +63,7 @@ impl Server {
     /// # Errors
     /// [`Unavailable`](Code::Unavailable) when the model repository cannot be listed.
     pub async fn run(self, end: impl Future<Output = ()>) -> Result<()> {
-        let Server { service, http, grpc, engine } = self;
+        let Server { service, http, grpc } = self;
         let settings = service.settings.clone();
         let (stop, stopped) = watch::channel(false);
         let mut protocols = JoinSet::new();
@@ -98,7 +94,7 @@ impl Server {
         while protocols.join_next().await.is_some() {}
         service.dispatcher.stop();
         // An engine that hangs ends with the process.
-        let ended = tokio::task::spawn_blocking(move || engine.join());
+        let ended = tokio::task::spawn_blocking(move || service.dispatcher.join());
         tokio::time::timeout(settings.drain_limit, ended).await.ok();
         failed.map_or(Ok(()), Err)
     }

@@ -15,7 +15,7 @@ use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
 
 /// A connection with a runtime of its own.
-struct Client {
+pub struct Client {
     runtime: tokio::runtime::Runtime,
     grpc: Grpc<Channel>,
 }
@@ -26,14 +26,14 @@ fn path(call: &str) -> PathAndQuery {
 }
 
 impl Client {
-    fn new(address: SocketAddr) -> Self {
+    pub fn new(address: SocketAddr) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("it is an address");
         let channel = runtime.block_on(endpoint.connect()).expect("the server listens");
         Client { runtime, grpc: Grpc::new(channel) }
     }
 
-    fn call<Q, A>(&mut self, call: &str, message: Q) -> Result<A, Status>
+    pub fn call<Q, A>(&mut self, call: &str, message: Q) -> Result<A, Status>
     where
         Q: Message + Default + 'static,
         A: Message + Default + 'static,
@@ -47,6 +47,22 @@ impl Client {
         A: Message + Default + 'static,
     {
         self.call(call, message).expect("it is answered")
+    }
+
+    /// What a stream of requests is answered by.
+    pub fn stream(&mut self, requests: Vec<ModelInferRequest>) -> Vec<ModelStreamInferResponse> {
+        self.runtime.block_on(async {
+            self.grpc.ready().await.expect("it is ready");
+            let codec = ProstCodec::<ModelInferRequest, ModelStreamInferResponse>::default();
+            let stream = Request::new(tokio_stream::iter(requests));
+            let streaming = self.grpc.streaming(stream, path("ModelStreamInfer"), codec);
+            let mut received = streaming.await.expect("it begins").into_inner();
+            let mut answers = Vec::new();
+            while let Some(answer) = received.message().await.expect("it goes on") {
+                answers.push(answer);
+            }
+            answers
+        })
     }
 
     fn call_within<Q, A>(&mut self, call: &str, message: Q, time: Duration) -> Result<A, Status>
@@ -82,7 +98,7 @@ fn infer(rows: i64, floats: &[f32]) -> ModelInferRequest {
     }
 }
 
-fn floats(response: &ModelInferResponse) -> Vec<f32> {
+pub fn floats(response: &ModelInferResponse) -> Vec<f32> {
     response.raw_output_contents[0].as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
 }
 
@@ -132,7 +148,10 @@ fn what_is_wrong_has_its_code() {
         (Code::ResourceExhausted, infer(i64::MAX, &[])),
         (Code::NotFound, ModelInferRequest { model_name: "other".into(), ..good.clone() }),
         (Code::NotFound, ModelInferRequest { model_version: "3".into(), ..good.clone() }),
-        (Code::Unimplemented, ModelInferRequest { parameters: HashMap::from([("sequence_id".into(), sequence)]), ..good.clone() }),
+        (
+            Code::InvalidArgument,
+            ModelInferRequest { parameters: HashMap::from([("sequence_id".into(), sequence)]), ..good.clone() },
+        ),
     ] {
         let found: Result<ModelInferResponse, Status> = client.call("ModelInfer", request.clone());
         let status = found.expect_err("it is wrong");
@@ -148,18 +167,7 @@ fn what_is_wrong_has_its_code() {
 #[test]
 fn a_stream_is_answered_in_order_and_survives_what_is_wrong() {
     let mut client = Client::new(shared().grpc);
-    let requests = [infer(1, &[1.0, 1.0]), infer(3, &[1.0]), infer(1, &[2.0, 2.0])];
-    let answers = client.runtime.block_on(async {
-        client.grpc.ready().await.expect("it is ready");
-        let codec = ProstCodec::<ModelInferRequest, ModelStreamInferResponse>::default();
-        let stream = Request::new(tokio_stream::iter(requests));
-        let mut received = client.grpc.streaming(stream, path("ModelStreamInfer"), codec).await.expect("it begins").into_inner();
-        let mut answers = Vec::new();
-        while let Some(answer) = received.message().await.expect("it goes on") {
-            answers.push(answer);
-        }
-        answers
-    });
+    let answers = client.stream(vec![infer(1, &[1.0, 1.0]), infer(3, &[1.0]), infer(1, &[2.0, 2.0])]);
     assert_eq!(answers.len(), 3);
     assert_eq!(answers[0].infer_response.as_ref().map(floats), Some(vec![2.0, 2.0]));
     assert!(answers[1].error_message.contains("expected 24 bytes"), "{}", answers[1].error_message);

@@ -9,4 +9,5 @@ mod life;
 mod repositories;
 mod rest;
 mod schedule;
+mod sequences;
 mod support;

@@ -3,6 +3,7 @@
 use super::reply::{Reply, json};
 use crate::catalog::IndexEntry;
 use crate::describe;
+use crate::engine::Served;
 use crate::failure::{Failure, Result};
 use crate::service::Service;
 use axum::body::Body;
@@ -65,11 +66,12 @@ pub(super) async fn config(State(service): Server, Path(parts): Named) -> Reply 
 pub(super) async fn statistics(State(service): Server, Path(parts): Named) -> Reply {
     let (model, version) = split(&parts)?;
     let served = service.catalog.find(model, version)?;
-    Ok(json(StatusCode::OK, &json!({ "model_stats": [describe::statistics(&served)] })))
+    Ok(json(StatusCode::OK, &json!({ "model_stats": [describe::statistics(&served, service.dispatcher.sequences(&served))] })))
 }
 
 pub(super) async fn all_statistics(State(service): Server) -> Response {
-    let all: Vec<Value> = service.catalog.served().iter().map(|served| describe::statistics(served)).collect();
+    let of = |served: &Arc<Served>| describe::statistics(served, service.dispatcher.sequences(served));
+    let all: Vec<Value> = service.catalog.served().iter().map(of).collect();
     json(StatusCode::OK, &json!({ "model_stats": all }))
 }
 
