@@ -2,12 +2,14 @@
 
 use crate::access::{Share, Tenant, Turn};
 use crate::catalog::{IndexEntry, State, missing};
+use crate::describe;
 use crate::engine::Served;
 use crate::failure::{Code, Failure, Result};
 use crate::metrics::Protocol;
-use crate::protocol::{InferRequest, InferResponse};
+use crate::protocol::{InferRequest, InferResponse, Sequence, SequenceId};
 use crate::service::Service;
 use hyper::HeaderMap;
+use serde_json::Value;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -105,6 +107,11 @@ impl Caller {
         served
     }
 
+    /// What is counted of a model, in JSON.
+    pub(crate) fn statistics(&self, served: &Served) -> Value {
+        describe::statistics(served, self.service.dispatcher.sequences(served))
+    }
+
     /// The models of the repository.
     pub(crate) fn index(&self, only_ready: bool) -> Vec<IndexEntry> {
         let mut index = self.service.catalog.index();
@@ -138,7 +145,17 @@ impl Caller {
             self.service.metrics.ended(None, &self.origin, Some(failure.code()), Duration::ZERO);
             return Err(failure);
         }
-        self.service.infer(self.origin.clone(), model, version, request).await
+        match self.own_sequence(request) {
+            Some(request) => self.service.infer(self.origin.clone(), model, version, &request).await,
+            None => self.service.infer(self.origin.clone(), model, version, request).await,
+        }
+    }
+
+    /// The request under a name of the tenant's own for its sequence, where it has one: no tenant goes on with another's.
+    fn own_sequence(&self, request: &InferRequest) -> Option<InferRequest> {
+        let (tenant, sequence) = (self.origin.tenant()?, request.sequence.as_ref()?);
+        let id = sequence.id.as_ref().map(|id| SequenceId::Text(format!("{tenant}/{id}")));
+        Some(InferRequest { sequence: Some(Sequence { id, ..sequence.clone() }), ..request.clone() })
     }
 
     /// What was measured so far, as text.

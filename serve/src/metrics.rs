@@ -78,6 +78,7 @@ pub struct Metrics {
     waiting_bytes: Gauge,
     loads: Family<OfModel, Counter>,
     plans: Family<OfModel, Gauge>,
+    sequences: Family<OfModel, Gauge>,
     ready: Gauge,
 }
 
@@ -106,6 +107,8 @@ impl Default for Metrics {
         registry.register("model_loads", "How often a model was loaded", loads.clone());
         let plans = Family::default();
         registry.register("model_plans", "Plans that a model's session made so far", plans.clone());
+        let sequences = Family::default();
+        registry.register("model_sequences", "Sequences of requests that run", sequences.clone());
         let ready = Gauge::default();
         registry.register("ready", "1 while the server is ready", ready.clone());
         Metrics {
@@ -121,6 +124,7 @@ impl Default for Metrics {
             waiting_bytes,
             loads,
             plans,
+            sequences,
             ready,
         }
     }
@@ -168,9 +172,11 @@ impl Metrics {
         let gauge = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         self.waiting.clear();
         self.plans.clear();
+        self.sequences.clear();
         for served in models {
             let label = OfModel { model: served.model.name.clone() };
             self.waiting.get_or_create(&label).set(gauge(dispatcher.waiting(served).0));
+            self.sequences.get_or_create(&label).set(gauge(dispatcher.sequences(served).running));
             let plans = served.model.session.counters().plans;
             self.plans.get_or_create(&label).set(i64::try_from(plans).unwrap_or(i64::MAX));
         }

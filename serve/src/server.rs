@@ -15,7 +15,6 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -29,11 +28,10 @@ pub struct Server {
     service: Arc<Service>,
     http: (TcpListener, SocketAddr),
     grpc: Option<(TcpListener, SocketAddr)>,
-    engine: JoinHandle<()>,
 }
 
 impl Server {
-    /// Listens, and starts the engine.
+    /// Listens.
     ///
     /// # Errors
     /// [`Unavailable`](Code::Unavailable) when an address cannot be listened on, [`InvalidArgument`](Code::InvalidArgument) for keys or a
@@ -47,13 +45,11 @@ impl Server {
             None => None,
         };
         let dispatcher = Dispatcher::new(&engine::Bounds { requests: settings.max_requests, bytes: settings.max_bodies });
-        let engine = engine::start(dispatcher.clone());
-        let engine = engine.map_err(|e| Failure::new(Code::Unavailable, format!("the engine cannot be started: {e}")))?;
         let metrics = Arc::<Metrics>::default();
         let models = settings.models.clone();
         let catalog = Catalog::new(models, device, options, dispatcher.clone(), metrics.clone());
         let service = Arc::new(Service::new(settings, door, tls, catalog, dispatcher, metrics));
-        Ok(Server { service, http, grpc, engine })
+        Ok(Server { service, http, grpc })
     }
 
     /// Where HTTP is listened for.
@@ -76,7 +72,7 @@ impl Server {
     /// # Errors
     /// [`Unavailable`](Code::Unavailable) when the model repository cannot be listed.
     pub async fn run(self, end: impl Future<Output = ()>) -> Result<()> {
-        let Server { service, http, grpc, engine } = self;
+        let Server { service, http, grpc } = self;
         let settings = service.settings.clone();
         let lock = |protocol: &[u8]| service.tls.as_ref().map(|tls| tls.lock(protocol)).transpose();
         let locks: (Option<Lock>, Option<Lock>) = (lock(b"http/1.1")?, lock(b"h2")?);
@@ -107,7 +103,7 @@ impl Server {
         watching.abort();
         service.dispatcher.stop();
         // An engine that hangs ends with the process.
-        let ended = tokio::task::spawn_blocking(move || engine.join());
+        let ended = tokio::task::spawn_blocking(move || service.dispatcher.join());
         tokio::time::timeout(settings.drain_limit, ended).await.ok();
         failed.map_or(Ok(()), Err)
     }

@@ -117,7 +117,7 @@ impl Service {
             served.count(|statistics| statistics.last = Some(std::time::SystemTime::now()));
             let interface = &served.model.interface;
             interface.check_outputs(request.outputs.iter().map(|output| output.name.as_str()))?;
-            let prepared = Prepared::new(&served.model, request.inputs.clone())?;
+            let prepared = Prepared::new(&served.model, request.inputs.clone(), request.sequence.as_ref())?;
             let usual = served.model.config.queue.timeout_ms;
             let usual = (usual > 0).then(|| Duration::from_millis(usual.into()));
             // So late that a clock does not count to it is never.

@@ -51,8 +51,8 @@ impl Client {
         request
     }
 
-    /// The answers of a stream.
-    pub fn stream(&mut self, requests: Vec<ModelInferRequest>) -> Result<Vec<ModelStreamInferResponse>, Status> {
+    /// What a stream of requests is answered by, or why it is not.
+    pub fn try_stream(&mut self, requests: Vec<ModelInferRequest>) -> Result<Vec<ModelStreamInferResponse>, Status> {
         let stream = self.request(tokio_stream::iter(requests));
         self.runtime.block_on(async {
             self.grpc.ready().await.map_err(|e| Status::unknown(e.to_string()))?;
@@ -72,6 +72,11 @@ impl Client {
         A: Message + Default + 'static,
     {
         self.call(call, message).expect("it is answered")
+    }
+
+    /// What a stream of requests is answered by.
+    pub fn stream(&mut self, requests: Vec<ModelInferRequest>) -> Vec<ModelStreamInferResponse> {
+        self.try_stream(requests).expect("it is answered")
     }
 
     fn call_within<Q, A>(&mut self, call: &str, message: Q, time: Duration) -> Result<A, Status>
@@ -107,7 +112,7 @@ pub fn infer(rows: i64, floats: &[f32]) -> ModelInferRequest {
     }
 }
 
-fn floats(response: &ModelInferResponse) -> Vec<f32> {
+pub fn floats(response: &ModelInferResponse) -> Vec<f32> {
     response.raw_output_contents[0].as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
 }
 
@@ -157,7 +162,10 @@ fn what_is_wrong_has_its_code() {
         (Code::ResourceExhausted, infer(i64::MAX, &[])),
         (Code::NotFound, ModelInferRequest { model_name: "other".into(), ..good.clone() }),
         (Code::NotFound, ModelInferRequest { model_version: "3".into(), ..good.clone() }),
-        (Code::Unimplemented, ModelInferRequest { parameters: HashMap::from([("sequence_id".into(), sequence)]), ..good.clone() }),
+        (
+            Code::InvalidArgument,
+            ModelInferRequest { parameters: HashMap::from([("sequence_id".into(), sequence)]), ..good.clone() },
+        ),
     ] {
         let found: Result<ModelInferResponse, Status> = client.call("ModelInfer", request.clone());
         let status = found.expect_err("it is wrong");
@@ -173,8 +181,7 @@ fn what_is_wrong_has_its_code() {
 #[test]
 fn a_stream_is_answered_in_order_and_survives_what_is_wrong() {
     let mut client = Client::new(shared().grpc);
-    let requests = [infer(1, &[1.0, 1.0]), infer(3, &[1.0]), infer(1, &[2.0, 2.0])];
-    let answers = client.stream(requests.to_vec()).expect("it is answered");
+    let answers = client.stream(vec![infer(1, &[1.0, 1.0]), infer(3, &[1.0]), infer(1, &[2.0, 2.0])]);
     assert_eq!(answers.len(), 3);
     assert_eq!(answers[0].infer_response.as_ref().map(floats), Some(vec![2.0, 2.0]));
     assert!(answers[1].error_message.contains("expected 24 bytes"), "{}", answers[1].error_message);

@@ -2,7 +2,7 @@
 
 use crate::client::{Answer, exchange, post_json, request, send};
 use crate::grpc::{Client, infer, named};
-use crate::repositories::{doubling, put, times};
+use crate::repositories::{doubling, put, summing, times};
 use crate::support::{Running, ready, refused, until};
 use gristmill_serve::Settings;
 use gristmill_serve::grpc::*;
@@ -95,9 +95,9 @@ fn streams_need_a_key_for_each_request() {
     let file = keys(&repository, &[tenant("alice", "max_per_second = 1")]);
     let server = ready(&repository, |settings| settings.keys = Some(file));
     let mut client = Client::new(server.grpc);
-    assert_eq!(client.stream(vec![infer(1, &[1.0, 2.0])]).expect_err("there is no key").code(), Code::Unauthenticated);
+    assert_eq!(client.try_stream(vec![infer(1, &[1.0, 2.0])]).expect_err("there is no key").code(), Code::Unauthenticated);
     client.authorization = Some("Bearer ecila".into());
-    let answers = client.stream(vec![infer(1, &[1.0, 2.0]), infer(1, &[1.0, 2.0])]).expect("it is answered");
+    let answers = client.try_stream(vec![infer(1, &[1.0, 2.0]), infer(1, &[1.0, 2.0])]).expect("it is answered");
     assert_eq!(answers.len(), 2);
     assert_eq!(answers[0].error_message, "");
     assert!(answers[1].error_message.contains("1 requests a second"), "{}", answers[1].error_message);
@@ -219,4 +219,21 @@ fn a_server_does_not_start_with_keys_that_it_cannot_read() {
         assert_eq!(failure.code(), gristmill_serve::Code::InvalidArgument);
         assert!(failure.message().contains("keys.toml"), "{failure}");
     }
+}
+
+#[test]
+fn sequences_are_each_tenants_own() {
+    let repository = summing("sequences-of-tenants", "");
+    let file = keys(&repository, &[tenant("alice", ""), tenant("bob", "")]);
+    let server = ready(&repository, |settings| settings.keys = Some(file));
+    let go = |name: &str, value: f32, start: bool| {
+        let input = json!({"name": "x", "shape": [2], "datatype": "FP32", "data": [value, value]});
+        let body = json!({"inputs": [input], "parameters": {"sequence_id": 5, "sequence_start": start}});
+        let answer = ask(&server, name, "POST", "/v2/models/sum/infer", &body.to_string());
+        answer.json()["outputs"][0]["data"][0].as_f64()
+    };
+    assert_eq!(go("alice", 1.0, true), Some(10.0));
+    assert_eq!(go("bob", 1.0, false), None, "there is no such sequence of bob's");
+    assert_eq!(go("bob", 7.0, true), Some(70.0));
+    assert_eq!((go("alice", 2.0, false), go("bob", 1.0, false)), (Some(30.0), Some(80.0)));
 }

@@ -13,4 +13,5 @@ mod life;
 mod repositories;
 mod rest;
 mod schedule;
+mod sequences;
 mod support;

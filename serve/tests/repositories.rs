@@ -45,6 +45,26 @@ pub fn typed() -> Vec<u8> {
     onnx(b)
 }
 
+/// A model of a state `held` of two elements, to which `x` is added: it returns ten times what it holds then. The state is the output `next`.
+pub fn accumulating() -> Vec<u8> {
+    let mut b = Builder::new("accumulating");
+    let x = b.input("x", DType::F32, &[Dim::Known(2)]);
+    let held = b.input("held", DType::F32, &[Dim::Known(2)]);
+    let next = b.node("next", operators::binary("Add").expect("there is one"), &[Some(x), Some(held)]);
+    let ten = b.constant("ten", Tensor::scalar(10.0f32));
+    let y = b.node("y", operators::binary("Mul").expect("there is one"), &[Some(next), Some(ten)]);
+    b.output("y", y).expect("it is a value");
+    b.output("next", next).expect("it is a value");
+    onnx(b)
+}
+
+/// A repository with the model `sum`, which is [`accumulating`], and this configuration behind that of its state.
+pub fn summing(name: &str, config: &str) -> PathBuf {
+    let repository = empty(name);
+    put(&repository, "sum", &accumulating(), &format!("states = [[\"next\", \"held\"]]\n{config}"));
+    repository
+}
+
 fn onnx(b: Builder) -> Vec<u8> {
     Model::from_graph(b.finish().expect("it is whole")).to_onnx().expect("it can be written")
 }

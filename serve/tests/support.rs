@@ -29,6 +29,17 @@ pub fn gpu() -> Gpu {
 
 /// Starts a server without waiting for it to be ready.
 pub fn start(models: &Path, change: impl FnOnce(&mut Settings)) -> Running {
+    start_on(models, gpu(), change)
+}
+
+/// Starts a server on a device of its own, and waits until it is ready.
+pub fn ready_on(models: &Path, gpu: Gpu) -> Running {
+    let running = start_on(models, gpu, |_| {});
+    until(|| get(running.http, "/v2/health/ready").status == 200);
+    running
+}
+
+fn start_on(models: &Path, gpu: Gpu, change: impl FnOnce(&mut Settings)) -> Running {
     let mut settings = Settings::new(models);
     let free = SocketAddr::from(([127, 0, 0, 1], 0));
     (settings.http, settings.grpc) = (free, Some(free));
@@ -36,7 +47,7 @@ pub fn start(models: &Path, change: impl FnOnce(&mut Settings)) -> Running {
     change(&mut settings);
     let (end, ended) = oneshot::channel();
     let (addresses, found) = std::sync::mpsc::channel();
-    let device = Device::Gpu(gpu());
+    let device = Device::Gpu(gpu);
     let thread = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("threads");
         runtime.block_on(async {

@@ -66,11 +66,11 @@ pub(super) async fn config(caller: Caller, Path(parts): Named) -> Reply {
 pub(super) async fn statistics(caller: Caller, Path(parts): Named) -> Reply {
     let (model, version) = split(&parts)?;
     let served = caller.find(model, version)?;
-    Ok(json(StatusCode::OK, &json!({ "model_stats": [describe::statistics(&served)] })))
+    Ok(json(StatusCode::OK, &json!({ "model_stats": [caller.statistics(&served)] })))
 }
 
 pub(super) async fn all_statistics(caller: Caller) -> Response {
-    let all: Vec<Value> = caller.served().iter().map(|served| describe::statistics(served)).collect();
+    let all: Vec<Value> = caller.served().iter().map(|served| caller.statistics(served)).collect();
     json(StatusCode::OK, &json!({ "model_stats": all }))
 }
 

@@ -1,20 +1,13 @@
 //! A model that is ready to serve.
 
 use super::config::ModelConfig;
+use super::devices::{Device, Devices, Placed};
 use super::interface::{BatchDimension, Interface};
 use super::layout::Folder;
 use crate::failure::{Failure, Result};
-use gristmill::{Gpu, Model, Options, Session, Tensor, TensorType};
+use gristmill::graph::Dim;
+use gristmill::{InputInfo, Model, Options, Session, Tensor, TensorType};
 use std::sync::Arc;
-
-/// Where models run.
-#[derive(Clone)]
-pub enum Device {
-    /// On an adapter.
-    Gpu(Gpu),
-    /// On the CPU, through the references: slow, and right.
-    Cpu,
-}
 
 /// A model that is ready to serve.
 pub struct LoadedModel {
@@ -28,6 +21,8 @@ pub struct LoadedModel {
     pub config: ModelConfig,
     /// Numbers of rows that are planned for.
     pub rows: Vec<usize>,
+    /// Where it runs.
+    pub device: Placed,
     /// What runs it.
     pub session: Session,
 }
@@ -37,21 +32,23 @@ impl LoadedModel {
     ///
     /// # Errors
     /// What is wrong with its files or its configuration, and what the warming runs report.
-    pub fn load(folder: &Folder, device: &Device, options: &Options) -> Result<Arc<Self>> {
+    pub fn load(folder: &Folder, devices: &Devices, options: &Options) -> Result<Arc<Self>> {
         let config = ModelConfig::parse(&folder.config)?;
+        let device = devices.place(config.device.as_ref())?;
         let mut model = Model::load(&folder.version.file)?;
         if !config.states.is_empty() {
             let pairs: Vec<(&str, &str)> = config.states.iter().map(|[output, input]| (&**output, &**input)).collect();
             model = model.with_states(&pairs)?;
         }
-        let session = match device {
+        let session = match &device.device {
             Device::Gpu(gpu) => Session::new_blocking(gpu, &model, options.clone())?,
             Device::Cpu => Session::cpu(&model, options.clone())?,
         };
         let interface = Interface::of(&model, &session)?;
-        let rows = rows(&config, &interface)?;
+        let rows = rows(&config, &interface, !session.states().is_empty())?;
         let (name, version) = (folder.name.clone(), folder.version.number);
-        let loaded = LoadedModel { name, version, interface, config, rows, session };
+        let loaded = LoadedModel { name, version, interface, config, rows, device, session };
+        loaded.check_sequences()?;
         loaded.warm()?;
         Ok(Arc::new(loaded))
     }
@@ -69,6 +66,35 @@ impl LoadedModel {
     /// The number of rows that so many are filled up to.
     pub fn filled(&self, rows: usize) -> usize {
         self.rows.iter().copied().find(|bucket| *bucket >= rows).unwrap_or(rows)
+    }
+
+    /// The most sequences that run at a time: as many as the configuration says, and as their states leave room for.
+    pub fn max_sequences(&self) -> usize {
+        let sequences = &self.config.sequences;
+        match self.session.states().is_empty() {
+            true => 0,
+            false => sequences.max_sequences.min(sequences.max_bytes / self.state_bytes().max(1)),
+        }
+    }
+
+    /// What the states of a sequence hold, as far as their extents are known.
+    fn state_bytes(&self) -> usize {
+        let extent = |dim: &Dim| if let Dim::Known(extent) = dim { *extent } else { 1 };
+        let bytes = |state: &InputInfo| {
+            let extents = state.dims.iter().flatten().map(extent);
+            extents.fold(state.dtype.size(), usize::saturating_mul)
+        };
+        self.session.states().iter().map(bytes).fold(0, usize::saturating_add)
+    }
+
+    fn check_sequences(&self) -> Result<()> {
+        if self.session.states().is_empty() || self.max_sequences() > 0 {
+            return Ok(());
+        }
+        let (found, bound) = (self.state_bytes(), self.config.sequences.max_bytes);
+        Err(Failure::invalid(format!(
+            "model.toml: sequences.max_bytes: the states of one sequence hold {found} bytes, found {bound}"
+        )))
     }
 
     /// Runs the shapes of the configuration; where it names none and nothing but the number of rows is open, those. Nobody said that a
@@ -128,14 +154,14 @@ impl LoadedModel {
 }
 
 /// The numbers of rows that are planned for.
-fn rows(config: &ModelConfig, interface: &Interface) -> Result<Vec<usize>> {
+fn rows(config: &ModelConfig, interface: &Interface, has_states: bool) -> Result<Vec<usize>> {
     match &config.batching.rows {
         Some(rows) if rows.last().is_some_and(|rows| *rows > 1) && interface.batch.is_none() => {
             let message = "model.toml: batching.rows: the inputs and outputs of the model share no open dimension";
             Err(Failure::invalid(message))
         }
         Some(rows) => Ok(rows.clone()),
-        None if interface.says_batch() && config.states.is_empty() => Ok(vec![1, 2, 4, 8]),
+        None if interface.says_batch() && !has_states => Ok(vec![1, 2, 4, 8]),
         None => Ok(vec![1]),
     }
 }

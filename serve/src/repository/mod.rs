@@ -1,12 +1,14 @@
 //! Models on disk: folders, their configuration, and models read, described and made warm. What serves requests stands above.
 
 mod config;
+mod devices;
 mod interface;
 mod layout;
 mod loaded;
 mod probe;
 
-pub use config::{Batching, ModelConfig, Queue};
+pub use config::{Batching, ModelConfig, Queue, Sequences};
+pub use devices::{Device, Devices, Placed, Placement};
 pub use interface::{BatchDimension, Interface, TensorDescription};
 pub use layout::{Folder, Version, is_name, scan};
-pub use loaded::{Device, LoadedModel};
+pub use loaded::LoadedModel;
