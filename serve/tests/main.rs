@@ -6,6 +6,7 @@ mod client;
 mod fuzz;
 mod grpc;
 mod life;
+mod padding;
 mod repositories;
 mod rest;
 mod schedule;
