@@ -10,6 +10,7 @@ mod fuzz;
 mod grpc;
 mod keys;
 mod life;
+mod padding;
 mod repositories;
 mod rest;
 mod schedule;

@@ -1,11 +1,14 @@
 //! The inputs of a batch from those of its requests, and the outputs of requests from those of their batch.
 
-use super::buffer::{Buffer, Elements};
+use super::buffer::{Buffer, Elements, cut, padded};
 use super::dispatcher::Job;
+use super::prepared::Prepared;
 use crate::failure::{Failure, Result};
+use crate::protocol::InferTensor;
 use crate::repository::LoadedModel;
 use bytes::Bytes;
 use gristmill::{Error, ErrorKind, Outputs, Tensor};
+use std::ops::Range;
 
 /// The outputs of one request.
 pub(super) type Parted = Vec<(String, gristmill::DType, Vec<usize>, Bytes)>;
@@ -14,20 +17,33 @@ pub(super) type Parted = Vec<(String, gristmill::DType, Vec<usize>, Bytes)>;
 pub(super) fn joined<'a>(model: &'a LoadedModel, jobs: &[Job], filled: usize) -> Result<Vec<(&'a str, Buffer)>> {
     let mut inputs = Vec::new();
     for (index, input) in model.interface.inputs.iter().enumerate() {
-        let tensors: Vec<_> =
-            jobs.iter().filter_map(|job| Some((job.prepared.inputs[index].as_ref()?, job.prepared.rows))).collect();
-        let Some((first, _)) = tensors.first() else { continue };
+        let tensors: Vec<_> = jobs.iter().filter_map(|job| Some((job.prepared.inputs[index].as_ref()?, &job.prepared))).collect();
+        let Some((first, prepared)) = tensors.first() else { continue };
         let dtype = input.datatype.dtype();
         let dtype = dtype.ok_or_else(|| Failure::internal(format!("input `{}` has no type of the engine", input.name)))?;
         let mut shape = first.shape.clone();
-        let parts: Vec<(&Bytes, usize)> = tensors.iter().map(|(tensor, rows)| (&tensor.data, *rows)).collect();
+        let pad = model.padding.as_ref().and_then(|padding| padding.inputs.get(index)?.as_ref()).zip(prepared.length);
+        if let Some((pad, (_, to))) = pad {
+            shape[pad.axis] = to;
+        }
+        let longer = |(tensor, prepared): &(&InferTensor, &Prepared)| match pad.zip(prepared.length) {
+            Some(((pad, _), (length, to))) => {
+                let (outer, inner) = around(&tensor.shape, pad.axis);
+                padded(&tensor.data, outer, inner * dtype.size(), [length, to], &pad.element)
+            }
+            None => tensor.data.clone(),
+        };
+        let parts: Vec<(Bytes, usize)> = tensors.iter().map(|part| (longer(part), part.1.rows)).collect();
         let elements = match model.joined().map(|batch| batch.inputs[index]) {
             Some(axis) => {
                 shape[axis] = filled;
                 let (outer, inner) = around(&shape, axis);
                 Elements::join(&parts, outer, inner * dtype.size(), filled)
             }
-            None => Elements::join(&[(&first.data, 1)], 1, first.data.len(), 1),
+            None => {
+                let only = &parts[0].0;
+                Elements::join(&[(only.clone(), 1)], 1, only.len(), 1)
+            }
         };
         inputs.push((input.name.as_str(), Buffer { dtype, shape, elements }));
     }
@@ -48,7 +64,7 @@ impl AsRef<[u8]> for Held {
     }
 }
 
-/// The outputs of each request: rows of those of the batch, in the same memory where nothing lies between them.
+/// The outputs of each request: rows of those of the batch without padding, in the same memory where nothing lies between them.
 pub(super) fn part(model: &LoadedModel, jobs: &[Job], outputs: &Outputs, filled: usize) -> Result<Vec<Parted>> {
     let mut parted: Vec<Parted> = jobs.iter().map(|_| Vec::new()).collect();
     let whole = jobs.len() == 1 && jobs.iter().all(|job| job.prepared.rows == filled);
@@ -56,29 +72,47 @@ pub(super) fn part(model: &LoadedModel, jobs: &[Job], outputs: &Outputs, filled:
     for (index, (name, structure)) in outputs.structures().enumerate() {
         let tensor = structure.tensor()?;
         let (shape, bytes) = (tensor.shape().dims().to_vec(), Bytes::from_owner(Held(tensor.clone())));
-        let Some(axis) = batch.and_then(|batch| batch.outputs.get(index).copied()) else {
-            parted.iter_mut().for_each(|one| one.push((name.to_string(), tensor.dtype(), shape.clone(), bytes.clone())));
-            continue;
-        };
-        if shape.get(axis) != Some(&filled) {
-            let message = format!("output `{name}` of shape {shape:?}: expected {filled} along axis {axis}");
-            return Err(Error::new(ErrorKind::Internal, message).into());
-        }
-        let (outer, inner) = around(&shape, axis);
-        let inner = inner * tensor.dtype().size();
+        let along = batch.and_then(|batch| batch.outputs.get(index).copied());
+        let padded = model.padding.as_ref().and_then(|padding| padding.outputs.get(index).copied().flatten());
+        let size = tensor.dtype().size();
         let mut start = 0;
         for (one, job) in parted.iter_mut().zip(jobs) {
-            let rows = start..start + job.prepared.rows;
-            let place = |block: usize| (block * filled + rows.start) * inner..(block * filled + rows.end) * inner;
-            let own = match outer {
-                1 => bytes.slice(place(0)),
-                _ => (0..outer).flat_map(|block| bytes[place(block)].iter().copied()).collect(),
-            };
-            let mut extents = shape.clone();
-            extents[axis] = rows.len();
-            one.push((name.to_string(), tensor.dtype(), extents, own));
-            start = rows.end;
+            let (mut shape, mut bytes) = (shape.clone(), bytes.clone());
+            if let Some(axis) = along {
+                expect(name, &shape, axis, filled)?;
+                let rows = start..start + job.prepared.rows;
+                start = rows.end;
+                bytes = rows_of(&bytes, &mut shape, axis, rows, size);
+            }
+            if let Some((axis, (length, to))) = padded.zip(job.prepared.length) {
+                expect(name, &shape, axis, to)?;
+                let (outer, inner) = around(&shape, axis);
+                bytes = cut(&bytes, outer, inner * size, [to, length]);
+                shape[axis] = length;
+            }
+            one.push((name.to_string(), tensor.dtype(), shape, bytes));
         }
     }
     Ok(parted)
+}
+
+/// An output must have the extents that shape inference found.
+fn expect(name: &str, shape: &[usize], axis: usize, extent: usize) -> Result<()> {
+    if shape.get(axis) == Some(&extent) {
+        return Ok(());
+    }
+    let message = format!("output `{name}` of shape {shape:?}: expected {extent} along axis {axis}");
+    Err(Error::new(ErrorKind::Internal, message).into())
+}
+
+/// Rows of a tensor, whose shape becomes theirs.
+fn rows_of(bytes: &Bytes, shape: &mut [usize], axis: usize, rows: Range<usize>, size: usize) -> Bytes {
+    let (outer, inner) = around(shape, axis);
+    let (inner, all) = (inner * size, shape[axis]);
+    shape[axis] = rows.len();
+    let place = |block: usize| (block * all + rows.start) * inner..(block * all + rows.end) * inner;
+    match outer {
+        1 => bytes.slice(place(0)),
+        _ => (0..outer).flat_map(|block| bytes[place(block)].iter().copied()).collect(),
+    }
 }

@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 /// The most rows of a batch, whatever a configuration says.
 const MAX_ROWS: usize = 4096;
 
+/// The longest that a dimension is padded to, whatever a configuration says.
+const MAX_LENGTH: usize = 1 << 20;
+
 /// The most batches of a model that are computed at a time, whatever a configuration says.
 const MAX_INSTANCES: usize = 64;
 
@@ -59,8 +62,27 @@ pub struct Batching {
     pub rows: Option<Vec<usize>>,
     /// Milliseconds that the first request of a batch waits for others.
     pub delay_ms: u32,
-    /// The most tokens of a batch of several requests, where a token is an element of the greatest input.
+    /// The most tokens of a batch of several requests, where a token is an element of the greatest input, padding included.
     pub max_tokens: Option<usize>,
+    /// A dimension that is padded, so that requests of several lengths are joined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pad: Option<Pad>,
+}
+
+/// A dimension that inputs are padded along.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pad {
+    /// Its name in the model.
+    pub dimension: String,
+    /// Lengths that are planned for, ascending; the last is the longest that a request may have. Shorter ones are padded to the next of them.
+    pub lengths: Vec<usize>,
+    /// The input that says what is padding: 1 for what a request gives, 0 for padding. The server makes it where a request leaves it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask: Option<String>,
+    /// What inputs are padded with, by name; 0 for those that are not named.
+    #[serde(default)]
+    pub values: BTreeMap<String, f64>,
 }
 
 /// How requests wait.
@@ -118,6 +140,12 @@ impl ModelConfig {
         if config.batching.rows.iter().flatten().any(|rows| *rows > MAX_ROWS) {
             return invalid(&format!("batching.rows: expected at most {MAX_ROWS}"));
         }
+        let lengths = config.batching.pad.as_ref().map(|pad| pad.lengths.as_slice());
+        if lengths.is_some_and(|lengths| !ascends(lengths) || lengths.iter().any(|length| *length > MAX_LENGTH)) {
+            return invalid(&format!(
+                "batching.pad.lengths: expected numbers from 1 to {MAX_LENGTH}, each greater than the one before"
+            ));
+        }
         if config.queue.max_requests == 0 || config.queue.weight == 0 || config.queue.priority == 0 {
             return invalid("queue: expected max_requests, weight and priority from 1 on");
         }
@@ -159,6 +187,10 @@ mod tests {
             "[batching]\nrows = [9999]",
             "[queue]\nweight = 0",
             "[queue]\nmax_requests = -1",
+            "[batching.pad]\nlengths = [1]",
+            "[batching.pad]\ndimension = \"s\"\nlengths = []",
+            "[batching.pad]\ndimension = \"s\"\nlengths = [8, 4]",
+            "[batching.pad]\ndimension = \"s\"\nlengths = [9999999]",
             "[sequences]\nidle_seconds = 0",
             "[sequences]\nmax_sequences = 0",
             "instances = 0",

@@ -5,10 +5,12 @@ mod devices;
 mod interface;
 mod layout;
 mod loaded;
+mod padding;
 mod probe;
 
-pub use config::{Batching, ModelConfig, Queue, Sequences};
+pub use config::{Batching, ModelConfig, Pad, Queue, Sequences};
 pub use devices::{Device, Devices, Placed, Placement};
 pub use interface::{BatchDimension, Interface, TensorDescription};
 pub use layout::{Folder, Version, is_name, scan};
 pub use loaded::LoadedModel;
+pub use padding::{Mask, Padding};
