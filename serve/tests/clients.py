@@ -1,43 +1,20 @@
-"""Asks `gristmill serve tests/models` by tritonclient: clients.py BINARY [bench]"""
+"""Asks `gristmill serve tests/models` by tritonclient: clients.py BINARY"""
 
 import glob
 import os
-import signal
-import subprocess
 import sys
 import tempfile
 import threading
-import time
 
 import numpy as np
 import onnx
 import tritonclient.grpc as over_grpc
 import tritonclient.http as over_http
 from onnx import TensorProto, helper, numpy_helper
+from server import Server
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 MODELS = "tests/models"
-
-
-def start(binary, models=MODELS):
-    """The server on free ports, and their addresses."""
-    command = [binary, "serve", models, "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--log", "warn"]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    addresses = {}
-    for line in server.stdout:
-        name, _, value = line.strip().partition(": ")
-        addresses[name] = value
-        if name == "grpc":
-            return server, addresses
-    raise SystemExit("the server ended before it listened")
-
-
-def wait(condition, seconds, what):
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            raise SystemExit(f"{what}: not within {seconds} s")
-        time.sleep(0.05)
 
 
 def tensors(pattern):
@@ -160,11 +137,11 @@ def check_sequences(binary):
     """Two sequences, named by a number and by text, over HTTP, gRPC and a stream."""
     with tempfile.TemporaryDirectory() as folder:
         put_stateful(folder)
-        server, addresses = start(binary, folder)
+        server = Server(binary, folder)
         try:
-            http = over_http.InferenceServerClient(addresses["http"])
-            grpc = over_grpc.InferenceServerClient(addresses["grpc"])
-            wait(lambda: http.is_server_ready() or server.poll() is not None, 300, "the server is ready")
+            http = over_http.InferenceServerClient(server.http)
+            grpc = over_grpc.InferenceServerClient(server.grpc)
+            server.wait_until_ready()
             for kind, client in [(over_http, http), (over_grpc, grpc)]:
 
                 def ask(value, **sequence):
@@ -200,40 +177,12 @@ def check_sequences(binary):
             server.kill()
 
 
-def throughput(address, name, arrays, clients, seconds):
-    """Answers a second that so many clients get, each of whom waits for its answer."""
-    counts, end = [0] * clients, time.monotonic() + seconds
-
-    def ask(index):
-        with over_grpc.InferenceServerClient(address) as client:
-            inputs = inputs_of(over_grpc, described(client, name), arrays)
-            while time.monotonic() < end:
-                client.infer(name, inputs)
-                counts[index] += 1
-
-    threads = [threading.Thread(target=ask, args=(index,)) for index in range(clients)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return sum(counts) / seconds
-
-
-def bench(address):
-    for name in ["bert_tiny", "g2p_en_encoder"]:
-        arrays = [array[:1] for array in tensors(f"{MODELS}/{name}/test_data_set_0/input_*.pb")]
-        # Plans of all numbers of rows first.
-        throughput(address, name, arrays, 16, 5)
-        one, many = (throughput(address, name, arrays, clients, 10) for clients in [1, 16])
-        print(f"{name}: {one:.0f}/s by 1 client, {many:.0f}/s by 16, {many / one:.1f} times")
-
-
 def main():
-    server, addresses = start(sys.argv[1])
+    server = Server(sys.argv[1], MODELS)
     try:
-        http = over_http.InferenceServerClient(addresses["http"], connection_timeout=120, network_timeout=120)
-        grpc = over_grpc.InferenceServerClient(addresses["grpc"])
-        wait(lambda: http.is_server_ready() or server.poll() is not None, 300, "the server is ready")
+        http = over_http.InferenceServerClient(server.http, connection_timeout=120, network_timeout=120)
+        grpc = over_grpc.InferenceServerClient(server.grpc)
+        server.wait_until_ready()
         index = http.get_model_repository_index()
         assert index and all(line["state"] == "READY" for line in index), index
         check_calls(over_http, http, "404", "400")
@@ -242,12 +191,10 @@ def main():
         check_stream(grpc)
         check_sequences(sys.argv[1])
         print(f"{len(index)} models; cases over HTTP {check_cases(over_http, http)}, over gRPC {check_cases(over_grpc, grpc)}")
-        if "bench" in sys.argv[2:]:
-            bench(addresses["grpc"])
         http.close()
         grpc.close()
-        server.send_signal(signal.SIGTERM)
-        assert server.wait(60) == 0, f"the server ended with {server.returncode}"
+        code = server.end()
+        assert code == 0, f"the server ended with {code}"
         print("ok")
     finally:
         server.kill()

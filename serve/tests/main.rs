@@ -4,6 +4,7 @@
 mod admission;
 mod client;
 mod connections;
+mod copies;
 #[cfg(all(feature = "tls", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod encrypted;
 mod fuzz;
@@ -11,6 +12,7 @@ mod grpc;
 mod keys;
 mod life;
 mod padding;
+mod proof;
 mod repositories;
 mod rest;
 mod schedule;

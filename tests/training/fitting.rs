@@ -69,6 +69,21 @@ fn training_broken_off_within_an_epoch_ends_in_the_same_bytes() {
 }
 
 #[test]
+fn training_ends_with_an_evaluation() {
+    for (steps, evaluated) in [(6, vec![4, 6]), (8, vec![4, 8])] {
+        let place = Folder::new();
+        let mut log = JsonLines::new(Vec::new());
+        let fit =
+            trainer(false, 1, 1).fit_blocking(&mut data(), &mut fit_options(steps, &place.0), &mut [&mut log]).expect("a run");
+        assert_eq!((fit.steps, fit.metrics.len()), (steps, 1));
+        let text = String::from_utf8(log.into_inner()).expect("text");
+        let lines = text.lines().map(|line| serde_json::from_str::<Json>(line).expect("JSON"));
+        let found: Vec<u64> = lines.filter(|line| line["event"] == "evaluation").filter_map(|line| line["step"].as_u64()).collect();
+        assert_eq!(found, evaluated);
+    }
+}
+
+#[test]
 fn training_goes_on_with_the_same_seed_and_data_alone() {
     let place = Folder::new();
     trainer(false, 1, 1).fit_blocking(&mut data(), &mut fit_options(2, &place.0), &mut []).expect("a run");

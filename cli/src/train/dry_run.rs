@@ -46,7 +46,7 @@ pub(crate) fn print(run: &mut Run, out: &mut dyn Write) -> Result<()> {
     writeln!(out, "a step       {}, {speed} a second; the first {count} took {}", duration(seconds(a_step)), duration(first))?;
     let whole = a_step * run.steps as f64;
     let Some(once) = evaluation(run)? else { return Ok(writeln!(out, "the run      {}", clock(seconds(whole)))?) };
-    let times = (run.steps / run.evaluate_every.max(1)).max(1);
+    let times = run.steps.div_ceil(run.evaluate_every.max(1));
     let evaluations = once * times as f64;
     writeln!(out, "evaluations  {times} of {} each", duration(seconds(once)))?;
     Ok(writeln!(out, "the run      {}, {} of it evaluates", clock(seconds(whole + evaluations)), clock(seconds(evaluations)))?)

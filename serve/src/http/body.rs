@@ -66,14 +66,20 @@ fn wanted(item: &str) -> Option<&str> {
     weight.is_ok_and(|weight| weight > 0.0).then_some(name)
 }
 
-/// Reads a body of at most `limit` bytes; what it holds is counted in `share`. One piece is not copied.
-pub(super) async fn read(headers: &HeaderMap, mut body: Body, limit: usize, share: &mut Share) -> Result<Bytes> {
+/// Where elements lie for a session to take them where they are: as the widest of them asks.
+const ALIGNMENT: usize = 8;
+
+/// Reads a body of at most `limit` bytes; what it holds is counted in `share`. One piece is not copied; several are joined so that what follows
+/// `head` bytes is aligned as tensors are.
+pub(super) async fn read(headers: &HeaderMap, mut body: Body, limit: usize, head: usize, share: &mut Share) -> Result<Bytes> {
     let too_large = || Failure::new(Code::TooLarge, format!("the body is too long: expected at most {limit} bytes"));
     let stated = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if stated.is_some_and(|stated| usize::try_from(stated).map_or(true, |stated| stated > limit)) {
         return Err(too_large());
     }
     let (mut first, mut all) = (Bytes::new(), BytesMut::new());
+    // In front of the body, so that its tensors begin at a multiple; an allocator aligns large pieces by themselves.
+    let shift = head.wrapping_neg() % ALIGNMENT;
     let mut length = 0usize;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|e| Failure::invalid(format!("the body ended early: {e}")))?;
@@ -86,11 +92,14 @@ pub(super) async fn read(headers: &HeaderMap, mut body: Body, limit: usize, shar
         if first.is_empty() && all.is_empty() {
             first = data;
         } else {
-            all.extend_from_slice(&std::mem::take(&mut first));
+            if all.is_empty() {
+                all.extend_from_slice(&[0; ALIGNMENT][..shift]);
+                all.extend_from_slice(&std::mem::take(&mut first));
+            }
             all.extend_from_slice(&data);
         }
     }
-    Ok(if all.is_empty() { first } else { all.freeze() })
+    Ok(if all.is_empty() { first } else { all.freeze().slice(shift..) })
 }
 
 /// Decompresses a body to at most `limit` bytes.

@@ -32,14 +32,15 @@ async fn infer(caller: &Caller, model: &str, version: Option<&str>, request: Req
     let headers = parts.headers;
     let settings = &caller.service().settings;
     let limit = settings.max_body;
+    let json_length = json_length(&headers)?;
     let mut share = caller.share(0)?;
-    let body = tokio::time::timeout(settings.read_limit, read(&headers, body, limit, &mut share));
+    let body = read(&headers, body, limit, json_length.unwrap_or(0), &mut share);
+    let body = tokio::time::timeout(settings.read_limit, body);
     let slow = |_| Failure::invalid(format!("the body came too slowly: expected it within {:?}", settings.read_limit));
     let mut body = body.await.map_err(slow)??;
     if let Some(encoding) = Encoding::of_content(&headers)? {
         body = busy(body.len(), || decompressed(&body, encoding, limit, &mut share))?;
     }
-    let json_length = json_length(&headers)?;
     let request = busy(body.len(), || read_request(&body, json_length))?;
     drop(body);
     let response = caller.infer(model, version, &request).await?;

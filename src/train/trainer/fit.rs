@@ -108,6 +108,7 @@ impl Trainer {
         let mut fit = Fit { steps: self.step.steps(), resumed, changes, ended: Ended::Steps, metrics: Vec::new() };
         let inputs = self.step.input_names();
         let (mut saved, mut pace, mut recent) = (resumed, Pace::start(fit.steps), Recent::default());
+        let mut evaluated = fit.steps;
         while fit.steps < options.steps {
             if progress.is_over(options.early_stop.as_ref()) {
                 fit.ended = Ended::Early;
@@ -130,6 +131,7 @@ impl Trainer {
             if let Some(evaluation) = options.evaluation.as_mut().filter(|_| fit.steps.is_multiple_of(options.evaluate_every)) {
                 fit.metrics = self.evaluate(evaluation).await?;
                 options.early_stop.iter().for_each(|stop| progress.note(stop, &fit.metrics));
+                evaluated = fit.steps;
                 each(callbacks, |callback| callback.evaluated(fit.steps, &fit.metrics))?;
             }
             if let Some(folder) =
@@ -144,6 +146,11 @@ impl Trainer {
             }
         }
         self.look(data, &inputs, &mut recent).await?;
+        if let Some(evaluation) = options.evaluation.as_mut().filter(|_| fit.ended == Ended::Steps && fit.steps > evaluated) {
+            // Not noted for an early stop: a longer run would not have evaluated here.
+            fit.metrics = self.evaluate(evaluation).await?;
+            each(callbacks, |callback| callback.evaluated(fit.steps, &fit.metrics))?;
+        }
         if let Some(folder) = options.folder.as_ref().filter(|_| saved != Some(fit.steps)) {
             self.save(folder, options, &progress, data, callbacks).await?;
         }

@@ -16,7 +16,7 @@ pub struct FitOptions {
     /// How many steps lie between two logs. The loss is read for logs and checkpoints only, and whether all batches were finite for these and
     /// evaluations: reading waits for the device.
     pub log_every: u64,
-    /// How many steps lie between two evaluations.
+    /// How many steps lie between two evaluations; the last step is followed by one in any case.
     pub evaluate_every: u64,
     /// What is evaluated.
     pub evaluation: Option<Evaluation>,
