@@ -5,7 +5,7 @@ use crate::device::{Device, DeviceArguments};
 use crate::failure::{Failure, Result};
 use crate::tune::TuneArguments;
 use clap::Args;
-use gristmill_serve::{Level, Settings, repository, serve_until_signal};
+use gristmill_serve::{Level, Settings, TlsFiles, repository, serve_until_signal};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -27,12 +27,30 @@ pub(crate) struct Serve {
     device: DeviceArguments,
     #[command(flatten)]
     tune: TuneArguments,
+    /// The certificate in PEM, with those that vouch for it: connections of both protocols are encrypted
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The private key of the certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
     /// Look for changes of the repository this often; without it, when a client asks
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     poll: Option<Duration>,
+    /// A TOML file of tenants with the hashes of their keys and what is theirs; without it, whoever comes may do everything
+    #[arg(long, value_name = "FILE")]
+    keys: Option<PathBuf>,
     /// The longest body of a request, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4096))]
     max_body: u32,
+    /// The most connections of each protocol
+    #[arg(long, value_name = "NUMBER", default_value_t = 4096)]
+    max_connections: usize,
+    /// How long a client may keep the server waiting: with a handshake, a request's head or its body, or by taking nothing of an answer
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    read_limit: Duration,
+    /// How long a connection of gRPC may be idle
+    #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = seconds)]
+    idle_limit: Duration,
     /// How long one batch may take until the server says that it does not live
     #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = seconds)]
     hang_limit: Duration,
@@ -75,8 +93,13 @@ impl Serve {
         let settings = Settings {
             http: self.http,
             grpc: self.grpc.0,
+            keys: self.keys.clone(),
+            tls: self.tls_cert.clone().zip(self.tls_key.clone()).map(|(certificate, key)| TlsFiles { certificate, key }),
             poll: self.poll.filter(|poll| !poll.is_zero()),
             max_body: self.max_body as usize * (1 << 20),
+            max_connections: self.max_connections,
+            read_limit: self.read_limit,
+            idle_limit: self.idle_limit,
             hang_limit: self.hang_limit,
             drain_delay: self.drain_delay,
             drain_limit: self.drain_limit,

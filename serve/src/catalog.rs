@@ -3,7 +3,7 @@
 use crate::engine::{Dispatcher, Served};
 use crate::failure::{Code, Failure, Result};
 use crate::metrics::Metrics;
-use crate::repository::{Device, Folder, LoadedModel, is_name, scan};
+use crate::repository::{Device, Devices, Folder, LoadedModel, is_name, scan};
 use gristmill::Options;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -57,10 +57,16 @@ struct Entry {
     unloaded: bool,
 }
 
+/// What is said of a model that is not there.
+pub(crate) fn missing(name: &str) -> Failure {
+    let shown: String = name.chars().take(128).collect();
+    Failure::new(Code::NotFound, format!("there is no model `{shown}`"))
+}
+
 /// The models of a server.
 pub struct Catalog {
     repository: PathBuf,
-    device: Device,
+    devices: Devices,
     options: Options,
     dispatcher: Arc<Dispatcher>,
     metrics: Arc<Metrics>,
@@ -72,8 +78,8 @@ pub struct Catalog {
 impl Catalog {
     /// A catalog in which nothing is loaded yet.
     pub fn new(repository: PathBuf, device: Device, options: Options, dispatcher: Arc<Dispatcher>, metrics: Arc<Metrics>) -> Self {
-        let (entries, changing) = (Mutex::default(), Mutex::default());
-        Catalog { repository, device, options, dispatcher, metrics, entries, changing }
+        let (devices, entries, changing) = (Devices::new(device), Mutex::default(), Mutex::default());
+        Catalog { repository, devices, options, dispatcher, metrics, entries, changing }
     }
 
     fn entries(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
@@ -87,8 +93,7 @@ impl Catalog {
     pub fn find(&self, name: &str, version: Option<&str>) -> Result<Arc<Served>> {
         let entries = self.entries();
         let shown: String = name.chars().take(128).collect();
-        let entry = entries.get(name);
-        let entry = entry.ok_or_else(|| Failure::new(Code::NotFound, format!("there is no model `{shown}`")))?;
+        let entry = entries.get(name).ok_or_else(|| missing(name))?;
         let Some(served) = &entry.served else {
             let why = if entry.loading { "it is being loaded" } else { &entry.reason };
             return Err(Failure::new(Code::Unavailable, format!("the model `{shown}` is not ready: {why}")));
@@ -177,9 +182,7 @@ impl Catalog {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let served = {
             let mut entries = self.entries();
-            let shown: String = name.chars().take(128).collect();
-            let entry = entries.get_mut(name);
-            let entry = entry.ok_or_else(|| Failure::new(Code::NotFound, format!("there is no model `{shown}`")))?;
+            let entry = entries.get_mut(name).ok_or_else(|| missing(name))?;
             entry.unloaded = true;
             entry.loading = false;
             entry.reason = "unloaded".into();
@@ -199,21 +202,22 @@ impl Catalog {
         }
         // A defect that one model finds must not keep others from being served.
         let load = |folder: Folder| {
-            let load = AssertUnwindSafe(|| LoadedModel::load(&folder, &self.device, &self.options));
+            let load = AssertUnwindSafe(|| LoadedModel::load(&folder, &self.devices, &self.options));
             catch_unwind(load)
                 .unwrap_or_else(|_| Err(Failure::internal("loading ended in a panic; this is a defect of the server")))
         };
-        let loaded = folder.clone().and_then(load);
+        let open = |model: Arc<LoadedModel>| self.dispatcher.open(model);
+        let loaded = folder.clone().and_then(load).and_then(open);
         let mut entries = self.entries();
         let entry = entries.entry(name.to_string()).or_default();
         entry.loading = false;
         entry.folder = folder.ok();
         match loaded {
-            Ok(model) => {
-                tracing::info!(target: "gristmill_serve", model = name, version = model.version, "loaded");
+            Ok(served) => {
+                tracing::info!(target: "gristmill_serve", model = name, version = served.model.version, "loaded");
                 self.metrics.loaded(name);
                 entry.reason.clear();
-                let old = entry.served.replace(self.dispatcher.open(model));
+                let old = entry.served.replace(served);
                 drop(entries);
                 self.close(name, old);
                 Ok(())

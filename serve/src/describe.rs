@@ -3,6 +3,7 @@
 use crate::engine::{Counted, Served};
 use crate::failure::{Code, Failure, Result};
 use crate::repository::{BatchDimension, LoadedModel, TensorDescription};
+use crate::schedule::SequenceCounts;
 use serde_json::{Value, json};
 use std::time::SystemTime;
 
@@ -16,8 +17,15 @@ pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub(crate) const PLATFORM: &str = "onnx_gristmill";
 
 /// What it does beyond the protocol's core.
-pub(crate) const EXTENSIONS: [&str; 6] =
-    ["binary_tensor_data", "classification", "model_configuration", "model_repository", "schedule_policy", "statistics"];
+pub(crate) const EXTENSIONS: [&str; 7] = [
+    "binary_tensor_data",
+    "classification",
+    "model_configuration",
+    "model_repository",
+    "schedule_policy",
+    "sequence",
+    "statistics",
+];
 
 /// The server.
 pub(crate) fn server() -> Value {
@@ -69,6 +77,10 @@ pub(crate) fn config(model: &LoadedModel) -> Value {
     if model.joined().is_some() {
         config["dynamic_batching"] = json!({ "preferred_batch_size": model.rows, "max_queue_delay_microseconds": delay });
     }
+    if !model.session.states().is_empty() {
+        let idle = u64::from(model.config.sequences.idle_seconds) * 1_000_000;
+        config["sequence_batching"] = json!({ "max_sequence_idle_microseconds": idle });
+    }
     config
 }
 
@@ -93,8 +105,8 @@ pub(crate) fn milliseconds(time: Option<SystemTime>) -> u64 {
     since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// What is counted of a model.
-pub(crate) fn statistics(served: &Served) -> Value {
+/// What is counted of a model and its sequences.
+pub(crate) fn statistics(served: &Served, sequences: SequenceCounts) -> Value {
     let statistics = served.statistics();
     let counted = |counted: &Counted| json!({ "count": counted.count, "ns": nanoseconds(counted) });
     let by_rows = |(rows, computing): (&usize, &Counted)| json!({ "batch_size": rows, "compute_infer": counted(computing) });
@@ -113,6 +125,12 @@ pub(crate) fn statistics(served: &Served) -> Value {
             "compute_output": counted(&statistics.parting),
         },
         "batch_stats": statistics.by_rows.iter().map(by_rows).collect::<Vec<_>>(),
+        "sequence_stats": {
+            "running": sequences.running,
+            "started": sequences.started,
+            "idle": sequences.idle,
+            "lost": sequences.lost,
+        },
     })
 }
 

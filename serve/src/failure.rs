@@ -2,6 +2,7 @@
 
 use gristmill::{Error, ErrorKind};
 use std::fmt;
+use std::time::Duration;
 
 /// The result of everything that can fail here.
 pub type Result<T, E = Failure> = std::result::Result<T, E>;
@@ -12,11 +13,15 @@ pub type Result<T, E = Failure> = std::result::Result<T, E>;
 pub enum Code {
     /// The request is malformed, or does not fit the model: 400.
     InvalidArgument,
+    /// The request brings no key, or one that nobody has: 401.
+    Unauthenticated,
+    /// The key does not allow it: 403.
+    Forbidden,
     /// There is no such model, version or path: 404.
     NotFound,
     /// The request is larger than a limit allows: 413.
     TooLarge,
-    /// A queue is full; the same request may succeed later: 429.
+    /// A queue is full, or the key's limit is reached; the same request may succeed later: 429.
     Busy,
     /// A defect of the server: 500.
     Internal,
@@ -30,8 +35,10 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Code; 8] = [
+    pub const ALL: [Code; 10] = [
         Code::InvalidArgument,
+        Code::Unauthenticated,
+        Code::Forbidden,
         Code::NotFound,
         Code::TooLarge,
         Code::Busy,
@@ -45,6 +52,8 @@ impl Code {
     pub fn status(self) -> u16 {
         match self {
             Code::InvalidArgument => 400,
+            Code::Unauthenticated => 401,
+            Code::Forbidden => 403,
             Code::NotFound => 404,
             Code::TooLarge => 413,
             Code::Busy => 429,
@@ -58,6 +67,8 @@ impl Code {
     pub fn name(self) -> &'static str {
         match self {
             Code::InvalidArgument => "invalid_argument",
+            Code::Unauthenticated => "unauthenticated",
+            Code::Forbidden => "forbidden",
             Code::NotFound => "not_found",
             Code::TooLarge => "too_large",
             Code::Busy => "busy",
@@ -74,12 +85,14 @@ impl Code {
 pub struct Failure {
     code: Code,
     message: String,
+    /// Seconds after which to try again, where they are known.
+    after: Option<u32>,
 }
 
 impl Failure {
     /// A failure of a kind.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Failure { code, message: message.into() }
+        Failure { code, message: message.into(), after: None }
     }
 
     /// A request that is malformed or does not fit the model.
@@ -90,6 +103,12 @@ impl Failure {
     /// A defect of the server.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(Code::Internal, message)
+    }
+
+    /// The failure with the time after which to try again.
+    pub(crate) fn after(self, time: Duration) -> Self {
+        let seconds = u32::try_from(time.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
+        Failure { after: Some(seconds.max(1)), ..self }
     }
 
     /// The failure with what was being done in front of its message.
@@ -109,7 +128,7 @@ impl Failure {
 
     /// Seconds after which to try again, for failures that pass.
     pub fn retry_after(&self) -> Option<u32> {
-        matches!(self.code, Code::Busy | Code::Unavailable).then_some(1)
+        self.after.or(matches!(self.code, Code::Busy | Code::Unavailable).then_some(1))
     }
 }
 

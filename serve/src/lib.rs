@@ -16,7 +16,10 @@
 //! ```
 #![warn(missing_docs)]
 
+mod access;
+mod caller;
 mod catalog;
+mod connections;
 mod describe;
 pub mod engine;
 mod failure;
@@ -31,13 +34,14 @@ mod server;
 mod service;
 mod settings;
 
+pub use caller::Origin;
 pub use catalog::{Catalog, IndexEntry, State};
 pub use failure::{Code, Failure, Result};
 pub use metrics::{Metrics, Protocol};
 pub use process::{Level, serve_until_signal};
 pub use server::Server;
 pub use service::Service;
-pub use settings::Settings;
+pub use settings::{Settings, TlsFiles};
 
 #[cfg(target_endian = "big")]
 compile_error!("tensors of the protocol are little-endian, and taken as they come");

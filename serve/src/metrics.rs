@@ -1,5 +1,6 @@
 //! What is measured, in the text format of Prometheus.
 
+use crate::caller::Origin;
 use crate::engine::{Dispatcher, Served};
 use crate::failure::{Code, Failure, Result};
 use prometheus_client::encoding::text::encode;
@@ -30,11 +31,20 @@ impl EncodeLabelValue for Protocol {
     }
 }
 
-/// A request by model, protocol and how it ended.
+/// A request by model, protocol, tenant and how it ended. Tenants are those of the keys, so that there are so many and no more.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Ended {
     model: String,
     protocol: Protocol,
+    tenant: String,
+    code: &'static str,
+}
+
+/// A request that never came to a model.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Refused {
+    protocol: Protocol,
+    tenant: String,
     code: &'static str,
 }
 
@@ -58,6 +68,7 @@ fn sizes() -> Histogram {
 pub struct Metrics {
     registry: Registry,
     requests: Family<Ended, Counter>,
+    refused: Family<Refused, Counter>,
     duration: Family<OfModel, Histogram>,
     queued: Family<OfModel, Histogram>,
     computed: Family<OfModel, Histogram>,
@@ -67,6 +78,7 @@ pub struct Metrics {
     waiting_bytes: Gauge,
     loads: Family<OfModel, Counter>,
     plans: Family<OfModel, Gauge>,
+    sequences: Family<OfModel, Gauge>,
     ready: Gauge,
 }
 
@@ -75,6 +87,8 @@ impl Default for Metrics {
         let mut registry = Registry::with_prefix("gristmill");
         let requests = Family::default();
         registry.register("requests", "Inference requests by how they ended", requests.clone());
+        let refused = Family::default();
+        registry.register("refused_requests", "Requests that were refused for their key, or its limits", refused.clone());
         let duration = Family::new_with_constructor(times as fn() -> Histogram);
         registry.register_with_unit("request", "From a request to its answer", Unit::Seconds, duration.clone());
         let queued = Family::new_with_constructor(times as fn() -> Histogram);
@@ -93,19 +107,43 @@ impl Default for Metrics {
         registry.register("model_loads", "How often a model was loaded", loads.clone());
         let plans = Family::default();
         registry.register("model_plans", "Plans that a model's session made so far", plans.clone());
+        let sequences = Family::default();
+        registry.register("model_sequences", "Sequences of requests that run", sequences.clone());
         let ready = Gauge::default();
         registry.register("ready", "1 while the server is ready", ready.clone());
-        Metrics { registry, requests, duration, queued, computed, batch, waiting, all_waiting, waiting_bytes, loads, plans, ready }
+        Metrics {
+            registry,
+            requests,
+            refused,
+            duration,
+            queued,
+            computed,
+            batch,
+            waiting,
+            all_waiting,
+            waiting_bytes,
+            loads,
+            plans,
+            sequences,
+            ready,
+        }
     }
 }
 
 impl Metrics {
     /// Counts a request that ended. A model that is not there has no label of its own, as clients could make any number of those.
-    pub(crate) fn ended(&self, model: Option<&str>, protocol: Protocol, code: Option<Code>, time: Duration) {
+    pub(crate) fn ended(&self, model: Option<&str>, origin: &Origin, code: Option<Code>, time: Duration) {
         let model = model.unwrap_or_default().to_string();
         let code = code.map_or("ok", Code::name);
-        self.requests.get_or_create(&Ended { model: model.clone(), protocol, code }).inc();
+        let (protocol, tenant) = (origin.protocol, origin.tenant().unwrap_or_default().to_string());
+        self.requests.get_or_create(&Ended { model: model.clone(), protocol, tenant, code }).inc();
         self.duration.get_or_create(&OfModel { model }).observe(time.as_secs_f64());
+    }
+
+    /// Counts a request that was refused before it came to a model.
+    pub(crate) fn refused(&self, protocol: Protocol, tenant: Option<&str>, code: Code) {
+        let tenant = tenant.unwrap_or_default().to_string();
+        self.refused.get_or_create(&Refused { protocol, tenant, code: code.name() }).inc();
     }
 
     /// Counts a request that was computed.
@@ -134,9 +172,11 @@ impl Metrics {
         let gauge = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         self.waiting.clear();
         self.plans.clear();
+        self.sequences.clear();
         for served in models {
             let label = OfModel { model: served.model.name.clone() };
             self.waiting.get_or_create(&label).set(gauge(dispatcher.waiting(served).0));
+            self.sequences.get_or_create(&label).set(gauge(dispatcher.sequences(served).running));
             let plans = served.model.session.counters().plans;
             self.plans.get_or_create(&label).set(i64::try_from(plans).unwrap_or(i64::MAX));
         }

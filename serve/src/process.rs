@@ -3,10 +3,12 @@
 use crate::failure::{Code, Failure, Result};
 use crate::repository::Device;
 use crate::server::Server;
+use crate::service::Service;
 use crate::settings::Settings;
 use gristmill::Options;
 use std::net::SocketAddr;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -34,11 +36,12 @@ impl FromStr for Level {
     }
 }
 
-/// Serves until the process is told to end (SIGTERM, SIGINT, Ctrl-C), and then until all requests that were taken are answered. `listening` is
+/// Serves until the process is told to end (SIGTERM, SIGINT, Ctrl-C), reading the keys and the certificate again at SIGHUP, and then until all requests that were taken are answered. `listening` is
 /// given the addresses of HTTP and gRPC.
 ///
 /// # Errors
-/// [`Unavailable`](Code::Unavailable) when an address cannot be listened on or the repository cannot be listed.
+/// [`Unavailable`](Code::Unavailable) when an address cannot be listened on or the repository cannot be listed,
+/// [`InvalidArgument`](Code::InvalidArgument) for keys or a certificate that cannot be read.
 pub fn serve_until_signal(
     settings: Settings,
     device: Device,
@@ -59,12 +62,32 @@ pub fn serve_until_signal(
     let served = runtime.block_on(async {
         let end = end().map_err(|e| unavailable("signals cannot be waited for", e))?;
         let server = Server::bind(settings, device, options).await?;
+        tokio::spawn(reload(server.service()).map_err(|e| unavailable("signals cannot be waited for", e))?);
         listening(server.http_address(), server.grpc_address());
         server.run(end).await
     });
     // A model that is still being loaded ends with the process.
     runtime.shutdown_timeout(Duration::from_millis(100));
     served
+}
+
+/// Reads the keys and the certificate again at each SIGHUP, for ever.
+#[cfg(unix)]
+fn reload(service: Arc<Service>) -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hangup = signal(SignalKind::hangup())?;
+    Ok(async move {
+        while hangup.recv().await.is_some() {
+            let service = service.clone();
+            tokio::task::spawn_blocking(move || service.reload()).await.ok();
+        }
+    })
+}
+
+/// There is no such signal: keys are read again when their file changes.
+#[cfg(not(unix))]
+fn reload(_: Arc<Service>) -> std::io::Result<impl Future<Output = ()>> {
+    Ok(std::future::ready(()))
 }
 
 /// What is there once the process is told to end.

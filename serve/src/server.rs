@@ -1,7 +1,9 @@
 //! The life of a server: from its start to the answer of the last request.
 
+use crate::access::Door;
 use crate::catalog::Catalog;
-use crate::engine::{Bounds, Dispatcher, start};
+use crate::connections::{Bounds, Lock, Tls};
+use crate::engine::{self, Dispatcher};
 use crate::failure::{Code, Failure, Result};
 use crate::metrics::Metrics;
 use crate::repository::Device;
@@ -13,38 +15,41 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+
+/// How often the file of keys is looked at for changes.
+const KEYS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A server that listens. It answers from the start, and is ready once the models of its repository were loaded.
 pub struct Server {
     service: Arc<Service>,
     http: (TcpListener, SocketAddr),
     grpc: Option<(TcpListener, SocketAddr)>,
-    engine: JoinHandle<()>,
 }
 
 impl Server {
-    /// Listens, and starts the engine.
+    /// Listens.
     ///
     /// # Errors
-    /// [`Unavailable`](Code::Unavailable) when an address cannot be listened on.
+    /// [`Unavailable`](Code::Unavailable) when an address cannot be listened on, [`InvalidArgument`](Code::InvalidArgument) for keys or a
+    /// certificate that cannot be read.
     pub async fn bind(settings: Settings, device: Device, options: Options) -> Result<Server> {
+        let door = Door::new(settings.keys.clone())?;
+        let tls = settings.tls.clone().map(Tls::new).transpose()?;
         let http = listen(settings.http).await?;
         let grpc = match settings.grpc {
             Some(address) => Some(listen(address).await?),
             None => None,
         };
-        let dispatcher = Dispatcher::new(&Bounds { requests: settings.max_requests, bytes: settings.max_bodies });
-        let engine = start(dispatcher.clone());
-        let engine = engine.map_err(|e| Failure::new(Code::Unavailable, format!("the engine cannot be started: {e}")))?;
+        let dispatcher = Dispatcher::new(&engine::Bounds { requests: settings.max_requests, bytes: settings.max_bodies });
         let metrics = Arc::<Metrics>::default();
         let models = settings.models.clone();
         let catalog = Catalog::new(models, device, options, dispatcher.clone(), metrics.clone());
-        let service = Arc::new(Service::new(settings, catalog, dispatcher, metrics));
-        Ok(Server { service, http, grpc, engine })
+        let service = Arc::new(Service::new(settings, door, tls, catalog, dispatcher, metrics));
+        Ok(Server { service, http, grpc })
     }
 
     /// Where HTTP is listened for.
@@ -67,21 +72,20 @@ impl Server {
     /// # Errors
     /// [`Unavailable`](Code::Unavailable) when the model repository cannot be listed.
     pub async fn run(self, end: impl Future<Output = ()>) -> Result<()> {
-        let Server { service, http, grpc, engine } = self;
+        let Server { service, http, grpc } = self;
         let settings = service.settings.clone();
+        let lock = |protocol: &[u8]| service.tls.as_ref().map(|tls| tls.lock(protocol)).transpose();
+        let locks: (Option<Lock>, Option<Lock>) = (lock(b"http/1.1")?, lock(b"h2")?);
         let (stop, stopped) = watch::channel(false);
         let mut protocols = JoinSet::new();
-        protocols.spawn(http::serve(
-            http.0,
-            http::router(service.clone()),
-            settings.max_connections,
-            settings.read_limit,
-            stopped.clone(),
-            settings.drain_limit,
-        ));
+        let (connections, stall, drain) = (settings.max_connections, settings.read_limit, settings.drain_limit);
+        let bounds = Bounds { connections, stall, drain };
+        let router = http::router(service.clone());
+        protocols.spawn(http::serve(http.0, locks.0, bounds, router, stopped.clone()));
         if let Some((listener, _)) = grpc {
-            protocols.spawn(grpc::serve(listener, service.clone(), stopped.clone(), settings.drain_limit));
+            protocols.spawn(grpc::serve(listener, locks.1, bounds, service.clone(), stopped.clone()));
         }
+        let watching = tokio::spawn(watch_keys(service.clone()));
         let loading = tokio::spawn(load(service.clone(), stopped));
         tokio::pin!(end);
         let failed = tokio::select! {
@@ -96,9 +100,10 @@ impl Server {
         }
         stop.send_replace(true);
         while protocols.join_next().await.is_some() {}
+        watching.abort();
         service.dispatcher.stop();
         // An engine that hangs ends with the process.
-        let ended = tokio::task::spawn_blocking(move || engine.join());
+        let ended = tokio::task::spawn_blocking(move || service.dispatcher.join());
         tokio::time::timeout(settings.drain_limit, ended).await.ok();
         failed.map_or(Ok(()), Err)
     }
@@ -109,6 +114,15 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok((listener, address))
+}
+
+/// Reads the keys again whenever their file changes, for ever.
+async fn watch_keys(service: Arc<Service>) {
+    loop {
+        tokio::time::sleep(KEYS_INTERVAL).await;
+        let service = service.clone();
+        tokio::task::spawn_blocking(move || service.door.reload(true)).await.ok();
+    }
 }
 
 /// Loads the repository, then looks for changes until the end.

@@ -1,13 +1,16 @@
 //! What the server does, whatever protocol asks for it.
 
+use crate::access::{Door, Pool};
+use crate::caller::Origin;
 use crate::catalog::Catalog;
+use crate::connections::Tls;
 use crate::engine::{Dispatcher, Done, Prepared, Served};
 use crate::failure::{Code, Failure, Result};
-use crate::metrics::{Metrics, Protocol};
+use crate::metrics::Metrics;
 use crate::protocol::{InferRequest, InferResponse, InferTensor, classify};
 use crate::settings::Settings;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// What the server does.
@@ -21,19 +24,31 @@ pub struct Service {
     /// The end has begun.
     pub(crate) draining: AtomicBool,
     /// Bytes of bodies in memory.
-    bodies: AtomicUsize,
-}
-
-/// A share of the memory for bodies, given back when it is dropped.
-pub(crate) struct Share<'a> {
-    service: &'a Service,
-    bytes: usize,
+    pub(crate) bodies: Pool,
+    /// Where keys are shown.
+    pub(crate) door: Door,
+    /// What connections are encrypted by.
+    pub(crate) tls: Option<Tls>,
 }
 
 impl Service {
-    pub(crate) fn new(settings: Settings, catalog: Catalog, dispatcher: Arc<Dispatcher>, metrics: Arc<Metrics>) -> Self {
-        let (started, draining, bodies) = (AtomicBool::new(false), AtomicBool::new(false), AtomicUsize::new(0));
-        Service { settings, catalog, dispatcher, metrics, started, draining, bodies }
+    pub(crate) fn new(
+        settings: Settings,
+        door: Door,
+        tls: Option<Tls>,
+        catalog: Catalog,
+        dispatcher: Arc<Dispatcher>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let (started, draining) = (AtomicBool::new(false), AtomicBool::new(false));
+        let bodies = Pool::new(Arc::default(), settings.max_bodies, "requests");
+        Service { settings, catalog, dispatcher, metrics, started, draining, bodies, door, tls }
+    }
+
+    /// Reads the keys and the certificate again, as when the process is told to. Blocks.
+    pub fn reload(&self) {
+        self.door.reload(false);
+        self.tls.iter().for_each(Tls::reload);
     }
 
     /// Whether the engine makes progress.
@@ -62,12 +77,12 @@ impl Service {
     /// was computed.
     pub async fn infer(
         &self,
-        protocol: Protocol,
+        origin: impl Into<Origin>,
         model: &str,
         version: Option<&str>,
         request: &InferRequest,
     ) -> Result<InferResponse> {
-        let start = Instant::now();
+        let (start, origin) = (Instant::now(), origin.into());
         let mut found = None;
         let result = self.answered(model, version, request, start, &mut found).await;
         let code = result.as_ref().err().map(Failure::code);
@@ -75,10 +90,11 @@ impl Service {
         if let Some(served) = &found {
             served.count_answer(code, time);
         }
-        self.metrics.ended(found.as_ref().map(|served| &*served.model.name), protocol, code, time);
+        self.metrics.ended(found.as_ref().map(|served| &*served.model.name), &origin, code, time);
         tracing::info!(
             target: "gristmill_serve::access",
-            ?protocol,
+            protocol = ?origin.protocol,
+            tenant = origin.tenant(),
             model = found.as_ref().map(|served| &*served.model.name),
             id = request.id,
             code = code.map_or("ok", Code::name),
@@ -101,7 +117,7 @@ impl Service {
             served.count(|statistics| statistics.last = Some(std::time::SystemTime::now()));
             let interface = &served.model.interface;
             interface.check_outputs(request.outputs.iter().map(|output| output.name.as_str()))?;
-            let prepared = Prepared::new(&served.model, request.inputs.clone())?;
+            let prepared = Prepared::new(&served.model, request.inputs.clone(), request.sequence.as_ref())?;
             let usual = served.model.config.queue.timeout_ms;
             let usual = (usual > 0).then(|| Duration::from_millis(usual.into()));
             // So late that a clock does not count to it is never.
@@ -116,16 +132,6 @@ impl Service {
         Err(Failure::new(Code::Unavailable, format!("the model `{model}` is being replaced all the time")))
     }
 
-    /// Takes a share of the memory for bodies.
-    ///
-    /// # Errors
-    /// [`Busy`](Code::Busy) when there is not so much left.
-    pub(crate) fn share(&self, bytes: usize) -> Result<Share<'_>> {
-        let mut share = Share { service: self, bytes: 0 };
-        share.grow(bytes)?;
-        Ok(share)
-    }
-
     /// What was measured so far, as text.
     ///
     /// # Errors
@@ -133,27 +139,6 @@ impl Service {
     pub(crate) fn metrics_text(&self) -> Result<String> {
         let served = self.catalog.served();
         self.metrics.text(&self.dispatcher, served.iter().map(|served| &**served), self.is_ready())
-    }
-}
-
-impl Share<'_> {
-    /// Takes more.
-    pub(crate) fn grow(&mut self, bytes: usize) -> Result<()> {
-        let limit = self.service.settings.max_bodies;
-        let more = |held: usize| held.checked_add(bytes).filter(|held| *held <= limit);
-        match self.service.bodies.fetch_update(Ordering::AcqRel, Ordering::Acquire, more) {
-            Ok(_) => {
-                self.bytes += bytes;
-                Ok(())
-            }
-            Err(_) => Err(Failure::new(Code::Busy, format!("requests hold as much memory as they may, {limit} bytes"))),
-        }
-    }
-}
-
-impl Drop for Share<'_> {
-    fn drop(&mut self) {
-        self.service.bodies.fetch_sub(self.bytes, Ordering::AcqRel);
     }
 }
 

@@ -50,7 +50,7 @@ pub fn send(address: SocketAddr, request: &[u8]) -> TcpStream {
     stream
 }
 
-fn parse(all: &[u8]) -> Answer {
+pub fn parse(all: &[u8]) -> Answer {
     let Some(end) = all.windows(4).position(|window| window == b"\r\n\r\n") else {
         return Answer { status: 0, headers: vec![], body: all.to_vec() };
     };

@@ -1,14 +1,16 @@
 """Asks `gristmill serve tests/models` by tritonclient: clients.py BINARY"""
 
 import glob
+import os
 import sys
+import tempfile
 import threading
 
 import numpy as np
 import onnx
 import tritonclient.grpc as over_grpc
 import tritonclient.http as over_http
-from onnx import numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 from server import Server
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
@@ -120,6 +122,61 @@ def check_stream(client):
     assert [result.get_response().id for result, error in answers if error is None] == ["0", "1", "2", "3", "4"]
 
 
+def put_stateful(folder):
+    """A model that adds its input to a state, and returns the sum."""
+    value = lambda name: helper.make_tensor_value_info(name, TensorProto.FLOAT, [1])
+    nodes = [helper.make_node("Add", ["x", "held"], ["next"]), helper.make_node("Identity", ["next"], ["y"])]
+    graph = helper.make_graph(nodes, "sum", [value("x"), value("held")], [value("y"), value("next")])
+    os.makedirs(f"{folder}/sum")
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), f"{folder}/sum/model.onnx")
+    with open(f"{folder}/sum/model.toml", "w") as config:
+        config.write('states = [["next", "held"]]\n')
+
+
+def check_sequences(binary):
+    """Two sequences, named by a number and by text, over HTTP, gRPC and a stream."""
+    with tempfile.TemporaryDirectory() as folder:
+        put_stateful(folder)
+        server = Server(binary, folder)
+        try:
+            http = over_http.InferenceServerClient(server.http)
+            grpc = over_grpc.InferenceServerClient(server.grpc)
+            server.wait_until_ready()
+            for kind, client in [(over_http, http), (over_grpc, grpc)]:
+
+                def ask(value, **sequence):
+                    tensor = kind.InferInput("x", [1], "FP32")
+                    tensor.set_data_from_numpy(np.full([1], value, np.float32))
+                    return client.infer("sum", [tensor], **sequence).as_numpy("y")[0]
+
+                for step, expected in [(0, 1), (1, 2), (2, 3)]:
+                    flags = {"sequence_start": step == 0, "sequence_end": step == 2}
+                    assert ask(1, sequence_id=7, **flags) == expected
+                    assert ask(10, sequence_id="seven", **flags) == 10 * expected
+                    assert ask(5) == 5
+                refused(lambda: ask(1, sequence_id=7), "400", "StatusCode.INVALID_ARGUMENT")
+            answers, done = [], threading.Event()
+
+            def answered(result, error):
+                answers.append(float(result.as_numpy("y")[0]) if error is None else None)
+                if len(answers) == 6:
+                    done.set()
+
+            grpc.start_stream(answered)
+            for step in range(6):
+                tensor = over_grpc.InferInput("x", [1], "FP32")
+                tensor.set_data_from_numpy(np.full([1], 2, np.float32))
+                sequence = {"sequence_id": 1 + step % 2, "sequence_start": step < 2, "sequence_end": step >= 4}
+                grpc.async_stream_infer("sum", [tensor], **sequence)
+            assert done.wait(60), "the stream is not answered"
+            grpc.stop_stream()
+            assert answers == [2, 2, 4, 4, 6, 6], answers
+            http.close()
+            grpc.close()
+        finally:
+            server.kill()
+
+
 def main():
     server = Server(sys.argv[1], MODELS)
     try:
@@ -132,6 +189,7 @@ def main():
         check_calls(over_grpc, grpc, "StatusCode.NOT_FOUND", "StatusCode.INVALID_ARGUMENT")
         check_forms(http)
         check_stream(grpc)
+        check_sequences(sys.argv[1])
         print(f"{len(index)} models; cases over HTTP {check_cases(over_http, http)}, over gRPC {check_cases(over_grpc, grpc)}")
         http.close()
         grpc.close()

@@ -4,41 +4,66 @@ use crate::repositories::{doubling, put, times};
 use crate::rest::shared;
 use crate::support::ready;
 use gristmill_serve::grpc::*;
+use hyper::http::uri::PathAndQuery;
 use prost::Message;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tonic::client::Grpc;
-use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
 
 /// A connection with a runtime of its own.
-struct Client {
-    runtime: tokio::runtime::Runtime,
-    grpc: Grpc<Channel>,
+pub struct Client {
+    pub runtime: tokio::runtime::Runtime,
+    pub grpc: Grpc<Channel>,
+    /// Sent with each call.
+    pub authorization: Option<String>,
 }
 
-fn path(call: &str) -> PathAndQuery {
+pub fn path(call: &str) -> PathAndQuery {
     let service = if ["Check", "Watch"].contains(&call) { "grpc.health.v1.Health" } else { "inference.GRPCInferenceService" };
     format!("/{service}/{call}").parse().expect("it is a path")
 }
 
 impl Client {
-    fn new(address: SocketAddr) -> Self {
+    pub fn new(address: SocketAddr) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("it is an address");
         let channel = runtime.block_on(endpoint.connect()).expect("the server listens");
-        Client { runtime, grpc: Grpc::new(channel) }
+        Client { runtime, grpc: Grpc::new(channel), authorization: None }
     }
 
-    fn call<Q, A>(&mut self, call: &str, message: Q) -> Result<A, Status>
+    pub fn call<Q, A>(&mut self, call: &str, message: Q) -> Result<A, Status>
     where
         Q: Message + Default + 'static,
         A: Message + Default + 'static,
     {
         self.call_within(call, message, Duration::from_secs(60))
+    }
+
+    pub fn request<Q>(&self, message: Q) -> Request<Q> {
+        let mut request = Request::new(message);
+        if let Some(value) = &self.authorization {
+            request.metadata_mut().insert("authorization", value.parse().expect("it is a header"));
+        }
+        request
+    }
+
+    /// What a stream of requests is answered by, or why it is not.
+    pub fn try_stream(&mut self, requests: Vec<ModelInferRequest>) -> Result<Vec<ModelStreamInferResponse>, Status> {
+        let stream = self.request(tokio_stream::iter(requests));
+        self.runtime.block_on(async {
+            self.grpc.ready().await.map_err(|e| Status::unknown(e.to_string()))?;
+            let codec = ProstCodec::<ModelInferRequest, ModelStreamInferResponse>::default();
+            let mut received = self.grpc.streaming(stream, path("ModelStreamInfer"), codec).await?.into_inner();
+            let mut answers = Vec::new();
+            while let Some(answer) = received.message().await? {
+                answers.push(answer);
+            }
+            Ok(answers)
+        })
     }
 
     fn answer<Q, A>(&mut self, call: &str, message: Q) -> A
@@ -49,12 +74,17 @@ impl Client {
         self.call(call, message).expect("it is answered")
     }
 
+    /// What a stream of requests is answered by.
+    pub fn stream(&mut self, requests: Vec<ModelInferRequest>) -> Vec<ModelStreamInferResponse> {
+        self.try_stream(requests).expect("it is answered")
+    }
+
     fn call_within<Q, A>(&mut self, call: &str, message: Q, time: Duration) -> Result<A, Status>
     where
         Q: Message + Default + 'static,
         A: Message + Default + 'static,
     {
-        let mut request = Request::new(message);
+        let mut request = self.request(message);
         request.set_timeout(time);
         self.runtime.block_on(async {
             self.grpc.ready().await.map_err(|e| Status::unknown(e.to_string()))?;
@@ -63,7 +93,7 @@ impl Client {
     }
 }
 
-fn named(name: &str) -> NamedModel {
+pub fn named(name: &str) -> NamedModel {
     NamedModel { name: name.into(), version: String::new() }
 }
 
@@ -71,7 +101,7 @@ fn tensor(rows: i64, contents: Option<InferTensorContents>) -> InferInputTensor 
     InferInputTensor { name: "x".into(), datatype: "FP32".into(), shape: vec![rows, 2], contents, ..Default::default() }
 }
 
-fn infer(rows: i64, floats: &[f32]) -> ModelInferRequest {
+pub fn infer(rows: i64, floats: &[f32]) -> ModelInferRequest {
     let raw: Vec<u8> = floats.iter().flat_map(|value| value.to_le_bytes()).collect();
     ModelInferRequest {
         model_name: "double".into(),
@@ -82,7 +112,7 @@ fn infer(rows: i64, floats: &[f32]) -> ModelInferRequest {
     }
 }
 
-fn floats(response: &ModelInferResponse) -> Vec<f32> {
+pub fn floats(response: &ModelInferResponse) -> Vec<f32> {
     response.raw_output_contents[0].as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
 }
 
@@ -132,7 +162,10 @@ fn what_is_wrong_has_its_code() {
         (Code::ResourceExhausted, infer(i64::MAX, &[])),
         (Code::NotFound, ModelInferRequest { model_name: "other".into(), ..good.clone() }),
         (Code::NotFound, ModelInferRequest { model_version: "3".into(), ..good.clone() }),
-        (Code::Unimplemented, ModelInferRequest { parameters: HashMap::from([("sequence_id".into(), sequence)]), ..good.clone() }),
+        (
+            Code::InvalidArgument,
+            ModelInferRequest { parameters: HashMap::from([("sequence_id".into(), sequence)]), ..good.clone() },
+        ),
     ] {
         let found: Result<ModelInferResponse, Status> = client.call("ModelInfer", request.clone());
         let status = found.expect_err("it is wrong");
@@ -148,18 +181,7 @@ fn what_is_wrong_has_its_code() {
 #[test]
 fn a_stream_is_answered_in_order_and_survives_what_is_wrong() {
     let mut client = Client::new(shared().grpc);
-    let requests = [infer(1, &[1.0, 1.0]), infer(3, &[1.0]), infer(1, &[2.0, 2.0])];
-    let answers = client.runtime.block_on(async {
-        client.grpc.ready().await.expect("it is ready");
-        let codec = ProstCodec::<ModelInferRequest, ModelStreamInferResponse>::default();
-        let stream = Request::new(tokio_stream::iter(requests));
-        let mut received = client.grpc.streaming(stream, path("ModelStreamInfer"), codec).await.expect("it begins").into_inner();
-        let mut answers = Vec::new();
-        while let Some(answer) = received.message().await.expect("it goes on") {
-            answers.push(answer);
-        }
-        answers
-    });
+    let answers = client.stream(vec![infer(1, &[1.0, 1.0]), infer(3, &[1.0]), infer(1, &[2.0, 2.0])]);
     assert_eq!(answers.len(), 3);
     assert_eq!(answers[0].infer_response.as_ref().map(floats), Some(vec![2.0, 2.0]));
     assert!(answers[1].error_message.contains("expected 24 bytes"), "{}", answers[1].error_message);

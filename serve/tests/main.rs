@@ -3,12 +3,18 @@
 
 mod admission;
 mod client;
+mod connections;
 mod copies;
+#[cfg(all(feature = "tls", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod encrypted;
 mod fuzz;
 mod grpc;
+mod keys;
 mod life;
+mod padding;
 mod proof;
 mod repositories;
 mod rest;
 mod schedule;
+mod sequences;
 mod support;

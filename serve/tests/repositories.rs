@@ -45,6 +45,68 @@ pub fn typed() -> Vec<u8> {
     onnx(b)
 }
 
+/// A model of a state `held` of two elements, to which `x` is added: it returns ten times what it holds then. The state is the output `next`.
+pub fn accumulating() -> Vec<u8> {
+    let mut b = Builder::new("accumulating");
+    let x = b.input("x", DType::F32, &[Dim::Known(2)]);
+    let held = b.input("held", DType::F32, &[Dim::Known(2)]);
+    let next = b.node("next", operators::binary("Add").expect("there is one"), &[Some(x), Some(held)]);
+    let ten = b.constant("ten", Tensor::scalar(10.0f32));
+    let y = b.node("y", operators::binary("Mul").expect("there is one"), &[Some(next), Some(ten)]);
+    b.output("y", y).expect("it is a value");
+    b.output("next", next).expect("it is a value");
+    onnx(b)
+}
+
+/// A repository with the model `sum`, which is [`accumulating`], and this configuration behind that of its state.
+pub fn summing(name: &str, config: &str) -> PathBuf {
+    let repository = empty(name);
+    put(&repository, "sum", &accumulating(), &format!("states = [[\"next\", \"held\"]]\n{config}"));
+    repository
+}
+
+/// A model of one head of attention over `ids` of shape `[batch, sequence]`, of which `mask` says with 1 which are there. It returns `hidden`, four
+/// numbers for each of them, and `pooled`, their mean over those that are there.
+pub fn attending() -> Vec<u8> {
+    let mut b = Builder::new("attending");
+    let dims = [Dim::Named("batch".into()), Dim::Named("sequence".into())];
+    let (ids, mask) = (b.input("ids", DType::I64, &dims), b.input("mask", DType::I64, &dims));
+    let binary = |name: &str| operators::binary(name).expect("there is one");
+    let entry = |k: usize| ((k * 37 % 23) as f32 - 11.0) / 12.0;
+    let table = b.constant("table", Tensor::new([11, 4], &(0..44).map(entry).collect::<Vec<_>>()).expect("it fits"));
+    let axis = |b: &mut Builder, axis: i64| b.constant(&format!("axis{axis}"), Tensor::vector(&[axis]));
+    let (one, last) = (axis(&mut b, 1), axis(&mut b, -1));
+    let values = b.node("values", operators::gather(0), &[Some(table), Some(ids)]);
+    let keys = b.node("keys", operators::transpose(Some(vec![0, 2, 1])), &[Some(values)]);
+    let scores = b.node("scores", operators::matmul(), &[Some(values), Some(keys)]);
+    let there = b.node("there", operators::cast(DType::F32).expect("it is one"), &[Some(mask)]);
+    let (number, huge) = (b.constant("number", Tensor::scalar(1.0f32)), b.constant("huge", Tensor::scalar(1e9f32)));
+    let absent = b.node("absent", binary("Sub"), &[Some(there), Some(number)]);
+    let bias = b.node("bias", binary("Mul"), &[Some(absent), Some(huge)]);
+    let bias = b.node("bias.rows", operators::unsqueeze(), &[Some(bias), Some(one)]);
+    let masked = b.node("masked", binary("Add"), &[Some(scores), Some(bias)]);
+    let weights = b.node("weights", operators::softmax(-1), &[Some(masked)]);
+    let hidden = b.node("hidden", operators::matmul(), &[Some(weights), Some(values)]);
+    let counted = b.node("counted", operators::unsqueeze(), &[Some(there), Some(last)]);
+    let kept = b.node("kept", binary("Mul"), &[Some(hidden), Some(counted)]);
+    let sum = |keep: bool| operators::reduce(operators::Reduction::Sum, None, keep, false);
+    let total = b.node("total", sum(false), &[Some(kept), Some(one)]);
+    let count = b.node("count", sum(false), &[Some(counted), Some(one)]);
+    let pooled = b.node("pooled", binary("Div"), &[Some(total), Some(count)]);
+    b.output("hidden", hidden).expect("it is a value");
+    b.output("pooled", pooled).expect("it is a value");
+    onnx(b)
+}
+
+/// A model that returns its input `ids` of shape `[batch, sequence]` twice, one behind the other.
+pub fn recurring() -> Vec<u8> {
+    let mut b = Builder::new("recurring");
+    let ids = b.input("ids", DType::I64, &[Dim::Named("batch".into()), Dim::Named("sequence".into())]);
+    let twice = b.node("twice", operators::concat(1), &[Some(ids), Some(ids)]);
+    b.output("twice", twice).expect("it is a value");
+    onnx(b)
+}
+
 fn onnx(b: Builder) -> Vec<u8> {
     Model::from_graph(b.finish().expect("it is whole")).to_onnx().expect("it can be written")
 }

@@ -223,7 +223,10 @@ fn what_is_wrong_has_its_code_and_a_sentence() {
         (400, infer, twice, "given twice"),
         (400, infer, json!({"inputs": good["inputs"], "outputs": [{"name": "q"}]}), "expected `y`"),
         (400, infer, json!({"inputs": good["inputs"], "parameters": {"timeout": -1}}), "from 0 on"),
-        (501, infer, json!({"inputs": good["inputs"], "parameters": {"sequence_id": 3}}), "not implemented"),
+        (400, infer, json!({"inputs": good["inputs"], "parameters": {"sequence_id": 3}}), "has no states"),
+        (400, infer, json!({"inputs": good["inputs"], "parameters": {"sequence_start": true}}), "has no states"),
+        (400, infer, json!({"inputs": good["inputs"], "parameters": {"sequence_id": -3}}), "number from 0 on, or text"),
+        (501, infer, json!({"inputs": good["inputs"], "parameters": {"shared_memory_region": "a"}}), "not implemented"),
         (404, "/v2/models/other/infer", good.clone(), "no model `other`"),
         (404, "/v2/models/double/versions/2/infer", good.clone(), "expected 1"),
         (404, "/v2/models/..%2Fdouble/infer", good.clone(), "no model"),
@@ -264,8 +267,8 @@ fn what_is_counted_is_shown() {
     assert_eq!((&counts["success"]["count"], &counts["fail"]["count"]), (&json!(1), &json!(1)));
     let metrics = server.get("/metrics").text();
     for line in [
-        "gristmill_requests_total{model=\"double\",protocol=\"http\",code=\"ok\"} 1",
-        "gristmill_requests_total{model=\"double\",protocol=\"http\",code=\"invalid_argument\"} 1",
+        "gristmill_requests_total{model=\"double\",protocol=\"http\",tenant=\"\",code=\"ok\"} 1",
+        "gristmill_requests_total{model=\"double\",protocol=\"http\",tenant=\"\",code=\"invalid_argument\"} 1",
         "gristmill_queue_requests 0",
         "gristmill_ready 1",
         "gristmill_model_loads_total{model=\"double\"} 1",

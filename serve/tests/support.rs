@@ -3,11 +3,11 @@
 use crate::client::{Answer, get};
 use gristmill::{Gpu, Options, Power};
 use gristmill_serve::repository::Device;
-use gristmill_serve::{Server, Settings};
+use gristmill_serve::{Failure, Server, Service, Settings};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 pub struct Running {
     pub http: SocketAddr,
     pub grpc: SocketAddr,
+    pub service: Arc<Service>,
     end: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<Result<(), String>>>,
 }
@@ -28,6 +29,17 @@ pub fn gpu() -> Gpu {
 
 /// Starts a server without waiting for it to be ready.
 pub fn start(models: &Path, change: impl FnOnce(&mut Settings)) -> Running {
+    start_on(models, gpu(), change)
+}
+
+/// Starts a server on a device of its own, and waits until it is ready.
+pub fn ready_on(models: &Path, gpu: Gpu) -> Running {
+    let running = start_on(models, gpu, |_| {});
+    until(|| get(running.http, "/v2/health/ready").status == 200);
+    running
+}
+
+fn start_on(models: &Path, gpu: Gpu, change: impl FnOnce(&mut Settings)) -> Running {
     let mut settings = Settings::new(models);
     let free = SocketAddr::from(([127, 0, 0, 1], 0));
     (settings.http, settings.grpc) = (free, Some(free));
@@ -35,19 +47,19 @@ pub fn start(models: &Path, change: impl FnOnce(&mut Settings)) -> Running {
     change(&mut settings);
     let (end, ended) = oneshot::channel();
     let (addresses, found) = std::sync::mpsc::channel();
-    let device = Device::Gpu(gpu());
+    let device = Device::Gpu(gpu);
     let thread = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("threads");
         runtime.block_on(async {
             let server = Server::bind(settings, device, Options::default()).await.map_err(|e| e.to_string())?;
-            let both = (server.http_address(), server.grpc_address().expect("it listens for gRPC"));
-            addresses.send(both).expect("the test waits for it");
+            let grpc = server.grpc_address().expect("it listens for gRPC");
+            addresses.send((server.http_address(), grpc, server.service())).expect("the test waits for it");
             let end = async move { ended.await.unwrap_or(()) };
             server.run(end).await.map_err(|e| e.to_string())
         })
     });
-    let (http, grpc) = found.recv().expect("the server listens");
-    Running { http, grpc, end: Some(end), thread: Some(thread) }
+    let (http, grpc, service) = found.recv().expect("the server listens");
+    Running { http, grpc, service, end: Some(end), thread: Some(thread) }
 }
 
 /// Starts a server and waits until it is ready.
@@ -55,6 +67,15 @@ pub fn ready(models: &Path, change: impl FnOnce(&mut Settings)) -> Running {
     let running = start(models, change);
     until(|| get(running.http, "/v2/health/ready").status == 200);
     running
+}
+
+/// Why a server with these settings does not start.
+pub fn refused(mut settings: Settings) -> Failure {
+    let free = SocketAddr::from(([127, 0, 0, 1], 0));
+    (settings.http, settings.grpc) = (free, Some(free));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let bound = runtime.block_on(Server::bind(settings, Device::Cpu, Options::default()));
+    bound.err().expect("it does not start")
 }
 
 /// Waits for something to come true.

@@ -21,16 +21,41 @@ pub(super) struct Buffer {
     pub(super) elements: Elements,
 }
 
+/// A tensor that is longer along an axis: `outer` is the number of elements in front of the axis, `inner` the bytes of one step along it, of
+/// which there are `length` and are to be `to`. What is added is made of `element`.
+pub(super) fn padded(bytes: &Bytes, outer: usize, inner: usize, [length, to]: [usize; 2], element: &[u8]) -> Bytes {
+    if length >= to {
+        return bytes.clone();
+    }
+    let padding = element.repeat((to - length) * inner / element.len().max(1));
+    let mut all = Vec::with_capacity(outer * to * inner);
+    for index in 0..outer {
+        all.extend_from_slice(&bytes[index * length * inner..(index + 1) * length * inner]);
+        all.extend_from_slice(&padding);
+    }
+    all.into()
+}
+
+/// A tensor without what is behind `to` of `length` steps along an axis, in the same memory where nothing lies between.
+pub(super) fn cut(bytes: &Bytes, outer: usize, inner: usize, [length, to]: [usize; 2]) -> Bytes {
+    let place = |block: usize| block * length * inner..(block * length + to.min(length)) * inner;
+    match outer {
+        _ if to >= length => bytes.clone(),
+        1 => bytes.slice(place(0)),
+        _ => (0..outer).flat_map(|block| bytes[place(block)].iter().copied()).collect(),
+    }
+}
+
 impl Elements {
     /// Joins tensors along one axis, each given with its extent there: `outer` is the number of elements in front of the axis, `inner` the
     /// bytes of one step along it. The last step is repeated until there are `filled`. One tensor that is aligned and has as many is not
     /// copied.
-    pub(super) fn join(parts: &[(&Bytes, usize)], outer: usize, inner: usize, filled: usize) -> Self {
+    pub(super) fn join(parts: &[(Bytes, usize)], outer: usize, inner: usize, filled: usize) -> Self {
         if let [(part, rows)] = parts
             && *rows == filled
             && part.as_ptr().align_offset(align_of::<u64>()) == 0
         {
-            return Elements::Shared((*part).clone());
+            return Elements::Shared(part.clone());
         }
         let length = outer * filled * inner;
         let mut words = vec![0u64; length.div_ceil(size_of::<u64>())];
@@ -93,14 +118,30 @@ impl Buffer {
 mod tests {
     use super::*;
 
+    fn join(parts: &[(&Bytes, usize)], outer: usize, inner: usize, filled: usize) -> Elements {
+        let parts: Vec<(Bytes, usize)> = parts.iter().map(|(bytes, rows)| ((*bytes).clone(), *rows)).collect();
+        Elements::join(&parts, outer, inner, filled)
+    }
+
     #[test]
     fn rows_are_joined_and_the_last_fills_up() {
         let (one, two) = (Bytes::from_static(&[1, 2]), Bytes::from_static(&[3, 4, 5, 6]));
-        assert_eq!(Elements::join(&[(&one, 1), (&two, 2)], 1, 2, 5).bytes(), [1, 2, 3, 4, 5, 6, 5, 6, 5, 6]);
-        assert_eq!(Elements::join(&[(&one, 1), (&two, 2)], 2, 1, 4).bytes(), [1, 3, 4, 4, 2, 5, 6, 6]);
+        assert_eq!(join(&[(&one, 1), (&two, 2)], 1, 2, 5).bytes(), [1, 2, 3, 4, 5, 6, 5, 6, 5, 6]);
+        assert_eq!(join(&[(&one, 1), (&two, 2)], 2, 1, 4).bytes(), [1, 3, 4, 4, 2, 5, 6, 6]);
         assert_eq!(Elements::join(&[], 0, 0, 0).bytes(), [0u8; 0]);
         let aligned = Bytes::from_owner(Words(vec![7; 2]));
-        assert!(matches!(Elements::join(&[(&aligned, 2)], 1, 8, 2), Elements::Shared(_)), "it is not copied");
+        assert!(matches!(join(&[(&aligned, 2)], 1, 8, 2), Elements::Shared(_)), "it is not copied");
+    }
+
+    #[test]
+    fn what_is_padded_is_cut_again() {
+        let bytes = Bytes::from_static(&[1, 2, 3, 4, 5, 6, 7, 8]);
+        let long = padded(&bytes, 2, 2, [2, 3], &[9]);
+        assert_eq!(&long[..], [1, 2, 3, 4, 9, 9, 5, 6, 7, 8, 9, 9]);
+        assert_eq!(cut(&long, 2, 2, [3, 2]), bytes);
+        assert_eq!(&padded(&bytes, 1, 4, [2, 3], &[7, 0])[8..], [7, 0, 7, 0]);
+        assert_eq!(cut(&bytes, 1, 4, [2, 1]), bytes[..4]);
+        assert_eq!(padded(&bytes, 1, 4, [2, 2], &[7, 0]), bytes);
     }
 
     struct Words(Vec<u64>);

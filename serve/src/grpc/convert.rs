@@ -7,6 +7,7 @@ use super::messages::{
 use crate::failure::{Code, Failure, Result};
 use crate::protocol::{
     Datatype, InferRequest, InferResponse, InferTensor, MAX_TENSORS, Parameter, Parameters, RequestedOutput, elements, unsupported,
+    unsupported_of_tensor,
 };
 use bytes::Bytes;
 use std::collections::HashMap;
@@ -16,6 +17,8 @@ use tonic::Status;
 pub(super) fn status(failure: &Failure) -> Status {
     let code = match failure.code() {
         Code::InvalidArgument => tonic::Code::InvalidArgument,
+        Code::Unauthenticated => tonic::Code::Unauthenticated,
+        Code::Forbidden => tonic::Code::PermissionDenied,
         Code::NotFound => tonic::Code::NotFound,
         Code::TooLarge | Code::Busy => tonic::Code::ResourceExhausted,
         Code::Internal => tonic::Code::Internal,
@@ -23,7 +26,12 @@ pub(super) fn status(failure: &Failure) -> Status {
         Code::Unavailable => tonic::Code::Unavailable,
         Code::Expired => tonic::Code::DeadlineExceeded,
     };
-    Status::new(code, failure.message())
+    let mut status = Status::new(code, failure.message());
+    if let Some(seconds) = failure.retry_after() {
+        // What clients that try again by themselves look for, in milliseconds.
+        status.metadata_mut().insert("grpc-retry-pushback-ms", (u64::from(seconds) * 1000).into());
+    }
+    status
 }
 
 /// Reads a request.
@@ -49,6 +57,7 @@ pub(super) fn request(message: ModelInferRequest) -> Result<InferRequest> {
         binary: true,
         priority: parameters.priority()?,
         timeout: parameters.timeout()?,
+        sequence: parameters.sequence()?,
     })
 }
 
@@ -69,7 +78,7 @@ fn parameters(given: HashMap<String, InferParameter>) -> Result<Parameters> {
 
 fn input(message: InferInputTensor, raw: Option<Bytes>) -> Result<InferTensor> {
     let InferInputTensor { name, datatype, shape, parameters: given, contents: typed } = message;
-    unsupported(&parameters(given)?)?;
+    unsupported_of_tensor(&parameters(given)?)?;
     let datatype = Datatype::named(&datatype).map_err(|e| e.within(&format!("input `{name}`")))?;
     let extent = |extent: &i64| usize::try_from(*extent);
     let negative = |_| Failure::invalid(format!("input `{name}`: expected extents from 0 on, found {shape:?}"));
@@ -88,7 +97,7 @@ fn input(message: InferInputTensor, raw: Option<Bytes>) -> Result<InferTensor> {
 
 fn output(message: InferRequestedOutput) -> Result<RequestedOutput> {
     let parameters = parameters(message.parameters)?;
-    unsupported(&parameters)?;
+    unsupported_of_tensor(&parameters)?;
     let classes = parameters.number("classification")?.unwrap_or(0);
     Ok(RequestedOutput { name: message.name, binary: true, classes: usize::try_from(classes).unwrap_or(usize::MAX) })
 }

@@ -7,11 +7,12 @@ use super::messages::{
     ServerMetadata,
 };
 use super::statistics;
-use crate::catalog::State;
+use crate::caller::Caller;
 use crate::describe;
-use crate::failure::{Code, Failure, Result};
+use crate::failure::{Code, Result};
 use crate::metrics::Protocol;
 use crate::service::Service;
+use hyper::HeaderMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -34,45 +35,53 @@ pub(super) async fn server_ready(service: Arc<Service>, _: Empty) -> Result<Read
 }
 
 /// A model that is not there is not ready, as clients of Triton have it.
-pub(super) async fn model_ready(service: Arc<Service>, model: NamedModel) -> Result<Ready> {
-    match service.model_is_ready(&model.name, version(&model.version)) {
+pub(super) async fn model_ready(caller: Caller, model: NamedModel) -> Result<Ready> {
+    match caller.model_is_ready(&model.name, version(&model.version)) {
         Err(failure) if failure.code() == Code::NotFound => Ok(Ready { ready: false }),
         ready => ready.map(|ready| Ready { ready }),
     }
 }
 
-pub(super) async fn server_metadata(_: Arc<Service>, _: Empty) -> Result<ServerMetadata> {
+pub(super) async fn server_metadata(_: Caller, _: Empty) -> Result<ServerMetadata> {
     let extensions = describe::EXTENSIONS.into_iter().map(Into::into).collect();
     Ok(ServerMetadata { name: describe::NAME.into(), version: describe::VERSION.into(), extensions })
 }
 
-pub(super) async fn model_metadata(service: Arc<Service>, model: NamedModel) -> Result<ModelMetadata> {
-    Ok(statistics::metadata(&service.catalog.find(&model.name, version(&model.version))?.model))
+pub(super) async fn model_metadata(caller: Caller, model: NamedModel) -> Result<ModelMetadata> {
+    Ok(statistics::metadata(&caller.find(&model.name, version(&model.version))?.model))
 }
 
-pub(super) async fn model_config(service: Arc<Service>, model: NamedModel) -> Result<ModelConfigResponse> {
-    Ok(statistics::config(&service.catalog.find(&model.name, version(&model.version))?.model))
+pub(super) async fn model_config(caller: Caller, model: NamedModel) -> Result<ModelConfigResponse> {
+    Ok(statistics::config(&caller.find(&model.name, version(&model.version))?.model))
 }
 
-pub(super) async fn model_statistics(service: Arc<Service>, model: NamedModel) -> Result<ModelStatisticsResponse> {
+pub(super) async fn model_statistics(caller: Caller, model: NamedModel) -> Result<ModelStatisticsResponse> {
     let found = match model.name.is_empty() {
-        true => service.catalog.served(),
-        false => vec![service.catalog.find(&model.name, version(&model.version))?],
+        true => caller.served(),
+        false => vec![caller.find(&model.name, version(&model.version))?],
     };
     Ok(ModelStatisticsResponse { model_stats: found.iter().map(|served| statistics::statistics(served)).collect() })
 }
 
-pub(super) async fn model_infer(service: Arc<Service>, message: ModelInferRequest) -> Result<ModelInferResponse> {
+pub(super) async fn model_infer(caller: Caller, message: ModelInferRequest) -> Result<ModelInferResponse> {
     let (model, number) = (message.model_name.clone(), message.model_version.clone());
     let held: usize = message.raw_input_contents.iter().map(bytes::Bytes::len).sum();
-    let _share = service.share(held)?;
+    let _share = caller.share(held)?;
     let request = request(message)?;
-    service.infer(Protocol::Grpc, &model, version(&number), &request).await.map(response)
+    caller.infer(&model, version(&number), &request).await.map(response)
 }
 
-/// Answers the requests of a stream in their order. A request that fails is answered by its message, and the stream goes on.
+async fn one_of_a_stream(service: &Arc<Service>, headers: &HeaderMap, message: ModelInferRequest) -> Result<ModelInferResponse> {
+    let caller = Caller::known(service, Protocol::Grpc, headers)?;
+    let _turn = caller.begin()?;
+    model_infer(caller, message).await
+}
+
+/// Answers the requests of a stream in their order. A request that fails is answered by its message, and the stream goes on. Each is asked
+/// for its key anew, since streams may outlive keys, and counts against the key's limits.
 pub(super) fn stream(
     service: Arc<Service>,
+    headers: HeaderMap,
     mut requests: Streaming<ModelInferRequest>,
 ) -> ReceiverStream<Result<ModelStreamInferResponse, Status>> {
     let (answers, received) = mpsc::channel(STREAM_DEPTH);
@@ -81,7 +90,7 @@ pub(super) fn stream(
         let answering = async move {
             while let Ok(Some(message)) = requests.message().await {
                 let id = message.id.clone();
-                let answer = match model_infer(service.clone(), message).await {
+                let answer = match one_of_a_stream(&service, &headers, message).await {
                     Ok(response) => ModelStreamInferResponse { error_message: String::new(), infer_response: Some(response) },
                     Err(failure) => {
                         let response = ModelInferResponse { id, ..ModelInferResponse::default() };
@@ -102,9 +111,8 @@ pub(super) fn stream(
     ReceiverStream::new(received)
 }
 
-pub(super) async fn repository_index(service: Arc<Service>, request: RepositoryIndexRequest) -> Result<RepositoryIndexResponse> {
-    let entries = service.catalog.index().into_iter().filter(|entry| !request.ready || entry.state == State::Ready);
-    let models = entries.map(|entry| ModelIndex {
+pub(super) async fn repository_index(caller: Caller, request: RepositoryIndexRequest) -> Result<RepositoryIndexResponse> {
+    let models = caller.index(request.ready).into_iter().map(|entry| ModelIndex {
         version: entry.version.map(|version| version.to_string()).unwrap_or_default(),
         name: entry.name,
         state: entry.state.name().into(),
@@ -113,19 +121,13 @@ pub(super) async fn repository_index(service: Arc<Service>, request: RepositoryI
     Ok(RepositoryIndexResponse { models: models.collect() })
 }
 
-pub(super) async fn repository_load(service: Arc<Service>, request: RepositoryModelRequest) -> Result<Empty> {
+pub(super) async fn repository_load(caller: Caller, request: RepositoryModelRequest) -> Result<Empty> {
     describe::no_load_parameters(!request.parameters.is_empty())?;
-    blocking(move || service.catalog.load(&request.model_name)).await
+    caller.load(request.model_name).await.map(|()| Empty {})
 }
 
-pub(super) async fn repository_unload(service: Arc<Service>, request: RepositoryModelRequest) -> Result<Empty> {
-    blocking(move || service.catalog.unload(&request.model_name)).await
-}
-
-async fn blocking(work: impl FnOnce() -> Result<()> + Send + 'static) -> Result<Empty> {
-    let done = tokio::task::spawn_blocking(work).await;
-    let panicked = |_| Err(Failure::internal("loading ended in a panic; this is a defect of the server"));
-    done.unwrap_or_else(panicked).map(|()| Empty {})
+pub(super) async fn repository_unload(caller: Caller, request: RepositoryModelRequest) -> Result<Empty> {
+    caller.unload(request.model_name).await.map(|()| Empty {})
 }
 
 /// A result as a call returns it.

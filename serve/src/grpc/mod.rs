@@ -1,6 +1,9 @@
 //! gRPC: `inference.GRPCInferenceService` and `grpc.health.v1.Health`. Messages are declared by hand, so that no compiler runs at build
 //! time.
 
+mod activity;
+mod arriving;
+mod connections;
 mod contents;
 mod convert;
 mod health;
@@ -9,5 +12,5 @@ mod messages;
 mod router;
 mod statistics;
 
+pub(crate) use connections::serve;
 pub use messages::*;
-pub(crate) use router::serve;

@@ -1,43 +1,48 @@
-//! Which call is whose, and the connections of gRPC.
+//! Which call is whose.
 
+use super::arriving::Arriving;
+use super::convert::status;
 use super::messages::{HealthCheckRequest, HealthCheckResponse, ModelInferRequest, ModelStreamInferResponse};
 use super::{health, inference};
-use crate::failure::Result;
+use crate::access::Share;
+use crate::caller::Caller;
+use crate::failure::{Code, Failure, Result};
+use crate::metrics::Protocol;
 use crate::service::Service;
+use hyper::HeaderMap;
+use hyper::body::Incoming;
 use prost::Message;
-use std::convert::Infallible;
 use std::future::{Future, Ready, ready};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::body::Body;
 use tonic::codec::CompressionEncoding;
-use tonic::codegen::http;
-use tonic::server::{Grpc, NamedService, ServerStreamingService, StreamingService, UnaryService};
+use tonic::server::{Grpc, ServerStreamingService, StreamingService, UnaryService};
 use tonic::{Request, Response, Status, Streaming};
 use tonic_prost::ProstCodec;
 
 /// The name of the service of inference.
 pub(super) const INFERENCE: &str = "inference.GRPCInferenceService";
 
-/// The most calls at a time of one connection.
-const MAX_STREAMS: u32 = 256;
-
-/// A call's answer on its way.
-type Answering = Pin<Box<dyn Future<Output = Result<http::Response<tonic::body::Body>, Infallible>> + Send>>;
+/// The name of the service of health.
+const HEALTH: &str = "grpc.health.v1.Health";
 
 /// Bytes of a request beside those of its tensors.
 const MARGIN: usize = 1 << 20;
 
-/// A call that gives one answer.
-struct Unary<F>(Arc<Service>, F);
+/// A call as it comes, and its answer on its way.
+type Call = hyper::Request<Incoming>;
+type Answering = Pin<Box<dyn Future<Output = hyper::Response<Body>> + Send>>;
 
-impl<Q, A, F, W> UnaryService<Q> for Unary<F>
+/// A call that gives one answer: for whom, and what it does.
+struct Unary<C, F>(C, F);
+
+impl<Q, A, C, F, W> UnaryService<Q> for Unary<C, F>
 where
-    F: Fn(Arc<Service>, Q) -> W,
+    C: Clone,
+    F: Fn(C, Q) -> W,
     W: Future<Output = Result<A>> + Send + 'static,
     A: 'static,
 {
@@ -59,7 +64,8 @@ impl StreamingService<ModelInferRequest> for Stream {
     type Future = Ready<Result<Response<Self::ResponseStream>, Status>>;
 
     fn call(&mut self, request: Request<Streaming<ModelInferRequest>>) -> Self::Future {
-        ready(Ok(Response::new(inference::stream(self.0.clone(), request.into_inner()))))
+        let (metadata, _, requests) = request.into_parts();
+        ready(Ok(Response::new(inference::stream(self.0.clone(), metadata.into_headers(), requests))))
     }
 }
 
@@ -90,108 +96,129 @@ where
         .send_compressed(CompressionEncoding::Gzip)
 }
 
-fn unary<Q, A, F, W>(service: Arc<Service>, request: http::Request<tonic::body::Body>, work: F) -> Answering
+/// The time that a client gives a call: a number of at most eight digits, and a unit.
+fn deadline(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let number: u64 = number.parse().ok().filter(|_| number.len() <= 8)?;
+    Some(match unit {
+        "H" => Duration::from_secs(number * 3600),
+        "M" => Duration::from_secs(number * 60),
+        "S" => Duration::from_secs(number),
+        "m" => Duration::from_millis(number),
+        "u" => Duration::from_micros(number),
+        "n" => Duration::from_nanos(number),
+        _ => return None,
+    })
+}
+
+/// Answers a call by what `work` makes of its message, within the time that the client gives.
+async fn answer<Q, A, C, F, W>(service: &Service, share: Share, request: Call, who: C, work: F) -> hyper::Response<Body>
+where
+    Q: Message + Default + 'static,
+    A: Message + 'static,
+    C: Clone,
+    F: Fn(C, Q) -> W,
+    W: Future<Output = Result<A>> + Send + 'static,
+{
+    let deadline = deadline(request.headers());
+    let request = request.map(|body| Arriving::new(body, share, service.settings.read_limit));
+    let mut grpc = grpc(service);
+    let answering = grpc.unary(Unary(who, work), request);
+    match deadline {
+        None => answering.await,
+        Some(deadline) => tokio::time::timeout(deadline, answering)
+            .await
+            .unwrap_or_else(|_| refused(&Failure::new(Code::Expired, "the time that the client gave the call is over"))),
+    }
+}
+
+/// A call that needs no key.
+fn open<Q, A, F, W>(service: Arc<Service>, request: Call, work: F) -> Answering
 where
     Q: Message + Default + 'static,
     A: Message + 'static,
     F: Fn(Arc<Service>, Q) -> W + Send + 'static,
     W: Future<Output = Result<A>> + Send + 'static,
 {
-    Box::pin(async move { Ok(grpc(&service).unary(Unary(service.clone(), work), request).await) })
+    Box::pin(async move {
+        let share = Share::new(vec![service.bodies.clone()]);
+        answer(&service, share, request, service.clone(), work).await
+    })
 }
 
-fn unimplemented() -> Answering {
-    Box::pin(ready(Ok(Status::unimplemented("the server has no such call").into_http())))
+/// A call of somebody.
+fn unary<Q, A, F, W>(service: Arc<Service>, request: Call, work: F) -> Answering
+where
+    Q: Message + Default + 'static,
+    A: Message + 'static,
+    F: Fn(Caller, Q) -> W + Send + 'static,
+    W: Future<Output = Result<A>> + Send + 'static,
+{
+    Box::pin(async move {
+        let known = Caller::known(&service, Protocol::Grpc, request.headers());
+        let begun = known.and_then(|caller| Ok((caller.begin()?, caller.share(0)?, caller)));
+        match begun {
+            Ok((_turn, share, caller)) => answer(&service, share, request, caller, work).await,
+            Err(failure) => refused(&failure),
+        }
+    })
 }
 
-/// `inference.GRPCInferenceService`.
-#[derive(Clone)]
-struct Inference(Arc<Service>);
-
-impl NamedService for Inference {
-    const NAME: &'static str = INFERENCE;
+/// The stream of inference. Whoever brings no key learns so before the first request.
+fn stream(service: Arc<Service>, request: Call) -> Answering {
+    Box::pin(async move {
+        match Caller::known(&service, Protocol::Grpc, request.headers()) {
+            Ok(_) => grpc(&service).streaming(Stream(service.clone()), request).await,
+            Err(failure) => refused(&failure),
+        }
+    })
 }
 
-impl tower::Service<http::Request<tonic::body::Body>> for Inference {
-    type Response = http::Response<tonic::body::Body>;
-    type Error = Infallible;
-    type Future = Answering;
+fn watch(service: Arc<Service>, request: Call) -> Answering {
+    Box::pin(async move { grpc(&service).server_streaming(Watch(service.clone()), request).await })
+}
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
+fn refused(failure: &Failure) -> hyper::Response<Body> {
+    status(failure).into_http()
+}
 
-    fn call(&mut self, request: http::Request<tonic::body::Body>) -> Answering {
-        let service = self.0.clone();
-        match request.uri().path().rsplit('/').next().unwrap_or_default() {
-            "ServerLive" => unary(service, request, inference::server_live),
-            "ServerReady" => unary(service, request, inference::server_ready),
-            "ModelReady" => unary(service, request, inference::model_ready),
-            "ServerMetadata" => unary(service, request, inference::server_metadata),
-            "ModelMetadata" => unary(service, request, inference::model_metadata),
-            "ModelInfer" => unary(service, request, inference::model_infer),
-            "ModelConfig" => unary(service, request, inference::model_config),
-            "ModelStatistics" => unary(service, request, inference::model_statistics),
-            "RepositoryIndex" => unary(service, request, inference::repository_index),
-            "RepositoryModelLoad" => unary(service, request, inference::repository_load),
-            "RepositoryModelUnload" => unary(service, request, inference::repository_unload),
-            "ModelStreamInfer" => Box::pin(async move { Ok(grpc(&service).streaming(Stream(service.clone()), request).await) }),
-            _ => unimplemented(),
+/// Answers a call.
+pub(super) fn route(service: Arc<Service>, request: Call) -> Answering {
+    let path = request.uri().path().strip_prefix('/').and_then(|path| path.split_once('/'));
+    match path.unwrap_or_default() {
+        (INFERENCE, "ServerLive") => open(service, request, inference::server_live),
+        (INFERENCE, "ServerReady") => open(service, request, inference::server_ready),
+        (INFERENCE, "ModelReady") => unary(service, request, inference::model_ready),
+        (INFERENCE, "ServerMetadata") => unary(service, request, inference::server_metadata),
+        (INFERENCE, "ModelMetadata") => unary(service, request, inference::model_metadata),
+        (INFERENCE, "ModelInfer") => unary(service, request, inference::model_infer),
+        (INFERENCE, "ModelConfig") => unary(service, request, inference::model_config),
+        (INFERENCE, "ModelStatistics") => unary(service, request, inference::model_statistics),
+        (INFERENCE, "RepositoryIndex") => unary(service, request, inference::repository_index),
+        (INFERENCE, "RepositoryModelLoad") => unary(service, request, inference::repository_load),
+        (INFERENCE, "RepositoryModelUnload") => unary(service, request, inference::repository_unload),
+        (INFERENCE, "ModelStreamInfer") => stream(service, request),
+        (HEALTH, "Check") => open(service, request, health::check),
+        (HEALTH, "Watch") => watch(service, request),
+        _ => {
+            let failure = Failure::new(Code::Unimplemented, "the server has no such call");
+            Box::pin(ready(refused(&failure)))
         }
     }
 }
 
-/// `grpc.health.v1.Health`.
-#[derive(Clone)]
-struct Health(Arc<Service>);
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl NamedService for Health {
-    const NAME: &'static str = "grpc.health.v1.Health";
-}
-
-impl tower::Service<http::Request<tonic::body::Body>> for Health {
-    type Response = http::Response<tonic::body::Body>;
-    type Error = Infallible;
-    type Future = Answering;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: http::Request<tonic::body::Body>) -> Answering {
-        let service = self.0.clone();
-        match request.uri().path().rsplit('/').next().unwrap_or_default() {
-            "Check" => unary(service, request, health::check),
-            "Watch" => Box::pin(async move { Ok(grpc(&service).server_streaming(Watch(service.clone()), request).await) }),
-            _ => unimplemented(),
+    #[test]
+    fn a_client_gives_a_call_its_time() {
+        let of = |text: &str| deadline(&[("grpc-timeout".parse().ok()?, text.parse().ok()?)].into_iter().collect());
+        assert_eq!(of("50m"), Some(Duration::from_millis(50)));
+        assert_eq!(of("99999999H"), Some(Duration::from_secs(99_999_999 * 3600)));
+        for text in ["", "m", "5", "999999999S", "-1S", "1x", "\u{e4}"] {
+            assert_eq!(of(text), None, "{text}");
         }
-    }
-}
-
-/// Serves until `end` is true, then until all calls are answered, `drain_limit` at the longest.
-pub(crate) async fn serve(listener: TcpListener, service: Arc<Service>, mut end: watch::Receiver<bool>, drain_limit: Duration) {
-    let mut limit = end.clone();
-    let ended = async move {
-        end.wait_for(|end| *end).await.ok();
-    };
-    let serving = tonic::transport::Server::builder()
-        .max_concurrent_streams(MAX_STREAMS)
-        .http2_keepalive_interval(Some(service.settings.read_limit))
-        .http2_keepalive_timeout(Some(service.settings.read_limit))
-        .tcp_nodelay(true)
-        .add_service(Inference(service.clone()))
-        .add_service(Health(service.clone()))
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), ended);
-    let late = async move {
-        limit.wait_for(|end| *end).await.ok();
-        tokio::time::sleep(drain_limit).await;
-    };
-    tokio::select! {
-        served = serving => {
-            if let Err(e) = served {
-                tracing::error!(target: "gristmill_serve", reason = %e, "gRPC ended");
-            }
-        }
-        () = late => tracing::warn!(target: "gristmill_serve", "calls were left without an answer at the end"),
     }
 }

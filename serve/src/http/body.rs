@@ -1,7 +1,7 @@
 //! Bodies: read within bounds of size and time, and decompressed; responses of several parts, and compressed.
 
+use crate::access::Share;
 use crate::failure::{Code, Failure, Result};
-use crate::service::Share;
 use axum::body::Body;
 use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH};
@@ -71,7 +71,7 @@ const ALIGNMENT: usize = 8;
 
 /// Reads a body of at most `limit` bytes; what it holds is counted in `share`. One piece is not copied; several are joined so that what follows
 /// `head` bytes is aligned as tensors are.
-pub(super) async fn read(headers: &HeaderMap, mut body: Body, limit: usize, head: usize, share: &mut Share<'_>) -> Result<Bytes> {
+pub(super) async fn read(headers: &HeaderMap, mut body: Body, limit: usize, head: usize, share: &mut Share) -> Result<Bytes> {
     let too_large = || Failure::new(Code::TooLarge, format!("the body is too long: expected at most {limit} bytes"));
     let stated = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if stated.is_some_and(|stated| usize::try_from(stated).map_or(true, |stated| stated > limit)) {
@@ -103,7 +103,7 @@ pub(super) async fn read(headers: &HeaderMap, mut body: Body, limit: usize, head
 }
 
 /// Decompresses a body to at most `limit` bytes.
-pub(super) fn decompressed(body: &Bytes, encoding: Encoding, limit: usize, share: &mut Share<'_>) -> Result<Bytes> {
+pub(super) fn decompressed(body: &Bytes, encoding: Encoding, limit: usize, share: &mut Share) -> Result<Bytes> {
     let mut reader: Box<dyn Read> = match encoding {
         Encoding::Gzip => Box::new(MultiGzDecoder::new(&**body)),
         Encoding::Deflate => Box::new(ZlibDecoder::new(&**body)),

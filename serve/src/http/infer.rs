@@ -2,52 +2,48 @@
 
 use super::body::{Encoding, LONG, Parts, compressed, decompressed, read};
 use super::reply::{JSON, Reply};
+use crate::caller::Caller;
 use crate::failure::{Code, Failure, Result};
-use crate::metrics::Protocol;
 use crate::protocol::{Body as ResponseBody, InferRequest, InferResponse, read_request, write_response};
-use crate::service::Service;
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, Request};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 use bytes::Bytes;
-use std::sync::Arc;
 
 /// The length of the JSON in front of the bytes of tensors.
 const JSON_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
 
 /// `POST /v2/models/M/infer`.
-pub(super) async fn newest(State(service): State<Arc<Service>>, Path(model): Path<String>, request: Request) -> Reply {
-    infer(&service, &model, None, request).await
+pub(super) async fn newest(caller: Caller, Path(model): Path<String>, request: Request) -> Reply {
+    infer(&caller, &model, None, request).await
 }
 
 /// `POST /v2/models/M/versions/V/infer`.
-pub(super) async fn versioned(
-    State(service): State<Arc<Service>>,
-    Path((model, version)): Path<(String, String)>,
-    request: Request,
-) -> Reply {
-    infer(&service, &model, Some(&version), request).await
+pub(super) async fn versioned(caller: Caller, Path((model, version)): Path<(String, String)>, request: Request) -> Reply {
+    infer(&caller, &model, Some(&version), request).await
 }
 
-async fn infer(service: &Service, model: &str, version: Option<&str>, request: Request) -> Reply {
+async fn infer(caller: &Caller, model: &str, version: Option<&str>, request: Request) -> Reply {
     // Before the body is read: whoever asks for a model that is not there need not send it all.
-    service.catalog.find(model, version)?;
+    caller.find(model, version)?;
     let (parts, body) = request.into_parts();
     let headers = parts.headers;
-    let limit = service.settings.max_body;
+    let settings = &caller.service().settings;
+    let limit = settings.max_body;
     let json_length = json_length(&headers)?;
-    let mut share = service.share(0)?;
-    let body = tokio::time::timeout(service.settings.read_limit, read(&headers, body, limit, json_length.unwrap_or(0), &mut share));
-    let slow = |_| Failure::invalid(format!("the body came too slowly: expected it within {:?}", service.settings.read_limit));
+    let mut share = caller.share(0)?;
+    let body = read(&headers, body, limit, json_length.unwrap_or(0), &mut share);
+    let body = tokio::time::timeout(settings.read_limit, body);
+    let slow = |_| Failure::invalid(format!("the body came too slowly: expected it within {:?}", settings.read_limit));
     let mut body = body.await.map_err(slow)??;
     if let Some(encoding) = Encoding::of_content(&headers)? {
         body = busy(body.len(), || decompressed(&body, encoding, limit, &mut share))?;
     }
     let request = busy(body.len(), || read_request(&body, json_length))?;
     drop(body);
-    let response = service.infer(Protocol::Http, model, version, &request).await?;
+    let response = caller.infer(model, version, &request).await?;
     let bytes: usize = response.outputs.iter().map(|output| output.data.len()).sum();
     busy(bytes, || written(&request, &response, Encoding::accepted(&headers))).map_err(Into::into)
 }

@@ -1,6 +1,7 @@
 //! The paths that describe: server, models, repository.
 
 use super::reply::{Reply, json};
+use crate::caller::Caller;
 use crate::catalog::IndexEntry;
 use crate::describe;
 use crate::failure::{Failure, Result};
@@ -46,38 +47,37 @@ fn split(parts: &[String]) -> Result<(&str, Option<&str>)> {
     }
 }
 
-pub(super) async fn model_ready(State(service): Server, Path(parts): Named) -> Reply {
+pub(super) async fn model_ready(caller: Caller, Path(parts): Named) -> Reply {
     let (model, version) = split(&parts)?;
-    let ready = service.model_is_ready(model, version)?;
+    let ready = caller.model_is_ready(model, version)?;
     Ok(healthy(ready, json!({ "name": model, "ready": ready })))
 }
 
-pub(super) async fn model(State(service): Server, Path(parts): Named) -> Reply {
+pub(super) async fn model(caller: Caller, Path(parts): Named) -> Reply {
     let (model, version) = split(&parts)?;
-    Ok(json(StatusCode::OK, &describe::model(&service.catalog.find(model, version)?.model)))
+    Ok(json(StatusCode::OK, &describe::model(&caller.find(model, version)?.model)))
 }
 
-pub(super) async fn config(State(service): Server, Path(parts): Named) -> Reply {
+pub(super) async fn config(caller: Caller, Path(parts): Named) -> Reply {
     let (model, version) = split(&parts)?;
-    Ok(json(StatusCode::OK, &describe::config(&service.catalog.find(model, version)?.model)))
+    Ok(json(StatusCode::OK, &describe::config(&caller.find(model, version)?.model)))
 }
 
-pub(super) async fn statistics(State(service): Server, Path(parts): Named) -> Reply {
+pub(super) async fn statistics(caller: Caller, Path(parts): Named) -> Reply {
     let (model, version) = split(&parts)?;
-    let served = service.catalog.find(model, version)?;
-    Ok(json(StatusCode::OK, &json!({ "model_stats": [describe::statistics(&served)] })))
+    let served = caller.find(model, version)?;
+    Ok(json(StatusCode::OK, &json!({ "model_stats": [caller.statistics(&served)] })))
 }
 
-pub(super) async fn all_statistics(State(service): Server) -> Response {
-    let all: Vec<Value> = service.catalog.served().iter().map(|served| describe::statistics(served)).collect();
+pub(super) async fn all_statistics(caller: Caller) -> Response {
+    let all: Vec<Value> = caller.served().iter().map(|served| caller.statistics(served)).collect();
     json(StatusCode::OK, &json!({ "model_stats": all }))
 }
 
-pub(super) async fn index(State(service): Server, body: Bytes) -> Reply {
+pub(super) async fn index(caller: Caller, body: Bytes) -> Reply {
     let request = object(&body)?;
     let only_ready = request.get("ready").and_then(Value::as_bool).unwrap_or(false);
-    let entries = service.catalog.index().into_iter().filter(|entry| !only_ready || entry.state == crate::catalog::State::Ready);
-    let lines: Vec<Value> = entries.map(line).collect();
+    let lines: Vec<Value> = caller.index(only_ready).into_iter().map(line).collect();
     Ok(json(StatusCode::OK, &lines))
 }
 
@@ -95,31 +95,26 @@ fn object(body: &[u8]) -> Result<Value> {
     value.ok().filter(Value::is_object).ok_or_else(|| Failure::invalid("expected an object in JSON, or no body"))
 }
 
-pub(super) async fn load(State(service): Server, Path(model): Path<String>, body: Bytes) -> Reply {
+pub(super) async fn load(caller: Caller, Path(model): Path<String>, body: Bytes) -> Reply {
     let request = object(&body)?;
     describe::no_load_parameters(request.get("parameters").and_then(Value::as_object).is_some_and(|all| !all.is_empty()))?;
-    blocking(move || service.catalog.load(&model)).await?;
+    caller.load(model).await?;
     Ok(json(StatusCode::OK, &json!({})))
 }
 
-pub(super) async fn unload(State(service): Server, Path(model): Path<String>, body: Bytes) -> Reply {
+pub(super) async fn unload(caller: Caller, Path(model): Path<String>, body: Bytes) -> Reply {
     object(&body)?;
-    blocking(move || service.catalog.unload(&model)).await?;
+    caller.unload(model).await?;
     Ok(json(StatusCode::OK, &json!({})))
 }
 
-pub(super) async fn refresh(State(service): Server) -> Reply {
-    blocking(move || service.catalog.refresh()).await?;
+pub(super) async fn refresh(caller: Caller) -> Reply {
+    caller.refresh().await?;
     Ok(json(StatusCode::OK, &json!({})))
 }
 
-async fn blocking(work: impl FnOnce() -> Result<()> + Send + 'static) -> Result<()> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|_| Err(Failure::internal("loading ended in a panic; this is a defect of the server")))
-}
-
-pub(super) async fn metrics(State(service): Server) -> Reply {
-    let mut response = Response::new(Body::from(service.metrics_text()?));
+pub(super) async fn metrics(caller: Caller) -> Reply {
+    let mut response = Response::new(Body::from(caller.metrics_text()?));
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     response.headers_mut().insert(CONTENT_TYPE, axum::http::HeaderValue::from_static(kind));
     Ok(response)

@@ -2,7 +2,7 @@
 
 use crate::failure::{Code, Failure};
 use axum::body::Body;
-use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -12,7 +12,7 @@ use serde_json::json;
 pub(super) const JSON: &str = "application/json";
 
 /// A failure as a response.
-pub(super) struct Refused(pub(super) Failure);
+pub(crate) struct Refused(pub(super) Failure);
 
 /// What a handler answers with.
 pub(super) type Reply<T = Response> = Result<T, Refused>;
@@ -30,6 +30,9 @@ impl IntoResponse for Refused {
         let mut response = error(status, failure.message());
         if let Some(seconds) = failure.retry_after() {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if failure.code() == Code::Unauthenticated {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }

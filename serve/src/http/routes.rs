@@ -1,20 +1,27 @@
 //! Which path is whose.
 
-use super::reply::{JSON, error, no_method, no_path};
+use super::reply::{JSON, Refused, error, no_method, no_path};
 use super::{infer, models};
+use crate::caller::Caller;
+use crate::failure::Failure;
+use crate::metrics::Protocol;
 use crate::service::Service;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Request, State};
 use axum::http::HeaderValue;
 use axum::http::header::{CONNECTION, CONTENT_TYPE};
+use axum::http::request::Parts;
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// The longest body of a request that is no inference.
 const MAX_SMALL_BODY: usize = 64 << 10;
+
+/// Paths that need no key.
+const OPEN: [&str; 2] = ["/v2/health/live", "/v2/health/ready"];
 
 /// All paths.
 pub(crate) fn router(service: Arc<Service>) -> Router {
@@ -45,9 +52,34 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
         .with_state(service)
 }
 
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refused> {
+        let missing = || Refused(Failure::internal("the path is open to all, and its handler asks who comes"));
+        parts.extensions.get().cloned().ok_or_else(missing)
+    }
+}
+
+/// Asks whoever comes for a key, and then lets them in.
+async fn through_the_door(service: &Arc<Service>, mut request: Request, next: Next) -> Response {
+    if OPEN.contains(&request.uri().path()) {
+        return next.run(request).await;
+    }
+    let known = Caller::known(service, Protocol::Http, request.headers());
+    let begun = known.and_then(|caller| Ok((caller.begin()?, caller)));
+    match begun {
+        Ok((_turn, caller)) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(failure) => Refused(failure).into_response(),
+    }
+}
+
 /// Words failures of the framework like all others. At the end, clients are told to take another connection for the next request.
 async fn around(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+    let mut response = through_the_door(&service, request, next).await;
     let status = response.status();
     let json = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == JSON);
     if (status.is_client_error() || status.is_server_error()) && !json {

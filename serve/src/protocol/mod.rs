@@ -26,7 +26,7 @@ mod write;
 
 pub use classes::classify;
 pub use datatype::Datatype;
-pub use parameters::{Parameter, Parameters, unsupported};
+pub use parameters::{Parameter, Parameters, Sequence, SequenceId, unsupported, unsupported_of_tensor};
 pub use read::read_request;
 pub use request::{InferRequest, InferResponse, RequestedOutput};
 pub use tensor::{InferTensor, MAX_TENSORS, elements};

@@ -2,7 +2,7 @@
 
 use super::datatype::Datatype;
 use super::elements as values;
-use super::parameters::{Parameters, unsupported};
+use super::parameters::{Parameters, unsupported, unsupported_of_tensor};
 use super::request::{InferRequest, RequestedOutput};
 use super::tensor::{InferTensor, MAX_TENSORS, elements};
 use crate::failure::{Code, Failure, Result};
@@ -45,7 +45,7 @@ struct Output {
 ///
 /// # Errors
 /// [`InvalidArgument`](Code::InvalidArgument) for what is malformed, [`TooLarge`](Code::TooLarge) for shapes and numbers of tensors
-/// beyond the limits, [`Unimplemented`](Code::Unimplemented) for shared memory and sequences.
+/// beyond the limits, [`Unimplemented`](Code::Unimplemented) for shared memory.
 pub fn read_request(body: &Bytes, json_length: Option<usize>) -> Result<InferRequest> {
     let length = json_length.unwrap_or(body.len());
     let Some(json) = body.get(..length) else {
@@ -76,6 +76,7 @@ pub fn read_request(body: &Bytes, json_length: Option<usize>) -> Result<InferReq
         binary,
         priority: head.parameters.priority()?,
         timeout: head.parameters.timeout()?,
+        sequence: head.parameters.sequence()?,
     })
 }
 
@@ -83,7 +84,7 @@ impl Input<'_> {
     /// The tensor, whose bytes may be the next of `rest`.
     fn tensor(self, rest: &mut Bytes) -> Result<InferTensor> {
         let Input { name, shape, datatype, parameters, data } = self;
-        unsupported(&parameters)?;
+        unsupported_of_tensor(&parameters)?;
         let datatype = Datatype::named(&datatype).map_err(|e| Failure::invalid(format!("input `{name}`: {e}")))?;
         // More than a machine counts is too large for a tensor, too.
         let shape: Vec<usize> = shape.into_iter().map(|extent| usize::try_from(extent).unwrap_or(usize::MAX)).collect();
@@ -114,7 +115,7 @@ impl Input<'_> {
 
 impl Output {
     fn requested(self, binary: bool) -> Result<RequestedOutput> {
-        unsupported(&self.parameters)?;
+        unsupported_of_tensor(&self.parameters)?;
         let classes = self.parameters.number("classification")?.unwrap_or(0);
         Ok(RequestedOutput {
             binary: self.parameters.flag("binary_data")?.unwrap_or(binary),
@@ -126,6 +127,7 @@ impl Output {
 
 #[cfg(test)]
 mod tests {
+    use super::super::parameters::{Sequence, SequenceId};
     use super::*;
 
     fn of(json: &str, tail: &[u8]) -> Result<InferRequest> {
@@ -166,10 +168,31 @@ mod tests {
     }
 
     #[test]
+    fn sequences_are_named_by_numbers_or_text() {
+        let sequence = |parameters: &str| {
+            of(&format!(r#"{{"inputs":[],"parameters":{{{parameters}}}}}"#), &[]).map(|request| request.sequence)
+        };
+        let all = |id, start, end| Ok(Some(Sequence { id, start, end }));
+        assert_eq!(sequence(r#""sequence_id":7,"sequence_start":true"#), all(Some(SequenceId::Number(7)), true, false));
+        assert_eq!(sequence(r#""sequence_id":"7","sequence_end":true"#), all(Some(SequenceId::Text("7".into())), false, true));
+        assert_eq!(sequence(r#""sequence_id":0,"sequence_start":false"#), Ok(None));
+        assert_eq!(sequence(r#""sequence_id":"","sequence_start":true"#), all(None, true, false));
+        assert_ne!(SequenceId::Number(7).to_string(), SequenceId::Text("7".into()).to_string());
+        for wrong in
+            [r#""sequence_id":-1"#, r#""sequence_id":1.5"#, r#""sequence_id":true"#, r#""sequence_id":7,"sequence_start":1"#]
+        {
+            assert_eq!(sequence(wrong).expect_err(wrong).code(), Code::InvalidArgument);
+        }
+        let long = format!(r#""sequence_id":"{}""#, "a".repeat(129));
+        assert!(sequence(&long).expect_err("it is too long").message().contains("128"));
+    }
+
+    #[test]
     fn what_is_not_implemented_is_said() {
-        let json = r#"{"inputs":[],"parameters":{"sequence_id":7}}"#;
-        assert_eq!(of(json, &[]).expect_err("sequences").code(), Code::Unimplemented);
-        assert!(of(r#"{"inputs":[],"parameters":{"sequence_id":0,"sequence_start":false}}"#, &[]).is_ok());
+        let json = r#"{"inputs":[],"parameters":{"shared_memory_region":"a"}}"#;
+        assert_eq!(of(json, &[]).expect_err("shared memory").code(), Code::Unimplemented);
+        let json = r#"{"inputs":[{"name":"x","shape":[1],"datatype":"INT8","parameters":{"sequence_id":7},"data":[1]}]}"#;
+        assert_eq!(of(json, &[]).expect_err("a tensor has no sequence").code(), Code::Unimplemented);
         for text in ["", "[]", "{", r#"{"inputs":[{"name":"x","shape":[-1],"datatype":"INT8","data":[]}]}"#, r#"{"inputs":NaN}"#] {
             assert_eq!(of(text, &[]).expect_err(text).code(), Code::InvalidArgument);
         }

@@ -1,5 +1,6 @@
 //! Requests and responses.
 
+use super::parameters::Sequence;
 use super::tensor::InferTensor;
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ pub struct InferRequest {
     pub priority: Option<u32>,
     /// How long it may wait until it is computed.
     pub timeout: Option<Duration>,
+    /// The sequence that it belongs to, where it says anything of one.
+    pub sequence: Option<Sequence>,
 }
 
 /// What a run gave.

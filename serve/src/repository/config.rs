@@ -1,5 +1,6 @@
 //! `model.toml`: how a model is served.
 
+use super::devices::Placement;
 use crate::failure::{Failure, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -7,10 +8,22 @@ use std::collections::BTreeMap;
 /// The most rows of a batch, whatever a configuration says.
 const MAX_ROWS: usize = 4096;
 
+/// The longest that a dimension is padded to, whatever a configuration says.
+const MAX_LENGTH: usize = 1 << 20;
+
+/// The most batches of a model that are computed at a time, whatever a configuration says.
+const MAX_INSTANCES: usize = 64;
+
 /// How a model is served. Each part may be left out.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelConfig {
+    /// Where it runs; where the server's other models do, if it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<Placement>,
+    /// How many of its batches are computed at a time. Models on an adapter take turns beyond the greatest of these numbers; on the CPU each
+    /// model has as many threads of its own.
+    pub instances: usize,
     /// How requests are joined.
     pub batching: Batching,
     /// How requests wait.
@@ -18,10 +31,26 @@ pub struct ModelConfig {
     /// Shapes that are run before the model is ready: for each, the shapes of all inputs by name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warm: Vec<BTreeMap<String, Vec<usize>>>,
-    /// Pairs of an output and an input of the model that holds in each run what the output was in the run before. Runs by requests start
-    /// each from the beginning.
+    /// Pairs of an output and an input of the model that holds in each run what the output was in the run before: of the same sequence of
+    /// requests, while those that belong to none start each from the beginning.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub states: Vec<[String; 2]>,
+    /// How long sequences of requests last.
+    pub sequences: Sequences,
+}
+
+impl Default for ModelConfig {
+    fn default() -> Self {
+        ModelConfig {
+            device: None,
+            instances: 1,
+            batching: Batching::default(),
+            queue: Queue::default(),
+            warm: vec![],
+            states: vec![],
+            sequences: Sequences::default(),
+        }
+    }
 }
 
 /// How requests are joined along the batch dimension.
@@ -33,8 +62,27 @@ pub struct Batching {
     pub rows: Option<Vec<usize>>,
     /// Milliseconds that the first request of a batch waits for others.
     pub delay_ms: u32,
-    /// The most tokens of a batch of several requests, where a token is an element of the greatest input.
+    /// The most tokens of a batch of several requests, where a token is an element of the greatest input, padding included.
     pub max_tokens: Option<usize>,
+    /// A dimension that is padded, so that requests of several lengths are joined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pad: Option<Pad>,
+}
+
+/// A dimension that inputs are padded along.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pad {
+    /// Its name in the model.
+    pub dimension: String,
+    /// Lengths that are planned for, ascending; the last is the longest that a request may have. Shorter ones are padded to the next of them.
+    pub lengths: Vec<usize>,
+    /// The input that says what is padding: 1 for what a request gives, 0 for padding. The server makes it where a request leaves it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask: Option<String>,
+    /// What inputs are padded with, by name; 0 for those that are not named.
+    #[serde(default)]
+    pub values: BTreeMap<String, f64>,
 }
 
 /// How requests wait.
@@ -59,6 +107,24 @@ impl Default for Queue {
     }
 }
 
+/// How long sequences of requests last, and how many there are.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sequences {
+    /// Seconds that a sequence may be without a request until it ends.
+    pub idle_seconds: u32,
+    /// The most sequences that run at a time.
+    pub max_sequences: usize,
+    /// The most bytes that their states hold, all together; open extents count as 1.
+    pub max_bytes: usize,
+}
+
+impl Default for Sequences {
+    fn default() -> Self {
+        Sequences { idle_seconds: 60, max_sequences: 64, max_bytes: 1 << 30 }
+    }
+}
+
 impl ModelConfig {
     /// Reads a configuration.
     ///
@@ -74,8 +140,20 @@ impl ModelConfig {
         if config.batching.rows.iter().flatten().any(|rows| *rows > MAX_ROWS) {
             return invalid(&format!("batching.rows: expected at most {MAX_ROWS}"));
         }
+        let lengths = config.batching.pad.as_ref().map(|pad| pad.lengths.as_slice());
+        if lengths.is_some_and(|lengths| !ascends(lengths) || lengths.iter().any(|length| *length > MAX_LENGTH)) {
+            return invalid(&format!(
+                "batching.pad.lengths: expected numbers from 1 to {MAX_LENGTH}, each greater than the one before"
+            ));
+        }
         if config.queue.max_requests == 0 || config.queue.weight == 0 || config.queue.priority == 0 {
             return invalid("queue: expected max_requests, weight and priority from 1 on");
+        }
+        if config.sequences.idle_seconds == 0 || config.sequences.max_sequences == 0 {
+            return invalid("sequences: expected idle_seconds and max_sequences from 1 on");
+        }
+        if !(1..=MAX_INSTANCES).contains(&config.instances) {
+            return invalid(&format!("instances: expected a number from 1 to {MAX_INSTANCES}"));
         }
         Ok(config)
     }
@@ -93,6 +171,10 @@ mod tests {
         assert_eq!(config.batching.rows, Some(vec![1, 4]));
         assert_eq!((config.queue.max_requests, config.queue.weight), (3, 1));
         assert_eq!(config.warm[0]["x"], [1, 2]);
+        let of = |text: &str| ModelConfig::parse(text).expect("it is well formed");
+        assert_eq!(of("device = 1").device, Some(Placement::Adapter(1)));
+        assert_eq!(of("device = \"cpu\"\ninstances = 2").device, Some(Placement::Named("cpu".into())));
+        assert_eq!(of("[sequences]\nidle_seconds = 5").sequences.max_sequences, 64);
     }
 
     #[test]
@@ -105,6 +187,15 @@ mod tests {
             "[batching]\nrows = [9999]",
             "[queue]\nweight = 0",
             "[queue]\nmax_requests = -1",
+            "[batching.pad]\nlengths = [1]",
+            "[batching.pad]\ndimension = \"s\"\nlengths = []",
+            "[batching.pad]\ndimension = \"s\"\nlengths = [8, 4]",
+            "[batching.pad]\ndimension = \"s\"\nlengths = [9999999]",
+            "[sequences]\nidle_seconds = 0",
+            "[sequences]\nmax_sequences = 0",
+            "instances = 0",
+            "instances = 65",
+            "device = -1",
         ] {
             let failure = ModelConfig::parse(text).expect_err(text);
             assert!(failure.message().starts_with("model.toml: "), "{failure}");

@@ -1,20 +1,17 @@
 //! A model that is ready to serve.
 
 use super::config::ModelConfig;
+use super::devices::{Device, Devices, Placed};
 use super::interface::{BatchDimension, Interface};
 use super::layout::Folder;
+use super::padding::Padding;
 use crate::failure::{Failure, Result};
-use gristmill::{Gpu, Model, Options, Session, Tensor, TensorType};
+use gristmill::graph::Dim;
+use gristmill::{InputInfo, Model, Options, Session, Tensor, TensorType};
 use std::sync::Arc;
 
-/// Where models run.
-#[derive(Clone)]
-pub enum Device {
-    /// On an adapter.
-    Gpu(Gpu),
-    /// On the CPU, through the references: slow, and right.
-    Cpu,
-}
+/// The most plans that a session keeps of a graph.
+const MAX_PLANS: usize = 16;
 
 /// A model that is ready to serve.
 pub struct LoadedModel {
@@ -28,6 +25,10 @@ pub struct LoadedModel {
     pub config: ModelConfig,
     /// Numbers of rows that are planned for.
     pub rows: Vec<usize>,
+    /// The dimension that its inputs are padded along, if they are.
+    pub padding: Option<Padding>,
+    /// Where it runs.
+    pub device: Placed,
     /// What runs it.
     pub session: Session,
 }
@@ -37,21 +38,26 @@ impl LoadedModel {
     ///
     /// # Errors
     /// What is wrong with its files or its configuration, and what the warming runs report.
-    pub fn load(folder: &Folder, device: &Device, options: &Options) -> Result<Arc<Self>> {
+    pub fn load(folder: &Folder, devices: &Devices, options: &Options) -> Result<Arc<Self>> {
         let config = ModelConfig::parse(&folder.config)?;
+        let device = devices.place(config.device.as_ref())?;
         let mut model = Model::load(&folder.version.file)?;
         if !config.states.is_empty() {
             let pairs: Vec<(&str, &str)> = config.states.iter().map(|[output, input]| (&**output, &**input)).collect();
             model = model.with_states(&pairs)?;
         }
-        let session = match device {
+        let session = match &device.device {
             Device::Gpu(gpu) => Session::new_blocking(gpu, &model, options.clone())?,
             Device::Cpu => Session::cpu(&model, options.clone())?,
         };
-        let interface = Interface::of(&model, &session)?;
-        let rows = rows(&config, &interface)?;
+        let mut interface = Interface::of(&model, &session)?;
+        let pad = config.batching.pad.as_ref();
+        let padding = pad.map(|pad| Padding::new(pad, &model, &session, &mut interface)).transpose()?;
+        let rows = rows(&config, &interface, !session.states().is_empty())?;
         let (name, version) = (folder.name.clone(), folder.version.number);
-        let loaded = LoadedModel { name, version, interface, config, rows, session };
+        let loaded = LoadedModel { name, version, interface, config, rows, padding, device, session };
+        loaded.check_sequences()?;
+        loaded.check_plans()?;
         loaded.warm()?;
         Ok(Arc::new(loaded))
     }
@@ -71,7 +77,49 @@ impl LoadedModel {
         self.rows.iter().copied().find(|bucket| *bucket >= rows).unwrap_or(rows)
     }
 
-    /// Runs the shapes of the configuration; where it names none and nothing but the number of rows is open, those. Nobody said that a
+    /// The most sequences that run at a time: as many as the configuration says, and as their states leave room for.
+    pub fn max_sequences(&self) -> usize {
+        let sequences = &self.config.sequences;
+        match self.session.states().is_empty() {
+            true => 0,
+            false => sequences.max_sequences.min(sequences.max_bytes / self.state_bytes().max(1)),
+        }
+    }
+
+    /// What the states of a sequence hold, as far as their extents are known.
+    fn state_bytes(&self) -> usize {
+        let extent = |dim: &Dim| if let Dim::Known(extent) = dim { *extent } else { 1 };
+        let bytes = |state: &InputInfo| {
+            let extents = state.dims.iter().flatten().map(extent);
+            extents.fold(state.dtype.size(), usize::saturating_mul)
+        };
+        self.session.states().iter().map(bytes).fold(0, usize::saturating_add)
+    }
+
+    fn check_sequences(&self) -> Result<()> {
+        if self.session.states().is_empty() || self.max_sequences() > 0 {
+            return Ok(());
+        }
+        let (found, bound) = (self.state_bytes(), self.config.sequences.max_bytes);
+        Err(Failure::invalid(format!(
+            "model.toml: sequences.max_bytes: the states of one sequence hold {found} bytes, found {bound}"
+        )))
+    }
+
+    /// Padding is for a handful of plans: no more than a session keeps.
+    fn check_plans(&self) -> Result<()> {
+        let Some(padding) = &self.padding else { return Ok(()) };
+        let (rows, lengths) = (self.rows.len(), padding.lengths.len());
+        if rows.saturating_mul(lengths) <= MAX_PLANS {
+            return Ok(());
+        }
+        let message = format!(
+            "model.toml: batching: {rows} numbers of rows for each of {lengths} lengths: expected at most {MAX_PLANS} of both together"
+        );
+        Err(Failure::invalid(message))
+    }
+
+    /// Runs the shapes of the configuration; where it names none and nothing but rows and padded lengths is open, those. Nobody said that a
     /// model takes zeros there, as a length for instance: one that does not is warm after its first request.
     fn warm(&self) -> Result<()> {
         if self.config.warm.is_empty() {
@@ -110,32 +158,44 @@ impl LoadedModel {
         shapes.iter().map(described).collect()
     }
 
-    /// For each number of rows the types of all inputs, where nothing else of them is open.
+    /// For each number of rows, and each length that inputs are padded to, the types of all inputs, where nothing else of them is open.
     fn closed_shapes(&self) -> Vec<Vec<(String, TensorType)>> {
-        let needed = || self.interface.inputs.iter().enumerate().filter(|(_, input)| !input.optional);
-        let of = |rows: usize| {
-            let input = |(index, input): (usize, &super::TensorDescription)| {
+        let needed = |(index, input): &(usize, &super::TensorDescription)| !input.optional || self.is_mask(*index);
+        let needed: Vec<_> = self.interface.inputs.iter().enumerate().filter(needed).collect();
+        let of = |rows: usize, length: Option<usize>| {
+            let input = |(index, input): &(usize, &super::TensorDescription)| {
                 let dims = input.dims.as_ref()?.iter().enumerate();
-                let along = self.interface.batch.as_ref().and_then(|batch| batch.inputs.get(index));
-                let extent = |(axis, dim): (usize, &Option<usize>)| dim.or_else(|| (along == Some(&axis)).then_some(rows));
+                let along = self.interface.batch.as_ref().and_then(|batch| batch.inputs.get(*index));
+                let padded = self.padding.as_ref().and_then(|padding| padding.axis(*index));
+                let open = |axis: usize| if along == Some(&axis) { Some(rows) } else { length.filter(|_| padded == Some(axis)) };
+                let extent = |(axis, dim): (usize, &Option<usize>)| dim.or_else(|| open(axis));
                 let shape = dims.map(extent).collect::<Option<Vec<usize>>>()?;
                 Some((input.name.clone(), TensorType::new(input.datatype.dtype()?, shape)))
             };
-            needed().map(input).collect::<Option<Vec<_>>>()
+            needed.iter().map(input).collect::<Option<Vec<_>>>()
         };
-        self.rows.iter().filter_map(|rows| of(*rows)).collect()
+        let lengths: Vec<Option<usize>> = match &self.padding {
+            Some(padding) => padding.lengths.iter().copied().map(Some).collect(),
+            None => vec![None],
+        };
+        self.rows.iter().flat_map(|rows| lengths.iter().filter_map(|length| of(*rows, *length))).collect()
+    }
+
+    /// Whether an input is the mask of padding.
+    fn is_mask(&self, index: usize) -> bool {
+        self.padding.as_ref().is_some_and(|padding| padding.mask.as_ref().is_some_and(|mask| mask.input == index))
     }
 }
 
 /// The numbers of rows that are planned for.
-fn rows(config: &ModelConfig, interface: &Interface) -> Result<Vec<usize>> {
+fn rows(config: &ModelConfig, interface: &Interface, has_states: bool) -> Result<Vec<usize>> {
     match &config.batching.rows {
         Some(rows) if rows.last().is_some_and(|rows| *rows > 1) && interface.batch.is_none() => {
             let message = "model.toml: batching.rows: the inputs and outputs of the model share no open dimension";
             Err(Failure::invalid(message))
         }
         Some(rows) => Ok(rows.clone()),
-        None if interface.says_batch() && config.states.is_empty() => Ok(vec![1, 2, 4, 8]),
+        None if interface.says_batch() && !has_states => Ok(vec![1, 2, 4, 8]),
         None => Ok(vec![1]),
     }
 }

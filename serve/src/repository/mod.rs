@@ -1,12 +1,16 @@
 //! Models on disk: folders, their configuration, and models read, described and made warm. What serves requests stands above.
 
 mod config;
+mod devices;
 mod interface;
 mod layout;
 mod loaded;
+mod padding;
 mod probe;
 
-pub use config::{Batching, ModelConfig, Queue};
+pub use config::{Batching, ModelConfig, Pad, Queue, Sequences};
+pub use devices::{Device, Devices, Placed, Placement};
 pub use interface::{BatchDimension, Interface, TensorDescription};
 pub use layout::{Folder, Version, is_name, scan};
-pub use loaded::{Device, LoadedModel};
+pub use loaded::LoadedModel;
+pub use padding::{Mask, Padding};

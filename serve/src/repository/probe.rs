@@ -25,7 +25,10 @@ pub(super) struct Probed {
 pub(super) fn probe(model: &Model, session: &Session, batch: Option<&str>) -> Probed {
     let graph = model.graph();
     let names = session.outputs();
-    let at = |rows: usize, length: usize| shapes(graph, batch, rows, length);
+    let at = |rows: usize, length: usize| {
+        let named: Vec<(&str, usize)> = batch.map(|name| (name, rows)).into_iter().collect();
+        shapes(graph, &named, length)
+    };
     let found = LENGTHS.into_iter().find_map(|length| Some((length, at(2, length)?)));
     let Some((length, first)) = found else {
         let dtypes = graph.dtypes();
@@ -54,13 +57,42 @@ pub(super) fn probe(model: &Model, session: &Session, batch: Option<&str>) -> Pr
     Probed { outputs: names.into_iter().zip(described).map(|(name, (dtype, dims))| (name, dtype, dims)).collect(), axes }
 }
 
-/// The types of the outputs for a number of rows and a length; none where the model does not agree or cannot say.
-fn shapes(graph: &Graph, batch: Option<&str>, rows: usize, length: usize) -> Option<Vec<Typed>> {
+/// For each output the axis that is as long as a dimension of the inputs, where it has one, found by two lengths of it; and the names of outputs that
+/// change with it in other ways. None where the model agrees with no lengths, or cannot say.
+pub(super) fn carried(
+    model: &Model,
+    session: &Session,
+    batch: Option<&str>,
+    dimension: &str,
+    [short, long]: [usize; 2],
+) -> Option<Vec<Result<Option<usize>, String>>> {
+    let graph = model.graph();
+    let at = |extent: usize, length: usize| {
+        let named: Vec<(&str, usize)> = batch.map(|name| (name, 2)).into_iter().chain([(dimension, extent)]).collect();
+        shapes(graph, &named, length)
+    };
+    let (short_types, long_types) = LENGTHS.into_iter().find_map(|length| at(short, length).zip(at(long, length)))?;
+    let axis = |((name, (_, short_shape)), (_, long_shape)): ((String, Typed), Typed)| {
+        let changes = |axis: &usize| short_shape[*axis] != long_shape[*axis];
+        let mut axes = (0..short_shape.len().min(long_shape.len())).filter(changes);
+        match (axes.next(), axes.next()) {
+            _ if short_shape.len() != long_shape.len() => Err(name),
+            (None, _) => Ok(None),
+            (Some(axis), None) if (short_shape[axis], long_shape[axis]) == (short, long) => Ok(Some(axis)),
+            _ => Err(name),
+        }
+    };
+    Some(session.outputs().into_iter().zip(short_types).zip(long_types).map(axis).collect())
+}
+
+/// The types of the outputs where dimensions of these names have these extents, and all others that are open a length; none where the model does
+/// not agree or cannot say.
+fn shapes(graph: &Graph, named: &[(&str, usize)], length: usize) -> Option<Vec<Typed>> {
     let fact = |input: &gristmill::internals::graph::Input| {
         let extent = |dim: &Dim| match dim {
             Dim::Known(extent) => *extent,
-            Dim::Named(name) if batch == Some(name) => rows,
-            _ => length,
+            Dim::Named(name) => named.iter().find(|(other, _)| other == name).map_or(length, |(_, extent)| *extent),
+            Dim::Unknown => length,
         };
         let dims: Vec<usize> = input.dims.as_ref()?.iter().map(extent).collect();
         Some(Fact::new(input.dtype, dims))

@@ -4,7 +4,9 @@
 mod lane;
 mod request;
 mod scheduler;
+mod sequences;
 
-pub use lane::{LaneId, LaneLimits};
+pub use lane::{DeviceId, LaneId, LaneLimits};
 pub use request::{Refusal, RequestId, Time, Waiting};
 pub use scheduler::{Batch, Limits, Scheduler, Step};
+pub use sequences::{Gone, Part, RunNumber, SequenceCounts, SequenceKey, Turn};

@@ -1,6 +1,7 @@
 //! What the scheduler knows of a request.
 
 use super::lane::LaneId;
+use super::sequences::{Gone, Part};
 use std::fmt;
 
 /// Microseconds of the caller's clock.
@@ -28,6 +29,8 @@ pub struct Waiting<F> {
     pub priority: u32,
     /// When it is of no use any more.
     pub deadline: Option<Time>,
+    /// The sequence that it belongs to; it is computed alone then, and after those of the sequence that came before it.
+    pub sequence: Option<Part>,
 }
 
 /// Why a request is not taken.
@@ -43,6 +46,10 @@ pub enum Refusal {
     Rows(usize),
     /// Its deadline has passed.
     Expired,
+    /// As many sequences run as may; the bound.
+    Sequences(usize),
+    /// It starts no sequence, and the one that it goes on with does not run; what became of it, where that is known.
+    NoSequence(Option<Gone>),
 }
 
 impl fmt::Display for Refusal {
@@ -53,6 +60,13 @@ impl fmt::Display for Refusal {
             Refusal::Bytes(bound) => write!(f, "the queue is full: waiting requests hold at most {bound} bytes"),
             Refusal::Rows(bound) => write!(f, "expected at most {bound} rows"),
             Refusal::Expired => f.write_str("the deadline passed before the request came"),
+            Refusal::Sequences(bound) => write!(f, "{bound} sequences run, as many as may"),
+            Refusal::NoSequence(None) => {
+                f.write_str("it does not run: expected the first request of a sequence to say that it starts")
+            }
+            Refusal::NoSequence(Some(Gone::Ended)) => f.write_str("it has ended: expected a request that starts another"),
+            Refusal::NoSequence(Some(Gone::Idle)) => f.write_str("it was idle for too long and has ended: start it again"),
+            Refusal::NoSequence(Some(Gone::Lost)) => f.write_str("what it held was lost, and it has ended: start it again"),
         }
     }
 }
