@@ -3,7 +3,7 @@
 use crate::cases::{self, Case};
 use crate::shader_contract::offered;
 use gristmill::internals::graph::Op;
-use gristmill::internals::kernel::{AdapterClass, Caps};
+use gristmill::internals::kernel::{AdapterClass, Caps, Lowering};
 use gristmill::internals::ops::attention::{Attention, attention};
 use gristmill::internals::ops::conv::{SlidingWindow, conv};
 use gristmill::internals::ops::matmul::{matmul, matmul_nbits};
@@ -131,6 +131,24 @@ fn every_variant_can_be_reached() {
     assert!(written.len() > 10, "the text names more variants than {written:?}");
     let dead = dead(&written, &fitting, &reasons);
     assert!(dead.is_empty(), "variants that fit no row on any adapter:\n  {}", dead.join("\n  "));
+}
+
+#[test]
+fn no_variant_takes_scratch_that_an_adapter_cannot_bind() {
+    let mut refused = BTreeSet::new();
+    for caps in adapters() {
+        let caps = Caps { max_storage_binding: 1 << 20, ..caps };
+        for row in large_rows() {
+            let (made, declined) = offered(&row, &caps).unwrap_or_else(|e| panic!("{} on {caps}: {e}", row.name));
+            for offer in made {
+                let Lowering::Dispatches { temporaries, .. } = offer.lowering else { continue };
+                let most = temporaries.into_iter().max().unwrap_or(0);
+                assert!(most <= caps.max_storage_binding, "{} by {} on {caps}: {most} bytes", row.name, offer.variant);
+            }
+            refused.extend(declined.iter().filter(|d| d.reason.message().contains("of scratch")).map(|d| d.variant));
+        }
+    }
+    assert!(refused.iter().any(|variant| variant.starts_with("unfolded")), "{refused:?}");
 }
 
 #[test]

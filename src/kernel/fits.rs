@@ -1,7 +1,23 @@
-//! Whether an adapter can run a dispatch at all.
+//! Whether an adapter can run a variant at all.
 
-use super::{Caps, Dispatch, Kernel};
+use super::{Caps, Dispatch, Kernel, Lowering};
 use crate::error::{Error, Result};
+
+impl Lowering {
+    /// Holds all launches, and the scratch between them, against the adapter's limits.
+    ///
+    /// # Errors
+    /// As [`Dispatch::fits`]; [`Limit`](crate::ErrorKind::Limit) with the bytes of a temporary that cannot be bound.
+    pub fn fits(&self, caps: &Caps) -> Result<()> {
+        self.launches().iter().try_for_each(|dispatch| dispatch.fits(caps))?;
+        let Lowering::Dispatches { temporaries, .. } = self else { return Ok(()) };
+        let limit = caps.max_storage_binding.min(caps.max_buffer);
+        match temporaries.iter().find(|bytes| **bytes > limit) {
+            Some(bytes) => Err(Error::limit(format!("{bytes} bytes of scratch exceed the {limit} that the adapter can bind"))),
+            None => Ok(()),
+        }
+    }
+}
 
 impl Dispatch {
     /// Holds grid, loops, workgroup and bindings against the adapter's limits.

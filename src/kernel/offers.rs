@@ -27,8 +27,8 @@ pub struct Declined {
 /// Collects the variants of one node for one adapter.
 ///
 /// Each is made by a closure that may find that it does not fit: by an error of kind [`Unsupported`](ErrorKind::Unsupported) or
-/// [`Limit`](ErrorKind::Limit), which becomes the reason that `explain` shows. Grids, loops, workgroups and the number of bindings
-/// are held against the adapter's limits here, so that operators need not.
+/// [`Limit`](ErrorKind::Limit), which becomes the reason that `explain` shows. Grids, loops, workgroups, scratch and the number of
+/// bindings are held against the adapter's limits here, so that operators need not.
 #[derive(Debug)]
 pub struct Offers<'a> {
     caps: &'a Caps,
@@ -52,7 +52,7 @@ impl<'a> Offers<'a> {
     /// Offers a variant, or notes why it does not fit.
     pub fn add(&mut self, variant: &'static str, rank: Rank, make: impl FnOnce() -> Result<Lowering>) {
         let fitting = make().and_then(|lowering| {
-            lowering.launches().iter().try_for_each(|dispatch| dispatch.fits(self.caps))?;
+            lowering.fits(self.caps)?;
             Ok(lowering)
         });
         match fitting {
