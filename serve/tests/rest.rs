@@ -1,6 +1,7 @@
 //! REST: what models are asked and how they answer.
 
 use crate::client::{Answer, post, post_json};
+use crate::proof::load::{Kept, kept};
 use crate::repositories::{doubling, empty, models, put, typed};
 use crate::support::{Running, gpu, ready};
 use flate2::Compression;
@@ -250,6 +251,17 @@ fn what_is_wrong_has_its_code_and_a_sentence() {
     for length in ["99999999999999999999", "-1", "x", "3"] {
         let answer = post(server.http, infer, &[("Inference-Header-Content-Length", length)], good.to_string().as_bytes());
         assert_eq!(answer.status, 400, "{length}");
+    }
+}
+
+#[test]
+fn a_refusal_reaches_a_client_that_still_sends() {
+    let mut connection = Kept::new(shared().http);
+    let body = vec![b' '; 300_000];
+    for _ in 0..20 {
+        assert_eq!(connection.ask(&kept("/v2/models/nothing/infer", &[], &body)).status, 404);
+        assert_eq!(connection.ask(&kept("/v2/nothing", &[], &body)).status, 404);
+        assert_eq!(connection.ask(&kept("/v2/repository/index", &[], b"")).status, 200);
     }
 }
 

@@ -6,6 +6,7 @@ mod infer;
 mod models;
 mod reply;
 mod routes;
+mod unread;
 
 pub(crate) use connections::serve;
 pub(crate) use routes::router;

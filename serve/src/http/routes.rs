@@ -1,15 +1,17 @@
 //! Which path is whose.
 
 use super::reply::{JSON, Refused, error, no_method, no_path};
+use super::unread::Shared;
 use super::{infer, models};
 use crate::caller::Caller;
 use crate::failure::Failure;
 use crate::metrics::Protocol;
 use crate::service::Service;
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, FromRequestParts, Request, State};
 use axum::http::HeaderValue;
-use axum::http::header::{CONNECTION, CONTENT_TYPE};
+use axum::http::header::{CONNECTION, CONTENT_TYPE, EXPECT};
 use axum::http::request::Parts;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -77,10 +79,18 @@ async fn through_the_door(service: &Arc<Service>, mut request: Request, next: Ne
     }
 }
 
-/// Words failures of the framework like all others. At the end, clients are told to take another connection for the next request.
+/// Words failures of the framework like all others, and lets no client that still sends miss them. At the end, clients are told to take another connection for the next request.
 async fn around(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
+    // A client that asks before it sends a body sends none once it is refused.
+    let asks_first = request.headers().contains_key(EXPECT);
+    let (parts, body) = request.into_parts();
+    let body = Shared::new(body);
+    let request = Request::from_parts(parts, Body::new(body.clone()));
     let mut response = through_the_door(&service, request, next).await;
     let status = response.status();
+    if !status.is_success() && !asks_first {
+        body.drop_rest().await;
+    }
     let json = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == JSON);
     if (status.is_client_error() || status.is_server_error()) && !json {
         response = error(status, status.canonical_reason().unwrap_or("the request failed"));
