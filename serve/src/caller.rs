@@ -109,7 +109,7 @@ impl Caller {
 
     /// What is counted of a model, in JSON.
     pub(crate) fn statistics(&self, served: &Served) -> Value {
-        describe::statistics(served, self.service.dispatcher.sequences(served))
+        describe::statistics(served, self.service.dispatcher.sequences(served), self.service.dispatcher.waiting(served).0)
     }
 
     /// The models of the repository.
