@@ -95,6 +95,7 @@ impl Service {
             target: "gristmill_serve::access",
             protocol = ?origin.protocol,
             tenant = origin.tenant(),
+            trace = %origin.trace,
             model = found.as_ref().map(|served| &*served.model.name),
             id = request.id,
             code = code.map_or("ok", Code::name),

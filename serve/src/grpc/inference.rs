@@ -12,6 +12,7 @@ use crate::describe;
 use crate::failure::{Code, Result};
 use crate::metrics::Protocol;
 use crate::service::Service;
+use crate::trace::Trace;
 use hyper::HeaderMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -72,7 +73,7 @@ pub(super) async fn model_infer(caller: Caller, message: ModelInferRequest) -> R
 }
 
 async fn one_of_a_stream(service: &Arc<Service>, headers: &HeaderMap, message: ModelInferRequest) -> Result<ModelInferResponse> {
-    let caller = Caller::known(service, Protocol::Grpc, headers)?;
+    let caller = Caller::known(service, Protocol::Grpc, headers, Trace::of(headers))?;
     let _turn = caller.begin()?;
     model_infer(caller, message).await
 }

@@ -6,11 +6,12 @@ use crate::caller::Caller;
 use crate::failure::Failure;
 use crate::metrics::Protocol;
 use crate::service::Service;
+use crate::trace::{TRACE_PARENT, Trace};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequestParts, Request, State};
-use axum::http::HeaderValue;
 use axum::http::header::{CONNECTION, CONTENT_TYPE};
 use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
@@ -74,15 +75,18 @@ async fn through_the_door(service: &Arc<Service>, mut request: Request, next: Ne
     if OPEN.contains(&request.uri().path()) {
         return next.run(request).await;
     }
-    let known = Caller::known(service, Protocol::Http, request.headers());
+    let trace = Trace::of(request.headers());
+    let known = Caller::known(service, Protocol::Http, request.headers(), trace);
     let begun = known.and_then(|caller| Ok((caller.begin()?, caller)));
-    match begun {
+    let mut response = match begun {
         Ok((_turn, caller)) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
         Err(failure) => Refused(failure).into_response(),
-    }
+    };
+    response.headers_mut().extend(trace.header().map(|value| (HeaderName::from_static(TRACE_PARENT), value)));
+    response
 }
 
 /// Words failures of the framework like all others. At the end, clients are told to take another connection for the next request.
