@@ -17,5 +17,5 @@ pub use dispatcher::{Bounds, Dispatcher};
 pub use heartbeat::Heartbeat;
 pub use prepared::Prepared;
 pub use recent::{Load, Recent};
-pub use served::{Counted, Done, Served, Statistics};
+pub use served::{Counted, Done, Parts, Served, Statistics};
 pub use ticket::Ticket;

@@ -55,6 +55,17 @@ pub struct Statistics {
     pub recent: Recent,
 }
 
+/// How long the parts of a batch took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Parts {
+    /// Joining inputs.
+    pub joining: Duration,
+    /// The device.
+    pub computing: Duration,
+    /// Taking outputs apart.
+    pub parting: Duration,
+}
+
 /// What a run gave for one request.
 #[derive(Clone, Debug)]
 pub struct Done {
@@ -64,6 +75,8 @@ pub struct Done {
     pub queued: Duration,
     /// How long its batch took.
     pub computed: Duration,
+    /// What of that was what.
+    pub parts: Parts,
     /// The rows of its batch.
     pub rows: usize,
 }
