@@ -1,4 +1,4 @@
-//! What a trainer costs beside the steps that it makes: rounds of a hundred steps each, by turns.
+//! What a trainer costs beside the steps that it makes: rounds of fifty steps each, by turns. Reading losses less often costs less.
 
 use crate::networks::Learning;
 use gristmill::Gpu;
@@ -6,9 +6,9 @@ use gristmill::train::{self, Adam, Examples, FitOptions, Guard, Loader, LoaderOp
 use std::time::Instant;
 
 /// Steps of a round, and between two logs.
-const STEPS: u64 = 100;
+const STEPS: u64 = 50;
 /// Rounds of each kind.
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 5;
 
 /// How steps are made.
 const KINDS: [&str; 4] = ["unguarded steps", "steps", "steps, one loss read", "a trainer, one log"];

@@ -5,7 +5,7 @@ use crate::device::{Device, DeviceArguments};
 use crate::failure::{Failure, Result};
 use crate::tune::TuneArguments;
 use clap::Args;
-use gristmill_serve::{Level, Settings, TlsFiles, repository, serve_until_signal};
+use gristmill_serve::{Format, Level, Log, Settings, TlsFiles, repository, serve_until_signal};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -63,6 +63,9 @@ pub(crate) struct Serve {
     /// What to write to stderr: `info` has a line for each request
     #[arg(long, value_name = "error|warn|info", default_value = "info")]
     log: Level,
+    /// How to write it: lines for people, or an object in JSON on each
+    #[arg(long, value_name = "text|json", default_value = "text")]
+    log_format: Format,
 }
 
 /// An address, or none.
@@ -111,7 +114,8 @@ impl Serve {
             grpc.into_iter().for_each(|grpc| drop(writeln!(out, "grpc: {grpc}")));
             out.flush().ok();
         };
-        let served = serve_until_signal(settings, device, self.tune.options(), self.log, &mut listening);
+        let log = Log { level: self.log, format: self.log_format };
+        let served = serve_until_signal(settings, device, self.tune.options(), log, &mut listening);
         served.map_err(|failure| Failure::message(failure.to_string()))?;
         Ok(Verdict::Good)
     }

@@ -8,6 +8,7 @@ use crate::failure::{Code, Failure, Result};
 use crate::metrics::Protocol;
 use crate::protocol::{InferRequest, InferResponse, Sequence, SequenceId};
 use crate::service::Service;
+use crate::trace::Trace;
 use hyper::HeaderMap;
 use serde_json::Value;
 use std::sync::Arc;
@@ -19,12 +20,13 @@ pub struct Origin {
     pub(crate) protocol: Protocol,
     /// Whose key it brought; none where the server knows no keys.
     tenant: Option<Arc<Tenant>>,
+    pub(crate) trace: Trace,
 }
 
 impl From<Protocol> for Origin {
     /// From a program that needs no key.
     fn from(protocol: Protocol) -> Self {
-        Origin { protocol, tenant: None }
+        Origin { protocol, tenant: None, trace: Trace::new() }
     }
 }
 
@@ -51,9 +53,9 @@ impl Caller {
     ///
     /// # Errors
     /// [`Unauthenticated`](Code::Unauthenticated) when the server wants a key and there is none, or one that nobody has.
-    pub(crate) fn known(service: &Arc<Service>, protocol: Protocol, headers: &HeaderMap) -> Result<Self> {
+    pub(crate) fn known(service: &Arc<Service>, protocol: Protocol, headers: &HeaderMap, trace: Trace) -> Result<Self> {
         let tenant = service.door.tenant(headers);
-        let origin = Origin { protocol, tenant: tenant.as_ref().ok().cloned().flatten() };
+        let origin = Origin { protocol, tenant: tenant.as_ref().ok().cloned().flatten(), trace };
         let caller = Caller { service: service.clone(), origin };
         tenant.map(|_| ()).inspect_err(|failure| caller.refused(failure))?;
         Ok(caller)
@@ -71,8 +73,9 @@ impl Caller {
     /// Counts and logs a request that never came to a model.
     fn refused(&self, failure: &Failure) {
         let (protocol, tenant, code) = (self.origin.protocol, self.origin.tenant(), failure.code());
+        let trace = self.origin.trace;
         self.service.metrics.refused(protocol, tenant, code);
-        tracing::info!(target: "gristmill_serve::access", ?protocol, tenant, code = code.name(), "refused");
+        tracing::info!(target: "gristmill_serve::access", ?protocol, tenant, %trace, code = code.name(), "refused");
     }
 
     /// The server's settings, and what is asked of it that needs no key.
@@ -109,7 +112,7 @@ impl Caller {
 
     /// What is counted of a model, in JSON.
     pub(crate) fn statistics(&self, served: &Served) -> Value {
-        describe::statistics(served, self.service.dispatcher.sequences(served))
+        describe::statistics(served, self.service.dispatcher.sequences(served), self.service.dispatcher.waiting(served).0)
     }
 
     /// The models of the repository.

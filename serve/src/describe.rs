@@ -5,7 +5,7 @@ use crate::failure::{Code, Failure, Result};
 use crate::repository::{BatchDimension, LoadedModel, TensorDescription};
 use crate::schedule::SequenceCounts;
 use serde_json::{Value, json};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 /// The name of the server.
 pub(crate) const NAME: &str = "gristmill";
@@ -105,9 +105,11 @@ pub(crate) fn milliseconds(time: Option<SystemTime>) -> u64 {
     since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// What is counted of a model and its sequences.
-pub(crate) fn statistics(served: &Served, sequences: SequenceCounts) -> Value {
+/// What is counted of a model and its sequences, and how it is doing while so many requests wait for it.
+pub(crate) fn statistics(served: &Served, sequences: SequenceCounts, waiting: usize) -> Value {
     let statistics = served.statistics();
+    let load = statistics.recent.load(Instant::now());
+    let time = |time: Option<Duration>| time.map(|time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
     let counted = |counted: &Counted| json!({ "count": counted.count, "ns": nanoseconds(counted) });
     let by_rows = |(rows, computing): (&usize, &Counted)| json!({ "batch_size": rows, "compute_infer": counted(computing) });
     json!({
@@ -125,6 +127,12 @@ pub(crate) fn statistics(served: &Served, sequences: SequenceCounts) -> Value {
             "compute_output": counted(&statistics.parting),
         },
         "batch_stats": statistics.by_rows.iter().map(by_rows).collect::<Vec<_>>(),
+        "load": {
+            "waiting": waiting,
+            "per_second": load.per_second,
+            "p50_ns": time(load.median),
+            "p99_ns": time(load.slowest),
+        },
         "sequence_stats": {
             "running": sequences.running,
             "started": sequences.started,

@@ -33,12 +33,13 @@ pub mod schedule;
 mod server;
 mod service;
 mod settings;
+mod trace;
 
 pub use caller::Origin;
 pub use catalog::{Catalog, IndexEntry, State};
 pub use failure::{Code, Failure, Result};
 pub use metrics::{Metrics, Protocol};
-pub use process::{Level, serve_until_signal};
+pub use process::{Format, Level, Log, serve_until_signal};
 pub use server::Server;
 pub use service::Service;
 pub use settings::{Settings, TlsFiles};

@@ -1,7 +1,7 @@
 //! What is measured, in the text format of Prometheus.
 
 use crate::caller::Origin;
-use crate::engine::{Dispatcher, Served};
+use crate::engine::{Dispatcher, Done, Parts, Served};
 use crate::failure::{Code, Failure, Result};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
@@ -54,6 +54,13 @@ struct OfModel {
     model: String,
 }
 
+/// A part of the work on a request.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfPart {
+    model: String,
+    part: &'static str,
+}
+
 /// Times from a tenth of a millisecond to a minute.
 fn times() -> Histogram {
     Histogram::new(exponential_buckets(0.000_1, 2.0, 20))
@@ -72,6 +79,7 @@ pub struct Metrics {
     duration: Family<OfModel, Histogram>,
     queued: Family<OfModel, Histogram>,
     computed: Family<OfModel, Histogram>,
+    parts: Family<OfPart, Histogram>,
     batch: Family<OfModel, Histogram>,
     waiting: Family<OfModel, Gauge>,
     all_waiting: Gauge,
@@ -95,6 +103,8 @@ impl Default for Metrics {
         registry.register_with_unit("queue", "Time in the queue of requests that were computed", Unit::Seconds, queued.clone());
         let computed = Family::new_with_constructor(times as fn() -> Histogram);
         registry.register_with_unit("compute", "Time that a request's batch took", Unit::Seconds, computed.clone());
+        let parts = Family::new_with_constructor(times as fn() -> Histogram);
+        registry.register_with_unit("part", "Time that a part of the work on a request took", Unit::Seconds, parts.clone());
         let batch = Family::new_with_constructor(sizes as fn() -> Histogram);
         registry.register("batch_rows", "Rows of the batch that a request was computed in", batch.clone());
         let waiting = Family::default();
@@ -118,6 +128,7 @@ impl Default for Metrics {
             duration,
             queued,
             computed,
+            parts,
             batch,
             waiting,
             all_waiting,
@@ -147,11 +158,25 @@ impl Metrics {
     }
 
     /// Counts a request that was computed.
-    pub(crate) fn computed(&self, model: &str, queued: Duration, computed: Duration, rows: usize) {
+    pub(crate) fn computed(&self, model: &str, done: &Done) {
         let label = OfModel { model: model.into() };
-        self.queued.get_or_create(&label).observe(queued.as_secs_f64());
-        self.computed.get_or_create(&label).observe(computed.as_secs_f64());
-        self.batch.get_or_create(&label).observe(rows as f64);
+        self.queued.get_or_create(&label).observe(done.queued.as_secs_f64());
+        self.computed.get_or_create(&label).observe(done.computed.as_secs_f64());
+        self.batch.get_or_create(&label).observe(done.rows as f64);
+        let Parts { joining, computing, parting } = done.parts;
+        for (part, time) in [("joining", joining), ("computing", computing), ("parting", parting)] {
+            self.part(model, part, time);
+        }
+    }
+
+    /// Counts the time that a part of a request took.
+    fn part(&self, model: &str, part: &'static str, time: Duration) {
+        self.parts.get_or_create(&OfPart { model: model.into(), part }).observe(time.as_secs_f64());
+    }
+
+    /// Counts the time that writing an answer took.
+    pub(crate) fn serialised(&self, model: &str, time: Duration) {
+        self.part(model, "serialising", time);
     }
 
     /// Counts a model that was loaded.

@@ -23,6 +23,52 @@ pub enum Level {
     Info,
 }
 
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Lines for people.
+    Text,
+    /// An object in JSON on each line.
+    Json,
+}
+
+/// What is written to stderr, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// What.
+    pub level: Level,
+    /// How.
+    pub format: Format,
+}
+
+impl FromStr for Format {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "text" => Ok(Format::Text),
+            "json" => Ok(Format::Json),
+            _ => Err("expected text or json".into()),
+        }
+    }
+}
+
+impl Log {
+    /// Begins to write. A program that has a log of its own keeps it.
+    fn begin(self) {
+        let level = match self.level {
+            Level::Error => LevelFilter::ERROR,
+            Level::Warn => LevelFilter::WARN,
+            Level::Info => LevelFilter::INFO,
+        };
+        let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level).with_ansi(false);
+        match self.format {
+            Format::Text => log.try_init().ok(),
+            Format::Json => log.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init().ok(),
+        };
+    }
+}
+
 impl FromStr for Level {
     type Err = String;
 
@@ -46,16 +92,10 @@ pub fn serve_until_signal(
     settings: Settings,
     device: Device,
     options: Options,
-    level: Level,
+    log: Log,
     listening: &mut dyn FnMut(SocketAddr, Option<SocketAddr>),
 ) -> Result<()> {
-    let filter = match level {
-        Level::Error => LevelFilter::ERROR,
-        Level::Warn => LevelFilter::WARN,
-        Level::Info => LevelFilter::INFO,
-    };
-    // A program that has a log of its own keeps it.
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(filter).with_ansi(false).try_init().ok();
+    log.begin();
     let unavailable = |what: &str, e: std::io::Error| Failure::new(Code::Unavailable, format!("{what}: {e}"));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|e| unavailable("threads cannot be started", e))?;

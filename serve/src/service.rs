@@ -4,10 +4,10 @@ use crate::access::{Door, Pool};
 use crate::caller::Origin;
 use crate::catalog::Catalog;
 use crate::connections::Tls;
-use crate::engine::{Dispatcher, Done, Prepared, Served};
+use crate::engine::{Dispatcher, Done, Parts, Prepared, Served};
 use crate::failure::{Code, Failure, Result};
 use crate::metrics::Metrics;
-use crate::protocol::{InferRequest, InferResponse, InferTensor, classify};
+use crate::protocol::{InferRequest, InferResponse, InferTensor, Times, classify};
 use crate::settings::Settings;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -95,6 +95,7 @@ impl Service {
             target: "gristmill_serve::access",
             protocol = ?origin.protocol,
             tenant = origin.tenant(),
+            trace = %origin.trace,
             model = found.as_ref().map(|served| &*served.model.name),
             id = request.id,
             code = code.map_or("ok", Code::name),
@@ -126,7 +127,7 @@ impl Service {
             let Some(ticket) = ticket else { continue };
             drop(prepared);
             let done = ticket.answer(deadline).await?;
-            self.metrics.computed(&served.model.name, done.queued, done.computed, done.rows);
+            self.metrics.computed(&served.model.name, &done);
             return response(served, request, &done);
         }
         Err(Failure::new(Code::Unavailable, format!("the model `{model}` is being replaced all the time")))
@@ -161,5 +162,7 @@ fn response(served: &Served, request: &InferRequest, done: &Done) -> Result<Infe
         }
     };
     let (model, version) = (served.model.name.clone(), served.model.version.to_string());
-    Ok(InferResponse { model, version, id: request.id.clone(), outputs })
+    let Parts { joining, computing, parting } = done.parts;
+    let times = request.trace.then_some(Times { queue: done.queued, joining, computing, parting });
+    Ok(InferResponse { model, version, id: request.id.clone(), outputs, times })
 }

@@ -3,12 +3,12 @@
 use super::batch::{Parted, joined, part};
 use super::dispatcher::{Dispatcher, Job, Work};
 use super::heartbeat::Pulse;
-use super::served::{Done, Served};
+use super::served::{Done, Parts, Served};
 use crate::failure::{Code, Failure, Result};
 use crate::schedule::{DeviceId, Turn};
 use gristmill::{Error, ErrorKind, Outputs, SessionState, TensorView};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// A request with what it is answered by.
 type Answered = (Job, Result<Done>);
@@ -97,16 +97,16 @@ fn compute(served: &Served, mut jobs: Vec<Job>, mut held: Option<&mut Held>, sta
         Err(_) if filled && served.model.filled(rows) != rows => attempt(served, &jobs, false, None),
         attempted => attempted,
     };
-    let done = |job: &Job, outputs: Parted| {
+    let done = |job: &Job, outputs: Parted, parts: Parts| {
         let queued = start.saturating_duration_since(job.arrival);
-        Done { outputs, queued, computed: start.elapsed(), rows }
+        Done { outputs, queued, computed: start.elapsed(), parts, rows }
     };
     match attempted {
-        Ok(outputs) => jobs
+        Ok((outputs, parts)) => jobs
             .into_iter()
             .zip(outputs)
             .map(|(job, outputs)| {
-                let done = done(&job, outputs);
+                let done = done(&job, outputs, parts);
                 (job, Ok(done))
             })
             .collect(),
@@ -115,7 +115,7 @@ fn compute(served: &Served, mut jobs: Vec<Job>, mut held: Option<&mut Held>, sta
 }
 
 /// The outputs of a batch, for each request. A panic is a failure, and the engine goes on.
-fn attempt(served: &Served, jobs: &[Job], fill: bool, mut held: Option<&mut Held>) -> Result<Vec<Parted>> {
+fn attempt(served: &Served, jobs: &[Job], fill: bool, mut held: Option<&mut Held>) -> Result<(Vec<Parted>, Parts)> {
     let caught = catch_unwind(AssertUnwindSafe(|| run(served, jobs, fill, held.as_deref_mut())));
     caught.unwrap_or_else(|_| {
         let failure = Failure::internal("a run ended in a panic; this is a defect of the server");
@@ -125,7 +125,7 @@ fn attempt(served: &Served, jobs: &[Job], fill: bool, mut held: Option<&mut Held
     })
 }
 
-fn run(served: &Served, jobs: &[Job], fill: bool, held: Option<&mut Held>) -> Result<Vec<Parted>> {
+fn run(served: &Served, jobs: &[Job], fill: bool, held: Option<&mut Held>) -> Result<(Vec<Parted>, Parts)> {
     let model = &served.model;
     let start = Instant::now();
     let rows: usize = jobs.iter().map(|job| job.prepared.rows).sum();
@@ -137,8 +137,9 @@ fn run(served: &Served, jobs: &[Job], fill: bool, held: Option<&mut Held>) -> Re
     let computing = start.elapsed() - joining;
     let parted = part(model, jobs, &outputs, filled)?;
     let parting = start.elapsed() - joining - computing;
-    count(served, rows, [joining, computing, parting]);
-    Ok(parted)
+    let parts = Parts { joining, computing, parting };
+    count(served, rows, parts);
+    Ok((parted, parts))
 }
 
 /// Runs the model, with what a sequence holds; else from the beginning.
@@ -155,7 +156,7 @@ fn outputs(served: &Served, views: &[(&str, TensorView<'_>)], held: Option<&mut 
     }
 }
 
-fn count(served: &Served, rows: usize, [joining, computing, parting]: [Duration; 3]) {
+fn count(served: &Served, rows: usize, Parts { joining, computing, parting }: Parts) {
     served.count(|statistics| {
         statistics.rows += rows as u64;
         statistics.batches += 1;

@@ -1,5 +1,6 @@
 //! A model that is served, with what is counted of it.
 
+use super::recent::Recent;
 use crate::failure::Code;
 use crate::repository::LoadedModel;
 use crate::schedule::LaneId;
@@ -7,7 +8,7 @@ use bytes::Bytes;
 use gristmill::DType;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// A model that is served.
 pub struct Served {
@@ -50,6 +51,19 @@ pub struct Statistics {
     pub parting: Counted,
     /// The device's time, by the number of rows of a batch.
     pub by_rows: BTreeMap<usize, Counted>,
+    /// The last answers.
+    pub recent: Recent,
+}
+
+/// How long the parts of a batch took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Parts {
+    /// Joining inputs.
+    pub joining: Duration,
+    /// The device.
+    pub computing: Duration,
+    /// Taking outputs apart.
+    pub parting: Duration,
 }
 
 /// What a run gave for one request.
@@ -61,6 +75,8 @@ pub struct Done {
     pub queued: Duration,
     /// How long its batch took.
     pub computed: Duration,
+    /// What of that was what.
+    pub parts: Parts,
     /// The rows of its batch.
     pub rows: usize,
 }
@@ -91,7 +107,10 @@ impl Served {
     /// Counts a request that was answered, or failed by a code.
     pub(crate) fn count_answer(&self, code: Option<Code>, time: Duration) {
         self.count(|statistics| match code {
-            None => statistics.succeeded.add(time),
+            None => {
+                statistics.succeeded.add(time);
+                statistics.recent.add(Instant::now(), time);
+            }
             Some(code) => statistics.failed.entry(code.name()).or_default().add(time),
         });
     }

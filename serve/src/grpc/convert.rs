@@ -11,6 +11,7 @@ use crate::protocol::{
 };
 use bytes::Bytes;
 use std::collections::HashMap;
+use std::time::Instant;
 use tonic::Status;
 
 /// A failure as gRPC has it.
@@ -58,6 +59,7 @@ pub(super) fn request(message: ModelInferRequest) -> Result<InferRequest> {
         priority: parameters.priority()?,
         timeout: parameters.timeout()?,
         sequence: parameters.sequence()?,
+        trace: parameters.flag("trace")?.unwrap_or(false),
     })
 }
 
@@ -104,6 +106,7 @@ fn output(message: InferRequestedOutput) -> Result<RequestedOutput> {
 
 /// Writes a response; elements are bytes, those of the run.
 pub(super) fn response(response: InferResponse) -> ModelInferResponse {
+    let start = Instant::now();
     let mut raw_output_contents = Vec::new();
     let mut outputs = Vec::new();
     for InferTensor { name, datatype, shape, data } in response.outputs {
@@ -112,11 +115,13 @@ pub(super) fn response(response: InferResponse) -> ModelInferResponse {
         outputs.push(InferOutputTensor { name, datatype: datatype.name().into(), shape, parameters, contents });
         raw_output_contents.push(data);
     }
+    let number = |number: u64| InferParameter { choice: Some(Choice::Int64(i64::try_from(number).unwrap_or(i64::MAX))) };
+    let times = response.times.iter().flat_map(|times| times.named(start.elapsed()));
     ModelInferResponse {
         model_name: response.model,
         model_version: response.version,
         id: response.id,
-        parameters: HashMap::new(),
+        parameters: times.map(|(name, time)| (name.to_string(), number(time))).collect(),
         outputs,
         raw_output_contents,
     }

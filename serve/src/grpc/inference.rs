@@ -12,8 +12,10 @@ use crate::describe;
 use crate::failure::{Code, Result};
 use crate::metrics::Protocol;
 use crate::service::Service;
+use crate::trace::Trace;
 use hyper::HeaderMap;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
@@ -68,11 +70,15 @@ pub(super) async fn model_infer(caller: Caller, message: ModelInferRequest) -> R
     let held: usize = message.raw_input_contents.iter().map(bytes::Bytes::len).sum();
     let _share = caller.share(held)?;
     let request = request(message)?;
-    caller.infer(&model, version(&number), &request).await.map(response)
+    let answer = caller.infer(&model, version(&number), &request).await?;
+    let start = Instant::now();
+    let message = response(answer);
+    caller.service().metrics.serialised(&message.model_name, start.elapsed());
+    Ok(message)
 }
 
 async fn one_of_a_stream(service: &Arc<Service>, headers: &HeaderMap, message: ModelInferRequest) -> Result<ModelInferResponse> {
-    let caller = Caller::known(service, Protocol::Grpc, headers)?;
+    let caller = Caller::known(service, Protocol::Grpc, headers, Trace::of(headers))?;
     let _turn = caller.begin()?;
     model_infer(caller, message).await
 }

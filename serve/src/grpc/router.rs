@@ -9,8 +9,10 @@ use crate::caller::Caller;
 use crate::failure::{Code, Failure, Result};
 use crate::metrics::Protocol;
 use crate::service::Service;
+use crate::trace::{TRACE_PARENT, Trace};
 use hyper::HeaderMap;
 use hyper::body::Incoming;
+use hyper::header::HeaderName;
 use prost::Message;
 use std::future::{Future, Ready, ready};
 use std::pin::Pin;
@@ -156,27 +158,37 @@ where
     W: Future<Output = Result<A>> + Send + 'static,
 {
     Box::pin(async move {
-        let known = Caller::known(&service, Protocol::Grpc, request.headers());
+        let trace = Trace::of(request.headers());
+        let known = Caller::known(&service, Protocol::Grpc, request.headers(), trace);
         let begun = known.and_then(|caller| Ok((caller.begin()?, caller.share(0)?, caller)));
-        match begun {
+        let answer = match begun {
             Ok((_turn, share, caller)) => answer(&service, share, request, caller, work).await,
             Err(failure) => refused(&failure),
-        }
+        };
+        traced(answer, trace)
     })
 }
 
 /// The stream of inference. Whoever brings no key learns so before the first request.
 fn stream(service: Arc<Service>, request: Call) -> Answering {
     Box::pin(async move {
-        match Caller::known(&service, Protocol::Grpc, request.headers()) {
+        let trace = Trace::of(request.headers());
+        let answer = match Caller::known(&service, Protocol::Grpc, request.headers(), trace) {
             Ok(_) => grpc(&service).streaming(Stream(service.clone()), request).await,
             Err(failure) => refused(&failure),
-        }
+        };
+        traced(answer, trace)
     })
 }
 
 fn watch(service: Arc<Service>, request: Call) -> Answering {
     Box::pin(async move { grpc(&service).server_streaming(Watch(service.clone()), request).await })
+}
+
+/// An answer that names the trace again.
+fn traced(mut answer: hyper::Response<Body>, trace: Trace) -> hyper::Response<Body> {
+    answer.headers_mut().extend(trace.header().map(|value| (HeaderName::from_static(TRACE_PARENT), value)));
+    answer
 }
 
 fn refused(failure: &Failure) -> hyper::Response<Body> {

@@ -11,6 +11,7 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 use bytes::Bytes;
+use std::time::Instant;
 
 /// The length of the JSON in front of the bytes of tensors.
 const JSON_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
@@ -45,7 +46,10 @@ async fn infer(caller: &Caller, model: &str, version: Option<&str>, request: Req
     drop(body);
     let response = caller.infer(model, version, &request).await?;
     let bytes: usize = response.outputs.iter().map(|output| output.data.len()).sum();
-    busy(bytes, || written(&request, &response, Encoding::accepted(&headers))).map_err(Into::into)
+    let start = Instant::now();
+    let written = busy(bytes, || written(&request, &response, Encoding::accepted(&headers)))?;
+    caller.service().metrics.serialised(&response.model, start.elapsed());
+    Ok(written)
 }
 
 /// Does work that takes long for long bodies.

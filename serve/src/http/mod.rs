@@ -4,6 +4,7 @@ mod body;
 mod connections;
 mod infer;
 mod models;
+mod page;
 mod reply;
 mod routes;
 mod unread;

@@ -28,6 +28,6 @@ pub use classes::classify;
 pub use datatype::Datatype;
 pub use parameters::{Parameter, Parameters, Sequence, SequenceId, unsupported, unsupported_of_tensor};
 pub use read::read_request;
-pub use request::{InferRequest, InferResponse, RequestedOutput};
+pub use request::{InferRequest, InferResponse, RequestedOutput, Times};
 pub use tensor::{InferTensor, MAX_TENSORS, elements};
 pub use write::{Body, write_response};

@@ -77,6 +77,7 @@ pub fn read_request(body: &Bytes, json_length: Option<usize>) -> Result<InferReq
         priority: head.parameters.priority()?,
         timeout: head.parameters.timeout()?,
         sequence: head.parameters.sequence()?,
+        trace: head.parameters.flag("trace")?.unwrap_or(false),
     })
 }
 

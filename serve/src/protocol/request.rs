@@ -32,6 +32,35 @@ pub struct InferRequest {
     pub timeout: Option<Duration>,
     /// The sequence that it belongs to, where it says anything of one.
     pub sequence: Option<Sequence>,
+    /// Whether the times of the answer's parts are to be returned.
+    pub trace: bool,
+}
+
+/// How long the parts of an answer took, but for its writing, which whoever writes it knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Times {
+    /// Waiting in the queue.
+    pub queue: Duration,
+    /// Joining the inputs of the batch.
+    pub joining: Duration,
+    /// Computing the batch.
+    pub computing: Duration,
+    /// Taking its outputs apart.
+    pub parting: Duration,
+}
+
+impl Times {
+    /// Each part by its name among the parameters of a response, in nanoseconds.
+    pub fn named(&self, serialising: Duration) -> [(&'static str, u64); 5] {
+        let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        [
+            ("queue_ns", nanoseconds(self.queue)),
+            ("joining_ns", nanoseconds(self.joining)),
+            ("computing_ns", nanoseconds(self.computing)),
+            ("parting_ns", nanoseconds(self.parting)),
+            ("serialising_ns", nanoseconds(serialising)),
+        ]
+    }
 }
 
 /// What a run gave.
@@ -45,6 +74,8 @@ pub struct InferResponse {
     pub id: String,
     /// What came out, in the order that was asked for.
     pub outputs: Vec<InferTensor>,
+    /// How long its parts took, where the request asked for it.
+    pub times: Option<Times>,
 }
 
 impl InferRequest {

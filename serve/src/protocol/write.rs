@@ -7,6 +7,8 @@ use crate::failure::{Failure, Result};
 use bytes::Bytes;
 use half::{bf16, f16};
 use serde::Serialize;
+use std::collections::BTreeMap;
+use std::time::Instant;
 
 /// The body of a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +24,7 @@ pub struct Body {
 /// # Errors
 /// [`Internal`](crate::Code::Internal) where bytes do not fit their type.
 pub fn write_response(request: &InferRequest, response: &InferResponse) -> Result<Body> {
+    let start = Instant::now();
     let mut json = Vec::new();
     json.extend_from_slice(b"{\"model_name\":");
     text(&mut json, &response.model)?;
@@ -51,7 +54,13 @@ pub fn write_response(request: &InferRequest, response: &InferResponse) -> Resul
             json.push(b'}');
         }
     }
-    json.extend_from_slice(b"]}");
+    json.push(b']');
+    if let Some(times) = &response.times {
+        // Behind the outputs, so that the time of writing them is known.
+        json.extend_from_slice(b",\"parameters\":");
+        text(&mut json, &BTreeMap::from(times.named(start.elapsed())))?;
+    }
+    json.push(b'}');
     let json_length = (!tail.is_empty()).then_some(json.len());
     Ok(Body { parts: [Bytes::from(json)].into_iter().chain(tail).collect(), json_length })
 }
@@ -107,7 +116,7 @@ mod tests {
         let data: Bytes = [1.5f32, f32::NAN].iter().flat_map(|value| value.to_le_bytes()).collect();
         let output = |name: &str| InferTensor::new(name, Datatype::Fp32, vec![2], data.clone()).expect("it fits");
         let outputs = vec![output("a"), output("b\"")];
-        let response = InferResponse { model: "m".into(), version: "1".into(), id: "7".into(), outputs };
+        let response = InferResponse { model: "m".into(), version: "1".into(), id: "7".into(), outputs, times: None };
         let named = RequestedOutput { name: "a".into(), binary: true, classes: 0 };
         let request = InferRequest { outputs: vec![named], ..InferRequest::default() };
         let body = write_response(&request, &response).expect("it can be written");
