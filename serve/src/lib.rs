@@ -18,6 +18,7 @@
 
 mod catalog;
 mod describe;
+mod embeddings;
 pub mod engine;
 mod failure;
 pub mod grpc;

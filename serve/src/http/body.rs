@@ -1,7 +1,7 @@
 //! Bodies: read within bounds of size and time, and decompressed; responses of several parts, and compressed.
 
 use crate::failure::{Code, Failure, Result};
-use crate::service::Share;
+use crate::service::{Service, Share};
 use axum::body::Body;
 use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH};
@@ -18,7 +18,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 /// From this length on, work on a body is announced to the runtime, since it keeps a thread busy.
-pub(super) const LONG: usize = 64 << 10;
+const LONG: usize = 64 << 10;
 
 /// Shorter responses are not compressed.
 const WORTH_COMPRESSING: usize = 1 << 10;
@@ -66,8 +66,25 @@ fn wanted(item: &str) -> Option<&str> {
     weight.is_ok_and(|weight| weight > 0.0).then_some(name)
 }
 
+/// The body of a request, decompressed: within the bounds of size and time.
+pub(super) async fn received(service: &Service, headers: &HeaderMap, body: Body, share: &mut Share<'_>) -> Result<Bytes> {
+    let limit = service.settings.max_body;
+    let body = tokio::time::timeout(service.settings.read_limit, read(headers, body, limit, share));
+    let slow = |_| Failure::invalid(format!("the body came too slowly: expected it within {:?}", service.settings.read_limit));
+    let body = body.await.map_err(slow)??;
+    match Encoding::of_content(headers)? {
+        Some(encoding) => busy(body.len(), || decompressed(&body, encoding, limit, share)),
+        None => Ok(body),
+    }
+}
+
+/// Does work that takes long for long bodies.
+pub(super) fn busy<T>(length: usize, work: impl FnOnce() -> T) -> T {
+    if length < LONG { work() } else { tokio::task::block_in_place(work) }
+}
+
 /// Reads a body of at most `limit` bytes; what it holds is counted in `share`. One piece is not copied.
-pub(super) async fn read(headers: &HeaderMap, mut body: Body, limit: usize, share: &mut Share<'_>) -> Result<Bytes> {
+async fn read(headers: &HeaderMap, mut body: Body, limit: usize, share: &mut Share<'_>) -> Result<Bytes> {
     let too_large = || Failure::new(Code::TooLarge, format!("the body is too long: expected at most {limit} bytes"));
     let stated = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if stated.is_some_and(|stated| usize::try_from(stated).map_or(true, |stated| stated > limit)) {
@@ -94,7 +111,7 @@ pub(super) async fn read(headers: &HeaderMap, mut body: Body, limit: usize, shar
 }
 
 /// Decompresses a body to at most `limit` bytes.
-pub(super) fn decompressed(body: &Bytes, encoding: Encoding, limit: usize, share: &mut Share<'_>) -> Result<Bytes> {
+fn decompressed(body: &Bytes, encoding: Encoding, limit: usize, share: &mut Share<'_>) -> Result<Bytes> {
     let mut reader: Box<dyn Read> = match encoding {
         Encoding::Gzip => Box::new(MultiGzDecoder::new(&**body)),
         Encoding::Deflate => Box::new(ZlibDecoder::new(&**body)),

@@ -1,6 +1,6 @@
 //! The path of inference.
 
-use super::body::{Encoding, LONG, Parts, compressed, decompressed, read};
+use super::body::{Encoding, Parts, busy, compressed, received};
 use super::reply::{JSON, Reply};
 use crate::failure::{Code, Failure, Result};
 use crate::metrics::Protocol;
@@ -31,30 +31,30 @@ pub(super) async fn versioned(
     infer(&service, &model, Some(&version), request).await
 }
 
+/// `POST /v1/embeddings`.
+pub(super) async fn embeddings(State(service): State<Arc<Service>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let mut share = service.share(0);
+    let body = match &mut share {
+        Ok(share) => received(&service, &parts.headers, body, share).await,
+        Err(failure) => Err(failure.clone()),
+    };
+    crate::embeddings::answer(&service, body).await
+}
+
 async fn infer(service: &Service, model: &str, version: Option<&str>, request: Request) -> Reply {
     // Before the body is read: whoever asks for a model that is not there need not send it all.
     service.catalog.find(model, version)?;
     let (parts, body) = request.into_parts();
     let headers = parts.headers;
-    let limit = service.settings.max_body;
     let mut share = service.share(0)?;
-    let body = tokio::time::timeout(service.settings.read_limit, read(&headers, body, limit, &mut share));
-    let slow = |_| Failure::invalid(format!("the body came too slowly: expected it within {:?}", service.settings.read_limit));
-    let mut body = body.await.map_err(slow)??;
-    if let Some(encoding) = Encoding::of_content(&headers)? {
-        body = busy(body.len(), || decompressed(&body, encoding, limit, &mut share))?;
-    }
+    let body = received(service, &headers, body, &mut share).await?;
     let json_length = json_length(&headers)?;
     let request = busy(body.len(), || read_request(&body, json_length))?;
     drop(body);
     let response = service.infer(Protocol::Http, model, version, &request).await?;
     let bytes: usize = response.outputs.iter().map(|output| output.data.len()).sum();
     busy(bytes, || written(&request, &response, Encoding::accepted(&headers))).map_err(Into::into)
-}
-
-/// Does work that takes long for long bodies.
-fn busy<T>(length: usize, work: impl FnOnce() -> T) -> T {
-    if length < LONG { work() } else { tokio::task::block_in_place(work) }
 }
 
 fn json_length(headers: &HeaderMap) -> Result<Option<usize>> {

@@ -37,6 +37,7 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
         .route("/v2/repository/refresh", post(models::refresh))
         .route("/v2/repository/models/{model}/load", post(models::load))
         .route("/v2/repository/models/{model}/unload", post(models::unload))
+        .route("/v1/embeddings", post(infer::embeddings))
         .route("/metrics", get(models::metrics))
         .fallback(no_path)
         .method_not_allowed_fallback(no_method)
