@@ -21,6 +21,7 @@ mod caller;
 mod catalog;
 mod connections;
 mod describe;
+mod embeddings;
 pub mod engine;
 mod failure;
 pub mod grpc;

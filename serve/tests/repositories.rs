@@ -65,6 +65,11 @@ pub fn summing(name: &str, config: &str) -> PathBuf {
     repository
 }
 
+/// The numbers of each of the eleven tokens that [`attending`] knows, four for each.
+pub fn attending_table() -> Vec<f32> {
+    (0..44).map(|k| ((k * 37 % 23) as f32 - 11.0) / 12.0).collect()
+}
+
 /// A model of one head of attention over `ids` of shape `[batch, sequence]`, of which `mask` says with 1 which are there. It returns `hidden`, four
 /// numbers for each of them, and `pooled`, their mean over those that are there.
 pub fn attending() -> Vec<u8> {
@@ -72,8 +77,7 @@ pub fn attending() -> Vec<u8> {
     let dims = [Dim::Named("batch".into()), Dim::Named("sequence".into())];
     let (ids, mask) = (b.input("ids", DType::I64, &dims), b.input("mask", DType::I64, &dims));
     let binary = |name: &str| operators::binary(name).expect("there is one");
-    let entry = |k: usize| ((k * 37 % 23) as f32 - 11.0) / 12.0;
-    let table = b.constant("table", Tensor::new([11, 4], &(0..44).map(entry).collect::<Vec<_>>()).expect("it fits"));
+    let table = b.constant("table", Tensor::new([11, 4], &attending_table()).expect("it fits"));
     let axis = |b: &mut Builder, axis: i64| b.constant(&format!("axis{axis}"), Tensor::vector(&[axis]));
     let (one, last) = (axis(&mut b, 1), axis(&mut b, -1));
     let values = b.node("values", operators::gather(0), &[Some(table), Some(ids)]);

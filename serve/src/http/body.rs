@@ -2,6 +2,7 @@
 
 use crate::access::Share;
 use crate::failure::{Code, Failure, Result};
+use crate::settings::Settings;
 use axum::body::Body;
 use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH};
@@ -18,7 +19,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 /// From this length on, work on a body is announced to the runtime, since it keeps a thread busy.
-pub(super) const LONG: usize = 64 << 10;
+const LONG: usize = 64 << 10;
 
 /// Shorter responses are not compressed.
 const WORTH_COMPRESSING: usize = 1 << 10;
@@ -66,12 +67,29 @@ fn wanted(item: &str) -> Option<&str> {
     weight.is_ok_and(|weight| weight > 0.0).then_some(name)
 }
 
+/// The body of a request, decompressed: within the bounds of size and time. Several pieces are joined so that what follows `head` bytes is aligned as
+/// tensors are.
+pub(super) async fn received(settings: &Settings, headers: &HeaderMap, body: Body, head: usize, share: &mut Share) -> Result<Bytes> {
+    let limit = settings.max_body;
+    let body = tokio::time::timeout(settings.read_limit, read(headers, body, limit, head, share));
+    let slow = |_| Failure::invalid(format!("the body came too slowly: expected it within {:?}", settings.read_limit));
+    let body = body.await.map_err(slow)??;
+    match Encoding::of_content(headers)? {
+        Some(encoding) => busy(body.len(), || decompressed(&body, encoding, limit, share)),
+        None => Ok(body),
+    }
+}
+
+/// Does work that takes long for long bodies.
+pub(super) fn busy<T>(length: usize, work: impl FnOnce() -> T) -> T {
+    if length < LONG { work() } else { tokio::task::block_in_place(work) }
+}
+
 /// Where elements lie for a session to take them where they are: as the widest of them asks.
 const ALIGNMENT: usize = 8;
 
-/// Reads a body of at most `limit` bytes; what it holds is counted in `share`. One piece is not copied; several are joined so that what follows
-/// `head` bytes is aligned as tensors are.
-pub(super) async fn read(headers: &HeaderMap, mut body: Body, limit: usize, head: usize, share: &mut Share) -> Result<Bytes> {
+/// Reads a body of at most `limit` bytes; what it holds is counted in `share`. One piece is not copied.
+async fn read(headers: &HeaderMap, mut body: Body, limit: usize, head: usize, share: &mut Share) -> Result<Bytes> {
     let too_large = || Failure::new(Code::TooLarge, format!("the body is too long: expected at most {limit} bytes"));
     let stated = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if stated.is_some_and(|stated| usize::try_from(stated).map_or(true, |stated| stated > limit)) {
@@ -103,7 +121,7 @@ pub(super) async fn read(headers: &HeaderMap, mut body: Body, limit: usize, head
 }
 
 /// Decompresses a body to at most `limit` bytes.
-pub(super) fn decompressed(body: &Bytes, encoding: Encoding, limit: usize, share: &mut Share) -> Result<Bytes> {
+fn decompressed(body: &Bytes, encoding: Encoding, limit: usize, share: &mut Share) -> Result<Bytes> {
     let mut reader: Box<dyn Read> = match encoding {
         Encoding::Gzip => Box::new(MultiGzDecoder::new(&**body)),
         Encoding::Deflate => Box::new(ZlibDecoder::new(&**body)),

@@ -1,6 +1,6 @@
 //! The path of inference.
 
-use super::body::{Encoding, LONG, Parts, compressed, decompressed, read};
+use super::body::{Encoding, Parts, busy, compressed, received};
 use super::reply::{JSON, Reply};
 use crate::caller::Caller;
 use crate::failure::{Code, Failure, Result};
@@ -26,22 +26,25 @@ pub(super) async fn versioned(caller: Caller, Path((model, version)): Path<(Stri
     infer(&caller, &model, Some(&version), request).await
 }
 
+/// `POST /v1/embeddings`.
+pub(super) async fn embeddings(caller: Caller, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let mut share = caller.share(0);
+    let body = match &mut share {
+        Ok(share) => received(&caller.service().settings, &parts.headers, body, 0, share).await,
+        Err(failure) => Err(failure.clone()),
+    };
+    crate::embeddings::answer(&caller, body).await
+}
+
 async fn infer(caller: &Caller, model: &str, version: Option<&str>, request: Request) -> Reply {
     // Before the body is read: whoever asks for a model that is not there need not send it all.
     caller.find(model, version)?;
     let (parts, body) = request.into_parts();
     let headers = parts.headers;
-    let settings = &caller.service().settings;
-    let limit = settings.max_body;
     let json_length = json_length(&headers)?;
     let mut share = caller.share(0)?;
-    let body = read(&headers, body, limit, json_length.unwrap_or(0), &mut share);
-    let body = tokio::time::timeout(settings.read_limit, body);
-    let slow = |_| Failure::invalid(format!("the body came too slowly: expected it within {:?}", settings.read_limit));
-    let mut body = body.await.map_err(slow)??;
-    if let Some(encoding) = Encoding::of_content(&headers)? {
-        body = busy(body.len(), || decompressed(&body, encoding, limit, &mut share))?;
-    }
+    let body = received(&caller.service().settings, &headers, body, json_length.unwrap_or(0), &mut share).await?;
     let request = busy(body.len(), || read_request(&body, json_length))?;
     drop(body);
     let response = caller.infer(model, version, &request).await?;
@@ -50,11 +53,6 @@ async fn infer(caller: &Caller, model: &str, version: Option<&str>, request: Req
     let written = busy(bytes, || written(&request, &response, Encoding::accepted(&headers)))?;
     caller.service().metrics.serialised(&response.model, start.elapsed());
     Ok(written)
-}
-
-/// Does work that takes long for long bodies.
-fn busy<T>(length: usize, work: impl FnOnce() -> T) -> T {
-    if length < LONG { work() } else { tokio::task::block_in_place(work) }
 }
 
 fn json_length(headers: &HeaderMap) -> Result<Option<usize>> {

@@ -49,6 +49,7 @@ fn routes() -> Vec<(&'static str, &'static str, MethodRouter<Arc<Service>>)> {
         ("post", "/v2/repository/refresh", post(models::refresh)),
         ("post", "/v2/repository/models/{model}/load", post(models::load)),
         ("post", "/v2/repository/models/{model}/unload", post(models::unload)),
+        ("post", "/v1/embeddings", post(infer::embeddings)),
         ("get", "/metrics", get(models::metrics)),
     ]
 }

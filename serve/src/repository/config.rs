@@ -37,6 +37,9 @@ pub struct ModelConfig {
     pub states: Vec<[String; 2]>,
     /// How long sequences of requests last.
     pub sequences: Sequences,
+    /// How vectors are made of texts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub embeddings: Option<Embeddings>,
 }
 
 impl Default for ModelConfig {
@@ -49,6 +52,7 @@ impl Default for ModelConfig {
             warm: vec![],
             states: vec![],
             sequences: Sequences::default(),
+            embeddings: None,
         }
     }
 }
@@ -125,6 +129,50 @@ impl Default for Sequences {
     }
 }
 
+/// How vectors are made of texts.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Embeddings {
+    /// The output that they are made of: of shape `[rows, tokens, dimensions]`, or `[rows, dimensions]` where the model pools itself.
+    pub output: String,
+    /// The input that takes the numbers of tokens.
+    #[serde(default = "ids")]
+    pub input: String,
+    /// How the vectors of tokens become one.
+    #[serde(default)]
+    pub pooling: Pooling,
+    /// Whether vectors have a length of 1.
+    #[serde(default = "yes")]
+    pub normalize: bool,
+    /// The most tokens of a text; as many as inputs are padded to, if it is left out, else 512.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<usize>,
+    /// How many dimensions a request may ask for beside all of them: the first ones of each vector.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dimensions: Vec<usize>,
+}
+
+/// How the vectors of tokens become one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pooling {
+    /// Their mean.
+    #[default]
+    Mean,
+    /// The first.
+    Cls,
+    /// The last.
+    Last,
+}
+
+fn ids() -> String {
+    "input_ids".into()
+}
+
+fn yes() -> bool {
+    true
+}
+
 impl ModelConfig {
     /// Reads a configuration.
     ///
@@ -151,6 +199,13 @@ impl ModelConfig {
         }
         if config.sequences.idle_seconds == 0 || config.sequences.max_sequences == 0 {
             return invalid("sequences: expected idle_seconds and max_sequences from 1 on");
+        }
+        if config
+            .embeddings
+            .as_ref()
+            .is_some_and(|embeddings| embeddings.max_tokens == Some(0) || embeddings.dimensions.contains(&0))
+        {
+            return invalid("embeddings: expected max_tokens and dimensions from 1 on");
         }
         if !(1..=MAX_INSTANCES).contains(&config.instances) {
             return invalid(&format!("instances: expected a number from 1 to {MAX_INSTANCES}"));
@@ -193,6 +248,9 @@ mod tests {
             "[batching.pad]\ndimension = \"s\"\nlengths = [9999999]",
             "[sequences]\nidle_seconds = 0",
             "[sequences]\nmax_sequences = 0",
+            "[embeddings]\npooling = \"mean\"",
+            "[embeddings]\noutput = \"y\"\npooling = \"max\"",
+            "[embeddings]\noutput = \"y\"\nmax_tokens = 0",
             "instances = 0",
             "instances = 65",
             "device = -1",

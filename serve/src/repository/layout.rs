@@ -12,6 +12,9 @@ const MODEL_FILE: &str = "model.onnx";
 /// The file of its configuration, beside the folders of versions.
 const CONFIG_FILE: &str = "model.toml";
 
+/// The file of a tokenizer, beside the model or its configuration.
+const TOKENIZER_FILE: &str = "tokenizer.json";
+
 /// The longest name of a model.
 const MAX_NAME: usize = 128;
 
@@ -23,8 +26,11 @@ pub struct Version {
     /// The ONNX file.
     pub file: PathBuf,
     /// When the file was last written, and its length: what a change is seen by.
-    pub stamp: Option<(SystemTime, u64)>,
+    pub stamp: Stamp,
 }
+
+/// When a file was last written, and its length.
+type Stamp = Option<(SystemTime, u64)>;
 
 /// The folder of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +41,8 @@ pub struct Folder {
     pub config: String,
     /// The newest version. One version of a model is served at a time.
     pub version: Version,
+    /// The file of the tokenizer, where there is one, and what a change of it is seen by.
+    pub tokenizer: Option<(PathBuf, Stamp)>,
 }
 
 /// Whether a text may name a model: letters, digits, `_`, `-` and `.`, and no `.` first, so that it is no path.
@@ -89,8 +97,14 @@ fn read(name: &str, folder: &Path) -> Result<Option<Folder>> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(e) => return Err(invalid(format!("cannot read {CONFIG_FILE}: {e}"))),
     };
-    let stamp = fs::metadata(&file).ok().and_then(|data| Some((data.modified().ok()?, data.len())));
-    Ok(Some(Folder { name: name.to_string(), config, version: Version { number, file, stamp } }))
+    let stamp = |file: &Path| fs::metadata(file).ok().and_then(|data| Some((data.modified().ok()?, data.len())));
+    let beside = [file.with_file_name(TOKENIZER_FILE), folder.join(TOKENIZER_FILE)];
+    let tokenizer = beside.into_iter().find(|path| path.is_file()).map(|path| {
+        let stamp = stamp(&path);
+        (path, stamp)
+    });
+    let version = Version { number, stamp: stamp(&file), file };
+    Ok(Some(Folder { name: name.to_string(), config, version, tokenizer }))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::config::ModelConfig;
 use super::devices::{Device, Devices, Placed};
+use super::embedder::Embedder;
 use super::interface::{BatchDimension, Interface};
 use super::layout::Folder;
 use super::padding::Padding;
@@ -27,6 +28,8 @@ pub struct LoadedModel {
     pub rows: Vec<usize>,
     /// The dimension that its inputs are padded along, if they are.
     pub padding: Option<Padding>,
+    /// What makes vectors of texts by it, if it is for that.
+    pub embedder: Option<Embedder>,
     /// Where it runs.
     pub device: Placed,
     /// What runs it.
@@ -53,9 +56,11 @@ impl LoadedModel {
         let mut interface = Interface::of(&model, &session)?;
         let pad = config.batching.pad.as_ref();
         let padding = pad.map(|pad| Padding::new(pad, &model, &session, &mut interface)).transpose()?;
+        let settings = config.embeddings.as_ref();
+        let embedder = settings.map(|settings| Embedder::new(settings, folder, &interface, padding.as_ref())).transpose()?;
         let rows = rows(&config, &interface, !session.states().is_empty())?;
         let (name, version) = (folder.name.clone(), folder.version.number);
-        let loaded = LoadedModel { name, version, interface, config, rows, padding, device, session };
+        let loaded = LoadedModel { name, version, interface, config, rows, padding, embedder, device, session };
         loaded.check_sequences()?;
         loaded.check_plans()?;
         loaded.warm()?;

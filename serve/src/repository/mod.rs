@@ -2,14 +2,16 @@
 
 mod config;
 mod devices;
+mod embedder;
 mod interface;
 mod layout;
 mod loaded;
 mod padding;
 mod probe;
 
-pub use config::{Batching, ModelConfig, Pad, Queue, Sequences};
+pub use config::{Batching, Embeddings, ModelConfig, Pad, Pooling, Queue, Sequences};
 pub use devices::{Device, Devices, Placed, Placement};
+pub use embedder::Embedder;
 pub use interface::{BatchDimension, Interface, TensorDescription};
 pub use layout::{Folder, Version, is_name, scan};
 pub use loaded::LoadedModel;
