@@ -12,6 +12,7 @@ mod grpc;
 mod keys;
 mod life;
 mod padding;
+mod page;
 mod proof;
 mod repositories;
 mod rest;

@@ -1,6 +1,7 @@
 //! The path of inference.
 
 use super::body::{Encoding, LONG, Parts, compressed, decompressed, read};
+use super::models::slow;
 use super::reply::{JSON, Reply};
 use crate::caller::Caller;
 use crate::failure::{Code, Failure, Result};
@@ -37,8 +38,7 @@ async fn infer(caller: &Caller, model: &str, version: Option<&str>, request: Req
     let mut share = caller.share(0)?;
     let body = read(&headers, body, limit, json_length.unwrap_or(0), &mut share);
     let body = tokio::time::timeout(settings.read_limit, body);
-    let slow = |_| Failure::invalid(format!("the body came too slowly: expected it within {:?}", settings.read_limit));
-    let mut body = body.await.map_err(slow)??;
+    let mut body = body.await.map_err(|_| slow(settings.read_limit))??;
     if let Some(encoding) = Encoding::of_content(&headers)? {
         body = busy(body.len(), || decompressed(&body, encoding, limit, &mut share))?;
     }

@@ -9,7 +9,7 @@ mod padding;
 mod probe;
 
 pub use config::{Batching, ModelConfig, Pad, Queue, Sequences};
-pub use devices::{Device, Devices, Placed, Placement};
+pub use devices::{Device, DeviceMemory, Devices, Placed, Placement};
 pub use interface::{BatchDimension, Interface, TensorDescription};
 pub use layout::{Folder, Version, is_name, scan};
 pub use loaded::LoadedModel;
