@@ -62,7 +62,7 @@ fn keys_are_read_again_at_a_signal() {
     let keys = repository.join("keys.toml");
     fs::write(&keys, tenant("secret")).expect("it can be written");
     let (folder, file) = (repository.to_string_lossy(), keys.to_string_lossy());
-    let options = ["--http", "127.0.0.1:0", "--grpc", "off", "--drain-delay", "0", "--keys", &file];
+    let options = ["--http", "127.0.0.1:0", "--grpc", "off", "--drain-delay", "0", "--log-format", "json", "--keys", &file];
     let mut command = command(&[&["serve", &*folder], &options[..]].concat());
     let mut server = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary was built beside this test");
     let lines = BufReader::new(server.stdout.take().expect("it is piped")).lines();
@@ -89,7 +89,12 @@ fn keys_are_read_again_at_a_signal() {
     signal("-TERM");
     let output = server.wait_with_output().expect("it ends");
     let log = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && log.contains("the keys were read tenants=1"), "{}: {log}", output.status);
+    assert!(output.status.success(), "{}: {log}", output.status);
     assert!(!log.contains("secret"), "no key stands in the log: {log}");
+    let line = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+    let lines: Vec<serde_json::Value> = log.lines().map(line).collect();
+    assert!(lines.iter().any(|line| line["message"] == "the keys were read" && line["tenants"] == 1), "{log}");
+    let refused = lines.iter().find(|line| line["message"] == "refused").unwrap_or_else(|| panic!("one was: {log}"));
+    assert_eq!((&refused["code"], refused["trace"].as_str().map(str::len)), (&"unauthenticated".into(), Some(32)));
     fs::remove_dir_all(&repository).expect("it can be removed");
 }

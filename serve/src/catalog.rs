@@ -3,7 +3,7 @@
 use crate::engine::{Dispatcher, Served};
 use crate::failure::{Code, Failure, Result};
 use crate::metrics::Metrics;
-use crate::repository::{Device, Devices, Folder, LoadedModel, is_name, scan};
+use crate::repository::{Device, DeviceMemory, Devices, Folder, LoadedModel, is_name, scan};
 use gristmill::Options;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -111,6 +111,11 @@ impl Catalog {
     /// The models that serve.
     pub fn served(&self) -> Vec<Arc<Served>> {
         self.entries().values().filter_map(|entry| entry.served.clone()).collect()
+    }
+
+    /// What the memory of each device holds.
+    pub fn memory(&self) -> Vec<DeviceMemory> {
+        self.devices.memory()
     }
 
     /// All models of the repository.

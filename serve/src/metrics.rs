@@ -3,6 +3,7 @@
 use crate::caller::Origin;
 use crate::engine::{Dispatcher, Done, Parts, Served};
 use crate::failure::{Code, Failure, Result};
+use crate::repository::DeviceMemory;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
@@ -54,6 +55,13 @@ struct OfModel {
     model: String,
 }
 
+/// A device.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfDevice {
+    device: u32,
+    name: String,
+}
+
 /// A part of the work on a request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfPart {
@@ -87,6 +95,8 @@ pub struct Metrics {
     loads: Family<OfModel, Counter>,
     plans: Family<OfModel, Gauge>,
     sequences: Family<OfModel, Gauge>,
+    memory: Family<OfDevice, Gauge>,
+    reserved: Family<OfDevice, Gauge>,
     ready: Gauge,
 }
 
@@ -119,6 +129,11 @@ impl Default for Metrics {
         registry.register("model_plans", "Plans that a model's session made so far", plans.clone());
         let sequences = Family::default();
         registry.register("model_sequences", "Sequences of requests that run", sequences.clone());
+        let memory = Family::default();
+        registry.register_with_unit("device_memory", "Memory of a device in use", Unit::Bytes, memory.clone());
+        let reserved = Family::default();
+        let help = "Memory of a device that is taken from the system";
+        registry.register_with_unit("device_memory_reserved", help, Unit::Bytes, reserved.clone());
         let ready = Gauge::default();
         registry.register("ready", "1 while the server is ready", ready.clone());
         Metrics {
@@ -136,6 +151,8 @@ impl Default for Metrics {
             loads,
             plans,
             sequences,
+            memory,
+            reserved,
             ready,
         }
     }
@@ -192,6 +209,7 @@ impl Metrics {
         &self,
         dispatcher: &Dispatcher,
         models: impl Iterator<Item = &'a Served>,
+        devices: &[DeviceMemory],
         ready: bool,
     ) -> Result<String> {
         let gauge = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
@@ -204,6 +222,12 @@ impl Metrics {
             self.sequences.get_or_create(&label).set(gauge(dispatcher.sequences(served).running));
             let plans = served.model.session.counters().plans;
             self.plans.get_or_create(&label).set(i64::try_from(plans).unwrap_or(i64::MAX));
+        }
+        let bytes = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+        for DeviceMemory { id, name, used, reserved } in devices {
+            let label = OfDevice { device: *id, name: name.clone() };
+            self.memory.get_or_create(&label).set(bytes(*used));
+            self.reserved.get_or_create(&label).set(bytes(*reserved));
         }
         let (requests, bytes) = dispatcher.all_waiting();
         self.all_waiting.set(gauge(requests));

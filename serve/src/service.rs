@@ -139,7 +139,7 @@ impl Service {
     /// [`Internal`](Code::Internal) when it cannot be written.
     pub(crate) fn metrics_text(&self) -> Result<String> {
         let served = self.catalog.served();
-        self.metrics.text(&self.dispatcher, served.iter().map(|served| &**served), self.is_ready())
+        self.metrics.text(&self.dispatcher, served.iter().map(|served| &**served), &self.catalog.memory(), self.is_ready())
     }
 }
 

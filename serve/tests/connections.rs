@@ -88,6 +88,10 @@ fn a_client_that_shuts_its_window_loses_its_connection() {
 #[test]
 fn a_request_that_comes_too_slowly_is_refused() {
     let server = ready(&doubling("slow", ""), |settings| settings.read_limit = Duration::from_millis(300));
+    let mut stream = send(server.http, b"POST /v2/repository/index HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it is text");
+    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("too slowly"), "{answer}");
     let mut client = Client::new(server.grpc);
     let status = client.runtime.block_on(async {
         client.grpc.ready().await.expect("it is connected");

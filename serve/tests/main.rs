@@ -13,6 +13,7 @@ mod grpc;
 mod keys;
 mod life;
 mod padding;
+mod page;
 mod proof;
 mod repositories;
 mod rest;

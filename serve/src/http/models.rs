@@ -1,21 +1,42 @@
 //! The paths that describe: server, models, repository.
 
-use super::reply::{Reply, json};
+use super::reply::{Refused, Reply, json};
 use crate::caller::Caller;
 use crate::catalog::IndexEntry;
 use crate::describe;
 use crate::failure::{Failure, Result};
 use crate::service::Service;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{FromRequest, Path, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 
 type Server = State<Arc<Service>>;
+
+/// The body of a request that is no inference: short, and there within the time that clients have.
+pub(super) struct Small(Bytes);
+
+impl FromRequest<Arc<Service>> for Small {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, service: &Arc<Service>) -> Result<Self, Response> {
+        let limit = service.settings.read_limit;
+        match tokio::time::timeout(limit, Bytes::from_request(request, service)).await {
+            Ok(read) => read.map(Small).map_err(IntoResponse::into_response),
+            Err(_) => Err(Refused(slow(limit)).into_response()),
+        }
+    }
+}
+
+/// What is said of a body that does not come.
+pub(super) fn slow(limit: Duration) -> Failure {
+    Failure::invalid(format!("the body came too slowly: expected it within {limit:?}"))
+}
 
 /// The path of a model, and perhaps of a version.
 type Named = Path<Vec<String>>;
@@ -74,9 +95,11 @@ pub(super) async fn all_statistics(caller: Caller) -> Response {
     json(StatusCode::OK, &json!({ "model_stats": all }))
 }
 
-pub(super) async fn index(caller: Caller, body: Bytes) -> Reply {
-    let request = object(&body)?;
-    let only_ready = request.get("ready").and_then(Value::as_bool).unwrap_or(false);
+pub(super) async fn index(caller: Caller, Small(body): Small) -> Reply {
+    let only_ready = match object(&body)?.get("ready") {
+        None => false,
+        Some(ready) => ready.as_bool().ok_or_else(|| Failure::invalid("ready: expected true or false"))?,
+    };
     let lines: Vec<Value> = caller.index(only_ready).into_iter().map(line).collect();
     Ok(json(StatusCode::OK, &lines))
 }
@@ -95,14 +118,21 @@ fn object(body: &[u8]) -> Result<Value> {
     value.ok().filter(Value::is_object).ok_or_else(|| Failure::invalid("expected an object in JSON, or no body"))
 }
 
-pub(super) async fn load(caller: Caller, Path(model): Path<String>, body: Bytes) -> Reply {
+pub(super) async fn load(caller: Caller, Path(model): Path<String>, Small(body): Small) -> Reply {
     let request = object(&body)?;
-    describe::no_load_parameters(request.get("parameters").and_then(Value::as_object).is_some_and(|all| !all.is_empty()))?;
+    let parameters = match request.get("parameters") {
+        None => false,
+        Some(parameters) => {
+            let all = parameters.as_object().ok_or_else(|| Failure::invalid("parameters: expected an object"))?;
+            !all.is_empty()
+        }
+    };
+    describe::no_load_parameters(parameters)?;
     caller.load(model).await?;
     Ok(json(StatusCode::OK, &json!({})))
 }
 
-pub(super) async fn unload(caller: Caller, Path(model): Path<String>, body: Bytes) -> Reply {
+pub(super) async fn unload(caller: Caller, Path(model): Path<String>, Small(body): Small) -> Reply {
     object(&body)?;
     caller.unload(model).await?;
     Ok(json(StatusCode::OK, &json!({})))

@@ -33,6 +33,19 @@ pub struct Placed {
     pub device: Device,
 }
 
+/// What a device's memory holds, as far as its driver's interface tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceMemory {
+    /// The device's number.
+    pub id: u32,
+    /// The adapter's name.
+    pub name: String,
+    /// Bytes in use.
+    pub used: u64,
+    /// Bytes that are taken from the system, those in use among them.
+    pub reserved: u64,
+}
+
 /// The devices of a server, each opened when the first model asks for it.
 pub struct Devices {
     /// In the order of their numbers; the first is for models that ask for none.
@@ -50,6 +63,18 @@ impl Devices {
     /// The devices of a server whose models run on this one, unless they ask for another.
     pub fn new(usual: Device) -> Self {
         Devices { opened: Mutex::new(vec![usual]) }
+    }
+
+    /// What the memory of each device holds, of those that tell.
+    pub fn memory(&self) -> Vec<DeviceMemory> {
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let of = |(place, device): (usize, Device)| {
+            let Device::Gpu(gpu) = device else { return None };
+            let report = gpu.device().generate_allocator_report()?;
+            let (used, reserved) = (report.total_allocated_bytes, report.total_reserved_bytes);
+            Some(DeviceMemory { id: u32::try_from(place).unwrap_or(u32::MAX), name: gpu.caps().name.clone(), used, reserved })
+        };
+        opened.into_iter().enumerate().filter_map(of).collect()
     }
 
     /// The device that a model is to run on.

@@ -10,7 +10,7 @@ mod padding;
 mod probe;
 
 pub use config::{Batching, Embeddings, ModelConfig, Pad, Pooling, Queue, Sequences};
-pub use devices::{Device, Devices, Placed, Placement};
+pub use devices::{Device, DeviceMemory, Devices, Placed, Placement};
 pub use embedder::Embedder;
 pub use interface::{BatchDimension, Interface, TensorDescription};
 pub use layout::{Folder, Version, is_name, scan};
