@@ -1,6 +1,7 @@
-// Takes four_vectors or four_words (four); recurrent (Params, Place, is_backward, length_of, output_start, product_row,
-// state_row); recurrent_groups or recurrent_scalars (memory_group); activation; cell_rnn or cell_gru or cell_lstm (GATES,
-// HAS_MEMORY, TWO_PRODUCTS, next_state, scaled_state); recurrent_weights (bias).
+// Takes four_vectors or four_words; recurrent (Params, Place, is_backward, length_of, output_start, product_row, state_row);
+// recurrent_groups or recurrent_scalars (memory_group); activation; cell_rnn or cell_gru or cell_lstm (GATES, HAS_MEMORY,
+// TWO_PRODUCTS, next_state, scaled_state); recurrent_weights or recurrent_weights_blocks (bias, weight_row, weight_start);
+// perhaps texels.
 // The steps of a recurrent layer, one after another within one dispatch; a prelude holds the equations of the cell.
 //
 // One workgroup per direction (y) and TILE batch elements (x). The state lives in workgroup memory as groups of four
@@ -51,7 +52,7 @@ fn accumulate(direction: u32, unit: u32, slice: u32, source: u32, first: u32, la
             sums[gate * TILE + tile] = vec4<f32>(0.0);
         }
     }
-    let start = direction * params.stride + unit;
+    let start = weight_start(direction, unit);
     for (var group = slice; group < UNITS; group += SLICES) {
         var inputs: array<vec4<f32>, TILE>;
         for (var tile = 0u; tile < TILE; tile++) {
@@ -59,7 +60,7 @@ fn accumulate(direction: u32, unit: u32, slice: u32, source: u32, first: u32, la
         }
         for (var k = 0u; k < 4u; k++) {
             for (var gate = first; gate < last; gate++) {
-                let weight = four(weights[start + ((group * 4u + k) * GATES + gate) * UNITS]);
+                let weight = weight_row(start, group, k, gate);
                 for (var tile = 0u; tile < TILE; tile++) {
                     sums[gate * TILE + tile] += weight * inputs[tile][k];
                 }

@@ -36,7 +36,11 @@ fn b_half(places: BPlaces, k: u32, edge: bool) -> mat2x4<f32> {
 
 // Rows k to k + 3 of four columns.
 fn b_block(places: BPlaces, k: u32, edge: bool) -> mat4x4<f32> {
-    let level = b_level(places, k);
+    return b_leveled(places, b_level(places, k), k);
+}
+
+// The same where their level is known.
+fn b_leveled(places: BPlaces, level: BLevel, k: u32) -> mat4x4<f32> {
     let words = four_words(places.x, k);
     return mat4x4(b_row_of(words.x, level), b_row_of(words.y, level), b_row_of(words.z, level), b_row_of(words.w, level));
 }

@@ -238,6 +238,10 @@ prelude! {
     WINOGRAD_SUMS_FLOATS = "winograd_sums_floats";
     /// Both operands packed into textures, and their parameters. Wants `const ROWS`, `const LANES`.
     MATMUL_PACKED_OPERANDS = "software/matmul_packed_operands";
+    /// Operand B of packed operands in floats. Goes with `MATMUL_PACKED_OPERANDS` and `PANEL_TEXELS`.
+    MATMUL_PACKED_FLOATS = "software/matmul_packed_floats";
+    /// Operand B of packed operands in few bits. Goes with `MATMUL_PACKED_OPERANDS` and `MATMUL_B_TEXELS_BITS`.
+    MATMUL_PACKED_BITS = "software/matmul_packed_bits";
     /// Operand A in tiles packed into a texture. Wants `const ROWS`.
     MATMUL_A_TEXTURE = "software/matmul_a_texture";
     /// Operand B in packed panels in a texture. Goes with `MATMUL_PANELS`.
@@ -250,6 +254,19 @@ prelude! {
     MATMUL_B_BITS4 = "matmul_b_bits4";
     /// Operand B in packed panels of 8 bits. Goes with `MATMUL_B_BITS`.
     MATMUL_B_BITS8 = "matmul_b_bits8";
+    /// Operand B in packed panels of few bits in textures. Wants `const LANES`, `BLOCK` and `TERMS`, `Kernel::texels`, a prelude of zero points, one
+    /// of the next two and one that says where columns start.
+    MATMUL_B_TEXELS_BITS = "software/matmul_b_texels_bits";
+    /// Operand B in packed panels of 4 bits in a texture. Goes with `MATMUL_B_TEXELS_BITS`.
+    MATMUL_B_TEXELS_BITS4 = "software/matmul_b_texels_bits4";
+    /// Operand B in packed panels of 8 bits in a texture. Goes with `MATMUL_B_TEXELS_BITS`.
+    MATMUL_B_TEXELS_BITS8 = "software/matmul_b_texels_bits8";
+    /// Where columns of few bits in textures start. Goes with `MATMUL_PANELS`.
+    MATMUL_B_TEXELS_PLACES = "software/matmul_b_texels_places";
+    /// Operand B of floats eight rows at a time. Goes with `MATMUL_B_UNLEVELED`.
+    MATMUL_B_PAIRS = "software/matmul_b_pairs";
+    /// Operand B of floats, as one of few bits is read. Goes with any that defines `b_block`.
+    MATMUL_B_UNLEVELED = "matmul_b_unleveled";
     /// All zero points of a quantized operand B are `const ZERO`.
     MATMUL_ZERO_MIDDLE = "matmul_zero_middle";
     /// A quantized operand B with a zero point for each scale.

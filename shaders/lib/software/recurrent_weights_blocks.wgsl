@@ -33,3 +33,8 @@ fn weight_block(start: u32, gate: u32) -> mat4x4<f32> {
         textureLoad(weights, at + vec2(3u * SLOTS * LANES, 0u)),
     );
 }
+
+// One row of them, of unit 4 * group + k of the state.
+fn weight_row(start: u32, group: u32, k: u32, gate: u32) -> vec4<f32> {
+    return textureLoad(weights, texel(start + group * BLOCK) + vec2((k * SLOTS + gate) * LANES, 0u));
+}

@@ -20,11 +20,9 @@ impl Quantized {
         n * (k * u64::from(self.bits) / 8 + 4 * k.div_ceil(self.block as u64))
     }
 
-    /// The preludes that read the zero points and scales, and the one that reads B.
-    pub(super) fn preludes(&self) -> ([&'static Prelude; 2], &'static Prelude) {
-        let zero = if self.zero_points { &preludes::MATMUL_ZERO_POINTS } else { &preludes::MATMUL_ZERO_MIDDLE };
-        let bits = if self.bits == 4 { &preludes::MATMUL_B_BITS4 } else { &preludes::MATMUL_B_BITS8 };
-        ([zero, &preludes::MATMUL_B_BITS], bits)
+    /// The prelude that reads the zero points.
+    pub(super) fn zero(&self) -> &'static Prelude {
+        if self.zero_points { &preludes::MATMUL_ZERO_POINTS } else { &preludes::MATMUL_ZERO_MIDDLE }
     }
 
     /// What the preludes count on.
@@ -34,15 +32,29 @@ impl Quantized {
         Ok([("BLOCK", block)].into_iter().chain(zero).collect())
     }
 
-    /// The k by n weights by panels of so many columns, and likewise the scales and zero points.
-    pub(super) fn packings(&self, [k, n]: [u32; 2], width: u32) -> Result<(Packing, Vec<Packing>)> {
-        let [block] = u32s([self.block])?;
-        let arguments = [k, n, width, self.bits, block];
-        let packing = |input, layout, pack| Packing { input, layout, arguments: arguments.to_vec(), pack };
-        let zeros = self.zero_points.then(|| packing(3, "matmul_bits_zero_points", pack_zero_points as _));
-        let scales = packing(2, "matmul_bits_scales", pack_scales as _);
-        Ok((packing(1, "matmul_bits", pack_bits as _), [scales].into_iter().chain(zeros).collect()))
+    /// Bytes of the weights in panels of so many columns.
+    pub(super) fn panel_bytes(&self, [k, n]: [usize; 2], width: usize) -> u64 {
+        (n.next_multiple_of(width) * k.next_multiple_of(PANEL_ROWS)) as u64 * u64::from(self.bits) / 8
     }
+
+    /// The k by n weights by panels of so many columns, in groups of four columns of so many rows.
+    pub(super) fn panels(&self, [k, n]: [u32; 2], width: u32, rows: u32) -> Result<Panels> {
+        let [block] = u32s([self.block])?;
+        let arguments = [k, n, width, self.bits, block, rows];
+        let packing = |input, layout, pack| Packing { input, layout, arguments: arguments.to_vec(), pack };
+        Ok(Panels {
+            bits: packing(1, "matmul_bits", pack_bits as _),
+            scales: packing(2, "matmul_bits_scales", pack_scales as _),
+            zeros: self.zero_points.then(|| packing(3, "matmul_bits_zero_points", pack_zero_points as _)),
+        })
+    }
+}
+
+/// Quantized weights in panels.
+pub(super) struct Panels {
+    pub(super) bits: Packing,
+    pub(super) scales: Packing,
+    pub(super) zeros: Option<Packing>,
 }
 
 /// The extents that all packings of quantized weights take from their arguments.
@@ -81,20 +93,20 @@ impl Extents {
     }
 }
 
-/// Panels `[n / width, k / 4, width / 4]` of four rows by four columns, row by row, a byte for each column; rows of 4 bits take
-/// turns in the lower and upper halves of the bytes.
+/// Panels `[n / width, k / depth, width / 4]` of groups of `depth` rows by four columns, row by row, a byte for each column; rows of 4
+/// bits take turns in the lower and upper halves of the bytes. The last argument is `depth`.
 fn pack_bits(tensor: &Tensor, arguments: &[u32]) -> Vec<u8> {
     let e = Extents::new(arguments);
-    let (bytes, bits) = (tensor.bytes(), e.bits as usize);
+    let (bytes, bits, depth) = (tensor.bytes(), e.bits as usize, arguments[5] as usize);
     let row_bytes = e.blocks() * e.block * bits / 8;
     let mut packed = vec![0u8; e.panels * e.rows * e.width * bits / 8];
     for n in 0..e.n {
         // Blocks follow each other without gaps, so that a row is one run of values.
         let row = &bytes[n * row_bytes..][..row_bytes];
         for k in 0..e.k {
-            let group = ((n / e.width * e.rows + k / 4 * 4) * e.width + n % e.width / 4 * 16) / 16;
-            let (line, shift) = if bits == 8 { (k % 4, 0) } else { (k % 4 / 2, k % 2 * 4) };
-            packed[group * 2 * bits + line * 4 + n % 4] |= unpack(row, k, e.bits) << shift;
+            let group = (n / e.width * (e.rows / depth) + k / depth) * (e.width / 4) + n % e.width / 4;
+            let (line, shift) = if bits == 8 { (k % depth, 0) } else { (k % depth / 2, k % 2 * 4) };
+            packed[group * depth * bits / 2 + line * 4 + n % 4] |= unpack(row, k, e.bits) << shift;
         }
     }
     packed

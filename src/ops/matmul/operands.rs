@@ -1,11 +1,15 @@
 //! How kernels read the operands and write the output: which preludes fit the strides, and which constants are packed.
 
+use super::bits::Panels;
 use super::packing;
 use super::product::{MatMulParams, Matrix, Product};
 use super::split::{self, Parts};
 use crate::error::{Error, Result};
 use crate::graph::Io;
 use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Packing, Prelude, preludes, u32s};
+
+/// Rows of a group of few bits.
+const BITS_ROWS: u32 = 4;
 
 /// How a kernel reads operand A.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,10 +42,10 @@ pub(super) struct Source {
     pub(super) prelude: &'static Prelude,
     pub(super) place: Place,
     /// What the prelude counts on.
-    constants: Vec<(&'static str, u32)>,
-    base: Vec<&'static Prelude>,
+    pub(super) constants: Vec<(&'static str, u32)>,
+    pub(super) base: Vec<&'static Prelude>,
     /// Packed inputs that the preludes read besides, bound after the output.
-    more: Vec<Packing>,
+    pub(super) more: Vec<(Packing, Access)>,
 }
 
 impl Source {
@@ -170,10 +174,11 @@ impl Product {
             let packing = self.b_packing("matmul_panels_f16", width, params, packing::panels_f16);
             return Ok(Source::panels(&preludes::MATMUL_B_PANELS_F16, packing, width));
         };
-        let (packing, more) = quantized.packings([params.k, params.n], width)?;
-        let (base, prelude) = quantized.preludes();
-        let mut source = Source { more, ..Source::panels(prelude, packing, width) };
-        source.base.extend(base);
+        let prelude = if quantized.bits == 4 { &preludes::MATMUL_B_BITS4 } else { &preludes::MATMUL_B_BITS8 };
+        let Panels { bits, scales, zeros } = quantized.panels([params.k, params.n], width, BITS_ROWS)?;
+        let mut source = Source::panels(prelude, bits, width);
+        source.more.extend([scales].into_iter().chain(zeros).map(|packing| (packing, Access::Read)));
+        source.base.extend([quantized.zero(), &preludes::MATMUL_B_BITS]);
         source.constants.extend(quantized.constants()?);
         Ok(source)
     }
@@ -247,9 +252,9 @@ impl Product {
             more.extend(source.more);
         }
         bindings.push(Operand::Output(0));
-        for packing in more {
+        for (packing, access) in more {
             bindings.push(pack(packing, &mut packed));
-            kernel.storage.push(Access::Read);
+            kernel.storage.push(access);
         }
         Ok(Bound { product: self, io, caps, kernel, bindings, params, packed, width })
     }

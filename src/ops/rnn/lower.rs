@@ -1,7 +1,7 @@
 //! The steps of a recurrent layer on the GPU: what the kernels share that take them.
 
 use super::pack::{stride, units};
-use super::persistent::{self, Sharing};
+use super::persistent::{self, Sharing, Weights};
 use super::{Activation, Cell, Recurrent, RecurrentShape, Steps, software, tiled};
 use crate::error::{Error, Result};
 use crate::graph::{Io, Op};
@@ -72,6 +72,8 @@ pub(super) struct Ranks {
 
 /// Small states and weights, and adapters on which one dispatch costs little beside the work it does.
 pub(super) const PREFER_PERSISTENT: Ranks = Ranks { persistent: 1, steps_tiled: 2 };
+/// Steps that take less than a dispatch does, on adapters that have kernels of one step.
+pub(super) const PREFER_PERSISTENT_TO_STEPS: Ranks = Ranks { persistent: 0, steps_tiled: 2 };
 /// Large weights for a batch that fills tiles.
 const PREFER_TILED: Ranks = Ranks { persistent: 2, steps_tiled: 1 };
 
@@ -80,6 +82,8 @@ pub(super) struct Preferences {
     pub(super) ranks: Ranks,
     /// How a workgroup of `persistent` shares its work.
     pub(super) sharing: Sharing,
+    /// Where it finds the weights.
+    pub(super) weights: Weights,
     /// Terms of a sum that `steps_tiled` spells out.
     pub(super) terms: u32,
 }
@@ -88,7 +92,7 @@ impl Preferences {
     fn of_gpus(layer: &Layer) -> Self {
         let ranks = if tiled::is_better(layer) { PREFER_TILED } else { PREFER_PERSISTENT };
         // Spelled out whole the loop is fastest.
-        Preferences { ranks, sharing: Sharing::of_gpus(layer), terms: 16 }
+        Preferences { ranks, sharing: Sharing::of_gpus(layer), weights: Weights::lying(), terms: 16 }
     }
 }
 
@@ -119,8 +123,9 @@ pub(super) fn lower(op: &Steps, io: &Io, offers: &mut Offers) -> Result<()> {
     }
     let layer = Layer { op, io, caps: offers.caps() };
     let preferences = software::offer(&layer, offers).unwrap_or_else(|| Preferences::of_gpus(&layer));
-    offers.add("persistent", preferences.ranks.persistent, || persistent::lower(&layer, preferences.sharing));
-    offers.add("steps_tiled", preferences.ranks.steps_tiled, || tiled::lower(&layer, preferences.terms));
+    let Preferences { ranks, sharing, weights, terms } = preferences;
+    offers.add("persistent", ranks.persistent, || persistent::lower(&layer, sharing, &weights));
+    offers.add("steps_tiled", ranks.steps_tiled, || tiled::lower(&layer, terms));
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use super::lower::{Layer, Product, RecurrentParams};
 use super::pack::units;
 use crate::error::{Error, Result};
-use crate::kernel::{Access, Lowering, Operand, preludes, shader, u32s};
+use crate::kernel::{Access, Kernel, Lowering, Operand, Packing, preludes, shader, u32s};
 
 shader!(pub(super) static SHADER: RecurrentParams = "recurrent_persistent");
 
@@ -24,6 +24,23 @@ impl Sharing {
         let lanes = units(layer.shape().hidden).next_power_of_two().clamp(8, 64);
         let slices = (layer.caps.max_invocations.min(256) as usize / lanes).clamp(1, 8);
         Sharing { lanes, slices, tile: if layer.shape().batch < 64 { 1 } else { 2 } }
+    }
+}
+
+/// Where the kernel finds packed weights, and what it takes to read them.
+pub(super) struct Weights {
+    pub(super) operand: Operand,
+    pub(super) access: Access,
+    pub(super) join: fn(Kernel) -> Kernel,
+    pub(super) constants: Vec<(&'static str, u32)>,
+    pub(super) packed: Vec<Packing>,
+}
+
+impl Weights {
+    /// As the layer has them.
+    pub(super) fn lying() -> Self {
+        let join = |kernel: Kernel| kernel.prelude(&preludes::RECURRENT_WEIGHTS);
+        Weights { operand: Operand::Input(1), access: Access::Read, join, constants: vec![], packed: vec![] }
     }
 }
 
@@ -100,22 +117,24 @@ impl Tiling {
     }
 }
 
-/// The variant, where a workgroup shares its work so.
-pub(super) fn lower(layer: &Layer, sharing: Sharing) -> Result<Lowering> {
+/// The variant, where a workgroup shares its work so and finds its weights there.
+pub(super) fn lower(layer: &Layer, sharing: Sharing, weights: &Weights) -> Result<Lowering> {
     let shape = layer.shape();
     let tiling = Tiling::new(layer, sharing)?;
     let constants = tiling.constants()?;
     let [workgroup] = u32s([tiling.workgroup()])?;
-    let access = [[Access::Read; 5].as_slice(), &[Access::Write; 3]].concat();
+    let mut access = [[Access::Read; 5].as_slice(), &[Access::Write; 3]].concat();
+    access[1] = weights.access;
     let mut dispatches = vec![];
     for part in layer.parts(layer.caps.most_turns(tiling.iterations())) {
         let states = layer.states(part, Product::all(layer.cell()), layer.optional(3), Some(Operand::Output(1)));
-        let bindings = layer.bindings(&states);
-        let kernel = layer.kernel(&SHADER, &access, workgroup, part)?.prelude(&preludes::RECURRENT_WEIGHTS);
-        let kernel = constants.iter().fold(kernel, |kernel, (name, value)| kernel.constant(name, *value));
+        let mut bindings = layer.bindings(&states);
+        bindings[1] = weights.operand;
+        let kernel = (weights.join)(layer.kernel(&SHADER, &access, workgroup, part)?);
+        let kernel = constants.iter().chain(&weights.constants).fold(kernel, |kernel, (name, value)| kernel.constant(name, *value));
         let grid = [shape.batch.div_ceil(tiling.sharing.tile), part.directions, 1];
         dispatches.push(layer.dispatch(kernel, bindings, part, grid)?.turns((part.last - part.first) * tiling.turns()));
     }
     let state_bytes = (shape.directions * shape.batch * shape.hidden * 4) as u64;
-    Ok(Lowering::new(dispatches).temporaries(vec![state_bytes; 4]))
+    Ok(Lowering::new(dispatches).temporaries(vec![state_bytes; 4]).packed(weights.packed.clone()))
 }

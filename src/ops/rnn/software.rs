@@ -2,9 +2,11 @@
 //! states in textures; and how the kernels that serve all adapters are taken there.
 
 use super::gradient_lower::{Back, Products, Walk};
-use super::lower::{Layer, PREFER_PERSISTENT, Part, Preferences, Product, RecurrentParams, StateParams};
+use super::lower::{
+    Layer, PREFER_PERSISTENT, PREFER_PERSISTENT_TO_STEPS, Part, Preferences, Product, RecurrentParams, StateParams,
+};
 use super::pack::{stride, units};
-use super::persistent::Sharing;
+use super::persistent::{Sharing, Weights};
 use super::{Cell, RecurrentShape};
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Dispatch, Kernel, Lowering, Offers, Operand, Packing, Rank, preludes, shader, u32s};
@@ -15,6 +17,10 @@ shader!(pub(super) static STATE: StateParams = "software/recurrent_state");
 
 /// These go first.
 const RANK: Rank = 0;
+/// These go second: steps so short that a dispatch for each takes longer than all of them by one core.
+const SHORT: Rank = 1;
+/// Loads of a texture, in each of eight lanes, that take less time than a dispatch.
+const SHORT_STEP: usize = 2048;
 /// Steps that read weights where they lie go last, where too few batch elements share what is read.
 const LAST: Rank = 3;
 /// Batch elements that are enough for them.
@@ -35,12 +41,42 @@ pub(super) fn offer(layer: &Layer, offers: &mut Offers) -> Option<Preferences> {
     if !layer.caps.is_software() {
         return None;
     }
-    let rank = if weights_are_constants(layer) || layer.shape().batch >= ENOUGH { RANK } else { LAST };
+    let constant = weights_are_constants(layer);
+    let rank = match layer.shape().batch {
+        _ if constant && is_short(layer) => SHORT,
+        batch if constant || batch >= ENOUGH => RANK,
+        _ => LAST,
+    };
     for (rows, variant) in tiles(layer.shape().batch) {
         offers.add(variant, rank, || steps(layer, *rows));
     }
+    let (sharing, weights) = match lanes(layer) {
+        Ok(lanes) if constant => (Sharing { lanes: lanes as usize, ..sharing(layer) }, weights(layer, lanes)),
+        _ => (sharing(layer), None),
+    };
+    let ranks = if rank == SHORT { PREFER_PERSISTENT_TO_STEPS } else { PREFER_PERSISTENT };
     // A sum spelled out whole is long to compile where every instruction becomes many.
-    Some(Preferences { ranks: PREFER_PERSISTENT, sharing: sharing(layer), terms: 4 })
+    Some(Preferences { ranks, sharing, weights: weights.unwrap_or_else(Weights::lying), terms: 4 })
+}
+
+/// Whether the loads of weights of a step take one core less time than the dispatches of a step take.
+fn is_short(layer: &Layer) -> bool {
+    let (cell, shape, units) = (layer.cell(), layer.shape(), units(layer.shape().hidden));
+    let loads = 4 * units * cell.gates() * units.div_ceil(8);
+    let dispatches = if cell.takes_two_products() { 2 } else { 1 };
+    loads <= SHORT_STEP * dispatches && shape.batch < 4
+}
+
+/// The weights of `persistent` in blocks for so many lanes.
+fn weights(layer: &Layer, lanes: u32) -> Option<Weights> {
+    let [slots] = u32s([slots(layer.cell())]).ok()?;
+    Some(Weights {
+        operand: Operand::Packed(0),
+        access: Access::ReadTexture,
+        join: |kernel| kernel.texels().prelude(&preludes::RECURRENT_WEIGHTS_BLOCKS),
+        constants: vec![("SLOTS", slots)],
+        packed: packings(layer, lanes).ok()?,
+    })
 }
 
 /// How a workgroup shares the steps it takes: it is a core, whose invocations take turns, so that several batch elements use each weight

@@ -1,6 +1,8 @@
 //! Matrix products on software adapters: broadcasts within a subgroup win where workgroup memory is no faster than any other.
 
+mod bits;
 pub(super) mod broadcast;
+pub(super) mod few_rows;
 pub(super) mod packed;
 
 use super::gemv::{WORKGROUP, Workgroup};
@@ -10,8 +12,11 @@ use crate::error::{Error, Result};
 use crate::graph::Io;
 use crate::kernel::{Caps, Lowering, Offers, Rank};
 
-/// The order of what all adapters run.
+/// The order of what all adapters run, for few rows.
 const RANKS: Ranks = Ranks { gemv: 1, tiles: 3, slices: 4, direct: 6 };
+
+/// The order where each element of B serves several rows of a tile.
+const RANKS_OF_MORE_ROWS: Ranks = Ranks { gemv: 4, ..RANKS };
 
 /// The order where subgroups are too narrow for broadcasts.
 const RANKS_WITHOUT_BARRIERS: Ranks = Ranks { gemv: 1, direct: 2, tiles: 3, slices: 4 };
@@ -20,7 +25,8 @@ const RANKS_WITHOUT_BARRIERS: Ranks = Ranks { gemv: 1, direct: 2, tiles: 3, slic
 const PACKED_THAT_PAYS: Rank = 0;
 const PACKED: Rank = 5;
 
-/// Where products of operands that are read where they lie stand.
+/// Where products of operands that are read where they lie stand: of few rows, and of any number.
+const FEW_ROWS: Rank = 0;
 const BROADCAST: Rank = 2;
 
 /// Elements of B up to which the short form of gemv, which takes less time to compile, runs no longer.
@@ -32,6 +38,7 @@ pub(super) fn offer(product: &Product, io: &Io, offers: &mut Offers) -> Option<(
     if !caps.is_software() {
         return None;
     }
+    offers.add("few_rows", FEW_ROWS, || few_rows::lower(product, io, caps));
     let rank = if packed::pays(product, io) { PACKED_THAT_PAYS } else { PACKED };
     offers.add("packed", rank, || packed::lower(product, io, caps));
     offers.add("broadcast", BROADCAST, || broadcast::lower(product, io, caps));
@@ -39,7 +46,12 @@ pub(super) fn offer(product: &Product, io: &Io, offers: &mut Offers) -> Option<(
         Some(lanes) if lanes <= 64 => Workgroup { invocations: lanes, groups: if product.k * product.n > SMALL { 4 } else { 1 } },
         _ => WORKGROUP,
     };
-    Some((if caps.avoids_barriers() { RANKS_WITHOUT_BARRIERS } else { RANKS }, workgroup))
+    let ranks = match product.m {
+        _ if caps.avoids_barriers() => RANKS_WITHOUT_BARRIERS,
+        0..=few_rows::MOST_ROWS => RANKS,
+        _ => RANKS_OF_MORE_ROWS,
+    };
+    Some((ranks, workgroup))
 }
 
 impl Product {

@@ -1,9 +1,10 @@
 //! The product of operands that lie in textures: constants from the start, others packed by a dispatch each.
 
+use super::bits;
 use crate::error::{Error, Result};
 use crate::graph::Io;
 use crate::kernel::{Access, Caps, Dispatch, Kernel, Lowering, Operand, Packing, params, preludes, shader, software, u32s};
-use crate::ops::matmul::operands::{AForm, BForm, Place};
+use crate::ops::matmul::operands::{AForm, BForm, Place, Source};
 use crate::ops::matmul::packing::{self, PANEL_ROWS};
 use crate::ops::matmul::product::{MatMulParams, Product};
 use crate::tensor::Tensor;
@@ -14,12 +15,8 @@ params! {
 }
 
 shader!(pub(in crate::ops::matmul) static SHADER: PackedParams = "software/matmul_packed");
-shader!(pub(in crate::ops::matmul) static FEW_ROWS_SHADER: PackedParams = "software/matmul_packed_few_rows");
 shader!(pub(in crate::ops::matmul) static PACK_A_SHADER: MatMulParams = "software/matmul_pack_a");
 shader!(pub(in crate::ops::matmul) static PACK_B_SHADER: MatMulParams = "software/matmul_pack_b");
-
-/// Rows up to which the reads of B, not the sums of a tile, bound a step.
-const FEW_ROWS: usize = 4;
 
 /// Reads of a texture that take the time of one read of a storage buffer.
 const READS: usize = 12;
@@ -30,8 +27,12 @@ const DISPATCH: usize = 50_000;
 /// Whether textures hold both operands in tiles of so many rows and panels of so many columns.
 pub(super) fn textures_hold(product: &Product, rows: usize, panel: usize, caps: &Caps) -> bool {
     let k = product.k.next_multiple_of(PANEL_ROWS);
-    let fits = |count: usize| caps.texture_holds((count * product.batches() * k) as u64 * 4);
-    fits(product.m.next_multiple_of(rows)) && fits(product.n.next_multiple_of(panel))
+    let bytes = |count: usize| (count * product.batches() * k) as u64 * 4;
+    let b = match &product.quantized {
+        Some(quantized) => quantized.panel_bytes([product.k, product.n], panel),
+        None => bytes(product.n.next_multiple_of(panel)),
+    };
+    caps.texture_holds(bytes(product.m.next_multiple_of(rows))) && caps.texture_holds(b)
 }
 
 /// Whether reading packed operands wins over reading them where they lie, by the elements that either way loads.
@@ -39,19 +40,13 @@ pub(super) fn pays(product: &Product, io: &Io) -> bool {
     let (m, n, k) = (product.m, product.n, product.k);
     let (a, b) = (m * k * product.batches(), k * n * product.batches());
     let (a_constant, b_constant) = (product.a_is_constant(io), product.b_is_constant(io));
-    // Broadcasts within a subgroup read what is constant from textures too.
+    // Broadcasts within a subgroup read what is constant from textures too, unless it is few bits.
     let read = |constant: bool, elements: usize| if constant { elements / READS } else { elements };
-    let direct = match m <= FEW_ROWS {
-        true => m * b,
-        false => read(a_constant, a * n.div_ceil(32)) + read(b_constant, b * m.div_ceil(64)),
-    };
+    let b_in_texture = b_constant && product.quantized.is_none();
+    let direct = read(a_constant, a * n.div_ceil(32)) + read(b_in_texture, b * m.div_ceil(64));
     let pack = |constant: bool, elements: usize| if constant { 0 } else { elements + DISPATCH };
-    pack(a_constant, a) + pack(b_constant, b) + (a * n.div_ceil(32) + b * m.div_ceil(rows(m))) / READS < direct
-}
-
-/// Rows of a tile.
-fn rows(m: usize) -> usize {
-    if m <= FEW_ROWS { m.next_power_of_two() } else { software::packed_tile_rows(m) }
+    let reads = a * n.div_ceil(32) + b * m.div_ceil(software::packed_tile_rows(m));
+    pack(a_constant, a) + pack(b_constant, b) + reads / READS < direct
 }
 
 /// The packing of a constant A into tiles of so many rows.
@@ -76,10 +71,10 @@ fn pack_tiles(tensor: &Tensor, arguments: &[u32]) -> Vec<u8> {
 pub(super) fn lower(product: &Product, io: &Io, caps: &Caps) -> Result<Lowering> {
     let lanes = caps.broadcasting_lanes().filter(|lanes| lanes.is_power_of_two());
     let lanes = lanes.ok_or_else(|| Error::unsupported("subgroups have fewer than 8 lanes"))?;
-    if product.gather.is_some() || product.quantized.is_some() {
-        return Err(Error::unsupported("the right operand is gathered, or kept in fewer bits than those of a float"));
+    if product.gather.is_some() {
+        return Err(Error::unsupported("the right operand is gathered"));
     }
-    let (rows, panel) = (rows(product.m), 4 * lanes);
+    let (rows, panel) = (software::packed_tile_rows(product.m), 4 * lanes);
     if !textures_hold(product, rows, panel as usize, caps) {
         return Err(Error::unsupported("textures do not hold the operands"));
     }
@@ -95,6 +90,8 @@ struct PackedOperand {
     dispatch: Option<Dispatch>,
     /// Whether every batch has a matrix of its own.
     batched: bool,
+    /// What kernels bind besides to read it, after the output.
+    more: Vec<(Operand, Access)>,
 }
 
 /// The variant in the making.
@@ -115,23 +112,25 @@ struct PackedProduct<'a> {
 impl PackedProduct<'_> {
     fn lower(mut self, lanes: u32) -> Result<Lowering> {
         let product = self.product;
-        let (a, b) = (self.a()?, self.b()?);
-        let few = product.m <= FEW_ROWS;
-        let shader = if few { &FEW_ROWS_SHADER } else { &SHADER };
         let width = if product.n.is_multiple_of(4) { 4 } else { 1 };
-        let kernel = Kernel::new(shader, &[Access::ReadTexture, Access::ReadTexture, Access::Write], [lanes, 1, 1])
+        let mut kernel = Kernel::new(&SHADER, &[Access::ReadTexture, Access::ReadTexture, Access::Write], [lanes, 1, 1])
             .constant("LANES", lanes)
             .constant("ROWS", self.rows)
             .texels()
-            .prelude(&preludes::MATMUL_PACKED_OPERANDS)
-            .prelude(&preludes::PANEL_TEXELS)
+            .prelude(&preludes::MATMUL_PACKED_OPERANDS);
+        let (a, b) = (self.a()?, self.b(&mut kernel)?);
+        let mut kernel = kernel
             .prelude(&preludes::PLACE_COLUMN)
             .prelude(if width == 4 { &preludes::STORE_WIDTH4 } else { &preludes::STORE_WIDTH1 })
             .set("BATCH_A", a.batched.into())
             .set("BATCH_B", b.batched.into());
         let mut bindings = vec![a.operand, b.operand, Operand::Output(0)];
-        let sums: &[_] = if few { &[] } else { &[&preludes::ROW_SUMS, &preludes::ROW_STEPS, &preludes::ROW_STORES] };
-        let kernel = sums.iter().copied().fold(kernel, Kernel::prelude);
+        for (operand, access) in b.more {
+            bindings.push(operand);
+            kernel.storage.push(access);
+        }
+        let sums = [&preludes::ROW_SUMS, &preludes::ROW_STEPS, &preludes::ROW_STORES];
+        let kernel = sums.into_iter().fold(kernel, Kernel::prelude);
         let kernel = self.io.attach_epilogue(kernel, &mut bindings, width, self.caps)?;
         let [m, n, steps] = u32s([product.m, product.n, product.k.div_ceil(4)])?;
         let params = PackedParams { m, n, steps, padded: self.padded };
@@ -146,7 +145,7 @@ impl PackedProduct<'_> {
     /// An operand that was packed when the model was loaded.
     fn loaded(&mut self, packing: Packing) -> PackedOperand {
         self.packed.push(packing);
-        PackedOperand { operand: Operand::Packed(self.packed.len() - 1), dispatch: None, batched: false }
+        PackedOperand { operand: Operand::Packed(self.packed.len() - 1), dispatch: None, batched: false, more: vec![] }
     }
 
     fn a(&mut self) -> Result<PackedOperand> {
@@ -164,9 +163,15 @@ impl PackedProduct<'_> {
         self.packing(kernel, input, params, blocks, batched, rows * self.padded as usize)
     }
 
-    fn b(&mut self) -> Result<PackedOperand> {
+    /// Operand B, with what the kernel takes to read it.
+    fn b(&mut self, kernel: &mut Kernel) -> Result<PackedOperand> {
         let product = self.product;
         let mut params = product.params()?;
+        if let Some(quantized) = &product.quantized {
+            return self.bits(bits::in_textures(quantized, &params, self.panel)?, kernel);
+        }
+        let floats = [&preludes::PANEL_TEXELS, &preludes::MATMUL_PACKED_FLOATS];
+        *kernel = floats.into_iter().fold(kernel.clone(), Kernel::prelude).constant("TERMS", 4);
         let source = product.b_in_floats(self.io, BForm::Panels(self.panel), &mut params)?;
         let input = match source.place {
             Place::Packed(packing) => return Ok(self.loaded(packing)),
@@ -177,6 +182,19 @@ impl PackedProduct<'_> {
         let blocks = [columns / 4, self.padded as usize];
         let batched = product.batch.iter().any(|axis| axis.b != 0);
         self.packing(kernel.prelude(source.prelude), input, params, blocks, batched, columns * self.padded as usize)
+    }
+
+    /// Operand B in few bits.
+    fn bits(&mut self, source: Source, kernel: &mut Kernel) -> Result<PackedOperand> {
+        let preludes = source.base.into_iter().chain([source.prelude, &preludes::MATMUL_PACKED_BITS]);
+        *kernel = preludes.fold(kernel.clone(), Kernel::prelude).constant("TERMS", 8);
+        kernel.constants.extend(source.constants);
+        let Place::Packed(packing) = source.place else {
+            return Err(Error::internal("weights of few bits that are not packed"));
+        };
+        let operand = self.loaded(packing);
+        let more = source.more.into_iter().map(|(packing, access)| (self.loaded(packing).operand, access)).collect();
+        Ok(PackedOperand { more, ..operand })
     }
 
     /// The dispatch that packs an operand: so many blocks of four by four for each matrix, which takes so many texels.
@@ -204,6 +222,6 @@ impl PackedProduct<'_> {
             .set("PADDED", self.padded);
         let grid = u32s([blocks[0].div_ceil(8), blocks[1].div_ceil(8), batches])?;
         let dispatch = Dispatch::new(kernel, params, bindings, grid).work(0, texels * 32);
-        Ok(PackedOperand { operand: texture, dispatch: Some(dispatch), batched })
+        Ok(PackedOperand { operand: texture, dispatch: Some(dispatch), batched, more: vec![] })
     }
 }
