@@ -17,6 +17,7 @@ use std::convert::Infallible;
 use std::io::{Read, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// From this length on, work on a body is announced to the runtime, since it keeps a thread busy.
 const LONG: usize = 64 << 10;
@@ -72,12 +73,16 @@ fn wanted(item: &str) -> Option<&str> {
 pub(super) async fn received(settings: &Settings, headers: &HeaderMap, body: Body, head: usize, share: &mut Share) -> Result<Bytes> {
     let limit = settings.max_body;
     let body = tokio::time::timeout(settings.read_limit, read(headers, body, limit, head, share));
-    let slow = |_| Failure::invalid(format!("the body came too slowly: expected it within {:?}", settings.read_limit));
-    let body = body.await.map_err(slow)??;
+    let body = body.await.map_err(|_| slow(settings.read_limit))??;
     match Encoding::of_content(headers)? {
         Some(encoding) => busy(body.len(), || decompressed(&body, encoding, limit, share)),
         None => Ok(body),
     }
+}
+
+/// What is said of a body that does not come.
+pub(super) fn slow(limit: Duration) -> Failure {
+    Failure::invalid(format!("the body came too slowly: expected it within {limit:?}"))
 }
 
 /// Does work that takes long for long bodies.

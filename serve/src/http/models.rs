@@ -1,5 +1,6 @@
 //! The paths that describe: server, models, repository.
 
+use super::body::slow;
 use super::reply::{Refused, Reply, json};
 use crate::caller::Caller;
 use crate::catalog::IndexEntry;
@@ -31,11 +32,6 @@ impl FromRequest<Arc<Service>> for Small {
             Err(_) => Err(Refused(slow(limit)).into_response()),
         }
     }
-}
-
-/// What is said of a body that does not come.
-pub(super) fn slow(limit: Duration) -> Failure {
-    Failure::invalid(format!("the body came too slowly: expected it within {limit:?}"))
 }
 
 /// The path of a model, and perhaps of a version.
