@@ -84,7 +84,7 @@ prelude! {
     ROW_CHUNKS = "row_chunks";
     /// Where the search for a greatest value starts.
     LOWEST = "lowest";
-    /// What the two kernels of softmax over long rows share. Goes with `ROW_CHUNKS`.
+    /// What the two kernels of softmax over long rows share. Goes with `ROW_CHUNKS` and the preludes of `Kernel::width`.
     SOFTMAX_CHUNKS = "softmax_chunks";
     /// What the kernels of normalization over long rows share. Goes with the preludes of `Kernel::width`.
     NORM_CHUNKS = "norm_chunks";
@@ -110,6 +110,10 @@ prelude! {
     LOAD4 = "load4";
     /// A reduction reads four floats at a time. Goes with the prelude of [`Caps::fours`](crate::kernel::Caps::fours).
     LOAD4_FLOATS = "load4_floats";
+    /// A reduction reads one set at a time. Goes with `REDUCE_SETS`.
+    SETS_SINGLE = "sets_single";
+    /// A reduction reads four neighbouring sets at a time. Goes with `REDUCE_SETS` and `LOAD4_FLOATS`.
+    SETS_FOUR = "sets_four";
     /// A reduction writes floats.
     EMIT_FLOAT = "emit_float";
     /// A reduction writes integers.
