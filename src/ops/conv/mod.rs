@@ -23,6 +23,7 @@ use crate::tensor::{Scalar, Tensor, TensorType};
 use std::borrow::Cow;
 use std::sync::Arc;
 
+pub(crate) use row_kernel::RowKernel;
 pub(crate) use software::exchanged_rows;
 pub use transpose::{ConvTranspose, conv_transpose};
 pub use window::{AutoPad, SlidingWindow};
