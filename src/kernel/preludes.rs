@@ -304,6 +304,8 @@ prelude! {
     PLACE_PIXEL = "software/place_pixel";
     /// Storing four neighbours that may end at an edge, element by element.
     STORE_WIDTH1 = "store_width1";
+    /// Storing four values that stand apart, element by element. Wants `PHASES_X`.
+    STORE_APART = "software/store_apart";
     /// Storing four neighbours at once.
     STORE_WIDTH4 = "store_width4";
 }

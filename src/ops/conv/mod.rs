@@ -36,6 +36,8 @@ pub(super) static REGISTRATION: Registration = Registration {
         &depthwise::SHADER,
         &direct::SHADER,
         &fold::SHADER,
+        &software::packed::PACK,
+        &software::packed::PRODUCT,
         &software::unfold::ELEMENTS,
         &software::unfold::ROWS,
         &software::unfolded_textures::SHADER,
