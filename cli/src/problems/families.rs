@@ -69,13 +69,14 @@ pub(crate) const FAMILIES: &[Family] = &[
             compiled("128x56x56-128x3x3,pad=1,group=128"),
             compiled("256x28x28-256x1x1"),
             compiled("64x56x56-128x3x3,pad=1,stride=2"),
+            timed("64x128x128-32x3x3,pad=1"),
         ],
         build: windows::conv,
     },
     Family {
         name: "conv_transpose",
         form: "CHANNELSxHEIGHTxWIDTH-FILTERSxHEIGHTxWIDTH; stride=, pad=, group=, batch=",
-        rows: &[timed("64x28x28-32x4x4,stride=2,pad=1"), timed("16x16x16-16x2x2,stride=2"), timed("32x28x28-32x2x2,stride=2")],
+        rows: &[compiled("64x28x28-32x4x4,stride=2,pad=1"), timed("16x16x16-16x2x2,stride=2"), timed("32x28x28-32x2x2,stride=2")],
         build: windows::conv_transpose,
     },
     Family {
@@ -112,7 +113,7 @@ pub(crate) const FAMILIES: &[Family] = &[
             timed("1568x64"),
             timed("4x25000"),
             timed("65536x64"),
-            timed("4x1048576"),
+            compiled("4x1048576"),
             timed("64x64,axis=0"),
             timed("320x320,axis=0"),
         ],
@@ -156,8 +157,8 @@ pub(crate) const FAMILIES: &[Family] = &[
         form: "CHANNELSxHEIGHTxWIDTH-HEIGHTxWIDTH of the window; stride=, pad=",
         rows: &[
             timed("8x24x24-2x2,stride=2"),
-            timed("32x56x56-3x3,stride=2,pad=1"),
-            timed("128x28x28-2x2,stride=2"),
+            compiled("32x56x56-3x3,stride=2,pad=1"),
+            compiled("128x28x28-2x2,stride=2"),
             timed("96x224x224-3x3,stride=2,pad=1"),
         ],
         build: windows::max_pool,
@@ -167,8 +168,8 @@ pub(crate) const FAMILIES: &[Family] = &[
         form: "CHANNELSxHEIGHTxWIDTH-HEIGHTxWIDTH of the window; stride=, pad=",
         rows: &[
             timed("8x24x24-2x2,stride=2"),
-            timed("32x56x56-3x3,stride=2,pad=1"),
-            timed("128x28x28-2x2,stride=2"),
+            compiled("32x56x56-3x3,stride=2,pad=1"),
+            compiled("128x28x28-2x2,stride=2"),
             timed("96x224x224-3x3,stride=2,pad=1"),
         ],
         build: windows::average_pool,
@@ -176,7 +177,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     Family {
         name: "global_pool",
         form: "CHANNELSxHEIGHTxWIDTH; max=1 for the largest instead of the mean",
-        rows: &[timed("64x8x8"), timed("128x28x28"), timed("512x7x7,max=1"), timed("1280x64x64")],
+        rows: &[timed("64x8x8"), compiled("128x28x28"), timed("512x7x7,max=1"), timed("1280x64x64")],
         build: windows::global_pool,
     },
     Family {
@@ -229,7 +230,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     Family {
         name: "concat",
         form: "ROWSxCOLUMNSxPARTS, side by side",
-        rows: &[timed("16x64x4"), timed("1x25088x4"), timed("64x392x4"), timed("1x1048576x4"), timed("1024x1024x4")],
+        rows: &[timed("16x64x4"), compiled("1x25088x4"), timed("64x392x4"), timed("1x1048576x4"), timed("1024x1024x4")],
         build: movement::concat,
     },
     Family {
