@@ -1,11 +1,11 @@
-// Takes divide (divide); conv_row (Place, Row); conv_row_exchange or conv_row_direct (load_row); conv_taps_exchange or
-// conv_taps_direct (load_taps); store_width1 or store_width4 (store_four); width1 or width4 (Float); perhaps plane_fours or
-// plane_elements; an epilogue.
+// Takes divide (divide); conv_row (Place, Row); conv_row_exchange or conv_row_alone; perhaps conv_row_direct or conv_row_fours
+// (load_row); conv_taps_exchange or conv_taps_direct (load_taps); store_width1 or store_width4 (store_four); width1 or width4
+// (Float); perhaps plane_fours or plane_elements; an epilogue.
 // Convolution of each channel by itself, over one or two spatial axes.
 //
 // An invocation makes four neighbouring columns of `rows` output rows. It walks down them and keeps the input rows under the
-// window in registers, so that of each output row only STRIDE_HEIGHT input rows are new. `place` says which columns and
-// rows are whose, `load_row` how a row is read. Extent and steps of the window are constants.
+// window in registers, so that of each output row only STRIDE_HEIGHT input rows are new. What reads rows says
+// which columns and rows are whose. Extent and steps of the window are constants.
 
 struct Params {
     planes: u32, // batches * groups * filters of a group

@@ -1,11 +1,11 @@
-// Takes divide (divide); conv_row (Place, quads); conv_row_exchange or conv_row_direct; winograd_input_texels or
-// winograd_input_floats (Channels, load_channels, put, start); perhaps four_words; perhaps plane_fours or plane_elements; perhaps
-// texels.
+// Takes divide (divide); conv_row (Place, quads); conv_row_exchange or conv_row_alone; perhaps four_vectors or four_words;
+// perhaps plane_fours or plane_elements; perhaps conv_row_direct or conv_row_fours; winograd_input_texels or
+// winograd_input_floats (Channels, load_channels, put, start); perhaps texels.
 // First step of Winograd's convolution F(4x4, 3x3): tiles of 6x6 input elements, which overlap by two, become 36 values
 // each, B^T d B.
 //
-// An invocation makes one tile of as many channels as `Channels` holds; `place` says of which, `load_row` how the input is
-// read, `start` and `put` where the values go. Elements beside the image are zeros.
+// An invocation makes one tile of as many channels as `Channels` holds; what reads the input says of which, `start`
+// and `put` where the values go. Elements beside the image are zeros.
 
 struct Params {
     planes: u32, // batches * groups * blocks, which are as many channels as `Channels` holds, or zeros

@@ -1,11 +1,12 @@
 // Takes reduce_sets (load_position, set_start); number_f32 or number_i32 or number_u32 (Number); fold (fold_join, fold_start);
-// load1 (fold_load); emit_float or emit_integer (emit); perhaps number_integer; perhaps an epilogue.
+// load1 or load4_floats; sets_single or sets_four (SETS_OF_LOAD, States, fold_sets); emit_float or emit_integer (emit); perhaps
+// number_integer; perhaps an epilogue.
 // Reduces sets of values that lie side by side in memory, where there are too few of them for an invocation each: a workgroup for sixteen
-// neighbouring sets, its lanes sixteen to a set, strided over the set and joined through workgroup memory.
-const SETS: u32 = 16u;
-const LANES: u32 = 16u; // of a set
+// neighbouring sets, its lanes so many to what a load reads, strided over the sets and joined through workgroup memory.
+const LOADS: u32 = 16u / SETS_OF_LOAD; // of sixteen sets
+const LANES: u32 = 256u / LOADS;       // of a load
 
-var<workgroup> block_scratch: array<vec2<Number>, 256>; // [LANES, SETS]
+var<workgroup> block_scratch: array<vec2<Number>, 256u * SETS_OF_LOAD>; // [SETS_OF_LOAD, LANES, LOADS]
 
 @compute @workgroup_size(256)
 fn main(
@@ -13,23 +14,33 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let output = (group.x + group.y * groups.x) * SETS + lane % SETS;
+    let output = ((group.x + group.y * groups.x) * LOADS + lane % LOADS) * SETS_OF_LOAD;
     let is_set = output < params.outputs;
-    var state = fold_start();
+    var states: States;
+    for (var k = 0u; k < SETS_OF_LOAD; k++) {
+        states[k] = fold_start();
+    }
     if is_set {
         let start = set_start(output);
-        for (var load = lane / SETS; load < params.loads; load += LANES) {
-            state = fold_load(state, x[start + load_position(load)]);
+        for (var load = lane / LOADS; load < params.loads; load += LANES) {
+            fold_sets(&states, start + load_position(load));
         }
     }
-    block_scratch[lane] = state;
+    for (var k = 0u; k < SETS_OF_LOAD; k++) {
+        block_scratch[k * 256u + lane] = states[k];
+    }
     for (var width = LANES / 2u; width > 0u; width /= 2u) {
         workgroupBarrier();
-        if lane < width * SETS {
-            block_scratch[lane] = fold_join(block_scratch[lane], block_scratch[lane + width * SETS]);
+        if lane < width * LOADS {
+            for (var k = 0u; k < SETS_OF_LOAD; k++) {
+                let at = k * 256u + lane;
+                block_scratch[at] = fold_join(block_scratch[at], block_scratch[at + width * LOADS]);
+            }
         }
     }
-    if lane < SETS && is_set {
-        emit(output, block_scratch[lane]);
+    if lane < LOADS && is_set {
+        for (var k = 0u; k < SETS_OF_LOAD; k++) {
+            emit(output + k, block_scratch[k * 256u + lane]);
+        }
     }
 }

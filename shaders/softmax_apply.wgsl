@@ -1,12 +1,12 @@
 // Takes lowest (LOWEST); softmax_chunks (row_start); row_chunks (chunk_at); reduce_shared or reduce_subgroup (reduce_max,
-// reduce_sum); an epilogue.
+// reduce_sum); width1 or width4 (Float); stored_width1 or stored_width4 (floats); an epilogue.
 // Second of two kernels for long rows: softmax or LogSoftmax from the statistics of all chunks of a row.
 //
 // One workgroup per row and chunk, as in softmax_statistics.
 override LOGARITHM: bool;
 
 @group(0) @binding(2) var<storage, read> statistics: array<vec2<f32>>; // [rows, chunks]: greatest, sum
-@group(0) @binding(3) var<storage, read_write> y: array<f32>; // as x
+@group(0) @binding(3) var<storage, read_write> y: array<Float>; // as x
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -35,7 +35,7 @@ fn main(
     let start = row_start(chunk.row);
     for (var k = chunk.first + lane; k < chunk.last; k += WORKGROUP) {
         let at = start + k * params.stride;
-        let below = x[at] - peak;
+        let below = floats(x[at]) - peak;
         y[at] = epilogue(select(exp(below) * factor, below - shift, LOGARITHM), at);
     }
 }

@@ -63,7 +63,7 @@ pub(crate) fn help() -> String {
 
 /// What `FAMILY[:SHAPE]` names; everything when nothing is named.
 pub(crate) fn wanted(names: &[String]) -> Result<Vec<Problem>> {
-    let timed = |family: &'static Family| family.timed.iter().map(|shape| family.problem(shape)).collect();
+    let timed = |family: &'static Family| family.rows.iter().map(|row| family.problem(row.shape)).collect();
     let named = |text: &String| match text.split_once(':') {
         Some((name, shape)) => Ok(vec![Family::named(name)?.problem(shape)?]),
         None => Family::named(text).and_then(timed),

@@ -1,5 +1,5 @@
-// What kernels share that read image rows under the windows of four neighbouring outputs: the entry point too. A kernel defines
-// `run`, which does the work of a place, and `segments`, into how many parts it divides a plane.
+// What kernels share that read image rows under the windows of four neighbouring outputs. A kernel defines `run`, which does the
+// work of a place, and `segments`, into how many parts it divides a plane; what reads the rows has the entry point.
 
 // Input columns that four neighbouring outputs see.
 const COLUMNS: u32 = 3u * STRIDE_WIDTH + (KERNEL_WIDTH - 1u) * DILATION_WIDTH + 1u;
@@ -16,17 +16,4 @@ struct Place {
     segment: u32,
     quad: u32,
     owned: bool,
-}
-
-@compute @workgroup_size(LANES)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let at = place(workgroup, workgroups, lane);
-    if at.plane >= params.planes {
-        return;
-    }
-    run(at, lane);
 }

@@ -1,13 +1,5 @@
-// Rows of an image under the windows of four outputs, each invocation by itself: neighbours meet in the cache.
+// Rows of an image of any width under the windows of four outputs, read element by element.
 @group(0) @binding(1) var<storage, read> x: array<f32>; // [input planes, input_height, input_width]
-
-// The grid is one-dimensional, folded into y.
-fn place(workgroup: vec3<u32>, workgroups: vec3<u32>, lane: u32) -> Place {
-    let item = (workgroup.x + workgroup.y * workgroups.x) * LANES + lane;
-    let segment = divide(item, quads());
-    let plane = divide(segment, segments());
-    return Place(plane, segment - plane * segments(), item - segment * quads(), true);
-}
 
 fn load_row(plane: u32, y: u32, quad: u32, lane: u32) -> Row {
     let first = quad * 4u * STRIDE_WIDTH - BEGIN_WIDTH;

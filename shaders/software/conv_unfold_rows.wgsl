@@ -1,9 +1,9 @@
 // Takes perhaps four_words; perhaps plane_fours or plane_elements; divide; conv_row (Place, quads); conv_row_exchange or
-// conv_row_direct (load_row); texels (texel).
+// conv_row_alone; texels (texel); perhaps conv_row_direct (load_row).
 // Pads the lines of an image and unfolds them along the kernel's width into a texture: unfolded[plane][line][tap][q] is the
 // pixels under tap `tap` of output columns 4 q to 4 q + 3.
 //
-// An invocation makes all taps of four output columns of one line; `place` says of which, `load_row` how the input is read.
+// An invocation makes all taps of four output columns of one line; what reads the input says of which.
 
 struct Params {
     planes: u32, // input channels of the whole batch

@@ -84,7 +84,7 @@ prelude! {
     ROW_CHUNKS = "row_chunks";
     /// Where the search for a greatest value starts.
     LOWEST = "lowest";
-    /// What the two kernels of softmax over long rows share. Goes with `ROW_CHUNKS`.
+    /// What the two kernels of softmax over long rows share. Goes with `ROW_CHUNKS` and the preludes of `Kernel::width`.
     SOFTMAX_CHUNKS = "softmax_chunks";
     /// What the kernels of normalization over long rows share. Goes with the preludes of `Kernel::width`.
     NORM_CHUNKS = "norm_chunks";
@@ -110,6 +110,10 @@ prelude! {
     LOAD4 = "load4";
     /// A reduction reads four floats at a time. Goes with the prelude of [`Caps::fours`](crate::kernel::Caps::fours).
     LOAD4_FLOATS = "load4_floats";
+    /// A reduction reads one set at a time. Goes with `REDUCE_SETS`.
+    SETS_SINGLE = "sets_single";
+    /// A reduction reads four neighbouring sets at a time. Goes with `REDUCE_SETS` and `LOAD4_FLOATS`.
+    SETS_FOUR = "sets_four";
     /// A reduction writes floats.
     EMIT_FLOAT = "emit_float";
     /// A reduction writes integers.
@@ -289,19 +293,24 @@ prelude! {
     CONV_GATHER = "conv_gather";
     /// Operand B of a convolution, read from rows that are unfolded along the kernel's width.
     CONV_UNFOLDED = "software/conv_unfolded";
-    /// The entry point of kernels that read image rows under the windows of four outputs. Wants `DIVIDE`, `fn segments`, `fn run`
-    /// and a row prelude.
+    /// What kernels share that read image rows under the windows of four outputs. Wants `DIVIDE`, `fn segments`, `fn run` and a
+    /// row prelude.
     CONV_ROW = "conv_row";
-    /// Image rows under the windows of four outputs, shared within a subgroup. Wants `const LANES` and a plane prelude.
+    /// Image rows under the windows of four outputs, shared within a subgroup, and the entry point. Wants `const LANES` and a
+    /// plane prelude.
     CONV_ROW_EXCHANGE = "software/conv_row_exchange";
-    /// Image rows under the windows of four outputs, read by each invocation for itself. Wants `const LANES`.
+    /// The entry point of kernels whose invocations read image rows each for itself. Wants `const LANES` and `CONV_ROW`.
+    CONV_ROW_ALONE = "conv_row_alone";
+    /// Image rows under the windows of four outputs, read element by element. Goes with `CONV_ROW_ALONE`.
     CONV_ROW_DIRECT = "conv_row_direct";
+    /// Image rows under the windows of four outputs, read in groups of four. Goes with `CONV_ROW_ALONE` and `PLANE_FOURS`.
+    CONV_ROW_FOURS = "conv_row_fours";
     /// Weights of a depthwise convolution, shared within a subgroup. Wants `const LANES`.
     CONV_TAPS_EXCHANGE = "software/conv_taps_exchange";
     /// Weights of a depthwise convolution, read by each invocation for itself.
     CONV_TAPS_DIRECT = "conv_taps_direct";
     /// Rows of planes in groups of four.
-    PLANE_FOURS = "software/plane_fours";
+    PLANE_FOURS = "plane_fours";
     /// Rows of planes element by element.
     PLANE_ELEMENTS = "software/plane_elements";
     /// Unfolded lines go to a buffer.
@@ -312,6 +321,8 @@ prelude! {
     PLACE_PIXEL = "software/place_pixel";
     /// Storing four neighbours that may end at an edge, element by element.
     STORE_WIDTH1 = "store_width1";
+    /// Storing four values that stand apart, element by element. Wants `PHASES_X`.
+    STORE_APART = "software/store_apart";
     /// Storing four neighbours at once.
     STORE_WIDTH4 = "store_width4";
 }

@@ -16,8 +16,11 @@ const SMALL: u64 = 200_000;
 
 pub fn cases() -> Vec<Case> {
     let timed = FAMILIES.iter().flat_map(|family| {
-        let most = |shape| if family.compiled.contains(shape) { LARGEST.1 } else { SMALL };
-        family.timed.iter().map(move |shape| (family.problem(shape).expect("rows of the table are well written"), most(shape)))
+        let most = |is_compiled| if is_compiled { LARGEST.1 } else { SMALL };
+        family
+            .rows
+            .iter()
+            .map(move |row| (family.problem(row.shape).expect("rows of the table are well written"), most(row.is_compiled)))
     });
     timed.filter(|(p, most)| p.flops <= LARGEST.0 && p.read + p.written <= *most).filter_map(|(p, _)| case(&p)).collect()
 }

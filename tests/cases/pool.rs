@@ -57,6 +57,8 @@ fn pools() -> Vec<Case> {
     vec![
         row("max", max_pool(two(), false, false), &[2, 3, 8, 10]),
         row("max_odd", max_pool(three(), false, false), &[1, 5, 7, 9]),
+        row("max_fours", max_pool(window(&[3, 3], &[1, 1], &[], &[1; 4]), false, false), &[1, 3, 9, 20]),
+        row("average_fours", average_pool(window(&[2, 3], &[2, 2], &[], &[0, 3, 1, 2]), false, false), &[2, 3, 11, 16]),
         row("max_ceil", max_pool(three(), true, false), &[1, 5, 8, 9]),
         row("max_ceil_last_on_padding", max_pool(window(&[1, 1], &[2, 2], &[], &[]), true, false), &[1, 1, 2, 2]),
         row("max_dilated", max_pool(dilated(), false, false), &[1, 2, 9, 11]),

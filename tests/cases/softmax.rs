@@ -19,6 +19,7 @@ pub fn cases() -> Vec<Case> {
         ("many_rows", &[70, 12], -1),
         ("copied", &[65, 1020], -1),
         ("long_row", &[2, 20011], -1),
+        ("long_row_fours", &[3, 40016], -1),
         ("longest_row", &[1, 150001], -1),
         ("first_axis", &[6, 50], 0),
         ("middle_axis", &[2, 33, 40], 1),

@@ -11,7 +11,7 @@ mod snapshot;
 
 use crate::Verdict;
 use crate::failure::{Failure, Result};
-use crate::problems::FAMILIES;
+use crate::problems::{FAMILIES, Family};
 use crate::rows::{self, Row, wanted};
 use crate::table::Table;
 use clap::Args;
@@ -25,7 +25,8 @@ use std::process::{Command, Stdio};
 
 /// The rows of the committed file.
 fn committed_rows() -> Vec<String> {
-    FAMILIES.iter().flat_map(|f| f.compiled.iter().map(|shape| format!("{}:{shape}", f.name))).collect()
+    let compiled = |f: &'static Family| f.rows.iter().filter(|row| row.is_compiled).map(|row| format!("{}:{}", f.name, row.shape));
+    FAMILIES.iter().flat_map(compiled).collect()
 }
 
 /// The GPU of the committed file, and the one that is looked at when none is named.

@@ -70,7 +70,13 @@ fn wanted(item: &str) -> Option<&str> {
 
 /// The body of a request, decompressed: within the bounds of size and time. Several pieces are joined so that what follows `head` bytes is aligned as
 /// tensors are.
-pub(super) async fn received(settings: &Settings, headers: &HeaderMap, body: Body, head: usize, share: &mut Share) -> Result<Bytes> {
+pub(super) async fn received(
+    settings: &Settings,
+    headers: &HeaderMap,
+    body: Body,
+    head: usize,
+    share: &mut Share,
+) -> Result<Bytes> {
     let limit = settings.max_body;
     let body = tokio::time::timeout(settings.read_limit, read(headers, body, limit, head, share));
     let body = body.await.map_err(|_| slow(settings.read_limit))??;

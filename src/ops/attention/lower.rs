@@ -1,5 +1,5 @@
-//! Attention on the GPU: tiles of keys in workgroup memory, keys split over workgroups where there are few queries, and one
-//! query per invocation where neither fits.
+//! Attention on the GPU: tiles of keys in workgroup memory, or keys split over workgroups, where there are few queries or no tile
+//! holds a head.
 
 use super::super::shared::no_scalar;
 use super::{Attention, AttentionShape, LENGTHS, gradient_lower, software, split};
@@ -37,11 +37,9 @@ params! {
     }
 }
 
-shader!(static PER_QUERY: AttentionParams = "attention_per_query");
 shader!(static TILES: AttentionParams = "attention_tiles");
 
 pub(super) static SHADERS: &[&Shader] = &[
-    &PER_QUERY,
     &TILES,
     &gradient_lower::QUERIES,
     &gradient_lower::KEYS,
@@ -57,17 +55,16 @@ pub(super) static SHADERS: &[&Shader] = &[
 pub(super) const FEW_QUERIES: usize = 4;
 /// Fewer workgroups than this leave a device idle.
 const ENOUGH_WORKGROUPS: usize = 32;
-/// Queries of a workgroup of `per_query`, one for each invocation.
-const QUERIES: u32 = 64;
 
 /// How the variants rank that serve all adapters. On GPUs they are all there are.
 pub(super) struct Ranks {
+    /// Split keys, for few queries and otherwise.
     pub(super) split: Rank,
+    pub(super) split_of_many: Rank,
     pub(super) tiles: Rank,
-    pub(super) per_query: Rank,
 }
 
-const ON_GPUS: Ranks = Ranks { split: 0, tiles: 1, per_query: 2 };
+const ON_GPUS: Ranks = Ranks { split: 0, tiles: 1, split_of_many: 2 };
 
 /// The kernels of one attention.
 pub(super) struct AttentionKernels<'a> {
@@ -84,9 +81,9 @@ pub(super) fn lower(op: &Attention, io: &Io, offers: &mut Offers) -> Result<()> 
     check_types(io)?;
     let kernels = AttentionKernels::new(op, io, offers.caps(), op.shape_of(&io.inputs)?)?;
     let ranks = software::offer(&kernels, offers).unwrap_or(ON_GPUS);
-    offers.add("split", ranks.split, || kernels.split());
+    let split = if kernels.is_worth_splitting() { ranks.split } else { ranks.split_of_many };
+    offers.add("split", split, || kernels.split());
     offers.add("tiles", ranks.tiles, || kernels.tiles());
-    offers.add("per_query", ranks.per_query, || kernels.per_query());
     Ok(())
 }
 
@@ -248,36 +245,29 @@ impl<'a> AttentionKernels<'a> {
     /// Tiles in workgroup memory.
     fn tiles(&self) -> Result<Lowering> {
         let (groups, value_groups) = (self.groups(), self.value_groups());
-        let largest = groups.max(value_groups);
-        let bytes = |own: usize, keys: usize| 16 * (16 * own * (groups + keys / 4 + 1) + keys * largest);
+        // As the kernel has it: groups of elements at a time, and fours of keys whose values are.
+        let (chunk, fours) = (groups.min(4), |keys: usize| (keys / 4).min(4));
+        let bytes = |own: usize, keys: usize| {
+            16 * (16 * own * (chunk.max(fours(keys)) + 1) + (keys * chunk).max(4 * fours(keys) * value_groups))
+        };
         let fits = |(own, keys): &(usize, usize)| bytes(*own, *keys) <= self.caps.max_workgroup_storage as usize;
-        // Registers hold 2 * OWN * VALUE_GROUPS / 4 groups or so; large heads take fewer queries. Four queries of each team, the
-        // most multiply-adds for each load, are worth it only where they leave enough workgroups.
-        let choices = [(4, 16), (2, 32), (2, 16), (1, 16), (1, 8)];
+        // Registers hold OWN * (VALUE_GROUPS + KEYS / 4) groups or so of a team; large heads take fewer queries. Four queries of
+        // each team, the most multiply-adds for each load, are worth it only where they leave enough workgroups.
+        let choices = [(4, 32), (2, 32), (2, 16), (1, 16), (1, 8), (1, 4)];
         let worth = |own: usize| own < 4 || self.shape.batch * self.shape.heads * (self.shape.queries / 64) >= ENOUGH_WORKGROUPS;
-        let suits = |(own, _): &(usize, usize)| *own * value_groups <= 64 && worth(*own);
+        let suits = |(own, _): &(usize, usize)| worth(*own) && own * value_groups <= if *own > 1 { 64 } else { 128 };
         let chosen = choices.into_iter().filter(suits).find(fits).filter(|_| groups > 0);
         let Some((own, keys)) = chosen else {
             let (size, value_size) = (self.shape.size, self.shape.value_size);
             return Err(Error::unsupported(format!("no tile holds heads of {size} elements and values of {value_size}")));
         };
-        let [own_queries, tile_keys, tile_groups] = u32s([own, keys, largest])?;
-        let kernel = self
-            .plain(&TILES, 64)
-            .prelude(&preludes::ATTENTION_OUTPUT)
-            .constant("OWN", own_queries)
-            .constant("KEYS", tile_keys)
-            .constant("TILE_GROUPS", tile_groups);
-        let loads = keys * (groups + value_groups) / 64;
-        // Four loops within a tile go round once more than they do something.
-        let turns = self.shape.keys.div_ceil(keys) * (5 + loads + groups + keys / 4);
-        self.one(kernel, 16 * own, turns)
-    }
-
-    /// One invocation per query.
-    fn per_query(&self) -> Result<Lowering> {
-        let kernel = self.four_keys(self.plain(&PER_QUERY, QUERIES)).constant("WORKGROUP", QUERIES);
-        self.one(kernel, QUERIES as usize, self.shape.keys.div_ceil(4))
+        let [own_queries, tile_keys] = u32s([own, keys])?;
+        let kernel =
+            self.plain(&TILES, 64).prelude(&preludes::ATTENTION_OUTPUT).constant("OWN", own_queries).constant("KEYS", tile_keys);
+        // Loops within a tile, each of which goes round once more than it does something.
+        let chunks = groups.div_ceil(chunk) * (4 + chunk + (16 * own + keys) * chunk / 64);
+        let portions = (keys / 4).div_ceil(fours(keys)) * (4 + fours(keys) * (1 + value_groups / 16));
+        self.one(kernel, 16 * own, self.shape.keys.div_ceil(keys) * (4 + chunks + portions))
     }
 
     /// A kernel that takes four keys at a time and leaves the result.

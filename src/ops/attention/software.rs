@@ -47,7 +47,7 @@ const HELD_OF_GRADIENT: usize = 64;
 const SPLIT_SUBGROUP_RANK: Rank = 0;
 const PACKED_RANK: Rank = 1;
 const BROADCAST_RANK: Rank = 2;
-const OTHERS: Ranks = Ranks { per_query: 3, split: 4, tiles: 5 };
+const OTHERS: Ranks = Ranks { split: 3, tiles: 4, split_of_many: 5 };
 
 /// Offers the variants that only software adapters run, and answers how the others rank beside them; `None` where none is offered.
 pub(super) fn offer(kernels: &AttentionKernels, offers: &mut Offers) -> Option<Ranks> {

@@ -1,4 +1,4 @@
-//! Attention of few queries over many keys: the keys split over workgroups, then joined.
+//! Attention of few queries over many keys, or of heads that no tile holds: the keys split over workgroups, then joined.
 
 use super::super::row_workgroup::RowWorkgroup;
 use super::lower::{AttentionKernels, AttentionParams, FEW_QUERIES};
@@ -32,11 +32,16 @@ const ENOUGH_WORKGROUPS: usize = 256;
 const WORTH_SPLITTING: usize = 256;
 
 impl AttentionKernels<'_> {
+    /// Whether queries are so few, over so many keys, that tiles would leave most of a device idle.
+    pub(super) fn is_worth_splitting(&self) -> bool {
+        self.shape.queries <= FEW_QUERIES && self.shape.keys >= WORTH_SPLITTING
+    }
+
     /// One workgroup per query, head and split of the keys.
     pub(super) fn split(&self) -> Result<Lowering> {
         let shape = &self.shape;
-        if shape.queries > FEW_QUERIES || shape.keys < WORTH_SPLITTING {
-            return Err(Error::unsupported(format!("tiles serve {} queries over {} keys better", shape.queries, shape.keys)));
+        if shape.keys == 0 || self.value_groups() == 0 {
+            return Err(Error::unsupported("there are no keys to split"));
         }
         let rows = shape.batch * shape.heads * shape.queries;
         let enough = |keys: &usize| rows * shape.keys.div_ceil(*keys) >= ENOUGH_WORKGROUPS;
@@ -81,6 +86,9 @@ impl AttentionKernels<'_> {
         let bindings = vec![Operand::Temporary(0), self.lengths(), Operand::Output(0)];
         let join = Dispatch::new(kernel, params, bindings, grid).turns(splits);
         let state_bytes = (rows * self.shape.queries * splits * (1 + groups) * 16) as u64;
+        if state_bytes > self.caps.max_storage_binding {
+            return Err(Error::limit(format!("the states of {splits} splits take {state_bytes} bytes, which no binding holds")));
+        }
         Ok(Lowering::new(vec![first, join]).temporaries(vec![state_bytes]))
     }
 }

@@ -55,7 +55,7 @@ pub(super) fn check(conv: &ConvShape) -> Result<()> {
 pub(super) fn lower(conv: &ConvShape, io: &Io, caps: &Caps) -> Result<Lowering> {
     check(conv)?;
     let [height, _] = conv.plane()?;
-    let mut rows = RowKernel::direct(&SHADER, &ACCESS, conv)?;
+    let mut rows = RowKernel::alone(&SHADER, &ACCESS, conv, caps)?;
     rows.kernel = rows.kernel.prelude(&preludes::CONV_TAPS_DIRECT);
     finish(rows, conv, GPU_ROWS.min(height.output), io, caps)
 }

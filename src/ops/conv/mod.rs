@@ -23,6 +23,7 @@ use crate::tensor::{Scalar, Tensor, TensorType};
 use std::borrow::Cow;
 use std::sync::Arc;
 
+pub(crate) use row_kernel::RowKernel;
 pub(crate) use software::exchanged_rows;
 pub use transpose::{ConvTranspose, conv_transpose};
 pub use window::{AutoPad, SlidingWindow};
@@ -35,6 +36,8 @@ pub(super) static REGISTRATION: Registration = Registration {
         &depthwise::SHADER,
         &direct::SHADER,
         &fold::SHADER,
+        &software::packed::PACK,
+        &software::packed::PRODUCT,
         &software::unfold::ELEMENTS,
         &software::unfold::ROWS,
         &software::unfolded_textures::SHADER,

@@ -2,7 +2,7 @@
 //! channels and taps by output pixels. "Anatomy of High-Performance Deep Learning Convolutions on SIMD Architectures"
 //! (Georganas et al. 2018) and cuDNN's implicit GEMM (Chetlur et al. 2014) describe the family.
 
-use super::ConvShape;
+use super::{ConvShape, WindowAxis};
 use crate::error::Result;
 use crate::graph::Io;
 use crate::kernel::{Offers, Operand, preludes};
@@ -18,6 +18,12 @@ impl ConvShape {
     /// True when each output pixel sees exactly the input pixel at its place.
     pub(super) fn is_pointwise(&self) -> bool {
         self.axes.iter().all(|a| (a.kernel, a.stride, a.begin, a.end) == (1, 1, 0, 0))
+    }
+
+    /// A pointwise convolution over a single axis.
+    pub(super) fn flattened(&self) -> ConvShape {
+        let area = self.output_area();
+        ConvShape { axes: vec![WindowAxis { input: area, output: area, ..WindowAxis::ABSENT }], ..self.clone() }
     }
 
     /// True when the window is the whole input.

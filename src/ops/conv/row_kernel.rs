@@ -23,11 +23,16 @@ pub(super) enum Division {
 const WORKGROUP: u32 = 64;
 
 impl RowKernel {
-    /// A kernel whose invocations read rows each by itself.
-    pub(super) fn direct(shader: &'static Shader, access: &[Access], conv: &ConvShape) -> Result<RowKernel> {
+    /// A kernel whose invocations read rows each by itself, in groups of four columns where they lie so.
+    pub(crate) fn alone(shader: &'static Shader, access: &[Access], conv: &ConvShape, caps: &Caps) -> Result<RowKernel> {
         let [_, width] = conv.plane()?;
         let kernel = Kernel::new(shader, access, [WORKGROUP, 1, 1]).constant("LANES", WORKGROUP);
-        let mut kernel = kernel.prelude(&preludes::DIVIDE).prelude(&preludes::CONV_ROW).prelude(&preludes::CONV_ROW_DIRECT);
+        let kernel = kernel.prelude(&preludes::DIVIDE).prelude(&preludes::CONV_ROW).prelude(&preludes::CONV_ROW_ALONE);
+        let mut kernel = if width.input.is_multiple_of(4) && columns(conv)? <= MOST_COLUMNS {
+            kernel.prelude(caps.fours()).prelude(&preludes::PLANE_FOURS).prelude(&preludes::CONV_ROW_FOURS)
+        } else {
+            kernel.prelude(&preludes::CONV_ROW_DIRECT)
+        };
         kernel.constants.extend(conv.tap_constants()?);
         Ok(RowKernel { kernel, division: Division::Invocations(width.output.div_ceil(4)) })
     }
@@ -51,6 +56,9 @@ impl RowKernel {
         }
     }
 }
+
+/// The most input columns of four outputs that are read one by one, or in groups that are, at places that a compiler knows.
+pub(super) const MOST_COLUMNS: usize = 32;
 
 /// Input columns that four neighbouring outputs see.
 pub(super) fn columns(conv: &ConvShape) -> Result<usize> {

@@ -1,6 +1,8 @@
 //! ConvTranspose: the transpose of a convolution, which spreads each value over a window of the output.
 
-use super::{ConvShape, SlidingWindow, bias, check_bias, check_gpu, check_types, direct, fold, reference, split_groups, types};
+use super::{
+    ConvShape, SlidingWindow, bias, check_bias, check_gpu, check_types, direct, fold, reference, software, split_groups, types,
+};
 use crate::error::{Error, Result};
 use crate::graph::{Fact, Gradient, Io, Node, Op, ValueId, Writer, required};
 use crate::kernel::Offers;
@@ -77,8 +79,9 @@ impl Op for ConvTranspose {
         check_gpu(io, conv.axes.len())?;
         let caps = offers.caps();
         // Two dispatches cost more than few operations.
-        let (product, direct) = if conv.work().0 < FEW_OPERATIONS { (1, 0) } else { (0, 1) };
+        let (product, direct) = if conv.work().0 < FEW_OPERATIONS { (2, 0) } else { (1, 2) };
         bias::with_bias(io, |io| {
+            software::offer_transposed(&conv, io, offers);
             offers.add("product", product, || fold::lower(&conv, io, caps));
             offers.add("direct", direct, || direct::lower_transposed(&conv, io, caps));
             Ok(())

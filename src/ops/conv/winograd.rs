@@ -109,7 +109,7 @@ pub(super) fn lower(conv: &ConvShape, io: &Io, caps: &Caps) -> Result<Lowering> 
     if !packed.is_empty() {
         return Err(Error::internal("a product of no constants that packs one"));
     }
-    let mut rows = RowKernel::direct(&INPUT, &[Access::Read, Access::Write], conv)?;
+    let mut rows = RowKernel::alone(&INPUT, &[Access::Read, Access::Write], conv, caps)?;
     rows.kernel = rows.kernel.prelude(&preludes::WINOGRAD_INPUT_FLOATS);
     let first = winograd.input(rows, channels, columns, 1)?.work(0, winograd.input_bytes() + bytes(tiles));
     let kernel = Kernel::new(&OUTPUT, &[Access::Read, Access::Write], [64, 1, 1]).prelude(&preludes::WINOGRAD_SUMS_FLOATS);

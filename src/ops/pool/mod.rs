@@ -4,6 +4,7 @@ mod global;
 mod gradient;
 mod lower;
 mod reference;
+mod rows;
 mod software;
 mod window_sum;
 
@@ -20,7 +21,7 @@ pub use window_sum::{WindowSum, sum_of_windows};
 
 pub(super) static REGISTRATION: Registration = Registration {
     operators: &["MaxPool", "AveragePool", "LpPool", "GlobalMaxPool", "GlobalAveragePool", "GlobalLpPool", window_sum::NAME],
-    shaders: &[&lower::SHADER, &software::SHADER, &window_sum::WINDOW_SUM, &window_sum::WINDOW_SUM_CELLS],
+    shaders: &[&lower::SHADER, &rows::SHADER, &window_sum::WINDOW_SUM, &window_sum::WINDOW_SUM_CELLS],
 };
 
 /// What the values under the window become.
@@ -161,7 +162,8 @@ impl Op for Pool {
             offers.only("indices", || lower::lower(&pool, io, caps));
             return Ok(());
         }
-        software::offer(&pool, io, offers);
+        let rows = software::offer(&pool, io, offers).unwrap_or(0);
+        offers.add("rows", rows, || rows::lower(&pool, io, caps));
         offers.add("direct", 1, || lower::lower(&pool, io, caps));
         Ok(())
     }

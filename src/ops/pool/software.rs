@@ -1,70 +1,31 @@
-//! Pooling on software adapters: lanes that are neighbours exchange the columns that they read, and rows stay in registers.
+//! Pooling on software adapters: lanes that are neighbours exchange the columns that they read.
 
-use super::lower::mode;
-use super::{PoolShape, Pooling};
-use crate::error::{Error, Result};
+use super::PoolShape;
+use super::rows::{ACCESS, SHADER, finish, window};
+use crate::error::Result;
 use crate::graph::Io;
-use crate::kernel::{Access, Caps, Dispatch, Lowering, Offers, Operand, params, shader, u32s};
-use crate::ops::conv::{ConvShape, exchanged_rows, with_stores};
-use crate::tensor::Scalar;
+use crate::kernel::{Caps, Lowering, Offers, Rank};
+use crate::ops::conv::exchanged_rows;
 
-params! {
-    /// Parameters of the kernel whose lanes exchange columns.
-    struct PoolRowsParams {
-        planes: u32,
-        input_height: u32,
-        input_width: u32,
-        output_height: u32,
-        output_width: u32,
-        rows: u32,
-        padded_height: u32,
-        padded_width: u32,
-    }
-}
-
-shader!(pub(super) static SHADER: PoolRowsParams = "software/pool_exchange");
-
-/// Input values under the window of four outputs that registers hold.
-const MOST_VALUES: usize = 120;
 /// Subgroups below which cores of a CPU would stand idle.
 const ENOUGH_SUBGROUPS: usize = 16;
 /// Output rows below which a segment reads its first rows in vain.
 const FEWEST_ROWS: usize = 8;
 
-/// Offers rows in registers, before the kernel for all windows.
-pub(super) fn offer(pool: &PoolShape, io: &Io, offers: &mut Offers) {
+/// Offers rows whose lanes exchange columns first, and says where rows that invocations read each by itself stand.
+pub(super) fn offer(pool: &PoolShape, io: &Io, offers: &mut Offers) -> Option<Rank> {
     let caps = offers.caps();
-    if caps.is_software() {
-        offers.add("exchange", 0, || lower(pool, io, caps));
+    if !caps.is_software() {
+        return None;
     }
+    offers.add("exchange", 0, || lower(pool, io, caps));
+    Some(2)
 }
 
 fn lower(pool: &PoolShape, io: &Io, caps: &Caps) -> Result<Lowering> {
-    if matches!(pool.pooling, Pooling::Lp { .. }) || io.outputs[0].scalar() != Some(Scalar::F32) {
-        return Err(Error::unsupported("it serves the mean and the largest of floats"));
-    }
-    // A window is that of a convolution of each plane by itself.
-    let conv = ConvShape { batches: 1, groups: pool.planes, channels: 1, filters: 1, axes: pool.axes.clone() };
-    let [height, width] = conv.plane()?;
-    let columns = 3 * width.stride + (width.kernel - 1).saturating_mul(width.dilation) + 1;
-    let held = ((height.kernel - 1).saturating_mul(height.dilation) + 1).saturating_mul(columns);
-    if held > MOST_VALUES {
-        return Err(Error::unsupported(format!("registers would hold {held} values: expected at most {MOST_VALUES}")));
-    }
-    let rows = exchanged_rows(&SHADER, &[Access::Read, Access::Write], &conv, [height.output, pool.planes], caps)?;
+    let conv = window(pool, io)?;
+    let [height, _] = conv.plane()?;
+    let rows = exchanged_rows(&SHADER, &ACCESS, &conv, [height.output, pool.planes], caps)?;
     let segments = ENOUGH_SUBGROUPS.div_ceil(rows.workgroups(pool.planes)).min(height.output.div_ceil(FEWEST_ROWS));
-    let segment = height.output.div_ceil(segments);
-    let grid = rows.grid(height.output.div_ceil(segment), pool.planes, caps)?;
-    let mut bindings = vec![Operand::Input(0), Operand::Output(0)];
-    let (mode, _) = mode(pool.pooling);
-    let kernel = with_stores(rows.kernel.set("POOLING", mode), &mut bindings, width.output, io, caps)?;
-    let padded = |input: usize, end: i64| u32::try_from(input as i64 + end).map_err(|_| Error::unsupported("padding that crops"));
-    let [planes, rows] = u32s([pool.planes, segment])?;
-    let [input_height, input_width, output_height, output_width] = u32s([height.input, width.input, height.output, width.output])?;
-    let (padded_height, padded_width) = (padded(height.input, height.end)?, padded(width.input, width.end)?);
-    let params =
-        PoolRowsParams { planes, input_height, input_width, output_height, output_width, rows, padded_height, padded_width };
-    let made = (pool.planes * height.output * width.output) as u64;
-    let (flops, bytes) = (made * conv.taps() as u64, 4 * (made + io.input(0)?.ty.elements() as u64));
-    Ok(Lowering::new(vec![Dispatch::new(kernel, params, bindings, grid).turns(segment).work(flops, bytes)]))
+    finish(rows, pool, &conv, height.output.div_ceil(segments), io, caps)
 }

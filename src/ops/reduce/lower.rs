@@ -36,11 +36,10 @@ params! {
 
 shader!(static ROWS: ReduceParams = "reduce_rows");
 shader!(static COLUMNS: ReduceParams = "reduce_columns");
-shader!(static FOURS: ReduceParams = "reduce_fours");
 shader!(static BLOCKS: ReduceParams = "reduce_blocks");
 shader!(static JOIN: JoinParams = "reduce_join");
 
-pub(super) static SHADERS: &[&Shader] = &[&ROWS, &COLUMNS, &FOURS, &BLOCKS, &JOIN];
+pub(super) static SHADERS: &[&Shader] = &[&ROWS, &COLUMNS, &BLOCKS, &JOIN];
 
 /// Invocations that keep an adapter busy which has a few cores.
 const FEW_INVOCATIONS: usize = 64;
@@ -60,8 +59,9 @@ struct Ranks {
     blocks: Rank,
 }
 
-/// Lanes of a set, and sets of a workgroup, of `reduce_blocks.wgsl`.
-const BLOCK: usize = 16;
+/// Lanes and sets of a workgroup of `reduce_blocks.wgsl`.
+const BLOCK: usize = 256;
+const SETS_OF_BLOCK: usize = 16;
 
 /// The axes of a kind, those that are kept or those that are reduced, neighbours joined.
 fn axes_of(shape: &Shape, reduced: &[bool], kind: bool) -> Vec<Axis> {
@@ -158,12 +158,7 @@ impl Sets<'_> {
 
     /// A workgroup per chunk.
     fn rows(&self) -> Reading {
-        let by_four = |axes: &[Axis]| axes.iter().all(|a| a.strides[0] % 4 == 0);
-        let four = match self.reduced.split_last() {
-            Some((last, outer)) => last.strides[0] == 1 && last.extent % 4 == 0 && by_four(outer) && by_four(&self.kept),
-            None => false,
-        };
-        let width = if four { 4 } else { 1 };
+        let width = if self.values_lie_in_fours() { 4 } else { 1 };
         let loads = self.count / width;
         let team = RowWorkgroup::for_items(loads, self.caps);
         let lanes = team.lanes as usize;
@@ -175,15 +170,29 @@ impl Sets<'_> {
 
     /// An invocation per chunk, of four neighbouring sets where that leaves enough of them.
     fn columns(&self) -> Reading {
-        let enough = if self.caps.prefers_dispatches() { FEW_INVOCATIONS } else { ENOUGH_WORKGROUPS * 16 };
-        let sets = if self.lie_in_fours() && self.outputs / 4 >= enough { 4 } else { 1 };
-        let enough = if sets == 4 { enough } else { ENOUGH_WORKGROUPS * 16 };
-        let wanted = enough.div_ceil(self.outputs / sets).min(self.count.div_ceil(64)).max(1);
-        Reading { sets, ..self.reading(None, 1, self.count.div_ceil(wanted).min(LONGEST_LOOP)) }
+        let most = |sets: usize| self.outputs / sets * self.count.div_ceil(64).max(1);
+        let enough = ENOUGH_WORKGROUPS * 16;
+        let (fours_fill, fill) = match self.caps.prefers_dispatches() {
+            true => (self.outputs / 4 >= FEW_INVOCATIONS, FEW_INVOCATIONS),
+            false => (most(4) >= enough, enough),
+        };
+        let (sets, enough) = if self.sets_lie_in_fours() && fours_fill { (4, fill) } else { (1, enough) };
+        let width = if sets == 1 && self.values_lie_in_fours() { 4 } else { 1 };
+        let loads = self.count / width;
+        let wanted = enough.div_ceil(self.outputs / sets).min(loads.div_ceil(64)).max(1);
+        Reading { sets, ..self.reading(None, width, loads.div_ceil(wanted).min(LONGEST_LOOP)) }
+    }
+
+    /// Whether the values of a set lie in fours.
+    fn values_lie_in_fours(&self) -> bool {
+        let by_four = |axes: &[Axis]| axes.iter().all(|a| a.strides[0] % 4 == 0);
+        self.reduced
+            .split_last()
+            .is_some_and(|(last, outer)| last.strides[0] == 1 && last.extent % 4 == 0 && by_four(outer) && by_four(&self.kept))
     }
 
     /// Whether four neighbouring sets lie side by side, in fours, all the way.
-    fn lie_in_fours(&self) -> bool {
+    fn sets_lie_in_fours(&self) -> bool {
         let in_fours = |axis: &Axis| axis.strides[0] % 4 == 0;
         let neighbours = self
             .kept
@@ -194,18 +203,17 @@ impl Sets<'_> {
 
     /// A workgroup for neighbouring sets, which reads all of them.
     fn blocks(&self) -> Result<Lowering> {
-        let turns = self.count.div_ceil(BLOCK);
-        if turns > LONGEST_LOOP || self.outputs < BLOCK {
+        let sets = if self.sets_lie_in_fours() { 4 } else { 1 };
+        let turns = self.count.div_ceil(BLOCK / (SETS_OF_BLOCK / sets));
+        if turns > LONGEST_LOOP || self.outputs < SETS_OF_BLOCK {
             return Err(Error::unsupported("sets that are too few or too long for workgroups of several"));
         }
-        let reading = Reading { team: None, width: 1, sets: 1, chunk: self.count.max(1), chunks: 1 };
-        let [kept, reduced] = u32s([self.kept.len(), self.reduced.len()])?;
-        let lanes = BLOCK * BLOCK;
-        let kernel = Kernel::new(&BLOCKS, &[Access::Read, Access::Write], [u32s([lanes])?[0], 1, 1]);
-        let kernel = self.folding(kernel.prelude(&preludes::REDUCE_SETS).set("KEPT", kept).set("REDUCED", reduced));
+        let reading = Reading { team: None, width: 1, sets, chunk: self.count.max(1), chunks: 1 };
+        let [lanes] = u32s([BLOCK])?;
+        let kernel = self.reads(&BLOCKS, lanes, reading)?;
         let mut bindings = vec![Operand::Input(0)];
-        let kernel = self.result(kernel.prelude(&preludes::LOAD1), &mut bindings)?;
-        let grid = Dispatch::linear_grid(self.outputs.div_ceil(BLOCK) as u64, self.caps)?;
+        let kernel = self.result(kernel, &mut bindings)?;
+        let grid = Dispatch::linear_grid(self.outputs.div_ceil(SETS_OF_BLOCK) as u64, self.caps)?;
         let values = (self.outputs * self.count) as u64;
         let dispatch = Dispatch::new(kernel, self.params(reading)?, bindings, grid).turns(turns);
         Ok(Lowering::new(vec![dispatch.work(values, values * 4)]))
@@ -275,10 +283,8 @@ impl Sets<'_> {
         })
     }
 
-    /// The kernel that reads the sets.
-    fn reading_kernel(&self, reading: Reading) -> Result<Kernel> {
-        let alone = if reading.sets == 4 { &FOURS } else { &COLUMNS };
-        let (shader, workgroup) = reading.team.map_or((alone, WORKGROUP), |team| (&ROWS, team.lanes));
+    /// A kernel with the preludes by which it reads the sets.
+    fn reads(&self, shader: &'static Shader, workgroup: u32, reading: Reading) -> Result<Kernel> {
         let [kept, reduced] = u32s([self.kept.len(), self.reduced.len()])?;
         let kernel = Kernel::new(shader, &[Access::Read, Access::Write], [workgroup, 1, 1]);
         let kernel = self.folding(kernel.prelude(&preludes::REDUCE_SETS).set("KEPT", kept).set("REDUCED", reduced));
@@ -287,15 +293,17 @@ impl Sets<'_> {
             (4, _) => kernel.prelude(&preludes::LOAD4),
             _ => kernel.prelude(&preludes::LOAD1),
         };
-        Ok(match reading.team {
-            Some(team) => Self::join_team(team, kernel),
-            None => kernel,
+        Ok(match (reading.team, reading.sets) {
+            (Some(team), _) => Self::join_team(team, kernel),
+            (None, 4) => kernel.prelude(&preludes::SETS_FOUR),
+            (None, _) => kernel.prelude(&preludes::SETS_SINGLE),
         })
     }
 
     /// The dispatch that reads the sets, and writes results or what is to be joined.
     fn first(&self, reading: Reading) -> Result<Dispatch> {
-        let kernel = self.reading_kernel(reading)?;
+        let (shader, workgroup) = reading.team.map_or((&COLUMNS, WORKGROUP), |team| (&ROWS, team.lanes));
+        let kernel = self.reads(shader, workgroup, reading)?;
         let mut bindings = vec![Operand::Input(0)];
         let kernel = if reading.chunks == 1 {
             self.result(kernel, &mut bindings)?

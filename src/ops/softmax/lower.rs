@@ -155,9 +155,11 @@ impl SoftmaxKernels<'_> {
 
     /// Statistics of chunks, then the result.
     fn long(&self) -> Result<Lowering> {
-        let workgroup = RowWorkgroup::for_items(self.length, self.caps);
-        let chunks = workgroup.chunks(self.rows, self.length, WORTH_A_CHUNK);
-        let [rows, length, stride] = u32s([self.rows, self.length, self.stride])?;
+        let width = if self.in_one_piece() { self.width() } else { 1 };
+        let loads = self.length / width;
+        let workgroup = RowWorkgroup::for_items(loads, self.caps);
+        let chunks = workgroup.chunks(self.rows, loads, WORTH_A_CHUNK);
+        let [rows, length, stride, width] = u32s([self.rows, loads, self.stride, width])?;
         let [chunk, count] = u32s([chunks.size, chunks.count])?;
         let params = LongParams { rows, length, stride, chunk, chunks: count };
         let grid = Dispatch::linear_grid((self.rows * chunks.count) as u64, self.caps)?;
@@ -165,11 +167,11 @@ impl SoftmaxKernels<'_> {
             let kernel = Kernel::new(shader, access, [workgroup.lanes, 1, 1]).prelude(&preludes::LOWEST);
             workgroup.reduces(kernel.prelude(&preludes::SOFTMAX_CHUNKS).prelude(&preludes::ROW_CHUNKS))
         };
-        let statistics = kernel(&STATISTICS, &[Access::Read, Access::Write]);
+        let statistics = kernel(&STATISTICS, &[Access::Read, Access::Write]).width(width, self.caps);
         let statistics = Dispatch::new(statistics, params, vec![Operand::Input(0), Operand::Temporary(0)], grid);
         let apply = kernel(&APPLY, &[Access::Read, Access::Read, Access::Write]).set("LOGARITHM", self.logarithm);
         let mut bindings = vec![Operand::Input(0), Operand::Temporary(0), Operand::Output(0)];
-        let apply = self.io.attach_epilogue(apply, &mut bindings, 1, self.caps)?;
+        let apply = self.io.attach_epilogue(apply, &mut bindings, width, self.caps)?;
         let apply = Dispatch::new(apply, params, bindings, grid);
         let joining = 2 * chunks.count.div_ceil(workgroup.lanes as usize);
         let dispatches = vec![self.work(statistics.turns(2 * chunks.turns)), self.work(apply.turns(chunks.turns + joining))];

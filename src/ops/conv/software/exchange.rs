@@ -37,12 +37,12 @@ pub(crate) fn rows(
 }
 
 /// A kernel whose lanes exchange columns where it fits, else a kernel whose invocations read rows each by itself.
-pub(super) fn rows_or_direct(
+pub(super) fn rows_or_alone(
     shader: &'static Shader,
     access: &[Access],
     conv: &ConvShape,
     extents: [usize; 2],
     caps: &Caps,
 ) -> Result<RowKernel> {
-    rows(shader, access, conv, extents, caps).or_else(|_| RowKernel::direct(shader, access, conv))
+    rows(shader, access, conv, extents, caps).or_else(|_| RowKernel::alone(shader, access, conv, caps))
 }

@@ -1,7 +1,7 @@
 //! Lines of an image, padded and unfolded along the width of a window, so that each tap of four neighbouring outputs is one group
 //! of four.
 
-use super::super::row_kernel::columns;
+use super::super::row_kernel::{MOST_COLUMNS, columns};
 use super::super::window_params::place;
 use super::super::{ConvShape, check_scratch};
 use super::exchange;
@@ -31,9 +31,6 @@ params! {
 
 shader!(pub(in crate::ops::conv) static ELEMENTS: UnfoldParams = "software/conv_unfold");
 shader!(pub(in crate::ops::conv) static ROWS: UnfoldRowsParams = "software/conv_unfold_rows");
-
-/// The most input columns of four outputs whose taps are written out one by one.
-const MOST_COLUMNS: usize = 32;
 
 /// What the lines of a convolution over at most two axes come to.
 pub(super) struct UnfoldedLines {
@@ -101,7 +98,7 @@ impl UnfoldedLines {
     fn by_rows(&self, conv: &ConvShape, caps: &Caps) -> Result<Dispatch> {
         let [height, width] = conv.plane()?;
         let access = [Access::Read, Access::WriteTexture];
-        let rows = exchange::rows_or_direct(&ROWS, &access, conv, [self.lines, self.planes], caps)?;
+        let rows = exchange::rows_or_alone(&ROWS, &access, conv, [self.lines, self.planes], caps)?;
         let grid = rows.grid(self.lines, self.planes, caps)?;
         let [planes, lines] = u32s([self.planes, self.lines])?;
         let [input_height, input_width, output_width] = u32s([height.input, width.input, width.output])?;

@@ -53,8 +53,8 @@ impl Tiles {
         conv.groups * self.filters * self.steps * self.rows
     }
 
-    /// The dispatch of the product.
-    fn product(&self, conv: &ConvShape, lines: &UnfoldedLines, io: &Io, caps: &Caps) -> Result<Dispatch> {
+    /// The dispatch of the product with pixels in a texture.
+    fn product(&self, conv: &ConvShape, lines: &UnfoldedLines, pixels: Operand, io: &Io, caps: &Caps) -> Result<Dispatch> {
         let [height, width] = conv.plane()?;
         let access = [Access::ReadTexture, Access::ReadTexture, Access::Write];
         let [rows, steps] = u32s([self.rows, self.steps])?;
@@ -67,7 +67,7 @@ impl Tiles {
             .texels()
             .prelude(&preludes::ROW_STEPS)
             .prelude(&preludes::ROW_STORES);
-        let mut bindings = vec![Operand::Packed(0), Operand::Temporary(0), Operand::Output(0)];
+        let mut bindings = vec![Operand::Packed(0), pixels, Operand::Output(0)];
         let kernel = with_stores(kernel, &mut bindings, width.output, io, caps)?;
         let [groups, filters, terms, places] = u32s([conv.groups, conv.filters, conv.terms(), self.weights(conv)])?;
         let [plane, line] = u32s([conv.channels * lines.plane, height.stride * width.kernel * lines.quads])?;
@@ -91,6 +91,9 @@ impl Tiles {
 pub(super) fn lower(conv: &ConvShape, io: &Io, caps: &Caps) -> Result<Lowering> {
     check_weights(io)?;
     let lanes = caps.broadcasting_lanes().ok_or_else(|| Error::unsupported("subgroups have fewer than 8 lanes"))?;
+    // Pixels that only the sums at their place see stand in one line.
+    let flat = conv.is_pointwise().then(|| conv.flattened());
+    let conv = flat.as_ref().unwrap_or(conv);
     let lines = UnfoldedLines::new(conv)?;
     let tiles = Tiles::new(conv, &lines, lanes)?;
     if conv.channels * lines.plane > MOST_PLACES {
@@ -100,9 +103,20 @@ pub(super) fn lower(conv: &ConvShape, io: &Io, caps: &Caps) -> Result<Lowering> 
     if !caps.texture_holds(16 * (tiles.weights(conv) + tiles.steps) as u64) {
         return Err(Error::unsupported("a texture does not hold the weights"));
     }
+    let packing = vec![tiles.packing(conv, &lines)?];
+    if flat.is_some() && lies_in_fours(conv, io, caps)? {
+        return Ok(Lowering::new(vec![tiles.product(conv, &lines, Operand::Input(0), io, caps)?]).packed(packing));
+    }
     let unfold = lines.to_texture(conv, caps)?;
-    let product = tiles.product(conv, &lines, io, caps)?;
-    Ok(Lowering::new(vec![unfold, product]).temporaries(vec![lines.bytes()]).packed(vec![tiles.packing(conv, &lines)?]))
+    let product = tiles.product(conv, &lines, Operand::Temporary(0), io, caps)?;
+    Ok(Lowering::new(vec![unfold, product]).temporaries(vec![lines.bytes()]).packed(packing))
+}
+
+/// Whether pixels need no unfolding: a texture holds them as they lie, and to copy them there takes less than a dispatch that
+/// does it.
+fn lies_in_fours(conv: &ConvShape, io: &Io, caps: &Caps) -> Result<bool> {
+    let elements = io.input(0)?.ty.elements();
+    Ok(conv.input_area().is_multiple_of(4) && caps.copying_pays(elements, elements))
 }
 
 /// Weights `[groups, filters, terms]` as `[groups, filter tiles, terms / 4, rows, 4]`, padded with zeros, and where the pixels of

@@ -39,7 +39,7 @@ pub(super) fn lower(conv: &ConvShape, io: &Io, caps: &Caps) -> Result<Lowering> 
     }
     let access = [Access::Read, Access::WriteTexture];
     let planes = conv.batches * groups * steps;
-    let mut lines = exchange::rows_or_direct(&INPUT, &access, conv, [winograd.tiles, planes], caps)?;
+    let mut lines = exchange::rows_or_alone(&INPUT, &access, conv, [winograd.tiles, planes], caps)?;
     lines.kernel = lines.kernel.texels().prelude(&preludes::WINOGRAD_INPUT_TEXELS);
     let first = winograd.input(lines, steps, blocks * rows, rows)?.work(0, winograd.input_bytes() + tiles);
 

@@ -1,10 +1,11 @@
-// Takes plane_fours or plane_elements; divide (divide); conv_row (Place, Row); conv_row_exchange (load_row); store_width1 or
-// store_width4 (store_four); width1 or width4 (Float); an epilogue.
-// Pooling over one or two spatial axes for adapters where a load costs more than an exchange within the subgroup.
+// Takes divide (divide); conv_row (Place, Row); conv_row_exchange or conv_row_alone; perhaps plane_fours or plane_elements;
+// perhaps conv_row_direct or conv_row_fours (load_row); store_width1 or store_width4 (store_four); width1 or width4 (Float); an
+// epilogue.
+// Pooling over one or two spatial axes, by windows that registers hold: the mean and the largest.
 //
-// An invocation makes four neighbouring columns of `rows` output rows. It walks down them and keeps the input rows under the window in
-// registers, so that of each output row only STRIDE_HEIGHT input rows are new. `place` says which columns and rows are whose, `load_row`
-// how a row is read. Extent and steps of the window are constants.
+// An invocation makes four neighbouring columns of `rows` output rows. It walks down them and keeps the input rows under the
+// window in registers, so that of each output row only STRIDE_HEIGHT input rows are new. What reads rows says which columns and
+// rows are whose. Extent and steps of the window are constants.
 
 // What the values under the window become, as in the kernel for windows of any kind.
 const MAX: u32 = 0u;
