@@ -3,6 +3,7 @@
 
 mod admission;
 mod client;
+mod devices;
 mod embeddings;
 mod fuzz;
 mod grpc;
