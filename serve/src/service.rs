@@ -23,6 +23,8 @@ pub struct Service {
     pub(crate) started: AtomicBool,
     /// The end has begun.
     pub(crate) draining: AtomicBool,
+    /// A lost device is being opened again.
+    reopening: Arc<AtomicBool>,
     /// Bytes of bodies in memory.
     pub(crate) bodies: Pool,
     /// Where keys are shown.
@@ -42,7 +44,7 @@ impl Service {
     ) -> Self {
         let (started, draining) = (AtomicBool::new(false), AtomicBool::new(false));
         let bodies = Pool::new(Arc::default(), settings.max_bodies, "requests");
-        Service { settings, catalog, dispatcher, metrics, started, draining, bodies, door, tls }
+        Service { settings, catalog, dispatcher, metrics, started, draining, reopening: Arc::default(), bodies, door, tls }
     }
 
     /// Reads the keys and the certificate again, as when the process is told to. Blocks.
@@ -56,15 +58,40 @@ impl Service {
         self.dispatcher.heartbeat().age() < self.settings.hang_limit
     }
 
-    /// Whether requests should be sent here.
+    /// Whether requests should be sent here: not before the repository was gone through, not at the end, and not while a device is lost, which this
+    /// begins to open again.
     pub fn is_ready(&self) -> bool {
-        self.started.load(Ordering::Acquire) && !self.draining.load(Ordering::Acquire) && self.lives()
+        let serves = self.started.load(Ordering::Acquire) && !self.draining.load(Ordering::Acquire) && self.lives();
+        serves && !self.reopens()
+    }
+
+    /// Whether the device of a model is lost. It is opened again beside all else; requests that come meanwhile wait for that.
+    fn reopens(&self) -> bool {
+        let lost: Vec<Arc<Served>> = self.catalog.served().into_iter().filter(|served| served.model.session.is_lost()).collect();
+        if lost.is_empty() {
+            return false;
+        }
+        if !self.reopening.swap(true, Ordering::AcqRel) {
+            let reopening = self.reopening.clone();
+            let reopen = move || {
+                for served in lost {
+                    if let Err(e) = served.model.session.reopen_blocking() {
+                        tracing::error!(target: "gristmill_serve", model = served.model.name, reason = %e, "the device is lost");
+                    }
+                }
+                reopening.store(false, Ordering::Release);
+            };
+            if std::thread::Builder::new().name("reopen".into()).spawn(reopen).is_err() {
+                self.reopening.store(false, Ordering::Release);
+            }
+        }
+        true
     }
 
     /// Whether a model serves.
     pub fn model_is_ready(&self, name: &str, version: Option<&str>) -> Result<bool> {
         match self.catalog.find(name, version) {
-            Ok(_) => Ok(self.lives()),
+            Ok(served) => Ok(self.lives() && !served.model.session.is_lost()),
             Err(failure) if failure.code() == Code::Unavailable => Ok(false),
             Err(failure) => Err(failure),
         }

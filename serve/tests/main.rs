@@ -5,6 +5,7 @@ mod admission;
 mod client;
 mod connections;
 mod copies;
+mod devices;
 mod embeddings;
 #[cfg(all(feature = "tls", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod encrypted;

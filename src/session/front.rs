@@ -96,6 +96,29 @@ impl Session {
         self.tally.read()
     }
 
+    /// Whether the device that runs use no longer answers. The next run opens it again, and [`reopen`](Session::reopen) does.
+    pub fn is_lost(&self) -> bool {
+        self.plain.is_lost()
+    }
+
+    /// Opens the device again if it was lost, so that the next run need not; whether it was. What states held there stays lost.
+    ///
+    /// # Errors
+    /// [`NoAdapter`](crate::ErrorKind::NoAdapter) where it cannot be opened; [`DeviceLost`](crate::ErrorKind::DeviceLost) for a device of the
+    /// caller's own.
+    pub async fn reopen(&self) -> Result<bool> {
+        boxed(self.plain.reopen()).await
+    }
+
+    /// [`reopen`](Session::reopen), blocking.
+    ///
+    /// # Errors
+    /// As `reopen`.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn reopen_blocking(&self) -> Result<bool> {
+        crate::gpu::block_on(self.reopen())
+    }
+
     /// What runs that leave out every input with a default are done by.
     pub(crate) fn plain(&self) -> &Runtime {
         &self.plain

@@ -68,6 +68,18 @@ impl Runtime {
         self.device().ok_or_else(|| Error::unsupported(format!("{what} needs a GPU, and this session runs on the CPU")))
     }
 
+    /// Whether the device no longer answers.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.device().is_some_and(|device| device.gpu.is_lost())
+    }
+
+    /// Opens the device again if it was lost; whether it was.
+    pub(crate) async fn reopen(&self) -> Result<bool> {
+        let lost = self.device().filter(|device| device.gpu.is_lost());
+        let Some((slot, device)) = self.device.as_ref().zip(lost) else { return Ok(false) };
+        slot.replace(&device).await.map(|_| true)
+    }
+
     pub(crate) fn gpu(&self) -> Option<Gpu> {
         self.device().map(|device| device.gpu.clone())
     }

@@ -6,9 +6,18 @@ use super::heartbeat::Pulse;
 use super::served::{Done, Parts, Served};
 use crate::failure::{Code, Failure, Result};
 use crate::schedule::{DeviceId, Turn};
-use gristmill::{Error, ErrorKind, Outputs, SessionState, TensorView};
+use gristmill::{Error, ErrorKind, Outputs, Session, SessionState, TensorView};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
+
+/// How often a batch is computed whose device is lost.
+const MAX_TRIES: usize = 3;
+
+/// How often a device is asked whether it is lost, after a run that failed for no other reason.
+const LOOKS: usize = 20;
+
+/// How long to wait in between.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
 /// A request with what it is answered by.
 type Answered = (Job, Result<Done>);
@@ -84,10 +93,10 @@ fn compute_turn(
 
 /// Computes a batch. One that fails is computed again in halves: memory may suffice for those, and a request that is at fault fails
 /// alone.
-fn compute(served: &Served, mut jobs: Vec<Job>, mut held: Option<&mut Held>, start: Instant) -> Vec<Answered> {
+fn compute(served: &Served, mut jobs: Vec<Job>, held: Option<&mut Held>, start: Instant) -> Vec<Answered> {
     let rows = jobs.iter().map(|job| job.prepared.rows).sum();
     let filled = held.is_none();
-    let attempted = match attempt(served, &jobs, filled, held.as_deref_mut()) {
+    let attempted = match attempt(served, &jobs, filled, held) {
         Err(_) if jobs.len() > 1 => {
             let rest = jobs.split_off(jobs.len() / 2);
             let first = compute(served, jobs, None, start);
@@ -142,8 +151,34 @@ fn run(served: &Served, jobs: &[Job], fill: bool, held: Option<&mut Held>) -> Re
     Ok((parted, parts))
 }
 
-/// Runs the model, with what a sequence holds; else from the beginning.
-fn outputs(served: &Served, views: &[(&str, TensorView<'_>)], held: Option<&mut Held>) -> Result<Outputs, Error> {
+/// Runs the model, with what a sequence holds; else from the beginning. A session runs once more by itself where its device is lost; one that is lost
+/// again meanwhile is given a few more chances.
+fn outputs(served: &Served, views: &[(&str, TensorView<'_>)], mut held: Option<&mut Held>) -> Result<Outputs, Error> {
+    let mut tried = 1;
+    loop {
+        let outputs = once(served, views, held.as_deref_mut());
+        let lost = held.as_ref().is_some_and(|held| held.lost.is_some());
+        match &outputs {
+            Err(e) if !lost && tried < MAX_TRIES && by_lost_device(&served.model.session, e.kind()) => {}
+            _ => return outputs,
+        }
+        tried += 1;
+    }
+}
+
+/// Whether a run failed since its device was lost. A device may say so only when the other runs on it have ended, a moment later.
+fn by_lost_device(session: &Session, kind: ErrorKind) -> bool {
+    let may_be = matches!(kind, ErrorKind::Internal | ErrorKind::DeviceLost);
+    let looks = if may_be { LOOKS } else { 1 };
+    (0..looks).any(|look| {
+        if look > 0 {
+            std::thread::sleep(BETWEEN_LOOKS);
+        }
+        session.is_lost()
+    })
+}
+
+fn once(served: &Served, views: &[(&str, TensorView<'_>)], held: Option<&mut Held>) -> Result<Outputs, Error> {
     let session = &served.model.session;
     match held {
         Some(held) => {
