@@ -8,7 +8,7 @@ use crate::failure::{Code, Failure, Result};
 use crate::schedule::{DeviceId, Turn};
 use gristmill::{Error, ErrorKind, Outputs, Session, SessionState, TensorView};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// How often a batch is computed whose device is lost.
 const MAX_TRIES: usize = 3;

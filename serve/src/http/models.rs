@@ -15,7 +15,6 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::time::Duration;
 
 type Server = State<Arc<Service>>;
 
