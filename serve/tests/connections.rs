@@ -71,8 +71,8 @@ fn a_client_that_shuts_its_window_loses_its_connection() {
     let stream = client.request(tokio_stream::iter([message]));
     let codec = ProstCodec::<ModelInferRequest, ModelStreamInferResponse>::default();
     let error = client.runtime.block_on(async {
-        client.grpc.ready().await.expect("it is connected");
         let mut grpc = client.grpc.clone().max_decoding_message_size(usize::MAX);
+        grpc.ready().await.expect("it is connected");
         let mut received = grpc.streaming(stream, path("ModelStreamInfer"), codec).await.expect("it begins").into_inner();
         // Nothing is read, so that the window for the answer is not opened again.
         let start = Instant::now();
@@ -121,7 +121,7 @@ fn idle_connections_of_grpc_are_closed() {
     for _ in 0..2 {
         assert_eq!(client.call::<_, Live>("ServerLive", Empty {}).expect("it is answered"), Live { live: true });
         // The client sees only then that it is told to go.
-        client.runtime.block_on(tokio::time::sleep(Duration::from_millis(900)));
+        client.runtime.block_on(async { tokio::time::sleep(Duration::from_millis(900)).await });
     }
 }
 
