@@ -61,7 +61,7 @@ fn a_client_that_shuts_its_window_loses_its_connection() {
         settings.max_connections = 1;
         settings.read_limit = Duration::from_millis(500);
     });
-    let mut client = Client::new(server.grpc);
+    let client = Client::new(server.grpc);
     let message = ModelInferRequest {
         model_name: "wide".into(),
         inputs: vec![gristmill_serve::grpc::InferInputTensor { shape: vec![1, WIDE as i64], ..infer(1, &[]).inputs[0].clone() }],
