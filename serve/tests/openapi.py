@@ -16,13 +16,13 @@ MODELS = pathlib.Path("tests/models")
 SERVED = ["digit_cnn", "g2p_en_encoder"]
 CONFIG = """
 [[operations]]
-include-operation-id-regex = "^infer"
-checks.positive_data_acceptance.enabled = false
+include-operation-id-regex = "^(infer|embeddings)"
+checks.positive_data_acceptance.expected-statuses = ["2xx", "4xx", 501, 503]
 
 [[operations]]
 include-operation-id-regex = "^(infer|load)"
 # Well formed, and not implemented: shared memory, parameters of a load.
-checks.not_a_server_error.expected-statuses = [501]
+checks.not_a_server_error.expected-statuses = ["2xx", "3xx", "4xx", 501]
 """
 
 

@@ -2,7 +2,7 @@
 
 use crate::failure::{Code, Failure};
 use axum::body::Body;
-use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -55,9 +55,7 @@ pub(super) async fn no_path() -> Refused {
     Refused(Failure::new(Code::NotFound, "there is no such path"))
 }
 
-/// What is answered where a path has no such method.
+/// What is answered where a path has no such method; the router names those that it has.
 pub(super) async fn no_method() -> Response {
-    let mut response = error(StatusCode::METHOD_NOT_ALLOWED, "the path takes no such method");
-    response.headers_mut().entry(ALLOW).or_insert(HeaderValue::from_static("GET, POST"));
-    response
+    error(StatusCode::METHOD_NOT_ALLOWED, "the path takes no such method")
 }
