@@ -20,7 +20,7 @@ fn sixteen_clients_with_and_without_batches() {
         let model = fs::read(folder.join("model.onnx")).expect("it is there");
         let repository = empty("batching");
         put(&repository, "single", &model, "[batching]\nrows = [1]\n");
-        put(&repository, "joined", &model, "[batching]\nrows = [1, 2, 4, 8, 16]\ndelay_ms = 2\n");
+        put(&repository, "joined", &model, "[batching]\nrows = [1, 2, 4, 8, 16]\n");
         let server = ready(&repository, |_| {});
         let mut rates = [0.0f64; 2];
         for (rate, way) in rates.iter_mut().zip(["single", "joined"]) {
