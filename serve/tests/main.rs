@@ -18,6 +18,8 @@ mod page;
 mod proof;
 mod repositories;
 mod rest;
+#[cfg(target_os = "linux")]
+mod scarce;
 mod schedule;
 mod sequences;
 mod support;

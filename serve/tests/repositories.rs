@@ -33,6 +33,20 @@ pub fn multiplying(factor: f32, dims: &[Dim]) -> Vec<u8> {
     onnx(b)
 }
 
+/// A model that makes a row of so many elements of each element of `x`, shape `[batch, 1]`, and returns their sum, which is twice the element.
+pub fn widening(width: usize) -> Vec<u8> {
+    let mut b = Builder::new("widening");
+    let x = b.input("x", DType::F32, &[Dim::Named("batch".into()), Dim::Known(1)]);
+    let mut ends = vec![0.0f32; width];
+    (ends[0], ends[width - 1]) = (1.0, 1.0);
+    let ends = b.constant("ends", Tensor::new([1, width], &ends).expect("it fits"));
+    let axis = b.constant("axis", Tensor::vector(&[1i64]));
+    let wide = b.node("wide", operators::binary("Mul").expect("there is one"), &[Some(x), Some(ends)]);
+    let y = b.node("y", operators::reduce(operators::Reduction::Sum, None, true, false), &[Some(wide), Some(axis)]);
+    b.output("y", y).expect("it is a value");
+    onnx(b)
+}
+
 /// A model whose inputs have each a type of its own, and which returns them.
 pub fn typed() -> Vec<u8> {
     let mut b = Builder::new("typed");
