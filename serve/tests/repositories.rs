@@ -33,16 +33,22 @@ pub fn multiplying(factor: f32, dims: &[Dim]) -> Vec<u8> {
     onnx(b)
 }
 
-/// A model that makes a row of so many elements of each element of `x`, shape `[batch, 1]`, and returns their sum, which is twice the element.
+/// A model that makes three rows of so many elements of each element of `x`, shape `[batch, 1]`, and needs all of them at a time. It returns the
+/// greatest element of their sum, which is little more than the element was.
 pub fn widening(width: usize) -> Vec<u8> {
     let mut b = Builder::new("widening");
     let x = b.input("x", DType::F32, &[Dim::Named("batch".into()), Dim::Known(1)]);
-    let mut ends = vec![0.0f32; width];
-    (ends[0], ends[width - 1]) = (1.0, 1.0);
-    let ends = b.constant("ends", Tensor::new([1, width], &ends).expect("it fits"));
+    let mut first = vec![0.0f32; width];
+    first[0] = 1.0;
+    let first = b.constant("first", Tensor::new([1, width], &first).expect("it fits"));
     let axis = b.constant("axis", Tensor::vector(&[1i64]));
-    let wide = b.node("wide", operators::binary("Mul").expect("there is one"), &[Some(x), Some(ends)]);
-    let y = b.node("y", operators::reduce(operators::Reduction::Sum, None, true, false), &[Some(wide), Some(axis)]);
+    let binary = |name: &str| operators::binary(name).expect("there is one");
+    let wide = b.node("wide", binary("Mul"), &[Some(x), Some(first)]);
+    let once = b.node("once", operators::softmax(1), &[Some(wide)]);
+    let twice = b.node("twice", operators::softmax(1), &[Some(once)]);
+    let sum = b.node("sum", binary("Add"), &[Some(wide), Some(once)]);
+    let sum = b.node("sums", binary("Add"), &[Some(sum), Some(twice)]);
+    let y = b.node("y", operators::reduce(operators::Reduction::Max, None, true, false), &[Some(sum), Some(axis)]);
     b.output("y", y).expect("it is a value");
     onnx(b)
 }

@@ -93,6 +93,11 @@ impl Gpu {
     /// Drops the compiled kernels and the buffers that no session uses.
     pub fn trim(&self) {
         self.0.pipelines.trim();
+        self.trim_buffers();
+    }
+
+    /// Drops the buffers that no session uses. Compiled kernels stay: they hold little of a device's memory, and compiling takes much of the host's.
+    pub(crate) fn trim_buffers(&self) {
         self.0.idle.trim();
     }
 

@@ -59,7 +59,7 @@ impl Runner<'_> {
                 Err(error) if error.kind() == ErrorKind::OutOfMemory => {
                     log::warn!("{error}; trying again without the buffers of other plans");
                     planned.routes.clear();
-                    self.resources.gpu.trim();
+                    self.resources.gpu.trim_buffers();
                     self.attempt(planned, &mut inputs).await
                 }
                 result => result,

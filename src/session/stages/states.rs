@@ -54,7 +54,7 @@ impl Runner<'_> {
                 Err(error) if error.kind() == ErrorKind::OutOfMemory && states.is_sound() => {
                     log::warn!("{error}; trying again without the buffers of other plans");
                     planned.routes.clear();
-                    self.resources.gpu.trim();
+                    self.resources.gpu.trim_buffers();
                     self.attempt_with(planned, inputs, states).await
                 }
                 result => result,
