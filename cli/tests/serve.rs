@@ -1,6 +1,6 @@
 //! `gristmill serve` as a process: it says where it listens, answers, and ends well.
 
-use crate::support::{command, models};
+use crate::support::{command, gristmill, models, root};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -97,4 +97,33 @@ fn keys_are_read_again_at_a_signal() {
     let refused = lines.iter().find(|line| line["message"] == "refused").unwrap_or_else(|| panic!("one was: {log}"));
     assert_eq!((&refused["code"], refused["trace"].as_str().map(str::len)), (&"unauthenticated".into(), Some(32)));
     fs::remove_dir_all(&repository).expect("it can be removed");
+}
+
+/// The list behind an instruction of the Dockerfile, in its JSON form.
+fn instruction(dockerfile: &str, name: &str) -> Vec<String> {
+    let lines: Vec<&str> = dockerfile.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).collect();
+    let [line] = lines[..] else { panic!("{name} stands there {} times", lines.len()) };
+    serde_json::from_str(line).unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+#[test]
+fn the_container_serves_as_the_binary_is_told_to() {
+    const INSTRUCTIONS: [&str; 9] = ["FROM", "WORKDIR", "COPY", "RUN", "USER", "VOLUME", "EXPOSE", "ENTRYPOINT", "CMD"];
+    let text = fs::read_to_string(root().join("Dockerfile")).expect("it is there");
+    let mut goes_on = false;
+    for line in text.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty()) {
+        let first = line.split(' ').next().expect("a line has a word");
+        assert!(goes_on || INSTRUCTIONS.contains(&first), "{line}");
+        goes_on = line.ends_with('\\');
+    }
+    assert!(!goes_on, "the last instruction does not end");
+    let words = [instruction(&text, "ENTRYPOINT"), instruction(&text, "CMD")].concat();
+    assert!(words[0] == "gristmill" && text.contains("/target/release/gristmill /usr/local/bin/gristmill"), "{words:?}");
+    // What comes before `--help` must be options that there are, with values that they may have.
+    let arguments: Vec<&str> = words[1..].iter().map(String::as_str).chain(["--help"]).collect();
+    let output = gristmill(&arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for port in text.lines().filter_map(|line| line.strip_prefix("EXPOSE ")).flat_map(|ports| ports.split(' ')) {
+        assert!(words.iter().any(|word| *word == format!("0.0.0.0:{port}")), "{port}");
+    }
 }
