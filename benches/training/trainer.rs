@@ -28,7 +28,9 @@ pub(crate) fn compare(gpu: &Gpu, name: &str, learning: &Learning) {
     let mut data = Loader::new(Examples::new(inputs).expect("examples"), LoaderOptions::new(1)).expect("a loader");
     let batch: Vec<_> = learning.batch.iter().map(|(name, tensor)| (*name, tensor.view())).collect();
     let mut steps = [Guard::Nothing, Guard::Gradients].map(make);
-    let wait = || drop(gpu.device().poll(wgpu::PollType::wait_indefinitely()).expect("the device ends"));
+    let wait = || {
+        gpu.device().poll(wgpu::PollType::wait_indefinitely()).expect("the device ends");
+    };
     let mut trainer = Trainer::new(make(Guard::Gradients));
     let mut round = |kind: usize, count: u64| {
         let begun = Instant::now();
