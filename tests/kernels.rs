@@ -9,21 +9,41 @@ use gristmill::{ErrorKind, Model, Options, Outputs, Session, Tensor};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{iter, thread};
 
 fn selected() -> Vec<Case> {
     let filter = std::env::var("CASES").unwrap_or_default();
     cases::all().into_iter().filter(|case| case.name.contains(&filter)).collect()
 }
 
+/// What is wrong with a row.
+fn checked(case: &Case, check: impl Fn(&Case) -> Vec<String>) -> Vec<String> {
+    let found = catch_unwind(AssertUnwindSafe(|| check(case))).unwrap_or_else(|_| vec!["panicked".into()]);
+    found.into_iter().map(|message| format!("{}: {message}", case.name)).collect()
+}
+
 /// Fails with the messages of all rows at once.
+fn report(failures: &[String]) {
+    assert!(failures.is_empty(), "{} failures:\n  {}", failures.len(), failures.join("\n  "));
+}
+
 fn for_each_case(check: impl Fn(&Case) -> Vec<String>) {
-    let cases = selected();
-    let mut failures = Vec::new();
-    for case in &cases {
-        let found = catch_unwind(AssertUnwindSafe(|| check(case))).unwrap_or_else(|_| vec!["panicked".into()]);
-        failures.extend(found.into_iter().map(|message| format!("{}: {message}", case.name)));
-    }
-    assert!(failures.is_empty(), "{} failures in {} cases:\n  {}", failures.len(), cases.len(), failures.join("\n  "));
+    report(&selected().iter().flat_map(|case| checked(case, &check)).collect::<Vec<_>>());
+}
+
+/// On all cores: this takes longer than all other tests together.
+fn for_each_case_at_once(check: impl Fn(&Case) -> Vec<String> + Sync) {
+    let (cases, next) = (selected(), AtomicUsize::new(0));
+    let work = || {
+        let rows = iter::from_fn(|| cases.get(next.fetch_add(1, Ordering::Relaxed)));
+        rows.flat_map(|case| checked(case, &check)).collect::<Vec<_>>()
+    };
+    let failures = thread::scope(|scope| {
+        let threads: Vec<_> = (0..thread::available_parallelism().map_or(1, usize::from)).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().flat_map(|thread| thread.join().expect("panics are caught")).collect::<Vec<_>>()
+    });
+    report(&failures);
 }
 
 /// Names of the kernel variants that the node can run by; empty when it runs on the host, is folded, or has no plan before
@@ -92,7 +112,7 @@ fn reference_matches_golden() {
 
 #[test]
 fn gpu_matches_reference() {
-    for_each_case(|case| against_reference(case, false, |_| {}));
+    for_each_case_at_once(|case| against_reference(case, false, |_| {}));
 }
 
 #[test]
